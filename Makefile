@@ -1,0 +1,44 @@
+# Every target does its own set-up, in .venv. Needs git, make and Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fix bench docs clean
+
+help:  ## What can be made.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'lathe needs Python 3.11 or newer: make PYTHON=python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP)  ## A virtual environment in .venv with everything in it.
+
+demo: $(STAMP)  ## An app admitted, and a copy with one guard weakened refused.
+	@$(BIN)/python -m lathe.cli.demo
+
+check: $(STAMP)  ## Format, lint and types, without the tests.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: check  ## Everything that must hold before a commit.
+	$(BIN)/pytest
+
+fix: $(STAMP)  ## Let the formatter and the linter mend what they can.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## The figures of the docs, measured here and written there.
+	$(BIN)/python bench/tables.py
+
+docs: $(STAMP)  ## Write the generated parts of docs/.
+	$(BIN)/python -m lathe.cli.docs
+
+clean:  ## Remove what was made.
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

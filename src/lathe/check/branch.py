@@ -1,0 +1,95 @@
+"""A step in the making: the conditions under which it goes one way, and what becomes of each variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lathe.check import ir
+from lathe.check.ir import FALSE, Formula
+from lathe.check.layout import Slot
+from lathe.check.lowering import Context, Term
+from lathe.errors import Span
+from lathe.lang.model import Action, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that must never happen while checking: when, which code, where, about what."""
+
+    condition: Formula
+    code: str
+    span: Span
+    blueprint: str
+    action: str | None
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """An action of one slot, to be taken in a branch."""
+
+    slot: Slot
+    action: Action
+    args: Mapping[str, Term]
+    by: Principal
+    is_new: bool = False
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One slot's share of a branch. `target` is the state entered, None if the visit goes on."""
+
+    slot: Slot
+    action: Action
+    by: Principal
+    context: Context
+    target: str | None
+    is_new: bool
+
+
+@dataclass(slots=True)
+class Branch:
+    """One way that a step can go."""
+
+    actor: Term
+    known: dict[int, Formula]
+    guard: list[Formula] = field(default_factory=list)
+    updates: dict[int, Formula] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    pending: list[Take] = field(default_factory=list)
+    is_cut: bool = False
+
+    def copy(self) -> Branch:
+        return Branch(
+            self.actor,
+            dict(self.known),
+            list(self.guard),
+            dict(self.updates),
+            list(self.faults),
+            list(self.parts),
+            list(self.pending),
+            self.is_cut,
+        )
+
+    @property
+    def condition(self) -> Formula:
+        return ir.both(*self.guard)
+
+    def require(self, *conditions: Formula) -> bool:
+        """Add to the guard; tells whether the branch can still happen."""
+        self.guard.extend(conditions)
+        return not any(c == FALSE for c in conditions)
+
+    def fail(
+        self, condition: Formula, code: str, span: Span, part: tuple[str, str | None], subject: str
+    ) -> None:
+        """If the guard so far holds and `condition` does, that is a fault; the branch goes on without."""
+        if condition == FALSE:
+            return
+        reached = ir.both(*self.guard, condition)
+        if reached != FALSE:
+            self.faults.append(Fault(reached, code, span, part[0], part[1], subject))
+        self.guard.append(ir.no(condition))

@@ -1,0 +1,298 @@
+"""Which values there are while checking, and the codes that stand for them.
+
+Enums and bools are coded by position, ints by their distance from the low end, text, ids and refs
+from 1 with 0 for unset, times as set or unset, sets as masks over their members' codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lathe.check.relevance import Key
+from lathe.lang.expr import Compare, Expression, Literal, Node, Read, Special, walk
+from lathe.lang.model import App, Argument, Blueprint
+from lathe.lang.types import Type
+from lathe.machine.snapshot import Value
+
+MAX_DOMAIN = 64
+"""An argument with more values than this is sampled."""
+
+MAX_PRINCIPALS = 4
+MAX_FRESH_TEXTS = 4
+A_TIME = 1_000
+"""The instant that stands for every set time, in milliseconds."""
+
+SCALARS = frozenset({"int", "bool", "enum"})
+"""Kinds whose codes leave no room for unset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The codes that an argument ranges over; `sampled` if these are not all that there are."""
+
+    codes: tuple[int, ...]
+    sampled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """The values of a scope: instances of each blueprint, principals, texts; ints to sample at."""
+
+    instances: Mapping[str, int]
+    principals: tuple[str, ...]
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    landmarks: tuple[int, ...]
+
+    def size(self, kind: Type) -> int:
+        """How many codes a stored value of this type has, unset included where it can be."""
+        match kind.kind:
+            case "bool" | "time":
+                return 2
+            case "int":
+                assert kind.low is not None and kind.high is not None, "a declared int has a range"
+                return kind.high - kind.low + 1
+            case "enum" | "state":
+                return len(kind.members) + (kind.kind == "state")
+            case "text":
+                return len(self.texts) + 1
+            case "id":
+                return len(self.ids) + 1
+            case "ref":
+                return self.instances[kind.blueprint or ""] + 1
+            case "set":
+                return int(1 << self.members(kind))
+            case _:
+                return 1
+
+    def members(self, kind: Type) -> int:
+        """How many different members a set of this type can have."""
+        assert kind.element is not None, "a set has an element type"
+        return self.size(kind.element) - (kind.element.kind not in SCALARS)
+
+    def code(self, kind: Type, value: Value) -> int:
+        """The code of a machine value."""
+        if kind.kind == "set":
+            assert kind.element is not None and isinstance(value, frozenset), "a set has members"
+            return sum(1 << self._member(kind.element, m) for m in value)
+        if value is None:
+            return 0
+        match kind.kind:
+            case "bool":
+                return int(bool(value))
+            case "int":
+                assert kind.low is not None and isinstance(value, int), "a declared int has a range"
+                return value - kind.low
+            case "enum":
+                return sorted(kind.members).index(str(value))
+            case "state":
+                return kind.members.index(str(value)) + 1
+            case "text":
+                return self.texts.index(str(value)) + 1
+            case "id":
+                return self.ids.index(str(value)) + 1
+            case "ref":
+                return int(str(value).rpartition("#")[2])
+            case "time":
+                return 1
+            case _:
+                return 0
+
+    def _member(self, kind: Type, value: Value) -> int:
+        return self.code(kind, value) - (kind.kind not in SCALARS)
+
+    def value(self, kind: Type, code: int) -> Value:
+        """The machine value of a code."""
+        match kind.kind:
+            case "bool":
+                return bool(code)
+            case "int":
+                assert kind.low is not None, "a declared int has a range"
+                return kind.low + code
+            case "enum":
+                return sorted(kind.members)[code]
+            case "set":
+                return frozenset(self._members_of(kind, code))
+            case "json":
+                return "null"
+        if code == 0:
+            return None
+        match kind.kind:
+            case "state":
+                return kind.members[code - 1]
+            case "text":
+                return self.texts[code - 1]
+            case "id":
+                return self.ids[code - 1]
+            case "ref":
+                return f"{kind.blueprint}#{code}"
+            case _:
+                return A_TIME
+
+    def _members_of(self, kind: Type, mask: int) -> Iterator[int | bool | str | None]:
+        assert kind.element is not None, "a set has an element type"
+        offset = kind.element.kind not in SCALARS
+        for index in range(mask.bit_length()):
+            if mask >> index & 1:
+                member = self.value(kind.element, index + offset)
+                assert not isinstance(member, frozenset), "sets do not nest"
+                yield member
+
+    def choice(self, argument: Argument) -> Choice:
+        """What a caller may give for an argument: codes, without unset."""
+        kind = argument.type
+        if kind.kind == "set":
+            return self._set_choice(kind)
+        if kind.kind == "int":
+            return self._int_choice(kind, argument.explore)
+        if kind.kind == "text":
+            limit = kind.maximum if kind.maximum is not None else MAX_DOMAIN
+            return Choice(tuple(i + 1 for i, t in enumerate(self.texts) if len(t) <= max(limit, 1)), False)
+        first = 0 if kind.kind in SCALARS else 1
+        return Choice(tuple(range(first, max(self.size(kind), 1))) or (0,), False)
+
+    def _int_choice(self, kind: Type, explore: tuple[int, int] | None) -> Choice:
+        assert kind.low is not None and kind.high is not None, "a declared int has a range"
+        if explore is not None:
+            codes = tuple(v - kind.low for v in range(explore[0], explore[1] + 1))
+            return Choice(codes, explore != (kind.low, kind.high))
+        if self.size(kind) <= MAX_DOMAIN:
+            return Choice(tuple(range(self.size(kind))), False)
+        near = {v + d for v in self.landmarks for d in (-1, 0, 1)} | {kind.low, kind.high}
+        values = sorted(v for v in near if kind.low <= v <= kind.high)
+        return Choice(tuple(v - kind.low for v in values), True)
+
+    def _set_choice(self, kind: Type) -> Choice:
+        size = self.members(kind)
+        most = min(size, kind.maximum if kind.maximum is not None else size)
+        if 1 << size <= MAX_DOMAIN:
+            return Choice(tuple(m for m in range(1 << size) if m.bit_count() <= most), False)
+        singles = [1 << i for i in range(size)] if most else []
+        fullest = (1 << most) - 1
+        return Choice((0, *singles, *({fullest} - set(singles) - {0})), True)
+
+
+def make_domains(
+    app: App, instances: Mapping[str, int], explored: frozenset[Key]
+) -> Domains:
+    """The domains of an app at a scope."""
+    nodes = [n for e in expressions(app) for n in walk(e.tree)]
+    literal_ids = sorted(_literals(nodes, "id"))
+    principals = _principals(app, instances, explored, nodes)
+    texts = sorted(_literals(nodes, "text"))
+    texts += [t for t in _default_texts(app) if t not in texts]
+    if any(isinstance(n, Special) and n.name == "id" for n in nodes):
+        texts += [f"{b}#{i + 1}" for b, n in sorted(instances.items()) for i in range(n)]
+    fresh = _fresh_texts(app, instances, explored, nodes)
+    texts += [_fresh_name(i, texts) for i in range(fresh)]
+    landmarks = {int(n.value) for n in nodes if isinstance(n, Literal) and type(n.value) is int}
+    ends = [x for b in app.blueprints.values() for f in b.fields.values() for x in (f.type.low, f.type.high)]
+    landmarks |= {x for x in ends if x is not None}
+    return Domains(
+        instances=dict(instances),
+        principals=principals,
+        ids=(*principals, *(i for i in literal_ids if i not in principals)),
+        texts=tuple(texts),
+        landmarks=tuple(sorted(landmarks)[:MAX_DOMAIN]),
+    )
+
+
+def expressions(app: App) -> Iterator[Expression]:
+    """Every expression that a check reads."""
+    for prop in app.properties.values():
+        yield prop.that
+        yield from (e for e in (prop.when,) if e)
+    for blueprint in app.blueprints.values():
+        yield from _of_blueprint(blueprint)
+
+
+def _of_blueprint(blueprint: Blueprint) -> Iterator[Expression]:
+    for action in blueprint.actions.values():
+        yield from (e for e in (action.when, action.to_if) if e)
+        yield from (a.value for a in (*action.do, *action.ghost))
+        for clause in action.also:
+            yield clause.on
+            yield from clause.args.values()
+            yield from (e for e in (clause.when,) if e)
+    for effect in blueprint.effects.values():
+        yield from (a.value for a in effect.world)
+        if effect.target:
+            yield from (e for e in (effect.target.on, *effect.target.args.values()) if e)
+    for prop in blueprint.properties.values():
+        yield from (e for e in (prop.that, prop.when) if e)
+    yield from (c.when for c in blueprint.cannot.values() if c.when)
+
+
+def _literals(nodes: list[Node], kind: str) -> set[str]:
+    return {n.value for n in nodes if isinstance(n, Literal) and n.type.kind == kind and isinstance(n.value, str)}
+
+
+def _default_texts(app: App) -> list[str]:
+    found: set[str] = set()
+    for blueprint in app.blueprints.values():
+        for f in blueprint.fields.values():
+            if f.type.kind == "text" and isinstance(f.default, str):
+                found.add(f.default)
+        for action in blueprint.actions.values():
+            for a in action.arguments.values():
+                if a.type.kind == "text" and isinstance(a.default, str):
+                    found.add(a.default)
+    return sorted(found)
+
+
+def _fresh_name(index: int, taken: list[str]) -> str:
+    """A short text that is none of those that the app names."""
+    name = "abcdefgh"[index]
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _slots(
+    app: App, instances: Mapping[str, int], explored: frozenset[Key], kind: str
+) -> int:
+    """How many different values of a kind the explored fields of a scope can hold at once."""
+    total = 0
+    for blueprint in app.blueprints.values():
+        name = blueprint.name
+        kinds = [f.type for f in blueprint.fields.values() if ("field", name, "", f.name) in explored]
+        kinds += [g.type for g in blueprint.ghosts.values() if ("ghost", name, "", g.name) in explored]
+        for found in kinds:
+            if found.kind == kind:
+                total += instances[name]
+            elif found.element is not None and found.element.kind == kind:
+                total += instances[name] * (found.maximum or 1)
+    return total
+
+
+def _principals(
+    app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]
+) -> tuple[str, ...]:
+    """One more principal than the explored ids can tell apart, at most four."""
+    count = _slots(app, instances, explored, "id") + 1
+    if any(isinstance(n, Read) and n.scope == "arg" and n.type.kind == "id" for n in nodes):
+        count = max(count, 2)
+    if app.scope.principals is not None:
+        count = app.scope.principals
+    return tuple(f"p{i + 1}" for i in range(max(1, min(count, MAX_PRINCIPALS))))
+
+
+def _fresh_texts(
+    app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]
+) -> int:
+    """As many texts beside the named ones as can differ: one, unless texts are compared with another."""
+    uniques = [
+        f
+        for b in app.blueprints.values()
+        for u in b.unique.values()
+        for f in u.fields
+        if b.fields[f].type.kind == "text"
+    ]
+    compared = [
+        n for n in nodes if isinstance(n, Compare) and n.op in ("==", "!=") and n.left.type.kind == "text"
+    ]
+    mutual = [n for n in compared if not isinstance(n.left, Literal) and not isinstance(n.right, Literal)]
+    if not uniques and not mutual:
+        return 1
+    return min(MAX_FRESH_TEXTS, _slots(app, instances, explored, "text") + 1)

@@ -1,0 +1,213 @@
+"""Visits and invocations as formulas: what a step asks for, what it cancels, what is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lathe.check import ir
+from lathe.check.branch import Branch, Part
+from lathe.check.domain import SCALARS
+from lathe.check.ir import FALSE, TRUE, Formula
+from lathe.check.layout import STARTED, STOPPING, Layout, Slot, Variable
+from lathe.check.lowering import Context, Term, encoded, fits, is_unset, lower
+from lathe.lang.model import Argument, Effect
+
+MANY = 2
+"""A notice counts none, one, many."""
+
+
+def request(layout: Layout, branch: Branch) -> list[Branch]:
+    """Every part asks for its effects; a part whose queue may have several lengths splits the branch."""
+    ways = [branch]
+    for part in branch.parts:
+        ways = [found for way in ways for found in _request(layout, way, part)]
+    return ways
+
+
+def _request(layout: Layout, branch: Branch, part: Part) -> list[Branch]:
+    slot = part.slot
+    asked = list(part.action.run)
+    if part.target is not None:
+        asked += slot.blueprint.states[part.target].run
+    effects = [slot.blueprint.effects[name] for name in asked]
+    queued = [e for e in effects if e in slot.effects]
+    if len({e.name for e in queued}) < len(queued):
+        branch.guard.append(FALSE)
+        return [branch]
+    for effect in effects:
+        if effect.name in slot.notices:
+            _notice(layout, branch, part, effect)
+    if part.target is not None:
+        _new_visit(layout, branch, part, queued)
+        return [branch]
+    return _same_visit(layout, branch, part, queued) if queued else [branch]
+
+
+def base(branch: Branch, variable: Variable) -> Formula:
+    """A run or queue variable as this step finds it (an ended invocation is gone already)."""
+    return branch.known.get(variable.index, variable.formula)
+
+
+def _new_visit(layout: Layout, branch: Branch, part: Part, queued: list[Effect]) -> None:
+    """Waiting invocations vanish, a started one has to stop, the new visit's wait."""
+    slot = part.slot
+    if slot.run is not None and slot.phase is not None:
+        run, phase = base(branch, slot.run), base(branch, slot.phase)
+        is_started = ir.both(ir.no(ir.eq(run, FALSE)), ir.eq(phase, ir.const(STARTED)))
+        for effect in slot.effects:
+            _keep_for_stopping(branch, slot, effect, ir.both(is_started, _is(slot, run, effect)))
+        branch.updates[slot.phase.index] = ir.choose(ir.eq(run, FALSE), FALSE, ir.const(STOPPING))
+    for position, variable in enumerate(slot.queue):
+        code = slot.effect_code(queued[position].name) if position < len(queued) else 0
+        branch.updates[variable.index] = ir.const(code)
+    names = {e.name for e in queued}
+    for effect in slot.effects:
+        if effect.name in names:
+            _capture(layout, branch, part, effect)
+        else:
+            forget(branch, slot.captured[effect.name].current)
+
+
+def _keep_for_stopping(branch: Branch, slot: Slot, effect: Effect, condition: Formula) -> None:
+    captured = slot.captured[effect.name]
+    for key, variable in captured.stopping.items():
+        now = base(branch, captured.current[key])
+        branch.updates[variable.index] = ir.choose(condition, now, base(branch, variable))
+
+
+def _is(slot: Slot, code: Formula, effect: Effect) -> Formula:
+    return ir.eq(code, ir.const(slot.effect_code(effect.name)))
+
+
+def _same_visit(layout: Layout, branch: Branch, part: Part, queued: list[Effect]) -> list[Branch]:
+    """Added behind what waits already; what is in flight cannot be asked for again."""
+    slot = part.slot
+    waiting = [base(branch, v) for v in slot.queue]
+    for effect in queued:
+        branch.require(*(ir.no(_is(slot, code, effect)) for code in waiting))
+        if slot.run is not None and slot.phase is not None:
+            run, phase = base(branch, slot.run), base(branch, slot.phase)
+            branch.require(ir.no(ir.both(_is(slot, run, effect), ir.eq(phase, ir.const(STARTED)))))
+        _capture(layout, branch, part, effect)
+    ways = []
+    for length in range(len(slot.queue) - len(queued) + 1):
+        way = branch.copy()
+        is_full = ir.no(ir.eq(waiting[length - 1], FALSE)) if length else TRUE
+        if way.require(is_full, ir.eq(waiting[length], FALSE)):
+            for position, effect in enumerate(queued):
+                code = ir.const(slot.effect_code(effect.name))
+                way.updates[slot.queue[length + position].index] = code
+            ways.append(way)
+    return ways or [branch]
+
+
+def forget(branch: Branch, captured: Mapping[str, Variable]) -> None:
+    """What nobody remembers any more has one code, so that states that mean the same are the same."""
+    for variable in captured.values():
+        branch.updates[variable.index] = FALSE
+
+
+def _notice(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
+    """One more notice pending; with something to remember, a second one is beyond the bound."""
+    variable = part.slot.notices[effect.name]
+    pending = branch.updates.get(variable.index, base(branch, variable))
+    if part.slot.captured[effect.name].current:
+        if not branch.require(ir.eq(pending, FALSE)):
+            branch.is_cut = True
+        branch.updates[variable.index] = TRUE
+        _capture(layout, branch, part, effect)
+    else:
+        branch.updates[variable.index] = ir.least(ir.plus(pending, TRUE), ir.const(MANY))
+
+
+def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
+    """What the invocation remembers: fields as the step leaves them, arguments as they were given."""
+    captured = part.slot.captured[effect.name]
+    if effect.target is not None:
+        _capture_deliveries(layout, branch, part, effect)
+        return
+    for key, variable in captured.current.items():
+        where, _, name = key.partition(":")
+        if where == "field":
+            source = part.slot.fields[name]
+            value = branch.updates.get(source.index, base(branch, source))
+        else:
+            value = encoded(captured.keys[key], part.context.args[name])
+        branch.updates[variable.index] = value
+
+
+def _capture_deliveries(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
+    target, slot = effect.target, part.slot
+    assert target is not None, "only calls and creations are delivered"
+    after = {v.index: branch.updates[v.index] for v in slot.fields.values() if v.index in branch.updates}
+    context = replace(part.context, known={**part.context.known, **after})
+    captured = slot.captured[effect.name].current
+    rounds = sum(1 for key in captured if key.startswith("bad:"))
+    for i in range(rounds):
+        here = context
+        present = TRUE
+        if target.each is not None:
+            kind = slot.blueprint.fields[target.each].type
+            offset = 0 if kind.element and kind.element.kind in SCALARS else 1
+            here = replace(context, item=Term(ir.const(i + offset)))
+            present = ir.bit(context.read(slot.fields[target.each]), ir.const(i))
+            branch.updates[captured[f"has:{i}"].index] = present
+        _capture_one(layout, branch, part, effect, here, (i, present))
+
+
+def _capture_one(
+    layout: Layout, branch: Branch, part: Part, effect: Effect, context: Context, which: tuple[int, Formula]
+) -> None:
+    target = effect.target
+    assert target is not None, "only calls and creations are delivered"
+    captured = part.slot.captured[effect.name].current
+    arguments = layout.app.blueprints[target.blueprint].actions[target.action].arguments
+    i, present = which
+    where = (part.slot.blueprint.name, part.action.name)
+    bad = FALSE
+    if target.on is not None:
+        on = lower(target.on.tree, context)
+        bad = ir.eq(on.value, FALSE)
+        branch.updates[captured[f"on:{i}"].index] = ir.choose(present, on.value, FALSE)
+    for name, value in target.args.items():
+        if f"arg:{i}:{name}" not in captured:
+            continue
+        term = lower(value.tree, context)
+        branch.fail(ir.both(present, term.unset), "LT205", value.span, where, value.text)
+        branch.fail(ir.both(present, term.zero), "LT204", value.span, where, value.text)
+        unset = is_unset(term, value.tree.type)
+        misfit = _misfit(arguments[name], term, unset)
+        bad = ir.either(bad, misfit)
+        code = ir.choose(
+            ir.both(present, ir.no(misfit), ir.no(unset)), encoded(arguments[name].type, term), FALSE
+        )
+        branch.updates[captured[f"arg:{i}:{name}"].index] = code
+        if f"none:{i}:{name}" in captured:
+            branch.updates[captured[f"none:{i}:{name}"].index] = ir.both(present, unset)
+    branch.updates[captured[f"bad:{i}"].index] = ir.both(present, bad)
+
+
+def _misfit(argument: Argument, term: Term, unset: Formula) -> Formula:
+    """Whether the target would refuse the value."""
+    may_be_left_out = argument.optional or argument.has_default
+    too_wide = ir.both(ir.no(unset), ir.no(fits(argument.type, term)))
+    return too_wide if may_be_left_out else ir.either(unset, too_wide)
+
+
+def deliveries(slot: Slot, effect: Effect, i: int) -> tuple[Formula, Formula, dict[str, Term]]:
+    """What a pending call remembers: that its target can be had, whom it is for, its arguments."""
+    captured = slot.captured[effect.name]
+    args: dict[str, Term] = {}
+    assert effect.target is not None, "only calls and creations are delivered"
+    for name in effect.target.args:
+        variable = captured.current.get(f"arg:{i}:{name}")
+        if variable is None:
+            continue
+        kind = captured.keys[f"arg:{i}:{name}"]
+        low = kind.low if kind.kind == "int" and kind.low is not None else 0
+        none = captured.current.get(f"none:{i}:{name}")
+        args[name] = Term(ir.plus(variable.formula, ir.const(low)), none.formula if none else FALSE)
+    on = captured.current.get(f"on:{i}")
+    is_good = ir.no(captured.current[f"bad:{i}"].formula)
+    return is_good, on.formula if on else FALSE, args

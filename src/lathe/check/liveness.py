@@ -1,0 +1,243 @@
+"""`eventually`: fair runs that never get there, as a stop where nothing is owed or as a lasso.
+
+Weak fairness (Manna and Pnueli, 1992): in an endless run no timer, start, delivery, cancellation or
+end of an invocation, and no `fair` action, stays possible for ever without being taken. A strongly
+connected component carries a fair run just if each of these is impossible somewhere in it or is
+taken inside it; for weak fairness the maximal components decide. A run may also stop where nothing
+is owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lathe.check.command import Command
+from lathe.check.layout import Slot
+from lathe.check.search import Graph
+from lathe.check.system import System
+from lathe.lang.model import Eventually
+
+Edge = tuple[int, int]
+"""A command's number, and the index of the state that it leads to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfair:
+    """How an `eventually` fails: a way into the region, then a loop (empty: it just stops there).
+
+    `start` is a state of the graph from which on the property waits; `way` and `loop` are edges.
+    """
+
+    prop: Eventually
+    slot: Slot
+    start: int
+    way: tuple[Edge, ...]
+    loop: tuple[Edge, ...]
+
+
+def failures(system: System, graph: Graph) -> Iterator[Unfair]:
+    """One failure for each `eventually` that fails, for the first slot for which it does."""
+    owed = _owed(system)
+    names = sorted({name for name in owed if name is not None})
+    bits = [0 if name is None else 1 << names.index(name) for name in owed]
+    enabled: list[int] = []
+    for slot in system.layout.slots:
+        for prop in slot.blueprint.eventually.values():
+            if not enabled:
+                enabled = [_possible(graph, i, bits) for i in range(len(graph.states))]
+            found = _failure(_Search(system, graph, slot, prop, bits, enabled))
+            if found is not None:
+                yield found
+
+
+def _owed(system: System) -> list[str | None]:
+    """For each command, the name of what it pays off if that is owed."""
+    return [_debt(command) for command in system.commands]
+
+
+def _debt(command: Command) -> str | None:
+    label = command.label
+    here = label.slot.name
+    if label.event == "timer":
+        return f"{here} timer {label.deadline or ''}"
+    if label.event in ("start", "deliver", "stop", "end"):
+        return f"{here} {label.event}"
+    if label.event == "notify" and label.made:
+        return f"{here} notify {label.effect}"
+    return f"{here} fair {label.action}" if command.is_fair else None
+
+
+def _possible(graph: Graph, index: int, bits: list[int]) -> int:
+    mask = 0
+    start = graph.first[index]
+    for position in range(start, start + graph.degree[index]):
+        mask |= bits[graph.labels[position]]
+    return mask
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One property of one slot, on one graph."""
+
+    system: System
+    graph: Graph
+    slot: Slot
+    prop: Eventually
+    bits: list[int]
+    enabled: list[int]
+
+    def is_waiting(self, index: int) -> bool:
+        """Whether the entity is there and has not arrived."""
+        code = self.slot.state.read(self.graph.states[index])
+        return bool(code) and self.state_name(code) not in self.prop.to_states
+
+    def is_start(self, index: int) -> bool:
+        code = self.slot.state.read(self.graph.states[index])
+        return bool(code) and self.state_name(code) in self.prop.from_states
+
+    def state_name(self, code: int) -> str:
+        return tuple(self.slot.blueprint.states)[code - 1]
+
+    def edges(self, index: int) -> Iterator[Edge]:
+        graph = self.graph
+        start = graph.first[index]
+        for position in range(start, start + graph.degree[index]):
+            yield graph.labels[position], graph.targets[position]
+
+
+def _failure(search: _Search) -> Unfair | None:
+    graph = search.graph
+    starts = [i for i in range(len(graph.states)) if search.is_start(i) and search.is_waiting(i)]
+    back = _region(search, starts)
+    for index in back:
+        if not search.enabled[index]:
+            start, way = _way(back, index)
+            return Unfair(search.prop, search.slot, start, way, ())
+    for component in _components(search, list(back)):
+        if _is_fair(search, component):
+            entry = next(i for i in back if i in component)
+            start, way = _way(back, entry)
+            return Unfair(search.prop, search.slot, start, way, _loop(search, component, entry))
+    return None
+
+
+def _region(search: _Search, starts: list[int]) -> dict[int, tuple[int, Edge] | None]:
+    """Everything reachable from the starts without arriving, breadth first, with the way back."""
+    back: dict[int, tuple[int, Edge] | None] = dict.fromkeys(starts)
+    waiting = list(starts)
+    for index in waiting:
+        for edge in search.edges(index):
+            if edge[1] not in back and search.is_waiting(edge[1]):
+                back[edge[1]] = (index, edge)
+                waiting.append(edge[1])
+    return back
+
+
+def _way(back: dict[int, tuple[int, Edge] | None], index: int) -> tuple[int, tuple[Edge, ...]]:
+    edges: list[Edge] = []
+    while (step := back[index]) is not None:
+        index, edge = step
+        edges.append(edge)
+    return index, tuple(reversed(edges))
+
+
+def _components(search: _Search, region: list[int]) -> Iterator[set[int]]:
+    """Strongly connected components with at least one step inside (Tarjan 1972, without recursion)."""
+    inside = set(region)
+    order: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    on_stack: set[int] = set()
+    for root in region:
+        if root in order:
+            continue
+        order[root] = low[root] = len(order)
+        stack.append(root)
+        on_stack.add(root)
+        calls = [(root, iter([t for _, t in search.edges(root) if t in inside]))]
+        while calls:
+            node, following = calls[-1]
+            for target in following:
+                if target not in order:
+                    order[target] = low[target] = len(order)
+                    stack.append(target)
+                    on_stack.add(target)
+                    calls.append((target, iter([t for _, t in search.edges(target) if t in inside])))
+                    break
+                if target in on_stack:
+                    low[node] = min(low[node], order[target])
+            else:
+                calls.pop()
+                if calls:
+                    low[calls[-1][0]] = min(low[calls[-1][0]], low[node])
+                if low[node] == order[node]:
+                    component = _popped(stack, on_stack, node)
+                    if len(component) > 1 or any(t == node for _, t in search.edges(node)):
+                        yield component
+
+
+def _popped(stack: list[int], on_stack: set[int], node: int) -> set[int]:
+    component: set[int] = set()
+    while True:
+        member = stack.pop()
+        on_stack.discard(member)
+        component.add(member)
+        if member == node:
+            return component
+
+
+def _is_fair(search: _Search, component: set[int]) -> bool:
+    """Whether some endless run through the component owes nothing."""
+    always = -1
+    taken = 0
+    for index in component:
+        always &= search.enabled[index]
+        for label, target in search.edges(index):
+            if target in component:
+                taken |= search.bits[label]
+    return not always & ~taken
+
+
+def _loop(search: _Search, component: set[int], entry: int) -> tuple[Edge, ...]:
+    """A round from `entry` back to it that owes nothing: each debt is paid or impossible on the way."""
+    edges: list[Edge] = []
+    here, open_debts = entry, search.enabled[entry]
+    while open_debts:
+        piece = _shortest(search, component, here, _pays(search, open_debts & -open_debts))
+        for edge in piece:
+            open_debts &= search.enabled[edge[1]] & ~search.bits[edge[0]]
+            here = edge[1]
+        edges.extend(piece)
+    if here != entry or not edges:
+        edges.extend(_shortest(search, component, here, lambda _, edge: edge[1] == entry))
+    return tuple(edges)
+
+
+def _pays(search: _Search, debt: int) -> Callable[[int, Edge], bool]:
+    """Whether an edge pays a debt, or leads to where it is not owed."""
+    return lambda _, edge: bool(search.bits[edge[0]] & debt) or not search.enabled[edge[1]] & debt
+
+
+def _shortest(
+    search: _Search, component: set[int], start: int, is_there: Callable[[int, Edge], bool]
+) -> list[Edge]:
+    """A shortest way inside the component whose last edge is the one that is looked for."""
+    back: dict[int, tuple[int, Edge]] = {}
+    waiting = [start]
+    seen = {start}
+    for index in waiting:
+        for edge in search.edges(index):
+            if edge[1] not in component:
+                continue
+            if is_there(index, edge):
+                found = [edge]
+                while index != start:
+                    index, before = back[index]
+                    found.append(before)
+                return found[::-1]
+            if edge[1] not in seen:
+                seen.add(edge[1])
+                back[edge[1]] = (index, edge)
+                waiting.append(edge[1])
+    raise AssertionError("a component is strongly connected")

@@ -1,0 +1,264 @@
+"""Level 0, structure: what is wrong with an app whatever its data, seen from the text alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lathe.check.relevance import askers, entered_states
+from lathe.check.report import Finding
+from lathe.errors import Diagnostic, Severity, Span
+from lathe.lang.model import Action, App, Blueprint, Cannot, Effect, Principal
+
+REPEAT_SAFE = frozenset({"call", "create", "emit"})
+"""Adapters whose effects Lathe itself does exactly once, or whose receivers drop repeats."""
+
+
+def structure(app: App) -> list[Finding]:
+    """Every structural finding of an app, in the order of its text."""
+    found: list[Finding] = []
+    for blueprint in app.blueprints.values():
+        found.extend(_ways_out_of_final(blueprint))
+        found.extend(_effects(blueprint))
+        found.extend(_takers(app, blueprint))
+        found.extend(_denials(blueprint))
+    found.extend(_joint_cycles(app))
+    found.extend(_idle_roles(app))
+    found.extend(_undecided_policies(app))
+    return sorted(found, key=lambda f: (f.diagnostic.span, f.diagnostic.code))
+
+
+def _finding(
+    code: str,
+    message: str,
+    span: Span,
+    help_text: str,
+    *,
+    severity: Severity = "error",
+    prop: str | None = None,
+) -> Finding:
+    return Finding(Diagnostic(code, severity, message, span, help_text), property=prop)
+
+
+def _ways_out_of_final(blueprint: Blueprint) -> Iterator[Finding]:
+    finals = [s.name for s in blueprint.states.values() if s.final]
+    for action in blueprint.actions.values():
+        for name in sorted(set(action.from_states) & set(finals)):
+            yield _finding(
+                "LT203",
+                f"`{action.name}` leaves `{name}`, which is final",
+                action.span,
+                f"take `{name}` out of the `from` of `{action.name}`, or let `{name}` not be final",
+            )
+        yield from _asked_at_the_end(blueprint, action)
+    for name in finals:
+        state = blueprint.states[name]
+        for effect in state.run:
+            if not blueprint.effects[effect].is_notice:
+                yield _finding(
+                    "LT203",
+                    f"entering the final state `{name}` asks for `{effect}`, whose end could not be taken",
+                    state.span,
+                    f"run `{effect}` in a state before `{name}`, or drop its `ok` and `error` to make it a notice",
+                )
+        if state.then is not None:
+            yield _finding(
+                "LT203",
+                f"the timer of the final state `{name}` would take `{state.then}`, but nothing leaves a final state",
+                state.span,
+                f"drop `after` and `then` of `{name}`",
+            )
+
+
+def _asked_at_the_end(blueprint: Blueprint, action: Action) -> Iterator[Finding]:
+    """An action that may enter a final state asks for no more than notices."""
+    entered = [s for s in entered_states(blueprint, action) if blueprint.states[s].final]
+    for effect in action.run:
+        if entered and not blueprint.effects[effect].is_notice:
+            yield _finding(
+                "LT203",
+                f"`{action.name}` enters the final state `{entered[0]}` and asks for `{effect}`, "
+                "whose end could not be taken",
+                action.span,
+                f"run `{effect}` before the last step, or drop its `ok` and `error` to make it a notice",
+            )
+
+
+def _effects(blueprint: Blueprint) -> Iterator[Finding]:
+    for effect in blueprint.effects.values():
+        if not effect.is_notice:
+            yield from _missing_ends(blueprint, effect)
+        if _may_repeat(effect):
+            yield _finding(
+                "LT503",
+                f"`{effect.name}` may happen more than once, and nothing says that this is harmless",
+                effect.span,
+                "say `idempotent = true` if the other side drops repeats by the invocation's id, "
+                "or count each execution in a ghost with `world`",
+                severity="warning",
+            )
+
+
+def _may_repeat(effect: Effect) -> bool:
+    return not effect.idempotent and not effect.world and effect.uses not in REPEAT_SAFE
+
+
+def _missing_ends(blueprint: Blueprint, effect: Effect) -> Iterator[Finding]:
+    if effect.error is None:
+        yield _finding(
+            "LT502",
+            f"`{effect.name}` has no `error`: a bad end would find no action",
+            effect.span,
+            f'add `error = "…"` to `{effect.name}`, naming an action that is possible in every state that runs it',
+        )
+    if effect.ok is not None:
+        return
+    for state in sorted({s for a in askers(blueprint, effect.name) for s in _states_of(blueprint, a)}):
+        if blueprint.states[state].then is None:
+            yield _finding(
+                "LT502",
+                f"`{effect.name}` has no `ok`, and no timer leaves `{state}`: a good end would change nothing",
+                effect.span,
+                f'add `ok = "…"` to `{effect.name}`, or `after` and `then` to `{state}`',
+            )
+            return
+
+
+def _states_of(blueprint: Blueprint, action: Action) -> tuple[str, ...]:
+    return entered_states(blueprint, action) or action.from_states
+
+
+def _takers(app: App, blueprint: Blueprint) -> Iterator[Finding]:
+    for action in blueprint.actions.values():
+        if not action.admits:
+            yield _finding(
+                "LT601",
+                f"nobody may ever take `{action.name}`",
+                action.span,
+                f'say who may: `by = "role:…"` in `{action.name}`, or wire it to a timer, an effect or an inbound event',
+            )
+        elif Principal("any") in action.admits and _changes_something(action):
+            yield _finding(
+                "LT602",
+                f"`{action.name}` changes something and is open to every principal",
+                action.span,
+                'name the roles that may take it instead of `by = "any"`',
+                severity="warning",
+            )
+    for inbound in blueprint.inbound.values():
+        if inbound.signed_scheme is None:
+            yield _finding(
+                "LT602",
+                f"the inbound event `{inbound.name}` is not signed: anybody can send it",
+                inbound.span,
+                'add `signed = { scheme = "standard", secret = "NAME" }`',
+                severity="warning",
+            )
+
+
+def _changes_something(action: Action) -> bool:
+    return bool(action.begins_visit or action.do or action.sets or action.run or action.also)
+
+
+def _denials(blueprint: Blueprint) -> Iterator[Finding]:
+    """`cannot` against `by`: permits by role hold in every state, so the text decides; `when` is searched."""
+    for cannot in blueprint.cannot.values():
+        if cannot.when is None:
+            for action in permitted(blueprint, cannot):
+                yield denial(cannot, action)
+
+
+def permitted(blueprint: Blueprint, cannot: Cannot) -> list[str]:
+    """Which of the actions (or `read`) a principal with that role alone is permitted."""
+    role = Principal("role", cannot.role)
+    found = []
+    for name in cannot.actions:
+        if name == "read":
+            by = blueprint.read.by if blueprint.read else default_readers(blueprint)
+        else:
+            by = blueprint.actions[name].admits
+        if role in by or Principal("any") in by:
+            found.append(name)
+    return found
+
+
+def default_readers(blueprint: Blueprint) -> tuple[Principal, ...]:
+    """Without `read`, every role with an action here may read."""
+    every = {p for a in blueprint.actions.values() for p in a.by if p.kind in ("role", "any")}
+    return tuple(sorted(every, key=str))
+
+
+def denial(cannot: Cannot, action: str) -> Finding:
+    """LT603: a principal with that role alone may after all."""
+    return _finding(
+        "LT603",
+        f"`{cannot.name}` says that role `{cannot.role}` cannot `{action}`, but its `by` permits it",
+        cannot.span,
+        f"take `role:{cannot.role}` (or `any`) out of the `by` of `{action}`, or drop the `cannot`",
+        prop=cannot.name,
+    )
+
+
+def _joint_cycles(app: App) -> Iterator[Finding]:
+    """A joint step that would take itself again."""
+    edges = {
+        (b.name, a.name): [(c.blueprint, c.action) for c in a.also]
+        for b in app.blueprints.values()
+        for a in b.actions.values()
+    }
+    told: set[frozenset[tuple[str, str]]] = set()
+    for start in edges:
+        cycle = _cycle_through(edges, start)
+        if cycle and frozenset(cycle) not in told:
+            told.add(frozenset(cycle))
+            names = " → ".join(f"{b}.{a}" for b, a in (*cycle, cycle[0]))
+            yield _finding(
+                "LT505",
+                f"this joint step goes round without end: {names}",
+                app.blueprints[start[0]].actions[start[1]].span,
+                "drop one `also` of the round, or let the last one be a `call`, which happens later",
+            )
+
+
+def _cycle_through(
+    edges: dict[tuple[str, str], list[tuple[str, str]]], start: tuple[str, str]
+) -> list[tuple[str, str]]:
+    """A shortest way from `start` back to itself."""
+    paths: list[list[tuple[str, str]]] = [[start]]
+    seen: set[tuple[str, str]] = set()
+    while paths:
+        path = paths.pop(0)
+        for following in edges.get(path[-1], ()):
+            if following == start:
+                return path
+            if following not in seen:
+                seen.add(following)
+                paths.append([*path, following])
+    return []
+
+
+def _idle_roles(app: App) -> Iterator[Finding]:
+    used = {
+        p.name for b in app.blueprints.values() for a in b.actions.values() for p in a.by if p.kind == "role"
+    }
+    used |= {p.name for b in app.blueprints.values() if b.read for p in b.read.by if p.kind == "role"}
+    is_open = any(p.kind == "any" for b in app.blueprints.values() for a in b.actions.values() for p in a.by)
+    for role in app.roles:
+        if role not in used and not is_open:
+            yield _finding(
+                "LT605",
+                f"the role `{role}` may do nothing",
+                app.role_spans.get(role, app.span),
+                f"name `role:{role}` in the `by` of an action, or drop the role",
+                severity="warning",
+            )
+
+
+def _undecided_policies(app: App) -> Iterator[Finding]:
+    """Cedar files change who may do what; a verifier that cannot read them must not pretend."""
+    for path in sorted(app.policies):
+        yield _finding(
+            "LT801",
+            f"`{path}` was not decided: this version checks the permits that `by` gives, and no Cedar policies",
+            Span(path, 1, 1, 1, 1),
+            "check without the policy file, and treat the answer as one about `by` alone",
+        )

@@ -1,0 +1,263 @@
+"""What a search must carry: the fields, ghosts and arguments that some decision reads.
+
+A field that no guard, target, property or `world` reads, directly or through others, is not explored.
+An assignment that could leave its range decides too (it refuses), so what it reads is explored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lathe.lang.expr import (
+    Arithmetic,
+    Call,
+    Expression,
+    Follow,
+    IfElse,
+    Literal,
+    Negate,
+    Node,
+    Read,
+    SetChange,
+    walk,
+)
+from lathe.lang.model import Action, App, Assignment, Blueprint, Effect
+from lathe.lang.types import Type
+from lathe.machine.table import target_type
+
+Key = tuple[str, str, str, str]
+"""`(kind, blueprint, action, name)`; kind is `field`, `ghost` or `arg`. Ghosts of the app have no blueprint."""
+
+_GHOSTS = {"ghost", "old_ghost"}
+
+
+def explored(app: App) -> frozenset[Key]:
+    """Every field, ghost and argument that the search of this app has to tell apart."""
+    needs = _dependencies(app)
+    found: set[Key] = set()
+    waiting = list(_roots(app))
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting.extend(needs.get(key, ()))
+    return frozenset(found)
+
+
+def askers(blueprint: Blueprint, effect: str) -> tuple[Action, ...]:
+    """The actions that can ask for an effect: their own `run`, or that of a state they enter."""
+    found = []
+    for action in blueprint.actions.values():
+        entered = entered_states(blueprint, action)
+        if effect in action.run or any(effect in blueprint.states[s].run for s in entered):
+            found.append(action)
+    return tuple(found)
+
+
+def entered_states(blueprint: Blueprint, action: Action) -> tuple[str, ...]:
+    """The states that an action may enter, beginning a visit."""
+    if action.name == "create":
+        return (blueprint.initial,)
+    if action.to is not None:
+        return (action.to,)
+    if action.to_if is None:
+        return ()
+    quoted = {n.value for n in walk(action.to_if.tree) if isinstance(n, Literal) and n.type.kind == "state"}
+    return tuple(sorted(str(v) for v in quoted))
+
+
+def reads(blueprint: str, action: str, expression: Expression | None) -> Iterator[Key]:
+    """What an expression reads, in the context of a blueprint and the action whose arguments it sees."""
+    for node in walk(expression.tree) if expression else ():
+        if isinstance(node, Read):
+            if node.scope in ("field", "old"):
+                yield ("field", blueprint, "", node.name)
+            elif node.scope in _GHOSTS:
+                yield ("ghost", blueprint, "", node.name)
+            elif node.scope in ("app_ghost", "old_app_ghost"):
+                yield ("ghost", "", "", node.name)
+            elif node.scope == "arg":
+                yield ("arg", blueprint, action, node.name)
+        elif isinstance(node, Follow) and node.what != "state":
+            yield (node.what, node.base.type.blueprint or "", "", node.name)
+
+
+def _roots(app: App) -> Iterator[Key]:
+    for p in app.properties.values():
+        yield from reads("", "", p.that)
+        yield from reads("", "", p.when)
+    for blueprint in app.blueprints.values():
+        name = blueprint.name
+        for action in blueprint.actions.values():
+            yield from _deciding(app, blueprint, action)
+        for p in blueprint.properties.values():
+            yield from reads(name, "", p.that)
+            yield from reads(name, "", p.when)
+        for cannot in blueprint.cannot.values():
+            yield from reads(name, "", cannot.when)
+        for unique in blueprint.unique.values():
+            yield from (("field", name, "", f) for f in unique.fields)
+        yield from (("field", name, "", timer.at) for timer in blueprint.timers.values())
+        for effect in blueprint.effects.values():
+            yield from _targets(app, blueprint, effect)
+
+
+def _deciding(app: App, blueprint: Blueprint, action: Action) -> Iterator[Key]:
+    name = blueprint.name
+    yield from reads(name, action.name, action.when)
+    yield from reads(name, action.name, action.to_if)
+    for clause in action.also:
+        yield from reads(name, action.name, clause.on)
+        yield from reads(name, action.name, clause.when)
+        for arg, value in clause.args.items():
+            yield from _given(app, (clause.blueprint, clause.action, arg), (name, action), value)
+    for assignment in action.do:
+        if not is_safe(assignment.value.tree, target_type(app, blueprint, assignment), action):
+            yield ("field", name, "", assignment.target)
+            yield from reads(name, action.name, assignment.value)
+
+
+def _given(
+    app: App, target: tuple[str, str, str], giver: tuple[str, Action], value: Expression
+) -> Iterator[Key]:
+    """An argument given to another entity decides, if that may refuse it."""
+    blueprint, action, name = target
+    argument = app.blueprints[blueprint].actions[action].arguments[name]
+    may_be_unset = argument.type.kind in ("text", "id", "time") and not isinstance(value.tree, Literal)
+    is_required = not (argument.optional or argument.has_default)
+    if (
+        argument.type.kind == "ref"
+        or (may_be_unset and is_required)
+        or not is_safe(value.tree, argument.type, giver[1])
+    ):
+        yield from reads(giver[0], giver[1].name, value)
+        yield ("arg", *target)
+
+
+def _targets(app: App, blueprint: Blueprint, effect: Effect) -> Iterator[Key]:
+    if effect.target is not None:
+        for action in askers(blueprint, effect.name):
+            yield from reads(blueprint.name, action.name, effect.target.on)
+            for arg, value in effect.target.args.items():
+                target = (effect.target.blueprint, effect.target.action, arg)
+                yield from _given(app, target, (blueprint.name, action), value)
+        if effect.target.each is not None:
+            yield ("field", blueprint.name, "", effect.target.each)
+
+
+def _dependencies(app: App) -> dict[Key, list[Key]]:
+    """For each thing that may be needed, what is needed to know it."""
+    needs: dict[Key, list[Key]] = {}
+
+    def add(key: Key, found: Iterable[Key]) -> None:
+        needs.setdefault(key, []).extend(found)
+
+    for blueprint in app.blueprints.values():
+        name = blueprint.name
+        for action in blueprint.actions.values():
+            for given in action.sets:
+                add(("field", name, "", given), [("arg", name, action.name, given)])
+            for assignment in action.do:
+                add(("field", name, "", assignment.target), reads(name, action.name, assignment.value))
+            for assignment in action.ghost:
+                _add_ghost(add, name, action.name, assignment)
+            for clause in action.also:
+                for arg, value in clause.args.items():
+                    key = ("arg", clause.blueprint, clause.action, arg)
+                    add(key, reads(name, action.name, value))
+        for effect in blueprint.effects.values():
+            for asker in askers(blueprint, effect.name):
+                for assignment in effect.world:
+                    _add_ghost(add, name, asker.name, assignment)
+                for arg, value in (effect.target.args if effect.target else {}).items():
+                    assert effect.target is not None, "arguments belong to a target"
+                    key = ("arg", effect.target.blueprint, effect.target.action, arg)
+                    add(key, reads(name, asker.name, value))
+    return needs
+
+
+def _add_ghost(add: object, blueprint: str, action: str, assignment: Assignment) -> None:
+    assert callable(add), "the collector of dependencies"
+    owner = blueprint
+    if assignment.scope == "app_ghost":
+        owner = ""
+    elif assignment.via is not None:
+        owner = assignment.via.tree.type.blueprint or ""
+    key = ("ghost", owner, "", assignment.target)
+    add(key, reads(blueprint, action, assignment.value))
+    add(key, reads(blueprint, action, assignment.via))
+
+
+def is_safe(node: Node, target: Type, action: Action) -> bool:
+    """Whether storing a value can never be refused, seen from the declared ranges alone."""
+    if any(_may_fail(n, action) for n in walk(node)):
+        return False
+    if target.kind == "int":
+        reach = _interval(node)
+        return (
+            reach is not None
+            and target.low is not None
+            and target.high is not None
+            and (target.low <= reach[0] and reach[1] <= target.high)
+        )
+    if target.kind == "set":
+        return not any(isinstance(n, SetChange) and n.op == "+" for n in walk(node))
+    return True
+
+
+def _may_fail(node: Node, action: Action) -> bool:
+    if isinstance(node, Follow):
+        return node.type.kind in ("int", "bool", "enum")
+    if isinstance(node, Read) and node.scope == "arg":
+        argument = action.arguments.get(node.name)
+        return argument is not None and argument.optional
+    if isinstance(node, Arithmetic) and node.op in ("//", "%"):
+        divisor = _interval(node.right)
+        return divisor is None or divisor[0] <= 0 <= divisor[1]
+    return False
+
+
+def _interval(node: Node) -> tuple[int, int] | None:
+    """The least and largest value of an int expression, from declared ranges; None if unknown."""
+    match node:
+        case Literal(value=value) if isinstance(value, int):
+            return (int(value), int(value))
+        case Read(type=kind) if kind.low is not None and kind.high is not None:
+            return (kind.low, kind.high)
+        case Negate(operand=operand):
+            inner = _interval(operand)
+            return (-inner[1], -inner[0]) if inner else None
+        case IfElse(then=then, otherwise=otherwise):
+            return _hull([_interval(then), _interval(otherwise)])
+        case Call(function="min" | "max" as function, arguments=arguments):
+            return _extreme(function, [_interval(a) for a in arguments])
+        case Arithmetic(op="+" | "-" | "*" as op):
+            return _combine(op, _interval(node.left), _interval(node.right))
+        case _:
+            return None
+
+
+def _hull(found: list[tuple[int, int] | None]) -> tuple[int, int] | None:
+    known = [f for f in found if f]
+    if len(known) < len(found):
+        return None
+    return (min(k[0] for k in known), max(k[1] for k in known))
+
+
+def _extreme(function: str, found: list[tuple[int, int] | None]) -> tuple[int, int] | None:
+    known = [f for f in found if f]
+    if len(known) < len(found):
+        return None
+    pick = min if function == "min" else max
+    return (pick(k[0] for k in known), pick(k[1] for k in known))
+
+
+def _combine(op: str, a: tuple[int, int] | None, b: tuple[int, int] | None) -> tuple[int, int] | None:
+    if a is None or b is None:
+        return None
+    if op == "+":
+        return (a[0] + b[0], a[1] + b[1])
+    if op == "-":
+        return (a[0] - b[1], a[1] - b[0])
+    corners = [x * y for x in a for y in b]
+    return (min(corners), max(corners))

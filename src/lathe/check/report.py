@@ -1,0 +1,66 @@
+"""What a check says: findings, levels, coverage, and the verdict that they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lathe.errors import Diagnostic
+from lathe.machine.trace import Trace
+
+Verdict = Literal["admitted", "refused", "unknown"]
+LevelVerdict = Literal["passes", "fails", "unknown", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A diagnostic with the property it is about and the run that shows it, where there are any."""
+
+    diagnostic: Diagnostic
+    property: str | None = None
+    trace: Trace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LevelReport:
+    """One level. `why` tells why it was skipped or stayed unknown; counts are level 2's alone."""
+
+    level: int
+    name: str
+    verdict: LevelVerdict
+    seconds: float = 0.0
+    states: int | None = None
+    steps: int | None = None
+    depth: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What the search went through. `actions` and `states` count by `Blueprint.name`.
+
+    `bounds` are the instances of each blueprint and the `principals` of the largest scope that
+    was completed; `fingerprint` is an order-independent hash of its reachable states.
+    """
+
+    bounds: Mapping[str, int] = field(default_factory=dict)
+    actions: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[str, int] = field(default_factory=dict)
+    effects: Mapping[str, int] = field(default_factory=dict)
+    exhaustive: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole answer to a check."""
+
+    app: str
+    digest: str
+    verdict: Verdict
+    levels: tuple[LevelReport, ...]
+    findings: tuple[Finding, ...]
+    covered: Coverage
+    not_covered: tuple[str, ...]
+    accepted_bounds: tuple[str, ...] = ()

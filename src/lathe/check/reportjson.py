@@ -1,0 +1,81 @@
+"""A report as the JSON document that `lathe check --json` prints (envelope version 1)."""
+
+from __future__ import annotations
+
+from lathe import __version__
+from lathe.check.report import Coverage, Finding, LevelReport, Report
+from lathe.errors import Edit, Span
+from lathe.lang.model import Json
+from lathe.machine import tracejson
+
+ENVELOPE_VERSION = 1
+
+
+def to_json(report: Report) -> dict[str, Json]:
+    """The report as plain JSON data, members in reading order. `ok` is true for `admitted` alone.
+
+    A finding's members without content are left out, and so are a level's counts that it has not.
+    """
+    return {
+        "v": ENVELOPE_VERSION,
+        "ok": report.verdict == "admitted",
+        "verdict": report.verdict,
+        "app": report.app,
+        "digest": report.digest,
+        "verifier": __version__,
+        "levels": [_level(level) for level in report.levels],
+        "findings": [_finding(finding) for finding in report.findings],
+        "covered": _coverage(report.covered),
+        "not_covered": list(report.not_covered),
+        "accepted_bounds": list(report.accepted_bounds),
+    }
+
+
+def _level(level: LevelReport) -> Json:
+    counts: dict[str, Json] = {"states": level.states, "steps": level.steps, "depth": level.depth}
+    return {
+        "level": level.level,
+        "name": level.name,
+        "verdict": level.verdict,
+        "seconds": round(level.seconds, 4),
+        **{name: count for name, count in counts.items() if count is not None},
+        **({"why": level.why} if level.why else {}),
+    }
+
+
+def _finding(finding: Finding) -> Json:
+    diagnostic = finding.diagnostic
+    optional: dict[str, Json] = {
+        "property": finding.property,
+        "trace": tracejson.to_json(finding.trace) if finding.trace else None,
+        "help": diagnostic.help or None,
+        "related": [{**_place(span), "message": message} for span, message in diagnostic.related] or None,
+        "edit": _edit(diagnostic.edit) if diagnostic.edit else None,
+    }
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        **_place(diagnostic.span),
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def _place(span: Span) -> dict[str, Json]:
+    return {"file": span.file, "line": span.line, "column": span.column}
+
+
+def _edit(edit: Edit) -> Json:
+    end: dict[str, Json] = {"end_line": edit.span.end_line, "end_column": edit.span.end_column}
+    return {**_place(edit.span), **end, "text": edit.text}
+
+
+def _coverage(covered: Coverage) -> Json:
+    return {
+        "bounds": dict(covered.bounds),
+        "actions": dict(covered.actions),
+        "states": dict(covered.states),
+        "effects": dict(covered.effects),
+        "exhaustive": covered.exhaustive,
+        "fingerprint": covered.fingerprint,
+    }

@@ -1,0 +1,303 @@
+"""Breadth-first search over packed states, in plain Python made for the system at hand.
+
+The commands become one generated function; the rest is a dictionary and a few arrays. Steps that
+commit count one, what happens between them counts nothing, so the first path to a state is one of
+the shortest as a trace is counted. Nothing is imported for it, so small checks start at once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lathe.check import ir
+from lathe.check.command import Command, Param
+from lathe.check.ir import FALSE, Formula
+from lathe.check.layout import Layout, Variable
+from lathe.check.system import System
+
+Clock = Callable[[], float]
+"""Seconds from some fixed moment; passed in, so that a check itself knows no time."""
+
+_LOOK_AT_CLOCK_EVERY = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far a search may go. `stop_at` is a reading of the clock."""
+
+    states: int
+    stop_at: float
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Graph:
+    """What a search found: states in the order of discovery, and the steps between them.
+
+    `parent` and `via` lead back along a shortest path. The steps of the state with index i are
+    `targets[first[i] : first[i] + degree[i]]`, and `labels` likewise (numbers of commands).
+    `hits` holds, for each fault or step check that was met, the state in which it was.
+    """
+
+    states: list[int]
+    parent: array[int]
+    via: array[int]
+    distance: array[int]
+    first: array[int]
+    degree: array[int]
+    targets: array[int]
+    labels: array[int]
+    hits: dict[int, int] = field(default_factory=dict)
+    ended_by: Literal["", "states", "seconds", "interrupt"] = ""
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.ended_by
+
+    @property
+    def depth(self) -> int:
+        return max(self.distance, default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Something to look out for while stepping: a fault, or a step property that a command breaks."""
+
+    command: Command
+    condition: Formula
+    code: str
+    subject: int | str
+    is_fault: bool
+
+
+def watches(system: System) -> list[Watch]:
+    """All faults and step checks of a system, numbered as `Graph.hits` has them."""
+    found: list[Watch] = []
+    for command in system.commands:
+        for position, fault in enumerate(command.faults):
+            found.append(Watch(command, fault.condition, fault.code, position, True))
+        for name, broken in command.checks:
+            found.append(Watch(command, ir.both(command.guard, broken), "LT402", name, False))
+    return found
+
+
+def search(system: System, limits: Limits, initial: Sequence[int] | None = None) -> Graph:
+    """Every state that can be reached, as far as the limits let it."""
+    noted = watches(system)
+    live = bytearray(b"\1" * len(noted))
+    hits: dict[int, int] = {}
+
+    def hit(number: int, packed: int) -> None:
+        live[number] = 0
+        hits[number] = packed
+
+    successors = _compile(_successors(system, noted), "successors")
+    weights = bytes(1 if c.is_committed else 0 for c in system.commands)
+    graph = _explore(successors, weights, initial or system.initial, (limits, live, hit))
+    if hits:
+        index = {packed: i for i, packed in enumerate(graph.states) if packed in set(hits.values())}
+        graph.hits = {number: index[packed] for number, packed in hits.items()}
+    return graph
+
+
+def _explore(
+    successors: Callable[..., None],
+    weights: bytes,
+    initial: Sequence[int],
+    tools: tuple[Limits, bytearray, Callable[[int, int], None]],
+) -> Graph:
+    """The 0-1 breadth-first loop: what weighs nothing joins the level at hand, the rest the next."""
+    limits, live, hit = tools
+    states = list(initial)
+    index = {packed: i for i, packed in enumerate(states)}
+    graph = Graph(
+        states,
+        array("q", [-1] * len(states)),
+        array("q", [-1] * len(states)),
+        array("q", [0] * len(states)),
+        array("q", [-1] * len(states)),
+        array("q", [0] * len(states)),
+        array("q"),
+        array("q"),
+    )
+    parent, via, distance, first, degree = graph.parent, graph.via, graph.distance, graph.first, graph.degree
+    targets, labels = graph.targets, graph.labels
+    level, now = 0, list(range(len(states)))
+    countdown = _LOOK_AT_CLOCK_EVERY
+    out: list[int] = []
+    labelled: list[int] = []
+    try:
+        while now:
+            later: list[int] = []
+            for here in now:
+                if first[here] >= 0 or distance[here] != level:
+                    continue
+                countdown -= 1
+                if not countdown:
+                    countdown = _LOOK_AT_CLOCK_EVERY
+                    if limits.clock() > limits.stop_at:
+                        graph.ended_by = "seconds"
+                        return graph
+                    if len(states) > limits.states:
+                        graph.ended_by = "states"
+                        return graph
+                out.clear()
+                labelled.clear()
+                successors(states[here], out.append, labelled.append, live, hit)
+                first[here] = len(targets)
+                degree[here] = len(out)
+                labels.extend(labelled)
+                for position, packed in enumerate(out):
+                    there = index.get(packed)
+                    cost = level + weights[labelled[position]]
+                    if there is None:
+                        there = index[packed] = len(states)
+                        states.append(packed)
+                        parent.append(here)
+                        via.append(labelled[position])
+                        distance.append(cost)
+                        first.append(-1)
+                        degree.append(0)
+                        (now if cost == level else later).append(there)
+                    elif cost < distance[there]:
+                        distance[there] = cost
+                        parent[there] = here
+                        via[there] = labelled[position]
+                        now.append(there)
+                    targets.append(there)
+            now, level = later, level + 1
+    except KeyboardInterrupt:
+        graph.ended_by = "interrupt"
+    if len(states) > limits.states:
+        graph.ended_by = graph.ended_by or "states"
+    return graph
+
+
+def first_where(layout: Layout, states: Sequence[int], conditions: Sequence[Formula]) -> dict[int, int]:
+    """For each condition that is ever true, the index of the first state in which it is."""
+    wanted = [(number, c) for number, c in enumerate(conditions) if c != FALSE]
+    found: dict[int, int] = {}
+    if not wanted:
+        return found
+    live = bytearray(b"\1" * len(conditions))
+    lines = ["def look(states, live, found):", " for i, s in enumerate(states):"]
+    lines += _decode(layout, [c for _, c in wanted], "  ")
+    for number, condition in wanted:
+        lines.append(f"  if live[{number}] and {ir.source(condition)}:")
+        lines.append(f"   live[{number}] = 0; found[{number}] = i")
+    _compile(lines, "look")(states, live, found)
+    return found
+
+
+def _compile(lines: Iterable[str], name: str) -> Callable[..., None]:
+    scope: dict[str, Callable[..., None]] = {}
+    exec(compile("\n".join(lines), f"<{name}>", "exec"), scope)
+    return scope[name]
+
+
+def _decode(layout: Layout, formulas: Iterable[Formula], indent: str) -> list[str]:
+    """Lines that read the variables of some formulas out of the packed state `s`."""
+    needed: set[int] = set()
+    for formula in formulas:
+        needed |= {leaf[1] for leaf in ir.leaves(formula) if leaf[0] == "v"}
+    return [indent + read_text(layout.variables[i]) for i in sorted(needed)]
+
+
+def read_text(variable: Variable) -> str:
+    if not variable.width:
+        return f"v{variable.index} = 0"
+    shift = f"s >> {variable.offset}" if variable.offset else "s"
+    return f"v{variable.index} = {shift} & {variable.mask}"
+
+
+def _successors(system: System, noted: list[Watch]) -> list[str]:
+    """The text of the function that lists the successors of a state."""
+    watched: dict[int, list[tuple[int, Watch]]] = {}
+    for number, watch in enumerate(noted):
+        watched.setdefault(watch.command.index, []).append((number, watch))
+    lines = ["def successors(s, add, label, live, hit):", " pass"]
+    for slot in system.layout.slots:
+        mine = [c for c in system.commands if c.label.slot is slot]
+        lines.append(f" c = s >> {slot.state.offset} & {slot.state.mask}")
+        word = "if"
+        for code in range(slot.state.size):
+            group = [c for c in mine if c.state == code]
+            if group:
+                lines.append(f" {word} c == {code}:")
+                lines += _group(system.layout, group, watched)
+                word = "elif"
+        anywhere = [c for c in mine if c.state is None]
+        if anywhere:
+            lines.append(" if c:")
+            lines += _group(system.layout, anywhere, watched)
+    return lines
+
+
+def _group(layout: Layout, group: list[Command], watched: dict[int, list[tuple[int, Watch]]]) -> list[str]:
+    formulas = [f for c in group for f in (c.guard, *c.updates.values())]
+    formulas += [w.condition for c in group for _, w in watched.get(c.index, ())]
+    lines = _decode(layout, formulas, "  ")
+    for command in group:
+        for number, watch in watched.get(command.index, ()):
+            lines += _watch_lines(number, watch)
+        if command.guard != FALSE:
+            lines += _command_lines(layout, command)
+    return lines or ["  pass"]
+
+
+def _watch_lines(number: int, watch: Watch) -> list[str]:
+    lines, indent = _loops(watch.command.params, watch.condition, "  ", f"live[{number}]")
+    return [*lines, f"{indent}hit({number}, s)"]
+
+
+def _command_lines(layout: Layout, command: Command) -> list[str]:
+    lines, indent = _loops(command.params, command.guard, "  ", "", also=list(command.updates.values()))
+    return [*lines, f"{indent}add({successor_text(layout, command)}); label({command.index})"]
+
+
+def _loops(
+    params: tuple[Param, ...], guard: Formula, indent: str, prefix: str, also: Sequence[Formula] = ()
+) -> tuple[list[str], str]:
+    """The guard as tests and loops: what reads no parameter is tested before any loop."""
+    clauses = list(guard[1]) if guard[0] == "and" else [guard]
+    free = [c for c in clauses if not _param_names(c) and c != ir.TRUE]
+    bound = [c for c in clauses if _param_names(c)]
+    lines: list[str] = []
+    tests = ([prefix] if prefix else []) + [ir.source(c) for c in free]
+    if tests:
+        lines.append(f"{indent}if {' and '.join(tests)}:")
+        indent += " "
+    names = {n for c in (*bound, *also) for n in _param_names(c)}
+    for param in params:
+        if param.name in names:
+            low = param.kind.low or 0 if param.kind.kind == "int" and param.argument else 0
+            values = ", ".join(str(code + low) for code in param.codes)
+            lines.append(f"{indent}for p_{param.name} in ({values},):")
+            indent += " "
+    if bound:
+        lines.append(f"{indent}if {' and '.join(ir.source(c) for c in bound)}:")
+        indent += " "
+    return lines, indent
+
+
+def _param_names(formula: Formula) -> set[str]:
+    return {leaf[1] for leaf in ir.leaves(formula) if leaf[0] == "p"}
+
+
+def successor_text(layout: Layout, command: Command) -> str:
+    """The packed state after a command, as Python text over `s`, variables and parameters."""
+    clear, add, moving = 0, 0, []
+    for index, formula in sorted(command.updates.items()):
+        variable = layout.variables[index]
+        if not variable.width:
+            continue
+        clear |= variable.mask << variable.offset
+        if ir.is_const(formula):
+            add |= formula[1] << variable.offset
+        else:
+            moving.append(f"({ir.source(formula)} << {variable.offset})")
+    kept = f"(s & {~clear})" if clear else "s"
+    return " | ".join([kept, *([str(add)] if add else []), *moving])

@@ -1,0 +1,111 @@
+"""A system: an app at a scope, laid out, with every command and what each step must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+from lathe.check import ir
+from lathe.check.command import RECYCLE, Command
+from lathe.check.domain import make_domains
+from lathe.check.ground import creations, outsiders, timers
+from lathe.check.internal import internal_commands
+from lathe.check.ir import FALSE, TRUE, Formula
+from lathe.check.layout import Layout, Slot, make_layout
+from lathe.check.lowering import Context, holds
+from lathe.check.relevance import Key, explored
+from lathe.lang.model import App, Property
+from lathe.machine.table import stored
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Everything that a search needs: the layout, the commands by number, and where it begins."""
+
+    layout: Layout
+    commands: tuple[Command, ...]
+    initial: tuple[int, ...]
+
+
+def make_system(app: App, instances: Mapping[str, int], keys: frozenset[Key] | None = None) -> System:
+    """The system of an app with so many instances of each blueprint."""
+    keys = explored(app) if keys is None else keys
+    layout = make_layout(app, make_domains(app, instances, keys), keys)
+    found = tuple(_commands(layout))
+    for index, command in enumerate(found):
+        command.index = index
+        command.checks.extend(_step_checks(layout, command))
+    return System(layout, found, tuple(_initial(layout)))
+
+
+def _commands(layout: Layout) -> Iterator[Command]:
+    for slot in layout.slots:
+        yield from creations(layout, slot)
+        for name, state in slot.blueprint.states.items():
+            if not state.final:
+                yield from outsiders(layout, slot, name)
+                yield from timers(layout, slot, name)
+        yield from internal_commands(layout, slot)
+
+
+def _initial(layout: Layout) -> Iterator[int]:
+    """Nobody there, ghosts at their defaults; one state for each way to give out the roles."""
+    start = 0
+    for name, variable in layout.ghosts.items():
+        ghost = layout.app.ghosts[name]
+        start |= layout.domains.code(ghost.type, stored(ghost.default)) << variable.offset
+    if not layout.roles:
+        yield start
+        return
+    for held in combinations_with_replacement(range(len(layout.role_sets)), len(layout.roles)):
+        yield start | sum(code << v.offset for code, v in zip(held, layout.roles, strict=True))
+
+
+def _step_checks(layout: Layout, command: Command) -> Iterator[tuple[str, Formula]]:
+    """The step properties that a command could break, and the condition under which it does."""
+    if command.label.event in ("start", "stop", RECYCLE) or (
+        command.label.event == "end" and not command.shares
+    ):
+        return
+    old: dict[int, Formula] = {}
+    if command.state is not None:
+        old[command.label.slot.state.index] = ir.const(command.state)
+    new = {**old, **command.updates}
+    for slot in _participants(command):
+        for prop in slot.blueprint.properties.values():
+            if prop.kind == "step":
+                context = Context(layout, slot, known=new, old=old)
+                broken = violation(prop, context)
+                if broken != FALSE:
+                    yield f"{slot.blueprint.name}.{prop.name}", broken
+    for prop in layout.app.properties.values():
+        if prop.kind == "step":
+            broken = violation(prop, Context(layout, None, known=new, old=old))
+            if broken != FALSE:
+                yield f".{prop.name}", broken
+
+
+def _participants(command: Command) -> tuple[Slot, ...]:
+    """The existing entities that a command is a step of."""
+    if command.shares:
+        return tuple(s.slot for s in command.shares if not s.is_new)
+    return (command.label.slot,)
+
+
+def applies(prop: Property, context: Context) -> Formula:
+    """The premise of a property: its states, and its `when`."""
+    here = TRUE
+    slot = context.slot
+    if slot is not None:
+        state = context.read(slot.state)
+        codes = [slot.state_code(s) for s in prop.in_states] or list(range(1, slot.state.size))
+        here = ir.either(*(ir.eq(state, ir.const(c)) for c in codes))
+        if not prop.in_states:
+            here = ir.no(ir.eq(state, FALSE))
+    return ir.both(here, holds(prop.when.tree, context) if prop.when else TRUE)
+
+
+def violation(prop: Property, context: Context) -> Formula:
+    """The condition under which a property that must hold does not."""
+    return ir.both(applies(prop, context), ir.no(holds(prop.that.tree, context)))

@@ -1,0 +1,312 @@
+"""A path through packed states, run again on the machine and told as a trace.
+
+The packed search and `machine.step` must agree at every step; where they do not, that is a defect of
+ours and the check says so (LT901) instead of showing a run that could not happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import pairwise
+
+from lathe.check import ir
+from lathe.check.command import RECYCLE, Command
+from lathe.check.domain import A_TIME
+from lathe.check.encode import encode
+from lathe.check.ir import Formula
+from lathe.check.layout import Layout, Slot
+from lathe.check.search import Graph, read_text, successor_text
+from lathe.check.system import System
+from lathe.errors import InternalError
+from lathe.lang.model import Action, Argument
+from lathe.lang.types import Type
+from lathe.machine.event import (
+    Act,
+    Caller,
+    Create,
+    Delivers,
+    Ends,
+    Event,
+    Executes,
+    LateExecution,
+    Notifies,
+    Starts,
+    Stops,
+    TimerFires,
+)
+from lathe.machine.outcome import Refusal, Step
+from lathe.machine.snapshot import MemoryWorld, Value
+from lathe.machine.step import step
+from lathe.machine.table import Table
+from lathe.machine.telling import told
+from lathe.machine.trace import FalseClause, Trace, TraceStep
+
+Picked = Mapping[str, int]
+"""The codes of a command's parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of a path: a command, and what was picked for its parameters."""
+
+    command: Command
+    picked: Picked
+
+
+@dataclass(slots=True)
+class Run:
+    """A path on the machine so far."""
+
+    system: System
+    table: Table
+    world: MemoryWorld
+    roles: int
+    names: dict[str, Slot] = field(default_factory=dict)
+    made: dict[str, int] = field(default_factory=dict)
+    steps: list[TraceStep] = field(default_factory=list)
+    now: int = 0
+    last: Step | Refusal | None = None
+    before: MemoryWorld | None = None
+
+    def entity(self, slot: Slot) -> str:
+        """The name of the entity that is in a slot now."""
+        return next(name for name, where in reversed(self.names.items()) if where is slot)
+
+    def occupants(self) -> dict[str, Slot]:
+        """Who is in which slot, the latest of each."""
+        latest = {slot.name: name for name, slot in self.names.items()}
+        return {name: slot for name, slot in self.names.items() if latest[slot.name] == name}
+
+
+def path_to(graph: Graph, index: int) -> list[int]:
+    """The states of a shortest path, first to last."""
+    found = [index]
+    while graph.parent[found[-1]] >= 0:
+        found.append(graph.parent[found[-1]])
+    return found[::-1]
+
+
+def moves_along(system: System, graph: Graph, path: list[int]) -> list[Move]:
+    """The commands, with what was picked, that lead along a path of `path_to`."""
+    found = []
+    for here, there in pairwise(path):
+        command = system.commands[graph.via[there]]
+        found.append(move_between(system.layout, command, graph.states[here], graph.states[there]))
+    return found
+
+
+def move_between(layout: Layout, command: Command, source: int, target: int) -> Move:
+    """What to pick for a command so that it leads from one state to the other."""
+    for picked, reached in picks(layout, command, command.guard, source):
+        if reached == target:
+            return Move(command, picked)
+    raise InternalError("a step of the search cannot be taken again")
+
+
+def picks(layout: Layout, command: Command, condition: Formula, packed: int) -> Iterator[tuple[Picked, int]]:
+    """Every choice of parameters under which `condition` holds, with the state that it leads to."""
+    read = [condition, *command.updates.values()]
+    variables = {leaf[1] for f in read for leaf in ir.leaves(f) if leaf[0] == "v"}
+    lines = ["def look(s):"]
+    lines += [" " + read_text(layout.variables[i]) for i in sorted(variables)]
+    indent = " "
+    for param in command.params:
+        low = param.kind.low or 0 if param.kind.kind == "int" and param.argument else 0
+        lines.append(f"{indent}for p_{param.name} in ({', '.join(str(c + low) for c in param.codes)},):")
+        indent += " "
+    lines.append(f"{indent}if {ir.source(condition)}:")
+    values = "".join(f"p_{p.name}, " for p in command.params)
+    lines.append(f"{indent} yield ({values}), {successor_text(layout, command)}")
+    scope: dict[str, object] = {}
+    exec(compile("\n".join(lines), "<picks>", "exec"), scope)
+    look = scope["look"]
+    assert callable(look), "a function was just defined"
+    for values_picked, reached in look(packed):
+        picked = {}
+        for param, value in zip(command.params, values_picked, strict=True):
+            low = param.kind.low or 0 if param.kind.kind == "int" and param.argument else 0
+            picked[param.name] = value - low
+        yield picked, reached
+
+
+def begin(system: System, table: Table, start: int) -> Run:
+    """A run that has not yet begun, from an initial state of the search."""
+    roles = sum(v.read(start) << v.offset for v in system.layout.roles)
+    return Run(system, table, MemoryWorld({}, table.ghosts), roles)
+
+
+def follow(run: Run, moves: list[Move], states: list[int] | None = None) -> Run:
+    """Take every move on the machine; `states`, if given, are what the search says they lead to."""
+    for position, move in enumerate(moves):
+        take(run, move)
+        if states is not None:
+            there = encode(run.system.layout, run.world, run.occupants(), run.roles)
+            if there != states[position]:
+                raise InternalError(f"search and machine disagree after {_describe(move)}")
+    return run
+
+
+def _describe(move: Move) -> str:
+    label = move.command.label
+    return f"`{label.event}` of `{label.action or label.effect or label.slot.name}` on {label.slot.name}"
+
+
+def take(run: Run, move: Move, *, may_be_refused: bool = False) -> None:
+    """One move on the machine; a refusal is a defect of ours unless it may be."""
+    command = move.command
+    if command.label.event == RECYCLE:
+        gone = run.entity(command.label.slot)
+        kept = {name: e for name, e in run.world.entities.items() if name != gone}
+        run.world = MemoryWorld(kept, run.world.ghosts)
+        del run.names[gone]
+        return
+    for event in _events(run, move):
+        run.now += A_TIME
+        outcome = step(run.table, run.world, event)
+        if isinstance(outcome, Refusal) and not may_be_refused:
+            raise InternalError(f"the machine refuses {_describe(move)}: {outcome}")
+        run.steps.append(told(run.table, run.world, event, outcome))
+        run.before, run.last = run.world, outcome
+        if isinstance(outcome, Step):
+            run.world = run.world.after(outcome.written, outcome.ghosts)
+
+
+def _events(run: Run, move: Move) -> Iterator[Event]:
+    """The machine's events for a move; unexplored executions come before the end that needs one."""
+    command, label = move.command, move.command.label
+    now = run.now + A_TIME
+    if label.event == "create":
+        name = _new_name(run, label.slot)
+        action = label.slot.blueprint.actions["create"]
+        args = _arguments(run, move, action)
+        yield Create(label.slot.blueprint.name, name, args, _caller(run, move), now)
+        return
+    entity = run.entity(label.slot)
+    match label.event:
+        case "act":
+            action = label.slot.blueprint.actions[label.action or ""]
+            visit = run.world.entities[entity].visit
+            yield Act(entity, action.name, _arguments(run, move, action), _caller(run, move), now, visit)
+        case "timer":
+            yield TimerFires(entity, label.deadline, now)
+        case "start":
+            yield Starts(entity, now)
+        case "execute":
+            yield Executes(entity, now)
+        case "stop":
+            yield Stops(entity, now)
+        case "late":
+            yield LateExecution(entity, label.effect or "", now)
+        case "notify":
+            names = tuple(_new_name(run, s) for s in label.made)
+            yield Notifies(entity, label.effect or "", now, names, label.again)
+        case "deliver":
+            yield Delivers(entity, now, tuple(_new_name(run, s) for s in _made(run, command)))
+        case "end":
+            yield from _end(run, move, entity, now)
+
+
+def _made(run: Run, command: Command) -> tuple[Slot, ...]:
+    """The slots that a delivery fills; a refused one still names the ones that it would have."""
+    label = command.label
+    if label.made:
+        return label.made
+    effect = label.slot.blueprint.effects[label.effect or ""]
+    if effect.target is None or effect.target.action != "create":
+        return ()
+    entity = run.world.entities[run.entity(label.slot)]
+    head = entity.head
+    count = len(head.deliveries) if head else 0
+    return run.system.layout.of(effect.target.blueprint)[:1] * count
+
+
+def _end(run: Run, move: Move, entity: str, now: int) -> Iterator[Event]:
+    label = move.command.label
+    blueprint = label.slot.blueprint
+    effect = blueprint.effects[label.effect or ""]
+    active = run.world.entities[entity].active
+    if label.is_ok and effect.world and active is not None and not active.executed:
+        yield Executes(entity, now)
+    results: dict[str, Value] = {}
+    for name in (effect.ok, effect.error):
+        if name is not None:
+            results |= _arguments(run, move, blueprint.actions[name])
+    results.pop("cause", None)
+    cause = label.cause or "timeout"
+    yield Ends(entity, bool(label.is_ok), now, results, cause)  # type: ignore[arg-type]
+
+
+def _new_name(run: Run, slot: Slot) -> str:
+    """A name for a new entity: the blueprint's, with a number that was not given before."""
+    blueprint = slot.blueprint.name
+    run.made[blueprint] = run.made.get(blueprint, 0) + 1
+    name = f"{blueprint}#{run.made[blueprint]}"
+    run.names[name] = slot
+    return name
+
+
+def _caller(run: Run, move: Move) -> Caller:
+    by, layout = move.command.label.by, run.system.layout
+    if by.kind in ("role", "any"):
+        code = move.picked.get("actor", 1)
+        roles = frozenset((by.name,) if by.name else ())
+        if layout.roles and "actor" in move.picked:
+            held = layout.role_sets[layout.roles[code - 1].read(run.roles)]
+            admits = move.command.label.slot.blueprint.actions[move.command.label.action or ""].admits
+            wanted = {p.name for p in admits if p.kind == "role" and p.name} & held
+            roles = frozenset(sorted(wanted)[:1]) or roles
+        return Caller("role", None, roles, layout.domains.ids[code - 1])
+    assert by.kind == "effect" or by.kind == "timer" or by.kind == "inbound", "nobody else acts by itself"
+    return Caller(by.kind, by.name)
+
+
+def _arguments(run: Run, move: Move, action: Action) -> dict[str, Value]:
+    """What the caller gives: what was picked, and anything that fits where it makes no difference."""
+    found: dict[str, Value] = {}
+    params = {p.argument: p for p in move.command.params if p.argument is not None}
+    for argument in action.arguments.values():
+        param = params.get(argument.name)
+        if param is not None and not move.picked.get(f"no_{argument.name}"):
+            found[argument.name] = _value(run, argument.type, move.picked[param.name])
+        elif param is None and not (argument.optional or argument.has_default):
+            found[argument.name] = anything(run.system.layout, argument)
+    return found
+
+
+def _value(run: Run, kind: Type, code: int) -> Value:
+    """The machine value of a code; refs name who is in the slot now."""
+    if kind.kind == "ref" and code:
+        return run.entity(run.system.layout.of(kind.blueprint or "")[code - 1])
+    if kind.kind == "set" and kind.element is not None and kind.element.kind == "ref":
+        slots = run.system.layout.of(kind.element.blueprint or "")
+        return frozenset(run.entity(s) for s in slots if code >> s.index & 1)
+    return run.system.layout.domains.value(kind, code)
+
+
+def anything(layout: Layout, argument: Argument) -> Value:
+    """A value that fits an argument which nothing explored reads."""
+    kind = argument.type
+    match kind.kind:
+        case "text":
+            return "text"[: kind.maximum]
+        case "json":
+            return "null"
+        case "id":
+            return layout.domains.ids[0]
+        case "time":
+            return A_TIME
+        case "set":
+            return frozenset()
+        case _:
+            return layout.domains.value(kind, 0)
+
+
+def make_trace(
+    run: Run, digest: str, clauses: tuple[FalseClause, ...] = (), loop_from: int | None = None
+) -> Trace:
+    """The finished trace; its id is made from what happens in it."""
+    steps = tuple(run.steps)
+    name = sha256(repr(steps).encode()).hexdigest()[:12]
+    return Trace(name, run.system.layout.app.name, digest, steps, clauses, loop_from)

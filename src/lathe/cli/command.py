@@ -1,0 +1,113 @@
+"""What every command shares: examples in its help, a colour option, and the way it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from typing import TypeVar
+
+import click
+
+from lathe.cli import output
+
+SUMMARIES = {
+    "new": "Make a folder with a small app that is admitted.",
+    "check": "Check apps: admitted, or refused with counterexample and cure.",
+    "explain": "Say what a code means, with an example and the cure.",
+    "show": "Draw an app: in English, as a diagram, a table or a permission matrix.",
+    "fmt": "Put blueprints into the one format.",
+    "schema": "Print the JSON Schema of a file that Lathe reads or writes.",
+    "replay": "Run a saved trace on the model again.",
+    "version": "Print the versions of Lathe and of the language.",
+    "completion": "Print the script that completes commands in a shell.",
+}
+"""Every command, in the order of use, with its one line of help; its module is of the same name."""
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
+
+
+class Command(click.Command):
+    """A command that shows examples at the end of its help."""
+
+    examples: Sequence[str] = ()
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        write_examples(self.examples, formatter)
+
+
+class Commands(click.Group):
+    """The commands, each imported when it is asked for."""
+
+    examples: Sequence[str] = ()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of use."""
+        return list(SUMMARIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in SUMMARIES:
+            return None
+        loaded = import_module(f"lathe.cli.commands.{cmd_name}").command
+        assert isinstance(loaded, click.Command)
+        return loaded
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one might be meant."""
+        if args and args[0] not in SUMMARIES and not args[0].startswith("-"):
+            near = nearest(args[0], SUMMARIES)
+            hint = f"; did you mean `{near}`?" if near else "; `lathe --help` lists them"
+            raise click.UsageError(f"`{output.clean(args[0])}` is no command{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        write_examples(self.examples, formatter)
+
+
+def command(name: str, *, examples: tuple[str, str]) -> Callable[[Callable[..., int]], Command]:
+    """Make a click command of a function that answers with its exit code."""
+
+    def decorate(function: Callable[..., int]) -> Command:
+        made = click.command(name, cls=Command, context_settings=CONTEXT, short_help=SUMMARIES[name])(
+            function
+        )
+        made.examples = examples
+        return made
+
+    return decorate
+
+
+def colour_option(function: Decorated) -> Decorated:
+    """`--color`, for commands whose output has colours."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colours: on a terminal without NO_COLOR (auto), always or never.",
+    )(function)
+
+
+def write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:
+    """A section with one example a line."""
+    with formatter.section("Examples"):
+        for example in examples:
+            formatter.write(f"  {example}\n")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` may have been meant to be."""
+    from difflib import get_close_matches  # only after a slip
+
+    found = get_close_matches(word.lower(), list(known), n=1)
+    return found[0] if found else None

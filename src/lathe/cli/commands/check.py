@@ -1,0 +1,113 @@
+"""`lathe check`."""
+
+from __future__ import annotations
+
+import click
+
+from lathe.check.report import Finding, Report
+from lathe.cli import exitcode, files, output
+from lathe.cli.command import colour_option, command as make_command
+from lathe.cli.line import lines
+from lathe.cli.options import DURATION
+from lathe.cli.paint import Paint
+from lathe.cli.text import View, report_text, trace_text
+from lathe.cli.verdict import exit_code, unreadable
+from lathe.cli.watch import Watch
+from lathe.errors import NotFoundError, UnreadableError, UsageError
+from lathe.gate import Options, check_files
+
+LEVELS = (0, 2)
+"""The levels that exist."""
+
+
+@make_command("check", examples=("lathe check examples/rollout", "lathe check --line --budget 30s examples/*"))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.option("--level", type=click.IntRange(min(LEVELS), max(LEVELS)), help="Run levels 0 to N (default: all that exist).")
+@click.option("--budget", type=DURATION, help="Stop searching after this long, as `500ms`, `30s` or `2m`.")
+@click.option("--trace", "trace_id", metavar="ID", help="Show this finding's trace alone and whole; with --json, as a file to keep.")
+@click.option("--accept-bounds", is_flag=True, help="Admit what stayed undecided within bounds; the report records them.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document for each app, each on a line.")
+@click.option("--line", "as_lines", is_flag=True, help="One line for each finding, then the verdict.")
+@colour_option
+def command(
+    *,
+    paths: tuple[str, ...],
+    level: int | None,
+    budget: float | None,
+    trace_id: str | None,
+    accept_bounds: bool,
+    as_json: bool,
+    as_lines: bool,
+    color: output.When,
+) -> int:
+    """Check apps: every state that each can reach, or the shortest way to what must never be so.
+
+    PATH is an app's folder, its `app.toml`, or a `*.blueprint.toml` alone. Exit code: 0 admitted,
+    1 refused or unknown, 3 unreadable.
+    """
+    if as_json and as_lines:
+        raise UsageError("give one of --json and --line")
+    if trace_id is not None and (as_lines or len(paths) != 1):
+        raise UsageError("--trace goes with one path, and not with --line")
+    options = Options(
+        level=max(LEVELS) if level is None else level, budget_seconds=budget, accept_bounds=accept_bounds
+    )
+    codes = []
+    for path in paths:
+        report, view = _check(path, options, paint=Paint(output.has_colour(color)))
+        codes.append(exit_code(report))
+        if trace_id is not None:
+            _show_trace(report, view, trace_id, as_json=as_json)
+        elif as_json:
+            output.data(_json(report))
+        elif as_lines:
+            output.data("\n".join(lines(report, prefix=view.prefix, name=view.name)))
+        else:
+            output.data("\n".join([*([""] if len(codes) > 1 else []), *report_text(report, view)]))
+    return exitcode.worst(codes)
+
+
+def _check(path: str, options: Options, *, paint: Paint) -> tuple[Report, View]:
+    name = files.printable(path)
+    try:
+        loaded = files.load(path)
+    except UnreadableError as error:
+        return unreadable(error.diagnostics), View({}, files.prefix_of(path), name, paint, output.width())
+    view = View(loaded.files, loaded.prefix, name, paint, output.width())
+    with Watch(name) as watch:
+        report = check_files(loaded.files, options, watch).report
+    if files.stands_in_app(path) and report.verdict != "admitted":
+        output.talk(f"`{name}` was read alone; `lathe check {loaded.prefix or '.'}` checks the app that it is part of")
+    return report, view
+
+
+def _show_trace(report: Report, view: View, trace_id: str, *, as_json: bool) -> None:
+    finding = _with_trace(report, trace_id)
+    if not as_json:
+        output.data("\n".join(trace_text(finding, view)))
+        return
+    from lathe.machine import tracejson  # only here
+
+    assert finding.trace is not None
+    output.data(_dump(tracejson.to_json(finding.trace)))
+
+
+def _with_trace(report: Report, trace_id: str) -> Finding:
+    traced = [finding for finding in report.findings if finding.trace is not None]
+    for finding in traced:
+        if finding.trace is not None and trace_id and finding.trace.id.startswith(trace_id):
+            return finding
+    known = ", ".join(finding.trace.id[:8] for finding in traced if finding.trace is not None)
+    raise NotFoundError(f"no trace `{trace_id}` in this report; " + (f"it has {known}" if known else "it has none"))
+
+
+def _json(report: Report) -> str:
+    from lathe.check import reportjson  # only here
+
+    return _dump(reportjson.to_json(report))
+
+
+def _dump(data: object) -> str:
+    import json  # only here
+
+    return json.dumps(data, ensure_ascii=False, separators=(", ", ": "))

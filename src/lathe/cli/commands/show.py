@@ -1,0 +1,50 @@
+"""`lathe show`."""
+
+from __future__ import annotations
+
+import click
+
+from lathe.cli import exitcode, files, output
+from lathe.cli.command import command as make_command
+from lathe.cli.reading import read
+from lathe.lang import render
+from lathe.lang.model import App
+
+
+@make_command("show", examples=("lathe show examples/rollout", "lathe show examples/rollout --as svg > rollout.svg"))
+@click.argument("path", type=click.Path())
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["english", "mermaid", "dot", "svg", "table", "permissions", "json"]),
+    default="english",
+    help="What to draw; json is the canonical form, of which the digest is taken.",
+)
+def command(*, path: str, form: str) -> int:
+    """Draw the app at PATH: in English, as a state diagram, as tables, or as canonical JSON.
+
+    PATH is an app's folder, its `app.toml`, or a `*.blueprint.toml` alone. Nothing is checked but
+    that it can be read.
+    """
+    output.data(_drawn(read(files.load(path)), form).rstrip("\n"))
+    return exitcode.DONE
+
+
+def _drawn(app: App, form: str) -> str:
+    match form:
+        case "mermaid":
+            return render.mermaid(app)
+        case "dot":
+            return render.dot(app)
+        case "svg":
+            return render.svg(app)
+        case "table":
+            return render.table(app)
+        case "permissions":
+            return render.permissions(app)
+        case "json":
+            from lathe.lang.canon import canonical_json
+
+            return canonical_json(app)
+        case _:
+            return render.english(app)

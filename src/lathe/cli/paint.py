@@ -1,0 +1,28 @@
+"""Words for colours, so that what draws does not know whether anybody sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_CODES = {
+    "error": "1;31",
+    "warning": "1;33",
+    "note": "1;36",
+    "refused": "1;31",
+    "unknown": "1;33",
+    "admitted": "1;32",
+    "caret": "31",
+    "help": "32",
+    "strong": "1",
+    "faint": "2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """`paint("error", text)` is the text, in that colour if there is any."""
+
+    colour: bool = False
+
+    def __call__(self, role: str, text: str) -> str:
+        return f"\x1b[{_CODES[role]}m{text}\x1b[0m" if self.colour and text else text

@@ -1,0 +1,160 @@
+"""A report as somebody reads it: each finding with its line, its run and its cure, then the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lathe.check.report import Finding, LevelReport, Report
+from lathe.cli import steps
+from lathe.cli.excerpt import Excerpts
+from lathe.cli.line import head
+from lathe.cli.output import clean
+from lathe.cli.paint import Paint
+from lathe.cli.verdict import counted, seconds_text, verdict_line
+
+FINDINGS_LIMIT = 20
+"""Findings drawn; what is left out is counted, and `--line` lists all."""
+BOUNDS_LIMIT = 6
+"""Lines of what was not covered; `--json` has all."""
+MARGIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How to draw: the files to quote, what goes before their names, colours, and columns."""
+
+    files: Mapping[str, bytes]
+    prefix: str
+    name: str
+    paint: Paint
+    width: int
+
+
+def report_text(report: Report, view: View) -> list[str]:
+    """The lines of a whole report; the verdict is the last."""
+    drawn: list[str] = []
+    traced: set[str] = set()
+    said = ""
+    for finding in report.findings[:FINDINGS_LIMIT]:
+        code = finding.diagnostic.code
+        drawn += _finding(finding, view, is_first=code not in traced, said=said)
+        drawn.append("")
+        said = finding.diagnostic.help
+        if finding.trace is not None:
+            traced.add(code)
+    left_out = len(report.findings) - FINDINGS_LIMIT
+    if left_out > 0:
+        drawn += [f"and {left_out} more findings: `--line` lists them all", ""]
+    verdict = view.paint(report.verdict, clean(verdict_line(report, name=view.name)))
+    return [*drawn, *_summary(report, view), verdict]
+
+
+def trace_text(finding: Finding, view: View) -> list[str]:
+    """One finding with all of its trace, starts and stops too."""
+    assert finding.trace is not None
+    return [*_head(finding, view), *_run(finding, is_whole=True, view=view)]
+
+
+def _finding(finding: Finding, view: View, *, is_first: bool, said: str) -> list[str]:
+    found = finding.diagnostic
+    drawn = _head(finding, view)
+    gutter = _gutter(finding)
+    excerpts = Excerpts(view.files, view.paint, view.width)
+    drawn += excerpts.draw(found.span, gutter=gutter)
+    for span, message in found.related[:2]:
+        drawn.append(clean(f"{' ' * MARGIN}{view.prefix}{span}: {message}"))
+    if finding.trace is not None:
+        drawn += _run(finding, view=view) if is_first else _short(finding)
+    if found.help and (found.help != said or found.edit):
+        drawn.append(f"{' ' * MARGIN}{view.paint('help', 'help:')} {clean(found.help)}")
+    if found.edit is not None:
+        drawn += excerpts.edit(found.edit, gutter=gutter)
+    return drawn
+
+
+def _head(finding: Finding, view: View) -> list[str]:
+    place, what, message = head(finding, view.prefix)
+    role = finding.diagnostic.severity
+    return [f"{view.paint('strong', clean(place))}: {view.paint(role, clean(what))}: {clean(message)}"]
+
+
+def _gutter(finding: Finding) -> int:
+    found = finding.diagnostic
+    numbers = [found.span.line, *([found.edit.span.end_line] if found.edit else [])]
+    return MARGIN + len(str(max(numbers)))
+
+
+def _run(finding: Finding, *, view: View, is_whole: bool = False) -> list[str]:
+    trace = finding.trace
+    assert trace is not None
+    entities = {part.entity for step in trace.steps for part in step.parts}
+    whose = f" of {entities.pop()}" if len(entities) == 1 else ""
+    title = f"trace {trace.id[:8]}, the shortest{whose}:" if not is_whole else f"trace {trace.id}{whose}:"
+    drawn = [view.paint("faint", f"{' ' * MARGIN}{title}")]
+    drawn += [f"{' ' * (2 * MARGIN)}{clean(line)}" for line in steps.draw(trace, is_whole=is_whole)]
+    return drawn + _clauses(finding, view)
+
+
+def _short(finding: Finding) -> list[str]:
+    """A further run of the same kind: its length and where to see it."""
+    trace = finding.trace
+    assert trace is not None
+    steps_word = "step" if trace.length == 1 else "steps"
+    clauses = "".join(f"; false: {steps.clause_line(clause)}" for clause in trace.clauses[:1])
+    return [clean(f"{' ' * MARGIN}{trace.length} {steps_word}, `--trace {trace.id[:8]}` shows them{clauses}")]
+
+
+def _clauses(finding: Finding, view: View) -> list[str]:
+    assert finding.trace is not None
+    margin = " " * MARGIN
+    label = view.paint("error", "false:")
+    return [f"{margin}{label} {clean(steps.clause_line(clause))}" for clause in finding.trace.clauses]
+
+
+def _summary(report: Report, view: View) -> list[str]:
+    faint = view.paint
+    rows = [("level", _level(level)) for level in report.levels if level.verdict != "skipped"]
+    skipped = "; ".join(
+        f"{level.level} {level.name}: {level.why}" for level in report.levels if level.verdict == "skipped"
+    )
+    if skipped:
+        rows.append(("skipped", skipped))
+    if _covered(report):
+        rows.append(("covered", _covered(report)))
+    bounds = report.not_covered
+    rows += [("not covered", bound) for bound in bounds[:BOUNDS_LIMIT]]
+    if len(bounds) > BOUNDS_LIMIT:
+        rows.append(("not covered", f"and {len(bounds) - BOUNDS_LIMIT} more: `--json` has all"))
+    drawn, last = [], ""
+    for label, text in rows:
+        shown = "" if label == last else label
+        drawn.append(f"{faint('faint', shown.ljust(11))}  {clean(text)}")
+        last = label
+    return drawn
+
+
+def _level(level: LevelReport) -> str:
+    counts = [
+        f"{count} {word}" if word != "depth" else f"depth {count}"
+        for word, count in (("states", level.states), ("steps", level.steps), ("depth", level.depth))
+        if count is not None
+    ]
+    why = f": {level.why}" if level.why else ""
+    return ", ".join(
+        [f"{level.level} {level.name} {level.verdict}{why}", *counts, seconds_text(level.seconds)]
+    )
+
+
+def _covered(report: Report) -> str:
+    covered = report.covered
+    taken = sum(1 for count in covered.actions.values() if count)
+    reached = sum(1 for count in covered.states.values() if count)
+    said = [counted(covered.bounds)] if covered.bounds else []
+    if covered.actions:
+        said.append(f"{taken} of {len(covered.actions)} actions")
+    if covered.states:
+        said.append(f"{reached} of {len(covered.states)} states")
+    if covered.exhaustive:
+        said.append(covered.exhaustive)
+    return "; ".join(said)

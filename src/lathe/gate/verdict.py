@@ -1,0 +1,117 @@
+"""From files to a report: read, look at the structure, search, and say what was not covered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lathe.check.reach import Reached, reach
+from lathe.check.read import structure
+from lathe.check.report import Coverage, Finding, LevelReport, Report, Verdict
+from lathe.check.search import Clock
+from lathe.lang import digest, read_app
+from lathe.lang.model import App
+from lathe.lang.source import Source
+
+HIGHEST_LEVEL = 2
+
+LATER: Mapping[int, tuple[str, str]] = {
+    1: ("algebra", "not part of this version: ranges are searched, not proved"),
+    3: ("schedules", "not part of this version: there is no runtime yet"),
+    4: ("properties", "not part of this version: there is no runtime yet"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a check is asked for. `accept_bounds`: an unknown verdict within named bounds is taken."""
+
+    level: int = HIGHEST_LEVEL
+    budget_seconds: float | None = None
+    accept_bounds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A report, with the sources that its spans point into."""
+
+    report: Report
+    sources: Mapping[str, Source]
+    app: App | None
+
+
+def check_files(files: Mapping[str, bytes], options: Options, clock: Clock) -> Outcome:
+    """Check the files of an app. `files` are contents by path inside the app."""
+    started = clock()
+    reading = read_app(files)
+    if reading.app is None:
+        findings = tuple(Finding(d) for d in reading.diagnostics)
+        level = LevelReport(0, "read", "fails", clock() - started)
+        skipped = tuple(_skipped(n, "the files cannot be read") for n in (1, 2, 3, 4))
+        report = Report("", "", "refused", (level, *skipped), findings, Coverage(), ())
+        return Outcome(report, reading.sources, None)
+    noted = tuple(Finding(d) for d in reading.diagnostics)
+    report = check_app(reading.app, options, clock, noted=noted, started=started)
+    return Outcome(report, reading.sources, reading.app)
+
+
+def check_app(
+    app: App, options: Options, clock: Clock, *, noted: tuple[Finding, ...] = (), started: float | None = None
+) -> Report:
+    """Check an app that was read. `noted` are findings of the reading that do not stop it."""
+    started = clock() if started is None else started
+    name = digest(app)
+    found = [*noted, *structure(app)]
+    blocked = any(f.diagnostic.severity == "error" and f.diagnostic.code != "LT801" for f in found)
+    level0 = LevelReport(0, "read", "fails" if blocked else "passes", clock() - started)
+    if blocked or options.level < 2:
+        why = "level 0 found errors" if blocked else "not asked for"
+        return _report(app, name, (level0, _skipped(2, why)), found, None, options)
+    reached = reach(app, name, clock, options.budget_seconds)
+    return _report(app, name, (level0, reached.level), [*found, *reached.findings], reached, options)
+
+
+def _skipped(level: int, why: str) -> LevelReport:
+    name, later = LATER.get(level, ("reach", why))
+    return LevelReport(level, name, "skipped", why=why if level == 2 else later)
+
+
+def _report(
+    app: App,
+    name: str,
+    levels: tuple[LevelReport, ...],
+    findings: list[Finding],
+    reached: Reached | None,
+    options: Options,
+) -> Report:
+    every = sorted((*levels, *(_skipped(n, "") for n in LATER)), key=lambda level: level.level)
+    verdict = _verdict(findings, every)
+    accepted: tuple[str, ...] = ()
+    if verdict == "unknown" and options.accept_bounds:
+        accepted = tuple(f.diagnostic.message for f in findings if f.diagnostic.code == "LT801")
+        verdict = "admitted"
+    not_covered = reached.not_covered if reached else ()
+    return Report(
+        app=app.name,
+        digest=name,
+        verdict=verdict,
+        levels=tuple(every),
+        findings=tuple(findings),
+        covered=reached.covered if reached else Coverage(),
+        not_covered=(*not_covered, *_later(every)),
+        accepted_bounds=accepted,
+    )
+
+
+def _later(levels: list[LevelReport]) -> list[str]:
+    return [
+        f"level {x.level} ({x.name}): {x.why}" for x in levels if x.verdict == "skipped" and x.level in LATER
+    ]
+
+
+def _verdict(findings: list[Finding], levels: list[LevelReport]) -> Verdict:
+    errors = {f.diagnostic.code for f in findings if f.diagnostic.severity == "error"}
+    if errors - {"LT801"}:
+        return "refused"
+    is_open = any(level.level == 2 and level.verdict in ("unknown", "skipped") for level in levels)
+    return "unknown" if errors or is_open else "admitted"

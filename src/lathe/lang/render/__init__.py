@@ -1,0 +1,53 @@
+"""An app as something to look at: plain English, diagrams, tables. Pure, and the same bytes every time.
+
+Each function imports its module when it is called, because `lathe check` pays for every import and
+uses little of this.
+"""
+
+from __future__ import annotations
+
+from lathe.lang.model import App, Blueprint
+
+__all__ = ["dot", "english", "mermaid", "permissions", "svg", "table"]
+
+
+def english(app: App) -> str:
+    """The app in plain English, as Markdown: what can happen, who may do it, and what must hold."""
+    from lathe.lang.render._english import app_in_english
+
+    return app_in_english(app)
+
+
+def mermaid(subject: App | Blueprint) -> str:
+    """Mermaid `stateDiagram-v2` text: one diagram; for an app, a composite state for each blueprint."""
+    from lathe.lang.render._mermaid import mermaid_text
+
+    return mermaid_text(subject)
+
+
+def dot(subject: App | Blueprint) -> str:
+    """A Graphviz digraph; for an app, a cluster for each blueprint."""
+    from lathe.lang.render._dot import dot_text
+
+    return dot_text(subject)
+
+
+def svg(subject: App | Blueprint) -> str:
+    """A self-contained SVG document, light or dark as the viewer prefers; blueprints below each other."""
+    from lathe.lang.render._svg import svg_text
+
+    return svg_text(subject)
+
+
+def table(app: App) -> str:
+    """The transition table of every blueprint, as aligned Markdown."""
+    from lathe.lang.render._table import transition_tables
+
+    return transition_tables(app)
+
+
+def permissions(app: App) -> str:
+    """Who may do what, as Markdown: actions and reading down, roles and internal principals across."""
+    from lathe.lang.render._permissions import permission_tables
+
+    return permission_tables(app)

@@ -1,0 +1,328 @@
+"""The first look at a blueprint: what it has, by name and type, so that the others can refer to it.
+
+Nothing that needs another file but the names of blueprints is read here. An outline holds whatever
+could be read; what could not be is in it under its name, so that nobody reports it as unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lathe.errors import Edit
+from lathe.lang.model import Argument, Field, Ghost
+from lathe.lang.resolve import limits
+from lathe.lang.resolve.faults import quoted
+from lathe.lang.resolve.naming import RESERVED, RESERVED_ACTIONS, check_blueprint_name, check_name
+from lathe.lang.resolve.record import Cursor, Key, Record, Word, entries, open_record
+from lathe.lang.resolve.typed import NEEDS_VALUE, Kinds, example, read_argument, read_field, read_ghost
+from lathe.lang.types import UNKNOWN, Type
+
+_DOC = Key("text", "a text for people")
+_FLAG = "true or false"
+_BY = Key("words", "a principal, or a list of principals")
+
+TOP: Mapping[str, Key] = {
+    "blueprint": Key("text", "its name, like `Rollout`", required=True),
+    "doc": _DOC,
+    "plural": Key("text", "its segment in paths"),
+    "read": Key("any", "principals, or `{ by = [...], when = \"expression\" }`"),
+    "retain": Key("text", 'a duration like "30d"'),
+    "state": Key("table", "the table of states", required=True),
+    "field": Key("table", "the table of fields"),
+    "ghost": Key("table", "the table of ghosts"),
+    "action": Key("table", "the table of actions", required=True),
+    "timer": Key("table", "the table of deadlines"),
+    "effect": Key("table", "the table of effects"),
+    "inbound": Key("table", "the table of events from outside"),
+    "invariant": Key("table", "what is true in every reachable state"),
+    "step": Key("table", "what is true of every step"),
+    "sometimes": Key("table", "what is true in some reachable state"),
+    "eventually": Key("table", "what every fair run reaches"),
+    "unique": Key("table", "what no two entities agree on"),
+    "cannot": Key("table", "what the policies deny"),
+    "migrate": Key("table", "how live entities come over"),
+}  # fmt: skip
+STATE: Mapping[str, Key] = {
+    "initial": Key("flag", _FLAG),
+    "final": Key("flag", _FLAG),
+    "run": Key("words", "an effect, or a list of effects"),
+    "after": Key("text", 'a duration like "15m"'),
+    "then": Key("text", "the action that the timer takes"),
+    "waits": Key("text", "a text: what it waits for"),
+    "doc": _DOC,
+}
+ACTION: Mapping[str, Key] = {
+    "from": Key("words", 'a state, a list of states, or "*"'),
+    "to": Key("text", "a state"),
+    "to_if": Key("text", "an expression whose value is a quoted state"),
+    "by": _BY,
+    "when": Key("text", "an expression in quotes"),
+    "sets": Key("list", "a list of fields"),
+    "args": Key("table", "a table of arguments, each with its type"),
+    "do": Key("list", 'a list of assignments, each like "field = expression"'),
+    "run": Key("words", "an effect, or a list of effects"),
+    "also": Key("tables", "a list of tables `{ on, action, args, when }`"),
+    "fenced": Key("flag", _FLAG),
+    "fair": Key("flag", _FLAG),
+    "ghost": Key("list", 'a list of assignments, each like "ghost = expression"'),
+    "doc": _DOC,
+}
+NOT_FOR_CREATE = ("from", "to", "to_if")
+EFFECT: Mapping[str, Key] = {
+    "uses": Key("text", "the name of an adapter", required=True),
+    "with": Key("table", "the table of the adapter's settings"),
+    "ok": Key("text", "the action taken when it ends well"),
+    "error": Key("text", "the action taken when it ends badly"),
+    "timeout": Key("text", 'a duration like "30s"'),
+    "attempts": Key("int", "how often it is tried"),
+    "backoff": Key("text", 'two durations like "1s..5m"'),
+    "idempotent": Key("flag", _FLAG),
+    "world": Key("list", 'a list of assignments, each like "ghost = expression"'),
+    "late": Key("flag", "false, as a promise"),
+    "doc": _DOC,
+}
+TIMER: Mapping[str, Key] = {
+    "at": Key("text", "the time field", required=True),
+    "then": Key("text", "the action that is taken", required=True),
+    "doc": _DOC,
+}
+INBOUND: Mapping[str, Key] = {
+    "path": Key("text", "its path under `/in/{app}/`", required=True),
+    "method": Key("text", "an HTTP method"),
+    "signed": Key("table", "a table `{ scheme, secret }`"),
+    "once": Key("text", 'what identifies a delivery, like "header.webhook-id"'),
+    "find": Key("table", 'a table `{ field = "body.a.b" }`'),
+    "action": Key("text", "the action that is taken", required=True),
+    "args": Key("table", 'a table, each like `amount = "body.amount"`'),
+    "doc": _DOC,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ActionOutline:
+    """An action's name, arguments and callers, before its expressions are read."""
+
+    name: str
+    cursor: Cursor
+    record: Record | None
+    arguments: Mapping[str, Argument]
+    by: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryOutline:
+    """An entry of another table; its record is None if it is no table at all."""
+
+    name: str
+    cursor: Cursor
+    record: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A blueprint's names and types. With `is_whole`, what is not in here does not exist."""
+
+    name: str
+    cursor: Cursor
+    top: Record
+    states: Mapping[str, EntryOutline]
+    fields: Mapping[str, Field]
+    ghosts: Mapping[str, Ghost]
+    actions: Mapping[str, ActionOutline]
+    effects: Mapping[str, EntryOutline]
+    timers: Mapping[str, EntryOutline]
+    inbound: Mapping[str, EntryOutline]
+    is_whole: bool
+
+    @property
+    def field_types(self) -> Mapping[str, Type]:
+        return {name: field.type for name, field in self.fields.items()}
+
+    @property
+    def ghost_types(self) -> Mapping[str, Type]:
+        return {name: ghost.type for name, ghost in self.ghosts.items()}
+
+
+def outline_blueprint(cursor: Cursor, kinds: Kinds, *, fallback: str) -> Outline:
+    """Read what a blueprint has. `fallback` is its name where the file gives none."""
+    data = cursor.source.data
+    top = open_record(cursor, data, "a blueprint", TOP)
+    assert top is not None
+    name = top.text("blueprint")
+    if name is not None:
+        check_blueprint_name(top.at("blueprint"), name)
+    ghosts = _read_ghosts(top, kinds)
+    fields = _read_fields(top, kinds, ghosts)
+    actions = _read_actions(top, fields, ghosts, kinds)
+    states = _read_entries(top, "state", "states", STATE, limits.STATES, "a state", reserved=RESERVED)
+    broken = [e for e in (*states.values(), *actions.values()) if e.record is None]
+    return Outline(
+        name=name if name is not None else fallback,
+        cursor=cursor,
+        top=top,
+        states=states,
+        fields=fields,
+        ghosts=ghosts,
+        actions=actions,
+        effects=_read_entries(top, "effect", "effects", EFFECT, limits.EFFECTS, "an effect"),
+        timers=_read_entries(top, "timer", "deadlines", TIMER, limits.TIMERS, "a deadline"),
+        inbound=_read_entries(top, "inbound", "inbound events", INBOUND, limits.INBOUNDS, "an inbound event"),
+        is_whole=not broken and not top.wrong.intersection(("state", "field", "ghost", "action")),
+    )
+
+
+def _read_entries(
+    top: Record,
+    key: str,
+    plural: str,
+    keys: Mapping[str, Key],
+    limit: int,
+    what: str,
+    *,
+    reserved: frozenset[str] = frozenset(),
+) -> dict[str, EntryOutline]:
+    found: dict[str, EntryOutline] = {}
+    for name, value, cursor in entries(top.at(key), top.get(key), what=plural, limit=limit):
+        check_name(cursor, name, what=what, reserved=reserved)
+        found[name] = EntryOutline(name, cursor, open_record(cursor, value, what, keys))
+    return found
+
+
+def _read_ghosts(top: Record, kinds: Kinds) -> dict[str, Ghost]:
+    return read_ghosts(top.at("ghost"), top.get("ghost"), kinds)
+
+
+def read_ghosts(cursor: Cursor, table: object, kinds: Kinds) -> dict[str, Ghost]:
+    """A `[ghost]` table, of a blueprint or of the app."""
+    found: dict[str, Ghost] = {}
+    for name, value, at in entries(cursor, table, what="ghosts", limit=limits.GHOSTS):
+        check_name(at, name, what="a ghost", reserved=RESERVED)
+        found[name] = read_ghost(at, name, value, kinds)
+    return found
+
+
+def _read_fields(top: Record, kinds: Kinds, ghosts: Mapping[str, Ghost]) -> dict[str, Field]:
+    found: dict[str, Field] = {}
+    for name, value, cursor in entries(top.at("field"), top.get("field"), what="fields", limit=limits.FIELDS):
+        check_name(cursor, name, what="a field", reserved=RESERVED)
+        if name in ghosts:
+            top.cursor.faults.add(
+                "LT006",
+                ghosts[name].span,
+                f"`{name}` is a field already, and fields and ghosts share their names",
+                help=f"call the ghost something else, for example `seen_{name}`",
+                related=((cursor.key, "the field"),),
+            )
+        found[name] = read_field(cursor, name, value, kinds)
+    return found
+
+
+def _read_actions(
+    top: Record, fields: Mapping[str, Field], ghosts: Mapping[str, Ghost], kinds: Kinds
+) -> dict[str, ActionOutline]:
+    found: dict[str, ActionOutline] = {}
+    for name, value, cursor in entries(
+        top.at("action"), top.get("action"), what="actions", limit=limits.ACTIONS
+    ):
+        check_name(cursor, name, what="an action", reserved=RESERVED_ACTIONS)
+        keys = ACTION
+        if name == "create":
+            keys = {key: shape for key, shape in ACTION.items() if key not in NOT_FOR_CREATE}
+            if isinstance(value, dict):
+                value = _without_from(cursor, value)
+        record = open_record(cursor, value, "`create`" if name == "create" else "an action", keys)
+        arguments: dict[str, Argument] = {}
+        if record is not None:
+            arguments = _read_sets(
+                record, fields, ghosts, is_create=name == "create", is_whole="field" not in top.wrong
+            )
+            _read_args(record, arguments, kinds)
+        found[name] = ActionOutline(name, cursor, record, arguments, record.words("by") if record else ())
+    _check_first_values(top, found, fields)
+    return found
+
+
+def _without_from(cursor: Cursor, value: dict[str, object]) -> dict[str, object]:
+    """`create` without the keys that other actions have, each of them reported."""
+    for key in NOT_FOR_CREATE:
+        if key in value:
+            message = f"`create` has no `{key}`: it makes an entity in the initial state"
+            cursor.at(key).report_key("LT002", message, help=f"remove `{key}`")
+    return {key: part for key, part in value.items() if key not in NOT_FOR_CREATE}
+
+
+def _read_sets(
+    record: Record,
+    fields: Mapping[str, Field],
+    ghosts: Mapping[str, Ghost],
+    *,
+    is_create: bool,
+    is_whole: bool,
+) -> dict[str, Argument]:
+    found: dict[str, Argument] = {}
+    for word in record.words("sets"):
+        name = word.text
+        field = fields.get(name)
+        if name in found:
+            word.cursor.report("LT006", f"`{name}` stands in `sets` twice", help="remove one of them")
+        elif name in ghosts and field is None:
+            word.cursor.report(
+                "LT108", f"`{name}` is a ghost, and `sets` takes fields", help="assign it in `ghost`"
+            )
+        elif field is None:
+            if is_whole:
+                _report_unset_field(word, fields)
+        elif field.frozen and not is_create:
+            message = f"`{name}` is frozen, so only `create` sets it"
+            word.cursor.report("LT108", message, help=f"remove it from `sets`, or `frozen` from `{name}`")
+        if field is None:
+            found[name] = Argument(name, UNKNOWN, True, None, True, False, True, None, word.cursor.span)
+        else:
+            found[name] = Argument(
+                name, field.type, field.has_default, field.default, False, field.secret, True, field.explore,
+                word.cursor.span,
+            )  # fmt: skip
+    return found
+
+
+def _report_unset_field(word: Word, fields: Mapping[str, Field]) -> None:
+    guess = word.cursor.faults.closest(word.text, fields)
+    message = f"there is no field `{word.text[:80]}`"
+    if guess is not None:
+        edit = Edit(word.cursor.span, quoted(guess))
+        word.cursor.report("LT108", message, help=f"did you mean `{guess}`?", edit=edit)
+    else:
+        word.cursor.report("LT108", message, help="add it to `[field]`, or make it an argument in `args`")
+
+
+def _read_args(record: Record, arguments: dict[str, Argument], kinds: Kinds) -> None:
+    own: set[str] = set()
+    for name, value, cursor in entries(
+        record.at("args"), record.get("args"), what="arguments", limit=limits.ARGUMENTS
+    ):
+        check_name(cursor, name, what="an argument", reserved=RESERVED)
+        if name in arguments:
+            message = f"`{name}` is an argument already, by `sets`"
+            cursor.report_key("LT006", message, help="remove one of them")
+            continue
+        arguments[name] = read_argument(cursor, name, value, kinds)
+        own.add(name)
+
+
+def _check_first_values(
+    top: Record, actions: Mapping[str, ActionOutline], fields: Mapping[str, Field]
+) -> None:
+    """A bool, int or enum is never unset, so it has a default or is given to `create`."""
+    create = actions.get("create")
+    if create is None or create.record is None or "sets" in create.record.wrong:
+        return
+    for field in fields.values():
+        if field.type.kind in NEEDS_VALUE and not field.has_default and field.name not in create.arguments:
+            thing = f"{'a' if field.type.kind == 'bool' else 'an'} {field.type.kind}"
+            top.cursor.faults.add(
+                "LT003",
+                field.span,
+                f"`{field.name}` is {thing}, which is never unset: it needs `default`, or a place in `create`'s `sets`",
+                help=f'add `default = {example(field.type)}` to it, or `"{field.name}"` to `sets` of `create`',
+            )

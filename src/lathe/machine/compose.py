@@ -1,0 +1,383 @@
+"""Joint steps: one action, and all that is taken together with it, worked out on the world before.
+
+A `Draft` collects what a step would do. Nothing leaves it until `finish`; a refusal anywhere drops
+the whole of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from lathe.lang.model import Action, Unique
+from lathe.machine.evaluate import EvaluationError, Frame
+from lathe.machine.event import Caller, Event
+from lathe.machine.outcome import Part, Reason, Refusal, Step
+from lathe.machine.snapshot import Delivery, Entity, Invocation, Value, Values, World
+from lathe.machine.table import AlsoRule, AssignmentRule, EffectRule, Rule, Table, TargetRule, stored
+from lathe.machine.values import misfit, saturated
+
+MAX_JOINT_DEPTH = 8
+
+Permit = Callable[[Action, Entity, Caller, Mapping[str, Value]], bool]
+
+
+class Refused(Exception):
+    """Leaves a draft at once; `step` turns it into the refusal that it carries."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """An action to be taken in this step, by whom, and how deep in the closure."""
+
+    entity: Entity
+    action: str
+    args: Mapping[str, Value]
+    by: Caller
+    is_new: bool = False
+    depth: int = 0
+
+
+@dataclass(slots=True)
+class _View:
+    """The world before the step, with the entities that this draft sees differently."""
+
+    world: World
+    ghosts: Values
+    seen: dict[str, Entity] = field(default_factory=dict)
+    reads: set[str] = field(default_factory=set)
+
+    def get(self, entity: str) -> Entity | None:
+        self.reads.add(entity)
+        return self.seen.get(entity) or self.world.get(entity)
+
+    def population(self, blueprint: str) -> tuple[str, ...]:
+        return self.world.population(blueprint)
+
+
+class Draft:
+    """A step being worked out."""
+
+    def __init__(self, table: Table, world: World, permit: Permit, now: int) -> None:
+        self.table = table
+        self.permit = permit
+        self.now = now
+        self._world = world
+        self.view = _View(world, world.ghosts)
+        self.parts: list[Part] = []
+        self.written: dict[str, Entity] = {}
+        self.requested: list[tuple[str, Invocation]] = []
+
+    def reset(self) -> None:
+        """Forget all that was worked out; what was read stays read."""
+        reads = self.view.reads
+        self.view = _View(self._world, self._world.ghosts, reads=reads)
+        self.parts, self.written, self.requested = [], {}, []
+
+    def refused(self, reason: Reason, entity: Entity | None, action: str | None, detail: str = "") -> Refused:
+        return Refused(Refusal(reason, entity.id if entity else None, action, detail))
+
+    def entity(self, name: str) -> Entity:
+        found = self.view.get(name)
+        if found is None:
+            raise Refused(Refusal("missing", name, None))
+        return found
+
+    def fresh(self, blueprint: str, name: str) -> Entity:
+        """A new entity before its `create`: defaults, the initial state, the first visit to come."""
+        if self.view.get(name) is not None:
+            raise Refused(Refusal("missing", name, "create"))
+        table = self.table.blueprints[blueprint]
+        return Entity(
+            name, blueprint, table.blueprint.initial, table.fields, table.ghosts, visit=0, version=0
+        )
+
+    def introduce(self, entity: Entity) -> None:
+        """Let references find an entity that this very step creates."""
+        self.view.seen[entity.id] = entity
+
+    def replace(self, entity: Entity) -> None:
+        """Let the step see an entity otherwise than the world has it (an ended invocation, say)."""
+        self.view.seen[entity.id] = entity
+
+    def current(self, entity: Entity) -> Entity:
+        return self.view.seen.get(entity.id, entity)
+
+    def write(self, entity: Entity) -> None:
+        """A change without an action."""
+        self.written[entity.id] = replace(entity, ghosts=self.current(entity).ghosts)
+
+    def effect(self, entity: Entity, name: str) -> EffectRule:
+        return self.table.blueprints[entity.blueprint].effects[name]
+
+    def offered(self, entity: Entity, action: str, results: Mapping[str, Value]) -> dict[str, Value]:
+        """The results that an action takes by name; `made` goes to the one ref among its `sets`."""
+        wanted = self.table.blueprints[entity.blueprint].rules[action].action.arguments
+        taken = {name: value for name, value in results.items() if name in wanted}
+        if "made" in results and "made" not in wanted:
+            refs = [a.name for a in wanted.values() if a.from_sets and a.type.kind == "ref"]
+            if len(refs) == 1:
+                taken[refs[0]] = results["made"]
+        return taken
+
+    def frame(self, entity: Entity, args: Values, actor: str | None) -> Frame:
+        return Frame(
+            world=self.view,
+            entity=entity,
+            fields=entity.fields,
+            args=args,
+            ghosts=self.current(entity).ghosts,
+            app_ghosts=self.view.ghosts,
+            actor=actor,
+            now=self.now,
+        )
+
+    def execute(self, entity: Entity, rule: EffectRule, invocation: Invocation, *, is_repeat: bool) -> None:
+        """What one execution does to the world's ghosts; repeats of an idempotent one do nothing."""
+        if is_repeat and rule.effect.idempotent:
+            return
+        frame = replace(self.frame(entity, invocation.args, None), fields=invocation.fields)
+        self.assign_ghosts(rule.world, entity, frame)
+
+    def assign_ghosts(self, rules: tuple[AssignmentRule, ...], entity: Entity, frame: Frame) -> None:
+        """Simultaneous ghost assignments; one without a value leaves its ghost as it is."""
+        changes: list[tuple[AssignmentRule, Entity | None, Value]] = []
+        for rule in rules:
+            try:
+                value = rule.value(frame, frame.fields, frame.args)
+                owner = self._ghost_owner(rule, entity, frame)
+            except EvaluationError:
+                continue
+            if owner is not None or rule.scope == "app_ghost":
+                changes.append((rule, owner, value))
+        for rule, owner, value in changes:
+            if owner is None:
+                kept = saturated(rule.type, value, self.view.ghosts[rule.target])
+                self.view.ghosts = {**self.view.ghosts, rule.target: kept}
+            else:
+                now = self.current(owner)
+                kept = saturated(rule.type, value, now.ghosts[rule.target])
+                self.view.seen[owner.id] = replace(now, ghosts={**now.ghosts, rule.target: kept})
+                if owner.id not in self.written:
+                    self.written[owner.id] = self.view.seen[owner.id]
+
+    def _ghost_owner(self, rule: AssignmentRule, entity: Entity, frame: Frame) -> Entity | None:
+        if rule.scope == "app_ghost":
+            return None
+        if rule.via is None:
+            return entity
+        ref = rule.via(frame, frame.fields, frame.args)
+        return self.view.get(ref) if isinstance(ref, str) else None
+
+    def finish(self, event: Event) -> Step:
+        """The whole step, once every side has accepted."""
+        for part in self.parts:
+            self.written[part.entity] = part.after
+        for name, entity in self.written.items():
+            seen = self.view.seen.get(name)
+            if seen is not None and seen.ghosts is not entity.ghosts:
+                self.written[name] = replace(entity, ghosts=seen.ghosts)
+        self._check_unique()
+        parts = tuple(replace(p, after=self.written[p.entity]) for p in self.parts)
+        requested = tuple(self.requested)
+        return Step(event, parts, self.written, self.view.ghosts, requested, frozenset(self.view.reads))
+
+    def _check_unique(self) -> None:
+        for entity in list(self.written.values()):
+            blueprint = self.table.blueprints[entity.blueprint].blueprint
+            for unique in blueprint.unique.values():
+                claim = _claim(unique, entity)
+                if claim is not None and self._is_held(unique, entity, claim):
+                    raise self.refused("unique", entity, None, f"`{unique.name}` is held by another")
+
+    def _is_held(self, unique: Unique, entity: Entity, claim: tuple[Value, ...]) -> bool:
+        others = {*self._world.population(entity.blueprint), *self.written} - {entity.id}
+        for name in others:
+            other = self.written.get(name) or self._world.get(name)
+            if other is not None and other.blueprint == entity.blueprint and _claim(unique, other) == claim:
+                return True
+        return False
+
+
+def _claim(unique: Unique, entity: Entity) -> tuple[Value, ...] | None:
+    """What the entity holds of a unique: None while it is in other states or anything is unset."""
+    if unique.in_states and entity.state not in unique.in_states:
+        return None
+    values = tuple(entity.fields[f] for f in unique.fields)
+    return None if None in values else values
+
+
+def take_all(draft: Draft, *takes: Take) -> None:
+    """Take the actions and everything that goes with them, then their ghosts, then their effects."""
+    original = {t.entity.id: draft.view.world.get(t.entity.id) for t in takes}
+    waiting = list(reversed(takes))
+    done: list[tuple[Take, Rule, Frame, Part]] = []
+    while waiting:
+        take = waiting.pop()
+        if any(part.entity == take.entity.id for _, _, _, part in done):
+            raise draft.refused("twice", take.entity, take.action)
+        if take.depth > MAX_JOINT_DEPTH:
+            raise draft.refused("depth", take.entity, take.action)
+        rule, frame = _open(draft, take)
+        before = original.get(take.entity.id, None if take.is_new else take.entity)
+        done.append((take, rule, frame, _apply(draft, take, rule, frame, before)))
+        waiting.extend(reversed(_clauses(draft, take, rule, frame)))
+    for take, rule, frame, _ in done:
+        now = draft.current(take.entity)
+        ghosted = replace(frame, ghosts=now.ghosts, app_ghosts=draft.view.ghosts)
+        draft.assign_ghosts(rule.ghost, take.entity, ghosted)
+    for take, rule, frame, part in done:
+        draft.parts.append(_request(draft, take, rule, frame, part))
+
+
+def _open(draft: Draft, take: Take) -> tuple[Rule, Frame]:
+    """Everything that can refuse an action before it is worked out: state, caller, arguments, guard."""
+    entity = take.entity
+    rule = draft.table.blueprints[entity.blueprint].rules.get(take.action)
+    if rule is None or (take.action == "create") is not take.is_new:
+        raise draft.refused("action", entity, take.action)
+    if not take.is_new and entity.state not in rule.action.from_states:
+        raise draft.refused("state", entity, take.action)
+    args = _arguments(draft, take, rule.action)
+    if not draft.permit(rule.action, entity, take.by, args):
+        raise draft.refused("denied", entity, take.action)
+    frame = draft.frame(entity, args, take.by.actor)
+    if rule.guard is not None:
+        try:
+            if rule.guard(frame, frame.fields, args) is not True:
+                raise draft.refused("guard", entity, take.action)
+        except EvaluationError as error:
+            raise draft.refused(error.reason, entity, take.action) from None
+    return rule, frame
+
+
+def _arguments(draft: Draft, take: Take, action: Action) -> dict[str, Value]:
+    """The arguments in full, defaults filled in; null means left out."""
+    unknown = sorted(set(take.args) - set(action.arguments))
+    if unknown:
+        raise draft.refused("type", take.entity, take.action, f"`{unknown[0]}` is no argument of it")
+    args: dict[str, Value] = {}
+    for argument in action.arguments.values():
+        value = take.args.get(argument.name)
+        if value is None and argument.has_default:
+            value = stored(argument.default)
+        if value is None and not argument.optional:
+            raise draft.refused("type", take.entity, take.action, f"`{argument.name}` is missing")
+        if value is not None and (
+            misfit(argument.type, value) or not _exists(draft, argument.type.blueprint, value)
+        ):
+            raise draft.refused("type", take.entity, take.action, f"`{argument.name}` does not fit")
+        args[argument.name] = value
+    return args
+
+
+def _exists(draft: Draft, blueprint: str | None, value: Value) -> bool:
+    """Whether a ref names an entity of its blueprint; other values always do."""
+    if blueprint is None or not isinstance(value, str):
+        return True
+    entity = draft.view.get(value)
+    return entity is not None and entity.blueprint == blueprint
+
+
+def _apply(draft: Draft, take: Take, rule: Rule, frame: Frame, before: Entity | None) -> Part:
+    """The entity after its own action, its effects not yet asked for."""
+    entity, action = take.entity, rule.action
+    changed: dict[str, Value] = {name: frame.args[name] for name in action.sets}
+    try:
+        for assignment in rule.do:
+            changed[assignment.target] = assignment.value(frame, frame.fields, frame.args)
+        state = rule.to_if(frame, frame.fields, frame.args) if rule.to_if else action.to or entity.state
+    except EvaluationError as error:
+        raise draft.refused(error.reason, entity, take.action) from None
+    fields = draft.table.blueprints[entity.blueprint].blueprint.fields
+    for name, value in changed.items():
+        wrong = misfit(fields[name].type, value)
+        if wrong is not None:
+            raise draft.refused(wrong, entity, take.action, f"`{name}` cannot hold its new value")
+    assert isinstance(state, str), "a target is a state"
+    after = replace(entity, state=state, fields={**entity.fields, **changed}, version=entity.version + 1)
+    if action.begins_visit:
+        kept = tuple(_left(i) for i in entity.invocations if i.phase != "waiting")
+        after = replace(after, visit=entity.visit + 1, invocations=kept)
+    return Part(entity.id, entity.blueprint, action.name, take.by, frame.args, before, after)
+
+
+def _left(invocation: Invocation) -> Invocation:
+    """What a started invocation becomes when its visit ends."""
+    return replace(invocation, phase="stopping") if invocation.phase == "started" else invocation
+
+
+def _clauses(draft: Draft, take: Take, rule: Rule, frame: Frame) -> list[Take]:
+    found: list[Take] = []
+    caller = Caller("entity", take.entity.blueprint, actor=take.by.actor)
+    for clause in rule.also:
+        try:
+            if clause.when is not None and clause.when(frame, frame.fields, frame.args) is not True:
+                continue
+            found.append(_clause(draft, take, clause, frame, caller))
+        except EvaluationError as error:
+            raise draft.refused(error.reason, take.entity, take.action) from None
+    return found
+
+
+def _clause(draft: Draft, take: Take, clause: AlsoRule, frame: Frame, caller: Caller) -> Take:
+    on = clause.on(frame, frame.fields, frame.args)
+    if not isinstance(on, str):
+        raise draft.refused("unset", take.entity, take.action, "whom it is taken with is unset")
+    args = {name: value(frame, frame.fields, frame.args) for name, value in clause.args.items()}
+    return Take(draft.entity(on), clause.action, args, caller, depth=take.depth + 1)
+
+
+def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> Part:
+    """Ask for the action's effects, then those of the state that it entered."""
+    entity = part.after
+    asked = list(rule.action.run)
+    if rule.action.begins_visit:
+        asked += draft.table.blueprints[entity.blueprint].blueprint.states[entity.state].run
+    for name in asked:
+        effect = draft.effect(entity, name)
+        if not effect.effect.is_notice and _is_in_flight(entity, name):
+            raise draft.refused("busy", entity, take.action, f"`{name}` is still in flight")
+        invocation = Invocation(
+            number=entity.invoked + 1,
+            effect=name,
+            visit=entity.visit,
+            phase="notice" if effect.effect.is_notice else "waiting",
+            executed=False,
+            fields=entity.fields,
+            args=frame.args,
+            deliveries=_deliveries(draft, take, effect.target, replace(frame, fields=entity.fields)),
+        )
+        draft.requested.append((entity.id, invocation))
+        listed = (*entity.invocations, invocation)
+        entity = replace(entity, invocations=listed, invoked=entity.invoked + 1)
+    return replace(part, after=entity)
+
+
+def _is_in_flight(entity: Entity, effect: str) -> bool:
+    return any(i.effect == effect and i.phase in ("waiting", "started") for i in entity.invocations)
+
+
+def _deliveries(draft: Draft, take: Take, target: TargetRule | None, frame: Frame) -> tuple[Delivery, ...]:
+    """A call's targets and arguments, rendered now: one, or one for each member of a set."""
+    if target is None:
+        return ()
+    found: list[Delivery] = []
+    group = [None] if target.each is None else _members_of(frame.fields[target.each])
+    for item in group:
+        inner = replace(frame, item=item)
+        try:
+            on = target.on(inner, inner.fields, inner.args) if target.on else None
+            args = {name: value(inner, inner.fields, inner.args) for name, value in target.args.items()}
+        except EvaluationError as error:
+            raise draft.refused(error.reason, take.entity, take.action) from None
+        found.append(Delivery(on if isinstance(on, str) else None, args))
+    return tuple(found)
+
+
+def _members_of(value: Value) -> list[int | bool | str | None]:
+    return sorted(value, key=str) if isinstance(value, frozenset) else []

@@ -1,0 +1,100 @@
+"""A trace (`lathe.trace/1`): a run of the system, step by step, in the author's own names.
+
+The checker makes them, `machine.replay` runs them again, the command line draws them. A trace is
+plain data, so it can be saved, kept as a gauge, and exported from a journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lathe.lang.model import Json
+
+FORMAT = "lathe.trace/1"
+
+EventKind = Literal[
+    "create",  # an entity is made
+    "act",  # an action is taken: by a role, by an effect in progress, from inbound
+    "timer",  # a state's timer or a deadline takes its action
+    "start",  # an invocation starts
+    "execute",  # a started invocation happens outside
+    "end",  # an invocation ends, well or badly, and its callback is taken
+    "stop",  # a cancelled invocation has stopped
+    "late",  # an invocation is executed after it ended badly or was cancelled
+    "notify",  # a notice is executed
+    "deliver",  # a call or create reaches its target
+]
+
+COMMITTED: frozenset[str] = frozenset({"create", "act", "timer", "end", "deliver"})
+"""The kinds that commit a step; the others are things that happen between steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracePart:
+    """What one entity went through in a step. `changes` maps a name to (before, after)."""
+
+    entity: str
+    action: str | None
+    by: str
+    args: Mapping[str, Json] = field(default_factory=dict)
+    changes: Mapping[str, tuple[Json, Json]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """One event. The first part is the entity that it happened to; the others took part (`also`).
+
+    `by` is a principal (`role:operator`, `timer`, `effect:patch`, `inbound:paid`); `actor` the
+    identity behind it, if there is one. `effect` names the invocation's effect, `timer` the
+    deadline (None: the state's own timer). `ok`, `cause`, `results` belong to ends.
+    `refused` says why the step was refused, where a refused step ends the trace.
+    """
+
+    event: EventKind
+    parts: tuple[TracePart, ...]
+    by: str
+    actor: str | None = None
+    effect: str | None = None
+    timer: str | None = None
+    ok: bool | None = None
+    cause: str | None = None
+    results: Mapping[str, Json] = field(default_factory=dict)
+    world: Mapping[str, tuple[Json, Json]] = field(default_factory=dict)
+    refused: str | None = None
+
+    @property
+    def entity(self) -> str:
+        return self.parts[0].entity
+
+    @property
+    def action(self) -> str | None:
+        return self.parts[0].action
+
+
+@dataclass(frozen=True, slots=True)
+class FalseClause:
+    """The part of a property that is false, in the author's words, and the values it read."""
+
+    text: str
+    values: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A run and what it shows. `length` counts committed steps and the refused one that ends it.
+
+    `loop_from` is the index of the first step of a lasso's loop, for liveness.
+    """
+
+    id: str
+    app: str
+    digest: str
+    steps: tuple[TraceStep, ...]
+    clauses: tuple[FalseClause, ...] = ()
+    loop_from: int | None = None
+
+    @property
+    def length(self) -> int:
+        return sum(1 for s in self.steps if s.event in COMMITTED or s.refused is not None)

@@ -1,0 +1,102 @@
+"""The examples: every good app is admitted, every broken variant is refused for exactly its own reason."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from lathe.check.report import Finding, Report
+from lathe.gate import check_files
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+APPS = ("approval", "lease_queue", "order", "rollout")
+VARIANTS = sorted(path.parent.relative_to(EXAMPLES) for path in EXAMPLES.glob("*/broken/*/expect.toml"))
+MOST_STATES = 50_000
+MOST_CHANGED_LINES = 12
+
+
+@cache
+def checked(app: Path) -> Report:
+    return check_files(_files(app))
+
+
+def _files(app: Path) -> dict[str, bytes]:
+    folder = EXAMPLES / app
+    names = [folder / "app.toml", *folder.glob("*.blueprint.toml")]
+    return {path.name: path.read_bytes() for path in sorted(names)}
+
+
+def _expected(variant: Path) -> Mapping[str, object]:
+    return tomllib.loads((EXAMPLES / variant / "expect.toml").read_text())
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.diagnostic.code} {finding.property or ''}".strip()
+
+
+def _notable(report: Report) -> Iterator[Finding]:
+    return (found for found in report.findings if found.diagnostic.severity != "note")
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_good_app_is_admitted_without_a_warning(app: str) -> None:
+    report = checked(Path(app))
+    assert [_told(found) for found in _notable(report)] == []
+    assert report.verdict == "admitted"
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_good_app_is_searched_whole_and_stays_small(app: str) -> None:
+    level = next(level for level in checked(Path(app)).levels if level.level == 2)
+    assert level.states is not None
+    assert level.states < MOST_STATES
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_every_app_has_broken_variants_and_says_what_it_shows(app: str) -> None:
+    variants = [variant for variant in VARIANTS if variant.parts[0] == app]
+    assert len(variants) >= 5
+    text = (EXAMPLES / app / "README.md").read_text()
+    for variant in variants:
+        assert f"`{variant.name}`" in text, f"{app}/README.md does not tell of {variant.name}"
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_a_broken_variant_is_refused_for_its_own_reason(variant: Path) -> None:
+    expected = _expected(variant)
+    report = checked(variant)
+    assert sorted({_told(found) for found in _notable(report)}) == expected["findings"]
+    assert report.verdict == expected["verdict"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_a_property_that_fails_has_a_trace_that_ends_in_it(variant: Path) -> None:
+    for found in checked(variant).findings:
+        if found.diagnostic.code in ("LT401", "LT402"):
+            assert found.trace is not None
+            assert found.trace.length >= 1
+            assert found.trace.clauses, "the clause that is false is told"
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_a_broken_variant_differs_from_the_good_app_in_a_few_lines(variant: Path) -> None:
+    good, broken = _files(Path(variant.parts[0])), _files(variant)
+    assert broken.keys() == good.keys()
+    changed = 0
+    for name, text in good.items():
+        lines = difflib.ndiff(text.decode().splitlines(), broken[name].decode().splitlines())
+        changed += sum(line.startswith(("+ ", "- ")) for line in lines)
+    assert 0 < changed <= MOST_CHANGED_LINES
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_a_broken_variant_says_why_in_a_sentence(variant: Path) -> None:
+    why = _expected(variant)["why"]
+    assert isinstance(why, str)
+    assert 20 < len(why) <= 160
+    assert "\n" not in why

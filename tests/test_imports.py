@@ -1,0 +1,106 @@
+"""The arrows of ARCHITECTURE.md, read from the imports of every module."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).parent.parent / "src"
+
+MAY_IMPORT = {
+    "errors": set(),
+    "lang": {"errors"},
+    "machine": {"errors", "lang"},
+    "check": {"errors", "lang", "machine"},
+    "testing": {"errors", "lang", "machine"},
+    "gate": {"errors", "lang", "machine", "check", "testing"},
+    "cli": {"errors", "lang", "machine", "check", "testing", "gate"},
+}
+PURE = {"lang", "machine", "check"}
+IMPURE = {
+    "asyncio", "os", "socket", "time", "random", "logging", "subprocess", "threading", "multiprocessing",
+    "pathlib", "shutil", "tempfile", "urllib", "http", "secrets", "uuid", "io",
+}  # fmt: skip
+THIRD_PARTY = {"check": {"numpy", "scipy", "z3"}, "cli": {"click"}}
+HEAVY = {"numpy", "scipy", "z3", "cedarpy"}
+
+MODULES = {
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(SOURCE.rglob("*.py"))
+}
+
+
+def none(offences: list[str]) -> None:
+    """Fail with the whole list, if there is any."""
+    assert not offences, "\n".join(["", *offences])
+
+
+def room(module: str) -> str:
+    """The part of `lathe` that a module stands in; empty for `lathe` itself."""
+    return [*module.split("."), ""][1]
+
+
+def imports(module: str) -> Iterator[tuple[str, ast.stmt, bool]]:
+    """Every module that one imports, by which statement, and whether at the top of the file."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    top = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node, id(node) in top
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{module}: relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module, node, id(node) in top
+
+
+def may(module: str, imported: str, *, is_top: bool) -> bool:
+    """Whether an arrow, or the rules about the standard library and other packages, allow an import."""
+    root = imported.partition(".")[0]
+    if root == "lathe":
+        return room(imported) in {"", room(module), *MAY_IMPORT.get(room(module), set())}
+    if root in sys.stdlib_module_names:
+        return room(module) not in PURE or root not in IMPURE
+    return root in THIRD_PARTY.get(room(module), set()) and not (root in HEAVY and is_top)
+
+
+def test_imports_follow_the_arrows() -> None:
+    against = [
+        f"{module}:{node.lineno} imports {imported}"
+        for module in MODULES
+        for imported, node, is_top in imports(module)
+        if not may(module, imported, is_top=is_top)
+    ]
+    none(against)
+
+
+def test_every_room_has_its_arrows() -> None:
+    assert {room(module) for module in MODULES} - {""} == set(MAY_IMPORT)
+
+
+def test_nothing_imports_the_command_line() -> None:
+    for module in MODULES:
+        if room(module) != "cli":
+            assert not [i for i, _, _ in imports(module) if room(i) == "cli" and i.startswith("lathe")], (
+                module
+            )
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    edges = {m: sorted({i for i, _, _ in imports(m) if i in MODULES and i != m}) for m in MODULES}
+    waiting = dict(edges)
+    while waiting:
+        free = [module for module, needs in waiting.items() if not set(needs) & set(waiting)]
+        assert free, f"a circle among {_circle(waiting)}"
+        for module in free:
+            del waiting[module]
+
+
+def _circle(edges: dict[str, list[str]]) -> list[str]:
+    path = [next(iter(edges))]
+    while path[-1] not in path[:-1]:
+        path.append(next(needed for needed in edges[path[-1]] if needed in edges))
+    return path[path.index(path[-1]) :]
