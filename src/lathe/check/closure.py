@@ -20,10 +20,9 @@ from lathe.check.lowering import Context, Term, encoded, fits, is_unset, lower, 
 from lathe.check.relevance import entered_states
 from lathe.errors import Span
 from lathe.lang.expr import Expression
-from lathe.lang.model import Action, Also, Argument, Assignment, Principal
+from lathe.lang.model import Action, Also, Argument, Assignment, Principal, target_type
 from lathe.lang.types import Type
-from lathe.machine.compose import MAX_JOINT_DEPTH
-from lathe.machine.table import target_type
+from lathe.machine.limits import MAX_JOINT_DEPTH
 
 
 def closure(layout: Layout, branch: Branch) -> list[Branch]:
@@ -109,7 +108,7 @@ def _filled(layout: Layout, branch: Branch, argument: Argument, term: Term) -> T
     kind = argument.type
     unset = term.none if kind.kind in SCALARS or term.none == ir.TRUE else is_unset(term, kind)
     if argument.has_default:
-        default = layout.domains.code(kind, _stored(argument.default))
+        default = layout.domains.code(kind, argument.default)
         value = ir.const(default + (kind.low or 0) if kind.kind == "int" else default)
         return Term(ir.choose(unset, value, term.value))
     if unset == ir.TRUE:
@@ -118,13 +117,6 @@ def _filled(layout: Layout, branch: Branch, argument: Argument, term: Term) -> T
         branch.require(ir.no(unset))
     branch.require(ir.either(unset, fits(kind, term)))
     return replace(term, none=unset if kind.kind in SCALARS else FALSE, unset=FALSE, zero=FALSE)
-
-
-def _stored(value: object) -> int | bool | str | frozenset[int | bool | str | None] | None:
-    if isinstance(value, tuple):
-        return frozenset(value)
-    assert value is None or isinstance(value, (bool, int, str)), "a literal of the model"
-    return value
 
 
 def _fail_term(branch: Branch, term: Term, span: Span, where: tuple[str, str], text: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import cast
 
 from lathe.lang.expr import Follow, Loop, Node, Quantifier, Read, Special, walk
-from lathe.lang.model import Action
+from lathe.lang.model import Action, Blueprint
 from lathe.lang.unparse import unparse
 
 MAX_LENGTH = 120
@@ -52,3 +52,19 @@ def _substituted(node: Node, assigned: Mapping[str, Node]) -> Node:
         else:
             changed[attribute.name] = _substituted(cast(Node, value), assigned)
     return replace(node, **changed)  # type: ignore[arg-type]
+
+
+def range_guard(blueprint: Blueprint, action: str | None, subject: str) -> str:
+    """The guard that keeps an assignment (its text is `subject`) inside the range of its target."""
+    name = subject.split(" ", 1)[0]
+    field = blueprint.fields.get(name)
+    if field is None or action is None or field.type.low is None:
+        return "guard the action (`when`) so that the value stays within its range, or widen the range"
+    low, high = field.type.low, field.type.high
+    value = next((a.value for a in blueprint.actions[action].do if a.target == name), None)
+    if value is None:
+        return f"guard `{action}`, or widen the range of `{name}`"
+    return (
+        f"add `{low} <= {unparse(value.tree)} <= {high}` to the `when` of `{action}`, "
+        f"or widen the range of `{name}` ({low} to {high})"
+    )

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lathe.check.relevance import Key
 from lathe.lang.expr import Compare, Expression, Literal, Node, Read, Special, walk
-from lathe.lang.model import App, Argument, Blueprint
+from lathe.lang.model import App, Argument, Blueprint, Value as Default
 from lathe.lang.types import Type
-from lathe.machine.snapshot import Value
+
+if TYPE_CHECKING:  # a check that finds nothing never needs the machine: start-up counts
+    from lathe.machine.snapshot import Value
 
 MAX_DOMAIN = 64
 """An argument with more values than this is sampled."""
@@ -71,10 +74,10 @@ class Domains:
         assert kind.element is not None, "a set has an element type"
         return self.size(kind.element) - (kind.element.kind not in SCALARS)
 
-    def code(self, kind: Type, value: Value) -> int:
-        """The code of a machine value."""
+    def code(self, kind: Type, value: Value | Default) -> int:
+        """The code of a machine value, or of a literal of the model (whose sets are tuples)."""
         if kind.kind == "set":
-            assert kind.element is not None and isinstance(value, frozenset), "a set has members"
+            assert kind.element is not None and isinstance(value, (frozenset, tuple)), "a set has members"
             return sum(1 << self._member(kind.element, m) for m in value)
         if value is None:
             return 0
@@ -99,7 +102,7 @@ class Domains:
             case _:
                 return 0
 
-    def _member(self, kind: Type, value: Value) -> int:
+    def _member(self, kind: Type, value: Value | Default) -> int:
         return self.code(kind, value) - (kind.kind not in SCALARS)
 
     def value(self, kind: Type, code: int) -> Value:
@@ -173,9 +176,7 @@ class Domains:
         return Choice((0, *singles, *({fullest} - set(singles) - {0})), True)
 
 
-def make_domains(
-    app: App, instances: Mapping[str, int], explored: frozenset[Key]
-) -> Domains:
+def make_domains(app: App, instances: Mapping[str, int], explored: frozenset[Key]) -> Domains:
     """The domains of an app at a scope."""
     nodes = [n for e in expressions(app) for n in walk(e.tree)]
     literal_ids = sorted(_literals(nodes, "id"))
@@ -225,7 +226,9 @@ def _of_blueprint(blueprint: Blueprint) -> Iterator[Expression]:
 
 
 def _literals(nodes: list[Node], kind: str) -> set[str]:
-    return {n.value for n in nodes if isinstance(n, Literal) and n.type.kind == kind and isinstance(n.value, str)}
+    return {
+        n.value for n in nodes if isinstance(n, Literal) and n.type.kind == kind and isinstance(n.value, str)
+    }
 
 
 def _default_texts(app: App) -> list[str]:
@@ -249,9 +252,7 @@ def _fresh_name(index: int, taken: list[str]) -> str:
     return name
 
 
-def _slots(
-    app: App, instances: Mapping[str, int], explored: frozenset[Key], kind: str
-) -> int:
+def _slots(app: App, instances: Mapping[str, int], explored: frozenset[Key], kind: str) -> int:
     """How many different values of a kind the explored fields of a scope can hold at once."""
     total = 0
     for blueprint in app.blueprints.values():
@@ -278,9 +279,7 @@ def _principals(
     return tuple(f"p{i + 1}" for i in range(max(1, min(count, MAX_PRINCIPALS))))
 
 
-def _fresh_texts(
-    app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]
-) -> int:
+def _fresh_texts(app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]) -> int:
     """As many texts beside the named ones as can differ: one, unless texts are compared with another."""
     uniques = [
         f

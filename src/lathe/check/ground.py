@@ -133,6 +133,7 @@ def _command(
 
 
 def known_state(slot: Slot, state: str) -> dict[int, Formula]:
+    """What is known of a slot while a command for one of its states is built."""
     return {slot.state.index: ir.const(slot.state_code(state))}
 
 
@@ -149,18 +150,11 @@ def newborn(layout: Layout, slot: Slot) -> dict[int, Formula]:
     known[slot.state.index] = ir.const(slot.state_code(blueprint.initial))
     for name, variable in slot.fields.items():
         f = blueprint.fields[name]
-        known[variable.index] = ir.const(domains.code(f.type, _stored(f.default))) if f.has_default else FALSE
+        known[variable.index] = ir.const(domains.code(f.type, f.default)) if f.has_default else FALSE
     for name, variable in slot.ghosts.items():
         ghost = blueprint.ghosts[name]
-        known[variable.index] = ir.const(domains.code(ghost.type, _stored(ghost.default)))
+        known[variable.index] = ir.const(domains.code(ghost.type, ghost.default))
     return known
-
-
-def _stored(value: object) -> int | bool | str | frozenset[int | bool | str | None] | None:
-    if isinstance(value, tuple):
-        return frozenset(value)
-    assert value is None or isinstance(value, (bool, int, str)), "a literal of the model"
-    return value
 
 
 def _outside(action: Action) -> list[Principal]:
@@ -171,6 +165,7 @@ def _outside(action: Action) -> list[Principal]:
 
 
 def creations(layout: Layout, slot: Slot) -> Iterator[Command]:
+    """An outsider creates an entity."""
     action = slot.blueprint.actions.get("create")
     for by in _outside(action) if action else []:
         assert action is not None, "there is a create"
@@ -190,6 +185,7 @@ def _as_role(by: Principal) -> Principal:
 
 
 def outsiders(layout: Layout, slot: Slot, state: str) -> Iterator[Command]:
+    """The actions that callers and inbound events may take in a state."""
     for action in slot.blueprint.actions.values():
         if state not in action.from_states:
             continue
@@ -204,6 +200,7 @@ def outsiders(layout: Layout, slot: Slot, state: str) -> Iterator[Command]:
 
 
 def timers(layout: Layout, slot: Slot, state: str) -> Iterator[Command]:
+    """The state's own timer, and the deadlines whose action is possible in the state."""
     blueprint, code = slot.blueprint, slot.state_code(state)
     then = blueprint.states[state].then
     if then is not None:

@@ -40,6 +40,7 @@ def internal_commands(layout: Layout, slot: Slot) -> Iterator[Command]:
 
 
 def effect_principal(effect: Effect) -> Principal:
+    """The principal that an effect acts as."""
     return Principal("effect", effect.name)
 
 
@@ -436,7 +437,7 @@ def _cut(layout: Layout, slot: Slot, effect: Effect) -> Formula:
         return FALSE
     captured = slot.captured[effect.name].current
     wanted = FALSE
-    for key, variable in captured.items():
+    for key in captured:
         if key.startswith("bad:"):
             present = captured.get("has:" + key[4:])
             wanted = ir.plus(wanted, present.formula if present else TRUE)

@@ -21,6 +21,7 @@ FALSE: Formula = ("c", 0)
 
 
 def const(value: int) -> Formula:
+    """A number."""
     return ("c", int(value))
 
 
@@ -35,6 +36,7 @@ def param(name: str, low: int, high: int) -> Formula:
 
 
 def is_const(x: Formula) -> bool:
+    """Whether a formula is a number."""
     return bool(x[0] == "c")
 
 
@@ -77,6 +79,7 @@ def _extreme_bounds(x: Formula) -> tuple[int, int] | None:
 
 
 def plus(a: Formula, b: Formula) -> Formula:
+    """The sum."""
     if is_const(a) and is_const(b):
         return const(a[1] + b[1])
     if a == FALSE:
@@ -91,12 +94,14 @@ def plus(a: Formula, b: Formula) -> Formula:
 
 
 def minus(a: Formula, b: Formula) -> Formula:
+    """The difference."""
     if is_const(b):
         return plus(a, const(-b[1]))
     return FALSE if a == b else ("-", a, b)
 
 
 def times(a: Formula, b: Formula) -> Formula:
+    """The product."""
     return const(a[1] * b[1]) if is_const(a) and is_const(b) else ("*", a, b)
 
 
@@ -110,6 +115,7 @@ def divide(a: Formula, b: Formula) -> Formula:
 
 
 def modulo(a: Formula, b: Formula) -> Formula:
+    """The remainder with the sign of the divisor; by 0 the value does not matter."""
     if is_const(b):
         if b[1] == 0:
             return FALSE
@@ -118,6 +124,7 @@ def modulo(a: Formula, b: Formula) -> Formula:
 
 
 def eq(a: Formula, b: Formula) -> Formula:
+    """Whether two values are equal."""
     if a == b:
         return TRUE
     if is_const(a) and is_const(b):
@@ -136,10 +143,12 @@ def eq(a: Formula, b: Formula) -> Formula:
 
 
 def lt(a: Formula, b: Formula) -> Formula:
+    """Whether the first is less."""
     return _order("<", a, b)
 
 
 def le(a: Formula, b: Formula) -> Formula:
+    """Whether the first is not greater."""
     return _order("<=", a, b)
 
 
@@ -194,6 +203,7 @@ def either(*items: Formula) -> Formula:
 
 
 def choose(condition: Formula, a: Formula, b: Formula) -> Formula:
+    """`a` where the condition holds, else `b`."""
     if is_const(condition):
         return a if condition[1] else b
     if a == b:
@@ -218,30 +228,36 @@ def shifted(index: Formula) -> Formula:
 
 
 def union(a: Formula, b: Formula) -> Formula:
+    """The members of both masks."""
     if is_const(a) and is_const(b):
         return const(a[1] | b[1])
     return ("|", a, b)
 
 
 def without(a: Formula, b: Formula) -> Formula:
+    """The members of the first mask that are not in the second."""
     if is_const(a) and is_const(b):
         return const(a[1] & ~b[1])
     return ("&~", a, b)
 
 
 def count(mask: Formula) -> Formula:
+    """How many members a mask has."""
     return const(mask[1].bit_count()) if is_const(mask) else ("#", mask)
 
 
 def least(*items: Formula) -> Formula:
+    """The least of some values."""
     return const(min(i[1] for i in items)) if all(map(is_const, items)) else ("min", *items)
 
 
 def largest(*items: Formula) -> Formula:
+    """The largest of some values."""
     return const(max(i[1] for i in items)) if all(map(is_const, items)) else ("max", *items)
 
 
 def absolute(a: Formula) -> Formula:
+    """The value without its sign."""
     return const(abs(a[1])) if is_const(a) else ("abs", a)
 
 

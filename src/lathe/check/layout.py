@@ -223,6 +223,7 @@ def changes_world(effect: Effect, blueprint: str, keys: frozenset[Key]) -> bool:
 
 
 def assigned_ghost(scope: str, blueprint: str, name: str) -> Key:
+    """The key of a ghost that an assignment changes."""
     return ("ghost", "" if scope == "app_ghost" else blueprint, "", name)
 
 

@@ -92,6 +92,7 @@ def holds(node: Node, context: Context) -> Formula:
 
 
 def is_unset(term: Term, kind: Type) -> Formula:
+    """The condition that a term has no value."""
     if kind.kind == "none":
         return TRUE
     if kind.kind in SCALARS:
@@ -157,8 +158,8 @@ def lower(node: Node, c: Context) -> Term:
             return _set_change(node, c)
         case Call():
             return _call(node, c)
-        case Population():
-            raise AssertionError("a population stands in a comprehension or after `in`")
+        case Population(blueprint=blueprint):
+            return Term(_everybody(blueprint, c))
         case Quantifier():
             return _quantifier(node, c)
 
@@ -358,6 +359,15 @@ def _set_change(node: SetChange, c: Context) -> Term:
         mask = ir.choose(is_unset(right, node.right.type), FALSE, one)
     value = ir.union(left.value, mask) if node.op == "+" else ir.without(left.value, mask)
     return Term(value, FALSE, *_failures([left, right]))
+
+
+def _everybody(blueprint: str, c: Context) -> Formula:
+    """The mask of the entities that there are."""
+    mask = FALSE
+    for slot in c.layout.of(blueprint):
+        is_there = ir.no(ir.eq(c.read(slot.state), FALSE))
+        mask = ir.union(mask, ir.choose(is_there, ir.const(1 << slot.index), FALSE))
+    return mask
 
 
 def _call(node: Call, c: Context) -> Term:

@@ -153,7 +153,7 @@ def call_cycle(system: System, graph: Graph) -> int | None:
     is_call = bytes(c.label.event == "deliver" or bool(c.label.made) for c in system.commands)
     if not any(is_call):
         return None
-    edges = {i: [t for t in _along(graph, i, is_call)] for i in range(len(graph.states))}
+    edges = {i: list(_along(graph, i, is_call)) for i in range(len(graph.states))}
     return _cycle({i: e for i, e in edges.items() if e})
 
 

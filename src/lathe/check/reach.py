@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lathe.check import ir, judge
 from lathe.check.coverage import fingerprint, taken_actions
-from lathe.check.encode import transferred
-from lathe.check.judge import Case
-from lathe.check.liveness import failures
+from lathe.check.liveness import Unfair, failures
 from lathe.check.progress import Standstill, call_cycle, standstills
-from lathe.check.report import Coverage, Finding, LevelReport
+from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.check.scope import Instances, linked, scopes
-from lathe.check.search import Clock, Graph, Limits, first_where, search
-from lathe.check.system import make_system
-from lathe.check.trace import make_trace
-from lathe.errors import Diagnostic
+from lathe.check.search import Clock, Graph, Limits, search
+from lathe.check.suspects import (
+    Never,
+    empty_promises,
+    full,
+    met,
+    never,
+    permitted_after_all,
+    violated,
+)
+from lathe.check.system import System, make_system
+from lathe.errors import Span
 from lathe.lang.model import App
-from lathe.machine.table import Table, compile_app
 
 DEFAULT_SECONDS = 10.0
 
@@ -43,185 +47,167 @@ class _Progress:
 
     app: App
     digest: str
-    table: Table
     limits: Limits
-    findings: dict[tuple[str, object], Finding] = field(default_factory=dict)
-    completed: Case | None = None
+    findings: dict[tuple[str, Span], Finding] = field(default_factory=dict)
+    completed: tuple[System, Graph] | None = None
+    last: Graph | None = None
     partial: list[str] = field(default_factory=list)
-    states: int = 0
-    steps: int = 0
-    depth: int = 0
-    interrupted: bool = False
 
     def add(self, found: Iterable[Finding]) -> None:
+        """Keep the first finding of each code at each place: smaller scopes come first."""
         for f in found:
-            key = (f.diagnostic.code, f.diagnostic.span)
-            if key not in self.findings:
-                self.findings[key] = f
+            self.findings.setdefault((f.diagnostic.code, f.diagnostic.span), f)
+
+    @property
+    def has_errors(self) -> bool:
+        return any(f.diagnostic.severity == "error" for f in self.findings.values())
 
 
 def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> Reached:
     """Search an app in its scopes and judge what was found. `seconds` overrides the app's own budget."""
     started = clock()
     budget = seconds if seconds is not None else app.scope.budget_seconds or DEFAULT_SECONDS
-    limits = Limits(app.scope.budget_states, started + budget, clock)
-    progress = _Progress(app, digest, compile_app(app), limits)
-    wanted = scopes(app)
-    for instances in wanted:
+    progress = _Progress(app, digest, Limits(app.scope.budget_states, started + budget, clock))
+    for instances in scopes(app):
         if not _search_scope(progress, instances):
             break
-    required = progress.completed is not None
-    if not required:
-        progress.add([_undecided(app, progress.partial)])
-    errors = any(f.diagnostic.severity == "error" for f in progress.findings.values())
-    verdict = "fails" if errors and required else "unknown" if not required else "passes"
-    if not required and any(
-        c != "LT801" for (c, _), f in progress.findings.items() if f.diagnostic.severity == "error"
-    ):
-        verdict = "fails"
-    level = LevelReport(
-        level=2,
-        name="reach",
-        verdict=verdict,  # type: ignore[arg-type]
-        seconds=clock() - started,
-        states=progress.states,
-        steps=progress.steps,
-        depth=progress.depth,
-        why="" if required else progress.partial[-1],
-    )
+    level = _level(progress, clock() - started)
+    if progress.completed is None:
+        from lathe.check.tell import undecided  # a check that finds nothing never loads the machine
+
+        progress.add([undecided(app, progress.partial[-1])])
     return Reached(
         level, tuple(progress.findings.values()), _coverage(progress), tuple(_not_covered(progress))
     )
 
 
+def _level(progress: _Progress, seconds: float) -> LevelReport:
+    graph = progress.completed[1] if progress.completed else progress.last
+    assert graph is not None, "there is at least one scope"
+    verdict: LevelVerdict = "fails" if progress.has_errors else "passes" if progress.completed else "unknown"
+    why = "" if progress.completed else progress.partial[-1]
+    return LevelReport(2, "reach", verdict, seconds, len(graph.states), len(graph.targets), graph.depth, why)
+
+
 def _search_scope(progress: _Progress, instances: Instances) -> bool:
-    """Search one scope; tells whether it was completed and a larger one makes sense."""
+    """Search one scope; tells whether a larger one still makes sense."""
     system = make_system(progress.app, instances)
     graph = search(system, progress.limits)
-    case = Case(system, graph, progress.table, progress.digest)
-    progress.add(judge.violations(case))
+    progress.last = graph
+    _tell_violations(progress, system, graph)
     if not graph.is_complete:
         progress.partial.append(_why(graph, instances))
-        progress.interrupted = graph.ended_by == "interrupt"
-        if progress.completed is None:
-            _count(progress, graph)
         return False
-    _count(progress, graph)
-    progress.completed = case
-    _judge_complete(progress, case, instances)
-    return not any(f.diagnostic.severity == "error" for f in progress.findings.values())
+    progress.completed = (system, graph)
+    _judge_complete(progress, system, graph, instances)
+    return not progress.has_errors
 
 
-def _count(progress: _Progress, graph: Graph) -> None:
-    progress.states, progress.steps, progress.depth = len(graph.states), len(graph.targets), graph.depth
+def _tell_violations(progress: _Progress, system: System, graph: Graph) -> None:
+    """Invariants, step properties, ranges, lost ends: these need no complete search."""
+    broken, noted = violated(system, graph), met(system, graph)
+    if not broken and not noted:
+        return
+    from lathe.check import tell  # only here, so that a clean check starts sooner
+
+    case = tell.make_case(system, graph, progress.digest)
+    told = [tell.tell_violated(case, v) for v in broken] + [tell.tell_met(case, m) for m in noted]
+    progress.add(sorted(told, key=lambda f: (f.trace.length if f.trace else 0, f.diagnostic.span)))
 
 
 def _why(graph: Graph, instances: Instances) -> str:
     told = ", ".join(f"{count} {name}" for name, count in sorted(instances.items()))
-    what = {"states": "its budget of states", "seconds": "its seconds", "interrupt": "an interrupt"}[
-        graph.ended_by
-    ]
-    return f"{told}: {what} ended the search after {len(graph.states):,} states"
+    ends = {"states": "its budget of states", "seconds": "its seconds", "interrupt": "an interrupt"}
+    return f"{told}: {ends[graph.ended_by]} ended the search after {len(graph.states):,} states"
 
 
-def _judge_complete(progress: _Progress, case: Case, instances: Instances) -> None:
-    progress.add(judge.denials(case))
-    progress.add(judge.empty_promises(case))
-    progress.add(_call_cycles(case))
-    unfair = {f.prop.span: f for f in reversed(list(failures(case.system, case.graph)))}
-    doubtful = [*judge.never(case), *(judge.tell_unfair(case, f) for f in unfair.values())]
-    still = standstills(case.system, case.graph)
-    cut = _cut(case)
-    if cut and (doubtful or still):
+def _judge_complete(progress: _Progress, system: System, graph: Graph, instances: Instances) -> None:
+    """What only a complete search can say, and only if one more instance would not change it."""
+    permits = list(permitted_after_all(system, graph))
+    empties = empty_promises(system, graph)
+    cycle = call_cycle(system, graph)
+    doubtful, still = never(system, graph), standstills(system, graph)
+    unfair = _by_property(failures(system, graph))
+    if not (permits or empties or doubtful or still or unfair or cycle is not None):
+        return
+    from lathe.check import tell  # only here, so that a clean check starts sooner
+
+    cut = _cut(system, graph)
+    if cut:
         wider = {name: count + (name in cut) for name, count in instances.items()}
-        doubtful = _confirmed(progress, wider, doubtful)
-        still = [s for s in still if _still_so(progress, case, wider, s)]
-    progress.add(doubtful)
-    progress.add(judge.tell_standstill(case, s) for s in still)
+        doubtful, unfair = _confirmed(progress, wider, doubtful, unfair)
+        still = [s for s in still if _still_so(progress, (system, graph), wider, s)]
+    case = tell.make_case(system, graph, progress.digest)
+    for cannot, actions, index in permits:
+        progress.add(tell.tell_permitted(case, cannot, actions, index))
+    if cycle is not None:
+        progress.add([tell.tell_call_cycle(case, cycle)])
+    progress.add(tell.tell_never(n) for n in doubtful)
+    progress.add(tell.tell_unfair(case, f) for f in unfair.values())
+    progress.add(tell.tell_standstill(case, s) for s in still)
+    progress.add(tell.tell_empty(p) for p in empties)
 
 
-def _call_cycles(case: Case) -> Iterator[Finding]:
-    index = call_cycle(case.system, case.graph)
-    if index is not None:
-        trace = make_trace(judge.run_to(case, index), case.digest)
-        span = next(iter(case.system.layout.app.blueprints.values())).span
-        for command in case.system.commands:
-            effect = command.label.effect
-            if command.label.event == "deliver" and effect is not None:
-                span = command.label.slot.blueprint.effects[effect].span
-                break
-        yield judge.finding(
-            "LT505",
-            "calls can go round without end: each one asks for the next",
-            span,
-            "let a counter or a state end the round, or take one call out of it",
-            trace=trace,
-        )
+def _by_property(found: Iterable[Unfair]) -> dict[Span, Unfair]:
+    """The first failure of each `eventually`."""
+    first: dict[Span, Unfair] = {}
+    for failure in found:
+        first.setdefault(failure.prop.span, failure)
+    return first
 
 
-def _cut(case: Case) -> frozenset[str]:
+def _cut(system: System, graph: Graph) -> frozenset[str]:
     """The blueprints of which only the scope forbids one more, where one more could matter."""
-    layout = case.system.layout
-    found = set()
-    for name in linked(layout.app):
-        slots = layout.of(name)
-        if layout.app.blueprints[name].actions.get("create") is None:
-            continue
-        full = ir.both(*(ir.no(ir.eq(s.state.formula, ir.FALSE)) for s in slots))
-        if not slots or first_where(layout, case.graph.states, [full]):
-            found.add(name)
-    return frozenset(found)
+    app = system.layout.app
+    return frozenset(
+        name for name in linked(app) if "create" in app.blueprints[name].actions and full(system, graph, name)
+    )
 
 
-def _confirmed(progress: _Progress, wider: Instances, doubtful: list[Finding]) -> list[Finding]:
-    """Those findings that one more instance of what was cut does not take away."""
-    if not doubtful:
-        return []
+def _confirmed(
+    progress: _Progress, wider: Instances, doubtful: list[Never], unfair: dict[Span, Unfair]
+) -> tuple[list[Never], dict[Span, Unfair]]:
+    """What one more instance of everything that was cut does not take away."""
+    if not doubtful and not unfair:
+        return doubtful, unfair
     system = make_system(progress.app, wider)
     graph = search(system, progress.limits)
     if not graph.is_complete:
         progress.partial.append(_why(graph, wider))
-        return []
-    again = judge.never(Case(system, graph, progress.table, progress.digest))
-    known = {(f.diagnostic.code, f.diagnostic.span) for f in again}
-    known |= {("LT304", f.prop.span) for f in failures(system, graph)}
-    return [f for f in doubtful if (f.diagnostic.code, f.diagnostic.span) in known]
+        return [], {}
+    seen = {(n.code, n.subject.span) for n in never(system, graph)}
+    open_still = _by_property(failures(system, graph))
+    kept = {span: f for span, f in unfair.items() if span in open_still}
+    return [n for n in doubtful if (n.code, n.subject.span) in seen], kept
 
 
-def _still_so(progress: _Progress, case: Case, wider: Instances, still: Standstill) -> bool:
+def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Instances, still: Standstill) -> bool:
     """Whether an entity still cannot go on if there is room for more, from where it was found."""
-    system = make_system(progress.app, wider)
-    start = transferred(case.system.layout, system.layout, case.graph.states[still.index])
-    graph = search(system, progress.limits, [start])
+    from lathe.check.encode import transferred  # only here, so that a clean check starts sooner
+
+    small, large = found[0], make_system(progress.app, wider)
+    start = transferred(small.layout, large.layout, found[1].states[still.index])
+    graph = search(large, progress.limits, [start])
     if not graph.is_complete:
         return False
-    slot = still.slot
-    return any(s.code == still.code and s.slot.name == slot.name for s in standstills(system, graph, only=0))
-
-
-def _undecided(app: App, partial: list[str]) -> Finding:
-    message = f"the search did not end within its budget ({partial[-1]})"
-    cure = (
-        "give it smaller ranges or fewer instances (`[scope]` in app.toml), a larger `--budget`, "
-        "or load it with `--accept-bounds`"
-    )
-    return Finding(Diagnostic("LT801", "error", message, app.span, cure))
+    again = standstills(large, graph, only=0)
+    return any(s.code == still.code and s.slot.name == still.slot.name for s in again)
 
 
 def _coverage(progress: _Progress) -> Coverage:
-    case = progress.completed
-    if case is None:
+    if progress.completed is None:
         return Coverage(exhaustive="no scope was completed")
-    taken = taken_actions(case.system, case.graph)
-    bounds = {name: count for name, count in sorted(case.system.layout.domains.instances.items())}
-    bounds["principals"] = len(case.system.layout.domains.principals)
+    system, graph = progress.completed
+    taken = taken_actions(system, graph)
+    bounds = dict(sorted(system.layout.domains.instances.items()))
+    bounds["principals"] = len(system.layout.domains.principals)
     return Coverage(
         bounds=bounds,
         actions={f"{b}.{a}": taken.actions.get((b, a), 0) for b, a in _all_actions(progress.app)},
         states={f"{b}.{s}": taken.states.get((b, s), 0) for b, s in _all_states(progress.app)},
         effects={".".join(key): count for key, count in sorted(taken.effects.items())},
         exhaustive="within bounds",
-        fingerprint=fingerprint(case.graph),
+        fingerprint=fingerprint(graph),
     )
 
 
@@ -234,11 +220,12 @@ def _all_states(app: App) -> Iterator[tuple[str, str]]:
 
 
 def _not_covered(progress: _Progress) -> Iterator[str]:
-    case, app = progress.completed, progress.app
-    if case is not None:
-        for name, count in sorted(case.system.layout.domains.instances.items()):
+    app = progress.app
+    if progress.completed is not None:
+        system = progress.completed[0]
+        for name, count in sorted(system.layout.domains.instances.items()):
             yield f"more than {count} {name}"
-        sampled = {p.name for c in case.system.commands for p in c.params if p.sampled}
+        sampled = {p.name for c in system.commands for p in c.params if p.sampled}
         yield from (f"values of `{name}` beyond a sample" for name in sorted(sampled))
     yield from progress.partial
     for blueprint in app.blueprints.values():

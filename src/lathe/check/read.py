@@ -8,6 +8,7 @@ from lathe.check.relevance import askers, entered_states
 from lathe.check.report import Finding
 from lathe.errors import Diagnostic, Severity, Span
 from lathe.lang.model import Action, App, Blueprint, Cannot, Effect, Principal
+from lathe.machine.trace import Trace
 
 REPEAT_SAFE = frozenset({"call", "create", "emit"})
 """Adapters whose effects Lathe itself does exactly once, or whose receivers drop repeats."""
@@ -27,7 +28,7 @@ def structure(app: App) -> list[Finding]:
     return sorted(found, key=lambda f: (f.diagnostic.span, f.diagnostic.code))
 
 
-def _finding(
+def finding(
     code: str,
     message: str,
     span: Span,
@@ -35,15 +36,17 @@ def _finding(
     *,
     severity: Severity = "error",
     prop: str | None = None,
+    trace: Trace | None = None,
 ) -> Finding:
-    return Finding(Diagnostic(code, severity, message, span, help_text), property=prop)
+    """A finding, from its parts."""
+    return Finding(Diagnostic(code, severity, message, span, help_text), prop, trace)
 
 
 def _ways_out_of_final(blueprint: Blueprint) -> Iterator[Finding]:
     finals = [s.name for s in blueprint.states.values() if s.final]
     for action in blueprint.actions.values():
         for name in sorted(set(action.from_states) & set(finals)):
-            yield _finding(
+            yield finding(
                 "LT203",
                 f"`{action.name}` leaves `{name}`, which is final",
                 action.span,
@@ -54,16 +57,16 @@ def _ways_out_of_final(blueprint: Blueprint) -> Iterator[Finding]:
         state = blueprint.states[name]
         for effect in state.run:
             if not blueprint.effects[effect].is_notice:
-                yield _finding(
+                yield finding(
                     "LT203",
                     f"entering the final state `{name}` asks for `{effect}`, whose end could not be taken",
                     state.span,
-                    f"run `{effect}` in a state before `{name}`, or drop its `ok` and `error` to make it a notice",
+                    f"run `{effect}` before `{name}`, or drop its `ok` and `error` to make it a notice",
                 )
         if state.then is not None:
-            yield _finding(
+            yield finding(
                 "LT203",
-                f"the timer of the final state `{name}` would take `{state.then}`, but nothing leaves a final state",
+                f"the timer of `{name}` would take `{state.then}`, but nothing leaves a final state",
                 state.span,
                 f"drop `after` and `then` of `{name}`",
             )
@@ -74,7 +77,7 @@ def _asked_at_the_end(blueprint: Blueprint, action: Action) -> Iterator[Finding]
     entered = [s for s in entered_states(blueprint, action) if blueprint.states[s].final]
     for effect in action.run:
         if entered and not blueprint.effects[effect].is_notice:
-            yield _finding(
+            yield finding(
                 "LT203",
                 f"`{action.name}` enters the final state `{entered[0]}` and asks for `{effect}`, "
                 "whose end could not be taken",
@@ -88,7 +91,7 @@ def _effects(blueprint: Blueprint) -> Iterator[Finding]:
         if not effect.is_notice:
             yield from _missing_ends(blueprint, effect)
         if _may_repeat(effect):
-            yield _finding(
+            yield finding(
                 "LT503",
                 f"`{effect.name}` may happen more than once, and nothing says that this is harmless",
                 effect.span,
@@ -104,19 +107,19 @@ def _may_repeat(effect: Effect) -> bool:
 
 def _missing_ends(blueprint: Blueprint, effect: Effect) -> Iterator[Finding]:
     if effect.error is None:
-        yield _finding(
+        yield finding(
             "LT502",
             f"`{effect.name}` has no `error`: a bad end would find no action",
             effect.span,
-            f'add `error = "…"` to `{effect.name}`, naming an action that is possible in every state that runs it',
+            f'add `error = "…"` to `{effect.name}`: an action possible in every state that runs it',
         )
     if effect.ok is not None:
         return
     for state in sorted({s for a in askers(blueprint, effect.name) for s in _states_of(blueprint, a)}):
         if blueprint.states[state].then is None:
-            yield _finding(
+            yield finding(
                 "LT502",
-                f"`{effect.name}` has no `ok`, and no timer leaves `{state}`: a good end would change nothing",
+                f"`{effect.name}` has no `ok`, and no timer leaves `{state}`: a good end changes nothing",
                 effect.span,
                 f'add `ok = "…"` to `{effect.name}`, or `after` and `then` to `{state}`',
             )
@@ -130,14 +133,14 @@ def _states_of(blueprint: Blueprint, action: Action) -> tuple[str, ...]:
 def _takers(app: App, blueprint: Blueprint) -> Iterator[Finding]:
     for action in blueprint.actions.values():
         if not action.admits:
-            yield _finding(
+            yield finding(
                 "LT601",
                 f"nobody may ever take `{action.name}`",
                 action.span,
-                f'say who may: `by = "role:…"` in `{action.name}`, or wire it to a timer, an effect or an inbound event',
+                f'say who may (`by = "role:…"`), or wire `{action.name}` to a timer, effect or inbound event',
             )
         elif Principal("any") in action.admits and _changes_something(action):
-            yield _finding(
+            yield finding(
                 "LT602",
                 f"`{action.name}` changes something and is open to every principal",
                 action.span,
@@ -146,7 +149,7 @@ def _takers(app: App, blueprint: Blueprint) -> Iterator[Finding]:
             )
     for inbound in blueprint.inbound.values():
         if inbound.signed_scheme is None:
-            yield _finding(
+            yield finding(
                 "LT602",
                 f"the inbound event `{inbound.name}` is not signed: anybody can send it",
                 inbound.span,
@@ -189,7 +192,7 @@ def default_readers(blueprint: Blueprint) -> tuple[Principal, ...]:
 
 def denial(cannot: Cannot, action: str) -> Finding:
     """LT603: a principal with that role alone may after all."""
-    return _finding(
+    return finding(
         "LT603",
         f"`{cannot.name}` says that role `{cannot.role}` cannot `{action}`, but its `by` permits it",
         cannot.span,
@@ -211,7 +214,7 @@ def _joint_cycles(app: App) -> Iterator[Finding]:
         if cycle and frozenset(cycle) not in told:
             told.add(frozenset(cycle))
             names = " → ".join(f"{b}.{a}" for b, a in (*cycle, cycle[0]))
-            yield _finding(
+            yield finding(
                 "LT505",
                 f"this joint step goes round without end: {names}",
                 app.blueprints[start[0]].actions[start[1]].span,
@@ -244,7 +247,7 @@ def _idle_roles(app: App) -> Iterator[Finding]:
     is_open = any(p.kind == "any" for b in app.blueprints.values() for a in b.actions.values() for p in a.by)
     for role in app.roles:
         if role not in used and not is_open:
-            yield _finding(
+            yield finding(
                 "LT605",
                 f"the role `{role}` may do nothing",
                 app.role_spans.get(role, app.span),
@@ -256,9 +259,9 @@ def _idle_roles(app: App) -> Iterator[Finding]:
 def _undecided_policies(app: App) -> Iterator[Finding]:
     """Cedar files change who may do what; a verifier that cannot read them must not pretend."""
     for path in sorted(app.policies):
-        yield _finding(
+        yield finding(
             "LT801",
-            f"`{path}` was not decided: this version checks the permits that `by` gives, and no Cedar policies",
+            f"`{path}` was not decided: this version checks what `by` permits, and no Cedar policies",
             Span(path, 1, 1, 1, 1),
             "check without the policy file, and treat the answer as one about `by` alone",
         )

@@ -21,12 +21,11 @@ from lathe.lang.expr import (
     SetChange,
     walk,
 )
-from lathe.lang.model import Action, App, Assignment, Blueprint, Effect
+from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, target_type
 from lathe.lang.types import Type
-from lathe.machine.table import target_type
 
 Key = tuple[str, str, str, str]
-"""`(kind, blueprint, action, name)`; kind is `field`, `ghost` or `arg`. Ghosts of the app have no blueprint."""
+"""`(kind, blueprint, action, name)`; kind is `field`, `ghost` or `arg`. The app's ghosts have no blueprint."""
 
 _GHOSTS = {"ghost", "old_ghost"}
 

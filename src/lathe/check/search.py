@@ -207,6 +207,7 @@ def _decode(layout: Layout, formulas: Iterable[Formula], indent: str) -> list[st
 
 
 def read_text(variable: Variable) -> str:
+    """The line that reads a variable out of the packed state `s`."""
     if not variable.width:
         return f"v{variable.index} = 0"
     shift = f"s >> {variable.offset}" if variable.offset else "s"

@@ -16,7 +16,6 @@ from lathe.check.layout import Layout, Slot, make_layout
 from lathe.check.lowering import Context, holds
 from lathe.check.relevance import Key, explored
 from lathe.lang.model import App, Property
-from lathe.machine.table import stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def _initial(layout: Layout) -> Iterator[int]:
     start = 0
     for name, variable in layout.ghosts.items():
         ghost = layout.app.ghosts[name]
-        start |= layout.domains.code(ghost.type, stored(ghost.default)) << variable.offset
+        start |= layout.domains.code(ghost.type, ghost.default) << variable.offset
     if not layout.roles:
         yield start
         return

@@ -36,8 +36,8 @@ class Excerpts:
             f"{self.paint('faint', ' ' * gutter + ' |')} {self.paint('caret', carets)}",
         ]
 
-    def edit(self, edit: Edit, *, gutter: int) -> list[str]:
-        """The lines that an edit takes away and those that it puts there."""
+    def edit(self, edit: Edit, *, gutter: int, above: int) -> list[str]:
+        """The lines that an edit takes away and those that it puts there; line `above` is seen already."""
         span = edit.span
         old = [self._line(span.file, number) for number in range(span.line, span.end_line + 1)]
         before = [line for line in old if line is not None]
@@ -52,7 +52,7 @@ class Excerpts:
         added = [
             self.paint("help", f"{n:>{gutter}} + {_cut(s, room)}") for n, s in enumerate(after, span.line)
         ]
-        return removed + added
+        return added if added and span.line == span.end_line == above else removed + added
 
     def _line(self, file: str, number: int) -> str | None:
         data = self.files.get(file)

@@ -155,7 +155,7 @@ def _load_folder(folder: str) -> Loaded:
 def _no_app(folder: str) -> str:
     message = f"`{printable(folder)}` is no app: it has no `{APP_FILE}` and no `*{BLUEPRINT_SUFFIX}`"
     try:
-        below = [os.path.join(folder, name) for name in _names(folder)]
+        below = [os.path.normpath(os.path.join(folder, name)) for name in _names(folder)]
     except _Fault:
         return message
     apps = [printable(place) for place in below if os.path.isfile(os.path.join(place, APP_FILE))]

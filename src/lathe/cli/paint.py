@@ -26,3 +26,7 @@ class Paint:
 
     def __call__(self, role: str, text: str) -> str:
         return f"\x1b[{_CODES[role]}m{text}\x1b[0m" if self.colour and text else text
+
+
+PLAIN = Paint()
+"""No colours."""

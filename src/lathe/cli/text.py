@@ -9,15 +9,19 @@ from lathe.check.report import Finding, LevelReport, Report
 from lathe.cli import steps
 from lathe.cli.excerpt import Excerpts
 from lathe.cli.line import head
-from lathe.cli.output import clean
-from lathe.cli.paint import Paint
+from lathe.cli.output import WIDTH_DEFAULT, clean
+from lathe.cli.paint import PLAIN, Paint
 from lathe.cli.verdict import counted, seconds_text, verdict_line
+from lathe.errors import Diagnostic
 
 FINDINGS_LIMIT = 20
 """Findings drawn; what is left out is counted, and `--line` lists all."""
 BOUNDS_LIMIT = 6
 """Lines of what was not covered; `--json` has all."""
 MARGIN = 2
+LABEL_WIDTH = len("not covered")
+LEVELS = (0, 2)
+"""The levels that exist; of the others it is said that they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +30,43 @@ class View:
 
     files: Mapping[str, bytes]
     prefix: str
-    name: str
-    paint: Paint
-    width: int
+    name: str = ""
+    paint: Paint = PLAIN
+    width: int = WIDTH_DEFAULT
+
+
+def findings_text(diagnostics: tuple[Diagnostic, ...], view: View) -> list[str]:
+    """The lines of diagnostics alone, without a verdict."""
+    return _findings(tuple(Finding(diagnostic) for diagnostic in diagnostics), view)
 
 
 def report_text(report: Report, view: View) -> list[str]:
     """The lines of a whole report; the verdict is the last."""
-    drawn: list[str] = []
-    traced: set[str] = set()
-    said = ""
-    for finding in report.findings[:FINDINGS_LIMIT]:
-        code = finding.diagnostic.code
-        drawn += _finding(finding, view, is_first=code not in traced, said=said)
-        drawn.append("")
-        said = finding.diagnostic.help
-        if finding.trace is not None:
-            traced.add(code)
-    left_out = len(report.findings) - FINDINGS_LIMIT
-    if left_out > 0:
-        drawn += [f"and {left_out} more findings: `--line` lists them all", ""]
     verdict = view.paint(report.verdict, clean(verdict_line(report, name=view.name)))
-    return [*drawn, *_summary(report, view), verdict]
+    return [*_findings(report.findings, view), *_summary(report, view), verdict]
 
 
 def trace_text(finding: Finding, view: View) -> list[str]:
     """One finding with all of its trace, starts and stops too."""
     assert finding.trace is not None
     return [*_head(finding, view), *_run(finding, is_whole=True, view=view)]
+
+
+def _findings(findings: tuple[Finding, ...], view: View) -> list[str]:
+    drawn: list[str] = []
+    traced: set[str] = set()
+    said = ""
+    for finding in findings[:FINDINGS_LIMIT]:
+        code = finding.diagnostic.code
+        drawn += _finding(finding, view, is_first=code not in traced, said=said)
+        drawn.append("")
+        said = finding.diagnostic.help
+        if finding.trace is not None:
+            traced.add(code)
+    left_out = len(findings) - FINDINGS_LIMIT
+    if left_out > 0:
+        drawn += [f"and {left_out} more findings: `--line` lists them all", ""]
+    return drawn
 
 
 def _finding(finding: Finding, view: View, *, is_first: bool, said: str) -> list[str]:
@@ -69,7 +82,7 @@ def _finding(finding: Finding, view: View, *, is_first: bool, said: str) -> list
     if found.help and (found.help != said or found.edit):
         drawn.append(f"{' ' * MARGIN}{view.paint('help', 'help:')} {clean(found.help)}")
     if found.edit is not None:
-        drawn += excerpts.edit(found.edit, gutter=gutter)
+        drawn += excerpts.edit(found.edit, gutter=gutter, above=found.span.line)
     return drawn
 
 
@@ -113,48 +126,45 @@ def _clauses(finding: Finding, view: View) -> list[str]:
 
 
 def _summary(report: Report, view: View) -> list[str]:
-    faint = view.paint
-    rows = [("level", _level(level)) for level in report.levels if level.verdict != "skipped"]
-    skipped = "; ".join(
-        f"{level.level} {level.name}: {level.why}" for level in report.levels if level.verdict == "skipped"
-    )
-    if skipped:
-        rows.append(("skipped", skipped))
-    if _covered(report):
-        rows.append(("covered", _covered(report)))
-    bounds = report.not_covered
+    """What ran, what was covered and what was not; nothing of files that could not be read."""
+    if all(level.verdict in ("fails", "skipped") for level in report.levels if level.level < 2):
+        return []
+    bounds = [bound for bound in report.not_covered if not bound.startswith("level ")]
+    rows = [("level", _level(level)) for level in report.levels if level.level in LEVELS]
+    rows += [("covered", text) for text in _covered(report)]
     rows += [("not covered", bound) for bound in bounds[:BOUNDS_LIMIT]]
     if len(bounds) > BOUNDS_LIMIT:
-        rows.append(("not covered", f"and {len(bounds) - BOUNDS_LIMIT} more: `--json` has all"))
-    drawn, last = [], ""
-    for label, text in rows:
-        shown = "" if label == last else label
-        drawn.append(f"{faint('faint', shown.ljust(11))}  {clean(text)}")
-        last = label
-    return drawn
+        rows.append(("", f"and {len(bounds) - BOUNDS_LIMIT} more: `--json` has all"))
+    absent = [f"{level.level} {level.name}" for level in report.levels if level.level not in LEVELS]
+    if absent:
+        rows.append(("not covered", f"levels {', '.join(absent)}: not part of this version"))
+    labels = ["" if i and label == rows[i - 1][0] else label for i, (label, _) in enumerate(rows)]
+    return [
+        f"{view.paint('faint', label.ljust(LABEL_WIDTH))}  {clean(text)}"
+        for label, (_, text) in zip(labels, rows, strict=True)
+    ]
 
 
 def _level(level: LevelReport) -> str:
     counts = [
-        f"{count} {word}" if word != "depth" else f"depth {count}"
-        for word, count in (("states", level.states), ("steps", level.steps), ("depth", level.depth))
-        if count is not None
+        f"{count} {word}" for word, count in (("states", level.states), ("steps", level.steps)) if count
     ]
+    depth = [f"depth {level.depth}"] if level.depth else []
+    time = [seconds_text(level.seconds)] if level.verdict != "skipped" else []
     why = f": {level.why}" if level.why else ""
-    return ", ".join(
-        [f"{level.level} {level.name} {level.verdict}{why}", *counts, seconds_text(level.seconds)]
-    )
+    return ", ".join([f"{level.level} {level.name} {level.verdict}", *time, *counts, *depth]) + why
 
 
-def _covered(report: Report) -> str:
+def _covered(report: Report) -> list[str]:
     covered = report.covered
-    taken = sum(1 for count in covered.actions.values() if count)
-    reached = sum(1 for count in covered.states.values() if count)
     said = [counted(covered.bounds)] if covered.bounds else []
-    if covered.actions:
-        said.append(f"{taken} of {len(covered.actions)} actions")
-    if covered.states:
-        said.append(f"{reached} of {len(covered.states)} states")
+    for word, counts in (
+        ("actions", covered.actions),
+        ("states", covered.states),
+        ("effects", covered.effects),
+    ):
+        if counts:
+            said.append(f"{sum(map(bool, counts.values()))} of {len(counts)} {word}")
     if covered.exhaustive:
-        said.append(covered.exhaustive)
-    return "; ".join(said)
+        said.append(f"exhaustive {covered.exhaustive}")
+    return ["; ".join(said)] if said else []

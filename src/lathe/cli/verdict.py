@@ -9,8 +9,6 @@ from lathe.check.report import Coverage, Finding, LevelReport, Report
 from lathe.cli import exitcode
 from lathe.errors import Diagnostic
 
-READING = "reading"
-
 
 def verdict_line(report: Report, *, name: str) -> str:
     """`rollout: refused, 1 error, 2 warnings`. `name` stands in where the app's is not known."""
@@ -38,7 +36,7 @@ def unreadable(diagnostics: tuple[Diagnostic, ...]) -> Report:
         app="",
         digest="",
         verdict="refused",
-        levels=(LevelReport(0, READING, "fails"),),
+        levels=(LevelReport(0, "read", "fails"),),
         findings=tuple(Finding(diagnostic) for diagnostic in diagnostics),
         covered=Coverage(),
         not_covered=(),

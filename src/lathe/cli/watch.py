@@ -1,9 +1,8 @@
-"""Time for a check: the clock it reads, Ctrl-C as the end of its budget, and a sign of life."""
+"""Time for a check: the clock it reads, what Ctrl-C means to it, and a sign of life."""
 
 from __future__ import annotations
 
 import signal
-from math import inf
 from time import perf_counter
 from types import FrameType, TracebackType
 
@@ -11,36 +10,39 @@ from lathe.cli import output
 
 PATIENCE_SECONDS = 1.0
 """A check that takes longer says so on a terminal."""
+GRACE_SECONDS = 0.5
+"""How long after Ctrl-C a search may take to come to a state that it can tell of."""
 
 
 class Watch:
-    """A monotonic clock that Ctrl-C moves to the end of time, so that a search stops and tells what it has.
+    """A monotonic clock in seconds. Ctrl-C is raised where it is read, so that a search loses nothing.
 
-    A second Ctrl-C interrupts at once.
+    A second Ctrl-C, or half a second without a look at the clock, interrupts wherever it finds us.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._start = perf_counter()
         self._shown = 0.0
-        self._is_stopped = False
-        self._before: object = None
+        self._is_asked_to_stop = False
+        self._before: signal.Handlers | None = None
 
     def __enter__(self) -> Watch:
-        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        self._before = signal.signal(signal.SIGINT, self._interrupt)  # type: ignore[assignment]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.signal(signal.SIGINT, self._before)  # type: ignore[arg-type]
+        _alarm(0)
+        signal.signal(signal.SIGINT, self._before)
         if self._shown:
             output.status("")
 
     def __call__(self) -> float:
-        """Seconds on a clock that only goes forward; infinity after Ctrl-C."""
-        if self._is_stopped:
-            return inf
+        """The time. Raises KeyboardInterrupt, once, if Ctrl-C was pressed since."""
+        if self._is_asked_to_stop:
+            self._stop()
         now = perf_counter()
         passed = now - self._start
         if passed - self._shown > PATIENCE_SECONDS:
@@ -49,6 +51,22 @@ class Watch:
         return now
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._is_stopped:
-            raise KeyboardInterrupt
-        self._is_stopped = True
+        if self._is_asked_to_stop or not hasattr(signal, "setitimer"):
+            self._stop()
+        self._is_asked_to_stop = True
+        signal.signal(signal.SIGALRM, self._out_of_grace)
+        _alarm(GRACE_SECONDS)
+
+    def _out_of_grace(self, number: int, frame: FrameType | None) -> None:
+        if self._is_asked_to_stop:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._is_asked_to_stop = False
+        _alarm(0)
+        raise KeyboardInterrupt
+
+
+def _alarm(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -120,7 +120,7 @@ CALL = Adapter(
 
 CREATE = Adapter(
     name="create",
-    doc="A new entity: exactly once, later, in one transaction with the caller's `ok`. `made` is a ref to it.",
+    doc="A new entity: exactly once, later, in one transaction with the caller's `ok`: `made`.",
     settings={
         "blueprint": SettingSpec("blueprint", "What kind of entity.", required=True),
         "args": SettingSpec("expression_table", "What its `create` is given, as expressions."),

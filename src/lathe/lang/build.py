@@ -86,8 +86,8 @@ def _parse(source: Text) -> ast.expr:
         start = offsets.of_character(error.lineno or 1, error.offset or 1)
         end = offsets.of_character(error.end_lineno or error.lineno or 1, error.end_offset or 0)
         _refuse_syntax(source, start, end)
-    except (RecursionError, MemoryError, ValueError) as error:
-        source.fail("LT005", f"the expression is too deep: {type(error).__name__}", 0, len(source.text))
+    except (RecursionError, MemoryError, ValueError):
+        source.fail("LT005", "the expression is too deep to read", 0, len(source.text))
 
 
 def _refuse_syntax(source: Text, start: int, end: int) -> NoReturn:

@@ -360,3 +360,16 @@ class App:
     gauges: Mapping[str, str]
     role_spans: Mapping[str, Span] = field(default_factory=dict, compare=False)
     span: Span = field(default=NO_SPAN, compare=False)
+
+
+def target_type(app: App, blueprint: Blueprint, assignment: Assignment) -> Type:
+    """The declared type of what an assignment changes."""
+    if assignment.via is not None:
+        other = assignment.via.tree.type.blueprint
+        assert other is not None, "a ref names its blueprint"
+        return app.blueprints[other].ghosts[assignment.target].type
+    if assignment.scope == "app_ghost":
+        return app.ghosts[assignment.target].type
+    if assignment.scope == "ghost":
+        return blueprint.ghosts[assignment.target].type
+    return blueprint.fields[assignment.target].type

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from lathe.lang.model import Action, Unique
 from lathe.machine.evaluate import EvaluationError, Frame
 from lathe.machine.event import Caller, Event
+from lathe.machine.limits import MAX_JOINT_DEPTH
 from lathe.machine.outcome import Part, Reason, Refusal, Step
 from lathe.machine.snapshot import Delivery, Entity, Invocation, Value, Values, World
 from lathe.machine.table import AlsoRule, AssignmentRule, EffectRule, Rule, Table, TargetRule, stored
 from lathe.machine.values import misfit, saturated
-
-MAX_JOINT_DEPTH = 8
 
 Permit = Callable[[Action, Entity, Caller, Mapping[str, Value]], bool]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lathe.lang.expr import Expression, Node
-from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, Target
+from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, Target, target_type
 from lathe.lang.types import Type
 from lathe.machine.lower import Compiled, lower
 from lathe.machine.snapshot import Value
@@ -180,16 +180,3 @@ def _assignments(
         )
         for a in found
     )
-
-
-def target_type(app: App, blueprint: Blueprint, assignment: Assignment) -> Type:
-    """The declared type of what an assignment changes."""
-    if assignment.via is not None:
-        other = assignment.via.tree.type.blueprint
-        assert other is not None, "a ref names its blueprint"
-        return app.blueprints[other].ghosts[assignment.target].type
-    if assignment.scope == "app_ghost":
-        return app.ghosts[assignment.target].type
-    if assignment.scope == "ghost":
-        return blueprint.ghosts[assignment.target].type
-    return blueprint.fields[assignment.target].type

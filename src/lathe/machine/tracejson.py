@@ -47,7 +47,7 @@ def _step_to_json(step: TraceStep) -> Json:
     first = step.parts[0]
     data: dict[str, Json] = {"event": step.event, **_part_to_json(first), "by": step.by}
     optional: dict[str, Json] = {
-        "part_by": None if first.by == step.by else first.by,
+        "part_by": None if first.by == _usual_by(step.by, first.action, step.refused) else first.by,
         "actor": step.actor,
         "effect": step.effect,
         "timer": step.timer,
@@ -60,6 +60,11 @@ def _step_to_json(step: TraceStep) -> Json:
     }
     data.update((name, value) for name, value in optional.items() if value is not None)
     return data
+
+
+def _usual_by(by: str, action: str | None, refused: str | None) -> str:
+    """By whom the first entity's part was taken, where `part_by` does not say: nobody, if none was."""
+    return by if action is not None and refused is None else ""
 
 
 def _part_to_json(part: TracePart) -> dict[str, Json]:
@@ -199,7 +204,10 @@ class _Reader:
         if ok is not None and not isinstance(ok, bool):
             self.fault("LT004", f"`{path}.ok` must be true or false")
         by = self.text(step, "by")
-        first = self.part(step, by=self.optional_text(step, "part_by") or by)
+        refused = self.optional_text(step, "refused")
+        action = step.members.get("action")
+        part_by = self.optional_text(step, "part_by")
+        first = self.part(step, by=_usual_by(by, action, refused) if part_by is None else part_by)
         others = [self.table(item, at, known=_PART) for item, at in self.items(step, "also")]
         return TraceStep(
             event=cast("EventKind", event),
@@ -212,7 +220,7 @@ class _Reader:
             cause=self.optional_text(step, "cause"),
             results=self.values(step, "results"),
             world=self.changes(step, "world"),
-            refused=self.optional_text(step, "refused"),
+            refused=refused,
         )
 
     def part(self, data: _Object, *, by: str) -> TracePart:

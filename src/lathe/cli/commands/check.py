@@ -20,12 +20,27 @@ LEVELS = (0, 2)
 """The levels that exist."""
 
 
-@make_command("check", examples=("lathe check examples/rollout", "lathe check --line --budget 30s examples/*"))
+@make_command(
+    "check", examples=("lathe check examples/rollout", "lathe check --line --budget 30s examples/*")
+)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
-@click.option("--level", type=click.IntRange(min(LEVELS), max(LEVELS)), help="Run levels 0 to N (default: all that exist).")
+@click.option(
+    "--level",
+    type=click.IntRange(min(LEVELS), max(LEVELS)),
+    help="Run levels 0 to N (default: all that exist).",
+)
 @click.option("--budget", type=DURATION, help="Stop searching after this long, as `500ms`, `30s` or `2m`.")
-@click.option("--trace", "trace_id", metavar="ID", help="Show this finding's trace alone and whole; with --json, as a file to keep.")
-@click.option("--accept-bounds", is_flag=True, help="Admit what stayed undecided within bounds; the report records them.")
+@click.option(
+    "--trace",
+    "trace_id",
+    metavar="ID",
+    help="Show this finding's trace alone and whole; with --json, as a file to keep.",
+)
+@click.option(
+    "--accept-bounds",
+    is_flag=True,
+    help="Admit what stayed undecided within bounds; the report records them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for each app, each on a line.")
 @click.option("--line", "as_lines", is_flag=True, help="One line for each finding, then the verdict.")
 @colour_option
@@ -77,7 +92,9 @@ def _check(path: str, options: Options, *, paint: Paint) -> tuple[Report, View]:
     with Watch(name) as watch:
         report = check_files(loaded.files, options, watch).report
     if files.stands_in_app(path) and report.verdict != "admitted":
-        output.talk(f"`{name}` was read alone; `lathe check {loaded.prefix or '.'}` checks the app that it is part of")
+        output.talk(
+            f"`{name}` was read alone; `lathe check {loaded.prefix or '.'}` checks the app that it is part of"
+        )
     return report, view
 
 
@@ -98,7 +115,9 @@ def _with_trace(report: Report, trace_id: str) -> Finding:
         if finding.trace is not None and trace_id and finding.trace.id.startswith(trace_id):
             return finding
     known = ", ".join(finding.trace.id[:8] for finding in traced if finding.trace is not None)
-    raise NotFoundError(f"no trace `{trace_id}` in this report; " + (f"it has {known}" if known else "it has none"))
+    raise NotFoundError(
+        f"no trace `{trace_id}` in this report; " + (f"it has {known}" if known else "it has none")
+    )
 
 
 def _json(report: Report) -> str:

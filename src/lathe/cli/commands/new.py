@@ -21,7 +21,11 @@ def command(*, name: str) -> int:
     folder = os.path.normpath(name)
     app = os.path.basename(folder)
     if not is_name(app) or app in RESERVED_APPS:
-        taken = "reserved" if app in RESERVED_APPS else "no name for an app: use lower-case letters, digits and `_`"
+        taken = (
+            "reserved"
+            if app in RESERVED_APPS
+            else "no name for an app: use lower-case letters, digits and `_`"
+        )
         raise UsageError(f"`{printable(app)}` is {taken}")
     blueprint = "".join(word.capitalize() for word in app.split("_"))
     texts = {"app.toml": APP.format(app=app), f"{app}.blueprint.toml": BLUEPRINT.format(blueprint=blueprint)}
@@ -63,9 +67,15 @@ owner = {{ type = "id" }}
 
 [action]
 create = {{ by = "role:requester" }}
-claim = {{ from = "open", to = "claimed", by = "role:worker", when = "attempts < 3", do = ["attempts += 1", "owner = actor"] }}
 finish = {{ from = "claimed", to = "done", by = "role:worker", when = "actor == owner" }}
 expire = {{ from = "claimed", to_if = "'open' if attempts < 3 else 'failed'", do = ["owner = None"] }}
+
+[action.claim]
+from = "open"
+to = "claimed"
+by = "role:worker"
+when = "attempts < 3"
+do = ["attempts += 1", "owner = actor"]
 
 [invariant]
 an_open_one_has_no_owner = {{ that = "owner is None", in = ["open"] }}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import click
 
-from lathe.cli import exitcode, files, output
+from lathe.cli import exitcode, output
 from lathe.cli.command import command as make_command
 from lathe.cli.reading import read
-from lathe.lang import render
+from lathe.lang import canonical, render
 from lathe.lang.model import App
 
 
-@make_command("show", examples=("lathe show examples/rollout", "lathe show examples/rollout --as svg > rollout.svg"))
+@make_command(
+    "show", examples=("lathe show examples/rollout", "lathe show examples/rollout --as svg > rollout.svg")
+)
 @click.argument("path", type=click.Path())
 @click.option(
     "--as",
@@ -26,7 +28,7 @@ def command(*, path: str, form: str) -> int:
     PATH is an app's folder, its `app.toml`, or a `*.blueprint.toml` alone. Nothing is checked but
     that it can be read.
     """
-    output.data(_drawn(read(files.load(path)), form).rstrip("\n"))
+    output.data(_drawn(read(path), form).rstrip("\n"))
     return exitcode.DONE
 
 
@@ -43,8 +45,6 @@ def _drawn(app: App, form: str) -> str:
         case "permissions":
             return render.permissions(app)
         case "json":
-            from lathe.lang.canon import canonical_json
-
-            return canonical_json(app)
+            return canonical(app).decode()
         case _:
             return render.english(app)

@@ -102,7 +102,7 @@ def behaviour(app: App, blueprint: Blueprint) -> list[str]:
 
 def _state(teller: _Teller, state: State, anywhere: list[Action]) -> list[str]:
     lines = [f"### {code(state.name)}", ""]
-    facts = _state_facts(state)
+    facts = _state_facts(state) + _still_running(teller, state)
     if facts:
         lines += [" ".join(facts), ""]
     own = [a for a in actions_in(teller.blueprint, state) if not a.from_any]
@@ -128,6 +128,14 @@ def _state_facts(state: State) -> list[str]:
     if state.waits is not None:
         facts.append(f"It may wait here for ever: {finished(prose(state.waits))}")
     return facts
+
+
+def _still_running(teller: _Teller, state: State) -> list[str]:
+    """What actions asked for, and nothing that the state itself runs."""
+    effects = teller.blueprint.effects.values()
+    asked = [e.name for e in effects if e.name in teller.flight[state.name] and not e.is_notice]
+    others = [name for name in asked if name not in state.run]
+    return [f"{codes(others)} may be running."] if others else []
 
 
 def _finals(finals: list[State]) -> list[str]:

@@ -110,7 +110,7 @@ def diagram(blueprint: Blueprint) -> Diagram:
     for (source, target), labels in edges.items():
         if (source, target) not in kept:
             chips.setdefault(target, []).extend(replace(x, origin=f"from {source}") for x in labels)
-    boxes = (_box(blueprint, s, loops, stays, chips) for s in blueprint.states.values())
+    boxes = (_box(s, _running(blueprint, s, flight), loops, stays, chips) for s in blueprint.states.values())
     return Diagram(
         blueprint.name,
         one_line(blueprint.doc),
@@ -143,9 +143,15 @@ def _kept(initial: str, edges: Iterable[tuple[str, str]]) -> set[tuple[str, str]
     return kept
 
 
+def _running(blueprint: Blueprint, state: State, flight: Mapping[str, frozenset[str]]) -> list[str]:
+    """What it runs itself, then what actions asked for and may still be running there."""
+    asked = [e.name for e in blueprint.effects.values() if e.name in flight[state.name] and not e.is_notice]
+    return list(dict.fromkeys((*state.run, *asked)))
+
+
 def _box(
-    blueprint: Blueprint,
     state: State,
+    running: list[str],
     loops: Mapping[str, list[Label]],
     stays: Mapping[str, list[Label]],
     chips: Mapping[str, list[Label]],
@@ -154,7 +160,7 @@ def _box(
     return Box(
         state,
         f"{show_duration(state.after_ms or 0)} → {state.then}" if has_timer else "",
-        ", ".join(state.run),
+        ", ".join(running),
         one_line(state.waits or ""),
         tuple(loops.get(state.name, ())),
         tuple(stays.get(state.name, ())),
@@ -189,9 +195,10 @@ def _both(extra: str, guard: str) -> str:
 
 
 def _is_trouble(blueprint: Blueprint, action: Action, who: Principal) -> bool:
-    return who.kind == "timer" or (
-        who.kind == "effect" and blueprint.effects[who.name or ""].error == action.name
-    )
+    if who.kind != "effect":
+        return who.kind == "timer"
+    effect = blueprint.effects[who.name or ""]
+    return effect.error == action.name and effect.ok != action.name
 
 
 def _branches(action: Action) -> Mapping[str, str]:

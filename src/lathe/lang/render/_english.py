@@ -18,19 +18,23 @@ def app_in_english(app: App) -> str:
     lines = [f"# {prose(app.name)}", ""]
     if app.doc:
         lines += [sentence(prose(app.doc)), ""]
-    lines += _roles(app)
+    lines += _frame(app)
     for blueprint in app.blueprints.values():
         lines += _blueprint(app, blueprint)
     lines += _across(app)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _roles(app: App) -> list[str]:
+def _frame(app: App) -> list[str]:
+    """Who there is, within which bounds it is checked, and what else is to be read."""
     lines = [_with_doc(f"- {code(name)}", doc) for name, doc in app.roles.items()]
     if lines:
         lines = ["Roles:", "", *lines, ""]
     for group in app.exclusive:
         lines += [f"Nobody is {listing((with_article(r) for r in group), 'and')} at the same time.", ""]
+    if app.scope.instances:
+        bounds = listing(count(amount, name) for name, amount in app.scope.instances.items())
+        lines += [f"Checked with at most {bounds}.", ""]
     if app.policies:
         files = codes(sorted(app.policies))
         lines += [f"Policies in {files} permit and forbid more than this page says; read them too.", ""]
@@ -160,12 +164,9 @@ def _upkeep(blueprint: Blueprint) -> list[str]:
 
 
 def _across(app: App) -> list[str]:
-    """What concerns several blueprints, and the bounds of the check."""
+    """What concerns several blueprints."""
     lines = [_ghost(g) for g in app.ghosts.values()]
     lines += [_property(p) for p in app.properties.values()]
-    if app.scope.instances:
-        bounds = listing(count(n, name) for name, n in app.scope.instances.items())
-        lines.append(f"- Checked with {bounds}.")
     return ["## Across blueprints", "", *lines, ""] if lines else []
 
 

@@ -72,6 +72,8 @@ def clause(node: Node) -> Phrase:
             return _joined(operands, "and")
         case Or(operands=(Not(operand=premise), *rest)) if rest:
             return _implication(premise, tuple(rest))
+        case Or(operands=(Compare(op="!=", left=left, right=right), *rest)) if rest:
+            return _implication(Compare("==", left, right), tuple(rest))
         case Or(operands=operands):
             return _joined(operands, "or")
         case Not(operand=operand):

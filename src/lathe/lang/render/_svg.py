@@ -169,14 +169,14 @@ def _anywhere(labels: Sequence[Label], y: float) -> tuple[list[str], float]:
 def _legend(pictures: Sequence[_Picture], y: float) -> str:
     """What the colours mean, of those that are there."""
     states = [(box.state, box) for p in pictures for box in p.of.boxes]
-    is_working = any((b.runs or b.timer) and not s.final for s, b in states)
-    is_waiting = any(not (b.runs or b.timer) and not s.final for s, b in states)
+    is_working = any(b.runs and not s.final for s, b in states)
+    is_waiting = any(not b.runs and not s.final for s, b in states)
     has_trouble = any(edge.is_trouble for p in pictures for edge in p.of.edges)
     parts: list[str] = []
     x = MARGIN
     for is_there, style, words in (
         (is_working, "work", "at work"),
-        (is_waiting, "wait", "waits for somebody"),
+        (is_waiting, "wait", "waits"),
         (has_trouble, "trouble", "a call ended badly, or time is up"),
     ):
         if is_there:

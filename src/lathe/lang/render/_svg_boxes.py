@@ -129,7 +129,7 @@ def drawn(one: Drawn, centre: float, top: float) -> str:
             _frame(left + 3, top + 3, one.width - 6, one.height - 6, style="inner", corner=CORNER - 2)
         )
     else:
-        parts.append(_mark(left, top, one.height, "work" if one.box.runs or one.box.timer else "wait"))
+        parts.append(_mark(left, top, one.height, "work" if one.box.runs else "wait"))
     is_alone = not one.entries
     base = top + (one.height + TITLE_SIZE * 0.7) / 2 if is_alone else top + 18.0
     parts.append(text((Run(one.title, "name"),), centre, base, size=TITLE_SIZE, is_centred=True))

@@ -139,7 +139,7 @@ def _outline_all(files: Files, kinds: Kinds, faults: Faults) -> dict[str, Outlin
 
 
 def _roles(files: Files, app: AppOutline | None, outlines: Mapping[str, Outline]) -> Mapping[str, str] | None:
-    """The roles of `app.toml`; in an app of one, those that its `by` keys name; None if they cannot be known."""
+    """The roles of `app.toml`, or those named by the `by` keys of an app of one; None: they are unknown."""
     if app is not None:
         return None if "role" in app.record.wrong else app.roles
     if files.has_app or len(files.blueprints) > 1:

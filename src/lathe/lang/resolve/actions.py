@@ -16,6 +16,7 @@ from lathe.lang.resolve.principals import read_principals
 from lathe.lang.resolve.record import Record, Word
 from lathe.lang.resolve.states import check_state, read_runs, read_state_list
 from lathe.lang.resolve.world import (
+    CREATE_SPECIALS,
     DO_SPECIALS,
     GUARD_SPECIALS,
     World,
@@ -44,9 +45,12 @@ def read_actions(world: World, outline: Outline) -> dict[str, Action]:
 def _read_action(world: World, outline: Outline, entry: ActionOutline, record: Record) -> Action:
     arguments = {name: argument.type for name, argument in entry.arguments.items()}
     is_whole = outline.is_whole and not {"args", "sets"} & record.wrong
-    guard = world.names(outline, "a guard", specials=GUARD_SPECIALS, arguments=arguments)
+    names = world.names(outline, "a guard", specials=GUARD_SPECIALS, arguments=arguments)
+    guard = names
+    if entry.name == "create":  # nobody is there yet
+        guard = replace(names, place="the guard of `create`", specials=CREATE_SPECIALS)
     from_states, from_any = _read_from(outline, entry, record)
-    to, to_if = _read_target(outline, record, replace(guard, place="`to_if`"), is_whole=is_whole)
+    to, to_if = _read_target(outline, record, replace(names, place="`to_if`"), is_whole=is_whole)
     return Action(
         name=entry.name,
         from_states=from_states,
@@ -59,7 +63,7 @@ def _read_action(world: World, outline: Outline, entry: ActionOutline, record: R
         arguments=entry.arguments,
         do=_read_do(world, outline, entry, record, is_whole=is_whole),
         run=read_runs(outline, record),
-        also=read_joint(world, outline, record, replace(guard, place="`also`"), is_whole=is_whole),
+        also=read_joint(world, outline, record, replace(names, place="`also`"), is_whole=is_whole),
         ghost=_read_ghosts(world, outline, entry, record, is_whole=is_whole),
         fenced=record.flag("fenced"),
         fair=record.flag("fair"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lathe.errors import Edit, Span
 from lathe.lang.model import Ghost, Property, Scope
@@ -36,8 +36,7 @@ _SCOPE: Mapping[str, Key] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AppOutline:
+class AppOutline(NamedTuple):
     """`app.toml` but for its properties, which need the blueprints."""
 
     cursor: Cursor

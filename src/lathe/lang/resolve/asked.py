@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lathe.lang.expr import Expression, IfElse, Literal, Node, Read, walk
 from lathe.lang.model import Action, State
@@ -12,8 +12,7 @@ from lathe.lang.types import UNKNOWN, Type
 from lathe.lang.typing_rules import is_comparable
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """The arguments that may be read: those of any action that asks. `lacking` says why not all may."""
 
     arguments: Mapping[str, Type]
@@ -41,9 +40,8 @@ def asked_by(effect: str, states: Mapping[str, State], actions: Mapping[str, Act
             before = every.setdefault(argument.name, argument.type)
             if not is_same(before, argument.type):
                 every[argument.name] = UNKNOWN
-                lacking[argument.name] = (
-                    f"`arg.{argument.name}` has another type in `{action.name}`, which asks for `{effect}` too"
-                )
+                what = f"`arg.{argument.name}` has another type in `{action.name}`"
+                lacking[argument.name] = f"{what}, which asks for `{effect}` too"
     for name in every:
         without = [action.name for action in askers if name not in action.arguments]
         if without:

@@ -11,7 +11,8 @@ from lathe.lang.resolve import limits
 from lathe.lang.resolve.actions import read_actions, with_wiring
 from lathe.lang.resolve.effects import read_effects
 from lathe.lang.resolve.faults import quoted
-from lathe.lang.resolve.outline import TOP, Outline
+from lathe.lang.resolve.keys import TOP
+from lathe.lang.resolve.outline import Outline
 from lathe.lang.resolve.principals import read_principals
 from lathe.lang.resolve.properties import (
     PropertyNames,

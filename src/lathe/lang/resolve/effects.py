@@ -101,7 +101,7 @@ def _check_fitting_keys(record: Record, adapter: Adapter) -> None:
     if adapter.is_internal:
         for key in _NOT_INTERNAL:
             if record.has(key):
-                message = f"`{key}` does not apply to `{adapter.name}`, which is done exactly once, in a transaction"
+                message = f"`{key}` does not apply to `{adapter.name}`, which is done exactly once"
                 record.at(key).report_key("LT106", message, help=f"remove `{key}`")
     if adapter.is_notice:
         for key in ("ok", "error"):

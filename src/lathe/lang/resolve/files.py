@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lathe.errors import Span, UnreadableError
 from lathe.lang.resolve import limits
@@ -19,8 +19,7 @@ BLUEPRINT_SUFFIX = ".blueprint.toml"
 _INT_BITS = 63
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(NamedTuple):
     """The files of an app by what they are. `is_complete`: all TOML among them could be read."""
 
     sources: Mapping[str, Source]
@@ -57,6 +56,7 @@ def sort_files(files: Mapping[str, bytes], faults: Faults) -> Files:
 
 
 def is_blueprint_file(path: str) -> bool:
+    """Whether a file of this name, in the app's own folder, holds a blueprint."""
     return "/" not in path and path.endswith(BLUEPRINT_SUFFIX)
 
 

@@ -6,34 +6,14 @@ import keyword
 import re
 
 from lathe.errors import Edit
+from lathe.lang import lookup
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.record import Cursor
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BLUEPRINT = re.compile(r"[A-Z][A-Za-z0-9]*")
 
-RESERVED = frozenset(
-    [
-        "state",
-        "id",
-        "self",
-        "arg",
-        "old",
-        "now",
-        "actor",
-        "item",
-        "visit",
-        "version",
-        "len",
-        "min",
-        "max",
-        "abs",
-        "all",
-        "any",
-        "sum",
-        "set",
-    ]
-) | frozenset(keyword.kwlist)
+RESERVED = lookup.RESERVED | frozenset(keyword.kwlist)
 """What no field, argument, ghost or state may be called."""
 
 RESERVED_ACTIONS = frozenset({"read"})
@@ -44,10 +24,12 @@ RESERVED_APPS = frozenset(["audit", "blueprints", "checks", "decisions", "events
 
 
 def is_name(text: str) -> bool:
+    """Whether this may name anything but a blueprint."""
     return len(text) <= limits.NAME_LENGTH and _NAME.fullmatch(text) is not None
 
 
 def is_blueprint_name(text: str) -> bool:
+    """Whether this may name a blueprint."""
     return len(text) <= limits.NAME_LENGTH and _BLUEPRINT.fullmatch(text) is not None
 
 

@@ -7,100 +7,21 @@ could be read; what could not be is in it under its name, so that nobody reports
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lathe.errors import Edit
 from lathe.lang.model import Argument, Field, Ghost
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import quoted
+from lathe.lang.resolve.holders import NEEDS_VALUE, example, read_argument, read_field, read_ghost
+from lathe.lang.resolve.keys import ACTION, EFFECT, INBOUND, NOT_FOR_CREATE, STATE, TIMER, TOP
 from lathe.lang.resolve.naming import RESERVED, RESERVED_ACTIONS, check_blueprint_name, check_name
 from lathe.lang.resolve.record import Cursor, Key, Record, Word, entries, open_record
-from lathe.lang.resolve.typed import NEEDS_VALUE, Kinds, example, read_argument, read_field, read_ghost
+from lathe.lang.resolve.typed import Kinds
 from lathe.lang.types import UNKNOWN, Type
 
-_DOC = Key("text", "a text for people")
-_FLAG = "true or false"
-_BY = Key("words", "a principal, or a list of principals")
 
-TOP: Mapping[str, Key] = {
-    "blueprint": Key("text", "its name, like `Rollout`", required=True),
-    "doc": _DOC,
-    "plural": Key("text", "its segment in paths"),
-    "read": Key("any", "principals, or `{ by = [...], when = \"expression\" }`"),
-    "retain": Key("text", 'a duration like "30d"'),
-    "state": Key("table", "the table of states", required=True),
-    "field": Key("table", "the table of fields"),
-    "ghost": Key("table", "the table of ghosts"),
-    "action": Key("table", "the table of actions", required=True),
-    "timer": Key("table", "the table of deadlines"),
-    "effect": Key("table", "the table of effects"),
-    "inbound": Key("table", "the table of events from outside"),
-    "invariant": Key("table", "what is true in every reachable state"),
-    "step": Key("table", "what is true of every step"),
-    "sometimes": Key("table", "what is true in some reachable state"),
-    "eventually": Key("table", "what every fair run reaches"),
-    "unique": Key("table", "what no two entities agree on"),
-    "cannot": Key("table", "what the policies deny"),
-    "migrate": Key("table", "how live entities come over"),
-}  # fmt: skip
-STATE: Mapping[str, Key] = {
-    "initial": Key("flag", _FLAG),
-    "final": Key("flag", _FLAG),
-    "run": Key("words", "an effect, or a list of effects"),
-    "after": Key("text", 'a duration like "15m"'),
-    "then": Key("text", "the action that the timer takes"),
-    "waits": Key("text", "a text: what it waits for"),
-    "doc": _DOC,
-}
-ACTION: Mapping[str, Key] = {
-    "from": Key("words", 'a state, a list of states, or "*"'),
-    "to": Key("text", "a state"),
-    "to_if": Key("text", "an expression whose value is a quoted state"),
-    "by": _BY,
-    "when": Key("text", "an expression in quotes"),
-    "sets": Key("list", "a list of fields"),
-    "args": Key("table", "a table of arguments, each with its type"),
-    "do": Key("list", 'a list of assignments, each like "field = expression"'),
-    "run": Key("words", "an effect, or a list of effects"),
-    "also": Key("tables", "a list of tables `{ on, action, args, when }`"),
-    "fenced": Key("flag", _FLAG),
-    "fair": Key("flag", _FLAG),
-    "ghost": Key("list", 'a list of assignments, each like "ghost = expression"'),
-    "doc": _DOC,
-}
-NOT_FOR_CREATE = ("from", "to", "to_if")
-EFFECT: Mapping[str, Key] = {
-    "uses": Key("text", "the name of an adapter", required=True),
-    "with": Key("table", "the table of the adapter's settings"),
-    "ok": Key("text", "the action taken when it ends well"),
-    "error": Key("text", "the action taken when it ends badly"),
-    "timeout": Key("text", 'a duration like "30s"'),
-    "attempts": Key("int", "how often it is tried"),
-    "backoff": Key("text", 'two durations like "1s..5m"'),
-    "idempotent": Key("flag", _FLAG),
-    "world": Key("list", 'a list of assignments, each like "ghost = expression"'),
-    "late": Key("flag", "false, as a promise"),
-    "doc": _DOC,
-}
-TIMER: Mapping[str, Key] = {
-    "at": Key("text", "the time field", required=True),
-    "then": Key("text", "the action that is taken", required=True),
-    "doc": _DOC,
-}
-INBOUND: Mapping[str, Key] = {
-    "path": Key("text", "its path under `/in/{app}/`", required=True),
-    "method": Key("text", "an HTTP method"),
-    "signed": Key("table", "a table `{ scheme, secret }`"),
-    "once": Key("text", 'what identifies a delivery, like "header.webhook-id"'),
-    "find": Key("table", 'a table `{ field = "body.a.b" }`'),
-    "action": Key("text", "the action that is taken", required=True),
-    "args": Key("table", 'a table, each like `amount = "body.amount"`'),
-    "doc": _DOC,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ActionOutline:
+class ActionOutline(NamedTuple):
     """An action's name, arguments and callers, before its expressions are read."""
 
     name: str
@@ -110,8 +31,7 @@ class ActionOutline:
     by: tuple[Word, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EntryOutline:
+class EntryOutline(NamedTuple):
     """An entry of another table; its record is None if it is no table at all."""
 
     name: str
@@ -119,8 +39,7 @@ class EntryOutline:
     record: Record | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(NamedTuple):
     """A blueprint's names and types. With `is_whole`, what is not in here does not exist."""
 
     name: str
@@ -156,7 +75,7 @@ def outline_blueprint(cursor: Cursor, kinds: Kinds, *, fallback: str) -> Outline
     fields = _read_fields(top, kinds, ghosts)
     actions = _read_actions(top, fields, ghosts, kinds)
     states = _read_entries(top, "state", "states", STATE, limits.STATES, "a state", reserved=RESERVED)
-    broken = [e for e in (*states.values(), *actions.values()) if e.record is None]
+    records = [entry.record for entry in states.values()] + [entry.record for entry in actions.values()]
     return Outline(
         name=name if name is not None else fallback,
         cursor=cursor,
@@ -168,7 +87,7 @@ def outline_blueprint(cursor: Cursor, kinds: Kinds, *, fallback: str) -> Outline
         effects=_read_entries(top, "effect", "effects", EFFECT, limits.EFFECTS, "an effect"),
         timers=_read_entries(top, "timer", "deadlines", TIMER, limits.TIMERS, "a deadline"),
         inbound=_read_entries(top, "inbound", "inbound events", INBOUND, limits.INBOUNDS, "an inbound event"),
-        is_whole=not broken and not top.wrong.intersection(("state", "field", "ghost", "action")),
+        is_whole=None not in records and not top.wrong.intersection(("state", "field", "ghost", "action")),
     )
 
 
@@ -321,8 +240,8 @@ def _check_first_values(
         if field.type.kind in NEEDS_VALUE and not field.has_default and field.name not in create.arguments:
             thing = f"{'a' if field.type.kind == 'bool' else 'an'} {field.type.kind}"
             top.cursor.faults.add(
-                "LT003",
+                "LT109",
                 field.span,
-                f"`{field.name}` is {thing}, which is never unset: it needs `default`, or a place in `create`'s `sets`",
-                help=f'add `default = {example(field.type)}` to it, or `"{field.name}"` to `sets` of `create`',
+                f"`{field.name}` is {thing}, never unset: it needs `default` or a place in `create`'s `sets`",
+                help=f'add `default = {example(field.type)}`, or `"{field.name}"` to `sets` of `create`',
             )

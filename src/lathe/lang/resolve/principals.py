@@ -1,9 +1,9 @@
-"""Principals as the author writes them: `role:NAME`, `effect:NAME`, `timer`, `entity:Blueprint`, …"""
+"""Principals as the author writes them: `role:NAME`, `effect:NAME`, `timer`, `entity:Blueprint`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lathe.errors import Edit
 from lathe.lang.model import Principal, PrincipalKind
@@ -21,8 +21,7 @@ _ALONE: dict[str, PrincipalKind] = {"timer": "timer", "any": "any"}
 _FORMS = "`role:NAME`, `effect:NAME`, `timer`, `entity:Blueprint`, `inbound:NAME` or `any`"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """Who exists, for one blueprint. None: that cannot be told, so nothing is reported about it."""
 
     roles: Collection[str] | None

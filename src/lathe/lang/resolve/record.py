@@ -7,13 +7,13 @@ of the right shape; what was missing or wrong reads as absent and has been repor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, time
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lathe.errors import Edit, Span
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import Faults, listed, quoted
+from lathe.lang.resolve.habits import ALIASES
 from lathe.lang.source import Place, Source
 
 Path = tuple[str | int, ...]
@@ -33,8 +33,7 @@ Shape = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """What stands under a key. `phrase` tells it to people: "a state, or a list of states"."""
 
     shape: Shape
@@ -42,8 +41,7 @@ class Key:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """A place in a file: a value, the key before it, and where faults about them go."""
 
     source: Source
@@ -85,8 +83,7 @@ class Cursor:
             self.report(code, message, help=f"there are {listed(sorted(known))}" if known else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One text of a list, or the only one, and its place."""
 
     text: str
@@ -159,29 +156,6 @@ class Record:
         value = self._values.get(key)
         for index in range(len(value) if isinstance(value, list) else 0):
             yield self.at(key, index)
-
-
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "guard": ("when",), "condition": ("when",), "if": ("when",), "where": ("when",), "require": ("when",),
-    "target": ("to", "on"), "goto": ("to",), "next": ("to",), "source": ("from",),
-    "role": ("by",), "roles": ("by",), "who": ("by",), "allow": ("by",), "actor": ("by",), "actors": ("by",),
-    "set": ("sets", "do"), "assign": ("do",), "update": ("do",), "updates": ("do",), "effects": ("run",),
-    "effect": ("run",), "params": ("args",), "arguments": ("args",), "parameters": ("args",), "input": ("args",),
-    "values": ("of",), "options": ("of",), "members": ("of",), "choices": ("of",), "items": ("of",),
-    "element": ("of",), "min": ("range",), "minimum": ("range",), "maximum": ("range", "max"),
-    "bounds": ("range",), "max_length": ("max",), "length": ("max",), "size": ("max",), "maxlen": ("max",),
-    "blueprint": ("to",), "ref": ("to",), "entity": ("to", "on"), "immutable": ("frozen",),
-    "readonly": ("frozen",), "nullable": ("optional",), "description": ("doc",), "comment": ("doc",),
-    "title": ("doc",), "label": ("doc",), "start": ("initial",), "end": ("final",), "terminal": ("final",),
-    "timeout": ("after",), "retries": ("attempts",), "retry": ("attempts",), "adapter": ("uses",),
-    "type": ("uses",), "kind": ("type",), "settings": ("with",), "config": ("with",),
-    "on_success": ("ok",), "success": ("ok",), "on_error": ("error",), "failure": ("error",),
-    "on_failure": ("error",), "fail": ("error",), "expr": ("that",), "expression": ("that",), "states": ("in", "state"),
-    "assert": ("that",), "name": ("app", "blueprint"), "id": ("app",), "wait": ("waits",),
-    "init": ("default",), "value": ("default",), "initial": ("default",), "deadline": ("at",),
-    "action": ("then", "do"), "can": ("do",), "joins": ("also",),
-}  # fmt: skip
-"""What people write by habit, and the keys they may mean here."""
 
 
 def open_record(cursor: Cursor, value: object, what: str, keys: Mapping[str, Key]) -> Record | None:

@@ -66,7 +66,8 @@ def _report_missing(
 ) -> None:
     name = argument.name
     offers = f"offers {listed(results)}" if results else "offers nothing"
-    message = f"`{word.text}` needs `{name}`, which the {'good' if end == 'ok' else 'bad'} end of `{adapter.name}` does not give: it {offers}"
+    which = "good" if end == "ok" else "bad"
+    message = f"`{word.text}` needs `{name}`, and a {which} end of `{adapter.name}` {offers}"
     cure = "make it `optional = true`, give it a `default`, or name another action"
     if end == "ok" and "take" in adapter.settings:
         cure = f'add `take = {{ {name} = "body.{name}" }}` to `with`, or {cure}'
@@ -75,7 +76,8 @@ def _report_missing(
 
 def _report_misfit(word: Word, argument: Argument, offered: Type, *, end: str) -> None:
     name = argument.name
-    message = f"`{end}` gives `{word.text}` a `{name}` that is {_told(offered)}, and it wants {_told(argument.type)}"
+    given, wanted = _told(offered), _told(argument.type)
+    message = f"`{end}` gives `{word.text}` a `{name}` that is {given}, and it wants {wanted}"
     cure = f"give `{name}` the type of the result"
     if offered.members == BAD_CAUSES:
         cure = f'write `{name} = {{ type = "enum", of = {quoted_list(BAD_CAUSES)} }}`'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lathe.errors import Edit
 from lathe.lang.adapters import Adapter, SettingSpec
@@ -39,8 +39,7 @@ INTERNAL = frozenset({"expression", "expression_table", "blueprint", "action", "
 """Settings of `call` and `create`, which become a `Target` instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettingPlace:
+class SettingPlace(NamedTuple):
     """What the settings of one effect may read."""
 
     effect: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lathe.errors import Edit
 from lathe.lang.model import Placeholder, Template
@@ -22,8 +22,7 @@ _FORMS = "`{field}`, `{arg.x}`, `{id}`, `{visit}`, `{token}`, `{env.NAME}` and `
 _PLAIN = frozenset({"bool", "int", "enum", "text", "id", "ref", "time", "unknown"})
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateNames:
+class TemplateNames(NamedTuple):
     """What a template may read. Unless `is_whole`, unknown names are not reported."""
 
     fields: Mapping[str, Type]

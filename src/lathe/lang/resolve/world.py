@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lathe.errors import Diagnostic
 from lathe.lang.adapters import Adapter
@@ -18,6 +18,7 @@ from lathe.lang.resolve.record import Cursor, Record
 from lathe.lang.types import BOOL, Type
 
 GUARD_SPECIALS = frozenset({"state", "id", "self", "actor"})
+CREATE_SPECIALS = frozenset({"actor"})
 DO_SPECIALS = GUARD_SPECIALS | {"now"}
 PROPERTY_SPECIALS = frozenset({"state", "id", "self"})
 STEP_SPECIALS = PROPERTY_SPECIALS | {"old"}
@@ -25,8 +26,7 @@ POLICY_SPECIALS = frozenset({"state", "actor"})
 EFFECT_SPECIALS = frozenset({"state", "id", "self"})
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """All blueprints of the app in outline. Roles are None where they cannot be known."""
 
     outlines: Mapping[str, Outline]

@@ -44,7 +44,7 @@ def any_settings(adapters: Mapping[str, Adapter]) -> Schema:
     for _, adapter in sorted(adapters.items()):
         for name, spec in adapter.settings.items():
             docs.setdefault(name, {})[spec.doc] = None
-    described = {
+    described: Schema = {
         name: {"description": " ".join(told), "additionalProperties": True} for name, told in docs.items()
     }
     return {"type": "object", "additionalProperties": True, "properties": described}
@@ -69,7 +69,7 @@ def _settings(adapter: Adapter) -> Schema:
     }
     required = [name for name, spec in adapter.settings.items() if spec.required]
     if required:
-        schema["required"] = required
+        schema["required"] = [*required]
     return schema
 
 

@@ -18,6 +18,7 @@ from lathe.lang.schema.build import (
     PRINCIPAL,
     TEXT,
     Schema,
+    choice,
     closed,
     document,
     entries,
@@ -34,13 +35,11 @@ FILE = "blueprint.schema.json"
 
 _NAME = matching(NAME)
 _STATES = one_or_many(_NAME)
-_BY = one_or_many(matching(PRINCIPAL))
+_PRINCIPAL = matching(PRINCIPAL)
+_BY = one_or_many(_PRINCIPAL)
 _PLACE = matching(rf"(body(\.[A-Za-z0-9_$-]+)+|query\.[A-Za-z0-9_.~-]+|header\.[A-Za-z0-9-]+|path\.{NAME})")
 _ASSIGNMENT = matching(rf"\s*{NAME}\s*[+\-]?=[\s\S]+")
-_GHOST_PLACE = matching(
-    rf"(body(\.[A-Za-z0-9_$-]+)+|query\.[A-Za-z0-9_.~-]+|header\.[A-Za-z0-9-]+|path\.{NAME})"
-)
-_ASSIGNMENT = matching(rf"\s*((arg\s*\.\s*)?{NAME}\s*\.\s*)?{NAME}\s*[+\-]?=[\s\S]+")
+_GHOST_ASSIGNMENT = matching(rf"\s*((arg\s*\.\s*)?{NAME}\s*\.\s*)?{NAME}\s*[+\-]?=[\s\S]+")
 
 
 def blueprint_schema(adapters: Mapping[str, Adapter] = ADAPTERS) -> Schema:
@@ -61,7 +60,7 @@ def blueprint_schema(adapters: Mapping[str, Adapter] = ADAPTERS) -> Schema:
             "blueprint": matching(BLUEPRINT_NAME),
             "doc": DOC,
             "plural": matching(rf"[a-z][a-z0-9_-]{{0,{limits.NAME_LENGTH}}}"),
-            "read": {"anyOf": [*_BY["anyOf"], _read()]},
+            "read": {"anyOf": [_PRINCIPAL, list_of(_PRINCIPAL), _read()]},
             "retain": matching(DURATION),
             **tables,
             "migrate": _migrate(),
@@ -150,7 +149,7 @@ def _also() -> Schema:
 
 def _effect(adapters: Mapping[str, Adapter]) -> Schema:
     shapes: dict[str, Schema] = {
-        "uses": {"type": "string", "enum": sorted(adapters)},
+        "uses": choice(sorted(adapters)),
         "with": any_settings(adapters),
         "ok": _NAME,
         "error": _NAME,
@@ -162,17 +161,16 @@ def _effect(adapters: Mapping[str, Adapter]) -> Schema:
         "late": BOOLEAN,
         "doc": DOC,
     }
-    return {**closed("effect", shapes, required=["uses"]), "allOf": variants(adapters)}
+    return {**closed("effect", shapes, required=["uses"]), "allOf": [*variants(adapters)]}
 
 
 def _inbound() -> Schema:
-    schemes: Schema = {"type": "string", "enum": list(SCHEMES)}
     shapes: dict[str, Schema] = {
         "path": TEXT,
-        "method": {"type": "string", "enum": list(METHODS)},
+        "method": choice(METHODS),
         "signed": closed(
             "signed",
-            {"scheme": schemes, "secret": matching("[A-Za-z_][A-Za-z0-9_]{0,63}")},
+            {"scheme": choice(SCHEMES), "secret": matching("[A-Za-z_][A-Za-z0-9_]{0,63}")},
             required=["scheme", "secret"],
         ),
         "once": _PLACE,
@@ -185,6 +183,5 @@ def _inbound() -> Schema:
 
 
 def _migrate() -> Schema:
-    return closed(
-        "migrate", {"state": table_of(_NAME), "field": table_of(EXPRESSIONS["additionalProperties"])}
-    )
+    states = table_of(_NAME, pattern=NAME)
+    return closed("migrate", {"state": states, "field": EXPRESSIONS, "doc": DOC})

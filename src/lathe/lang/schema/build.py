@@ -7,7 +7,8 @@ Tombi warns of keys in one that does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 
 from lathe.lang.model import Json
 from lathe.lang.resolve import limits
@@ -32,6 +33,11 @@ DOC: Schema = {"type": "string", "maxLength": limits.DOC_LENGTH}
 def matching(pattern: str) -> Schema:
     """Text that the pattern matches from end to end."""
     return {"type": "string", "pattern": f"^{pattern}$"}
+
+
+def choice(values: Iterable[str]) -> Schema:
+    """One of these texts."""
+    return {"type": "string", "enum": [*values]}
 
 
 def list_of(item: Schema, **limits: int) -> Schema:
@@ -83,5 +89,8 @@ def when(key: str, value: str, then: Schema) -> Schema:
 
 
 def document(title: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """A whole schema. It has no `$id`: Taplo takes only absolute ones, and it is read from a file."""
-    return {"$schema": DRAFT, "title": title, **schema, "definitions": dict(definitions)}
+    """A whole schema, which shares nothing with the shapes it is made of.
+
+    It has no `$id`: Taplo takes only absolute ones, and it is read from a file.
+    """
+    return deepcopy({"$schema": DRAFT, "title": title, **schema, "definitions": dict(definitions)})

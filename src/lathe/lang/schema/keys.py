@@ -153,7 +153,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "doc": ENTRY_DOC,
     },
     "signed": {
-        "scheme": "standard, github or stripe.",
+        "scheme": "One of standard, github, stripe.",
         "secret": "The name of the secret that the operator holds.",
     },
     "invariant": _PROPERTY_KEYS,

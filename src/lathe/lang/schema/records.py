@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lathe.lang.schema.build import BOOLEAN, TEXT, Schema, document, list_of, ref, table_of
+from lathe.lang.schema.build import BOOLEAN, TEXT, Schema, choice, document, list_of, ref, table_of
 
 TRACE_FILE = "trace.schema.json"
 GAUGE_FILE = "gauge.schema.json"
@@ -66,7 +66,7 @@ def _trace_definitions() -> dict[str, Schema]:
         "changes": _told("What changed: name to `[before, after]`.", _CHANGES),
     }
     optional: dict[str, Schema] = {
-        "part_by": _told("By whom the first entity's part was taken, where that is another.", TEXT),
+        "part_by": _told("By whom the first entity's part was taken, if not by `by`.", TEXT),
         "actor": _told("The identity behind `by`.", TEXT),
         "effect": _told("The effect of the invocation concerned.", TEXT),
         "timer": _told("The deadline that fired; absent for a state's own timer.", TEXT),
@@ -77,12 +77,11 @@ def _trace_definitions() -> dict[str, Schema]:
         "refused": _told("Why the step was refused, where a refused one ends the trace.", TEXT),
         "also": _told("The other entities that took part in the step.", list_of(ref("part"))),
     }
-    event: Schema = {"type": "string", "enum": list(EVENTS)}
     clause = {
         "text": _told("The clause in the author's words.", TEXT),
         "values": _told("What it read.", _VALUES),
     }
-    trace = {
+    trace: dict[str, Schema] = {
         "format": {"const": "lathe.trace/1"},
         "id": TEXT,
         "app": TEXT,
@@ -96,7 +95,7 @@ def _trace_definitions() -> dict[str, Schema]:
     }
     return {
         "trace": _object("A run of the system, step by step.", trace, ends),
-        "step": _object("One event.", {"event": event, **part}, optional),
+        "step": _object("One event.", {"event": choice(EVENTS), **part}, optional),
         "part": _object("What one entity went through in a step.", part),
         "clause": _object("A part of a property that is false.", clause),
     }
@@ -107,7 +106,7 @@ def _report_definitions() -> dict[str, Schema]:
     edit = {**place, "end_line": _LINE, "end_column": _LINE, "text": TEXT}
     finding: dict[str, Schema] = {
         "code": {"type": "string", "pattern": "^LT[0-9]{3}$"},
-        "severity": {"type": "string", "enum": ["error", "warning", "note"]},
+        "severity": choice(["error", "warning", "note"]),
         "message": TEXT,
         **place,
     }
@@ -121,7 +120,7 @@ def _report_definitions() -> dict[str, Schema]:
     level: dict[str, Schema] = {
         "level": _COUNT,
         "name": TEXT,
-        "verdict": {"type": "string", "enum": ["passes", "fails", "unknown", "skipped"]},
+        "verdict": choice(["passes", "fails", "unknown", "skipped"]),
         "seconds": {"type": "number", "minimum": 0},
     }
     counts: dict[str, Schema] = {"states": _COUNT, "steps": _COUNT, "depth": _COUNT, "why": TEXT}
@@ -147,7 +146,7 @@ def _envelope() -> dict[str, Schema]:
     return {
         "v": _told("The version of this envelope.", {"const": 1}),
         "ok": _told("True for `admitted` alone.", BOOLEAN),
-        "verdict": {"type": "string", "enum": ["admitted", "refused", "unknown"]},
+        "verdict": choice(["admitted", "refused", "unknown"]),
         "app": TEXT,
         "digest": TEXT,
         "verifier": _told("The version of Lathe that checked.", TEXT),

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 from lathe.lang.resolve import limits
-from lathe.lang.schema.build import BLUEPRINT_NAME, BOOLEAN, DOC, Schema, closed, list_of, matching, when
+from lathe.lang.schema.build import (
+    BLUEPRINT_NAME,
+    BOOLEAN,
+    DOC,
+    Schema,
+    choice,
+    closed,
+    list_of,
+    matching,
+    when,
+)
 from lathe.lang.types import INT_LIMIT
 
 Section = Literal["field", "ghost", "argument", "member"]
@@ -55,6 +65,9 @@ _WITHOUT: Mapping[Section, frozenset[str]] = {
     "argument": frozenset(),
     "member": frozenset({"default", "max", "secret", "doc"}),
 }
+_OTHERWISE: Schema = {"additionalProperties": True}
+"""A key whose shape depends on the type; Tombi wants to hear that it may be a table."""
+
 _NEVER_UNSET = ("bool", "int", "enum")
 
 
@@ -63,10 +76,10 @@ def typed(section: Section) -> Schema:
     types = MEMBER_TYPES if section == "member" else TYPES
     flags = dict.fromkeys(_FLAGS[section], BOOLEAN)
     common = _without(section, {**flags, "doc": DOC})
-    keys: dict[str, Schema] = {"type": {"type": "string", "enum": list(types)}}
+    keys: dict[str, Schema] = {"type": choice(types)}
     for kind in types:
         for name, shape in _without(section, _SHAPES[kind]).items():
-            keys[name] = shape if keys.get(name, shape) == shape else {}
+            keys[name] = shape if keys.get(name, shape) == shape else _OTHERWISE
     schema = closed(section, {**keys, **common}, required=["type"])
     schema["allOf"] = [when("type", kind, _variant(section, kind, common)) for kind in types]
     return schema
@@ -76,12 +89,12 @@ def _variant(section: Section, kind: str, common: Mapping[str, Schema]) -> Schem
     own = _without(section, _SHAPES[kind])
     variant: Schema = {"propertyNames": {"enum": ["type", *own, *common]}}
     if own:
-        variant["properties"] = own
-    required = list(_REQUIRED.get(kind, ()))
+        variant["properties"] = {**own}
+    required = _REQUIRED.get(kind, ())
     if section == "ghost" and kind in _NEVER_UNSET:
-        required.append("default")
+        required = (*required, "default")
     if required:
-        variant["required"] = required
+        variant["required"] = [*required]
     return variant
 
 

@@ -1,0 +1,97 @@
+"""What every bench shares: the machine it ran on, medians, and the form of what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).resolve().parent.parent
+LEAST_RUNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure. `peer` is what it is held against: another tool, or the bound that we set ourselves."""
+
+    name: str
+    value: float
+    unit: str
+    peer: str = ""
+    peer_value: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times the peer's value ours is."""
+        return round(self.value / self.peer_value, 3) if self.peer_value else None
+
+
+def median_seconds(run: Callable[[], object], *, runs: int) -> float:
+    """The median wall time of at least five runs, after one that does not count."""
+    assert runs >= LEAST_RUNS, runs
+    run()
+    times = []
+    for _ in range(runs):
+        start = perf_counter()
+        run()
+        times.append(perf_counter() - start)
+    return statistics.median(times)
+
+
+def machine() -> dict[str, str | int]:
+    """What the figures depend on, and nothing that names the machine."""
+    return {
+        "cpu": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "memory_gib": _memory_gib(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def report(rows: Sequence[Row], arguments: Sequence[str]) -> None:
+    """Print the rows: as JSON with `--json`, else as a table under the machine's description."""
+    if "--json" in arguments:
+        data = [{**asdict(row), "ratio": row.ratio} for row in rows]
+        print(json.dumps({"machine": machine(), "rows": data}))
+        return
+    print(", ".join(f"{name} {value}" for name, value in machine().items()), end="\n\n")
+    print(table(rows))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
+    head = ("measured", "value", "against", "value", "ratio")
+    cells = [head, ("---",) * len(head)]
+    for row in rows:
+        peer = "" if row.peer_value is None else f"{row.peer_value:g} {row.unit}"
+        ratio = "" if row.ratio is None else f"{row.ratio:g}"
+        cells.append((row.name, f"{row.value:g} {row.unit}", row.peer, peer, ratio))
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def is_quick() -> bool:
+    """Whether fewer runs will do."""
+    return "--quick" in sys.argv[1:]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
+
+
+def _memory_gib() -> int:
+    if not hasattr(os, "sysconf"):
+        return 0
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)

@@ -1,0 +1,184 @@
+"""What a searched graph shows to be wrong, before it is told: which property, which place, which state.
+
+Nothing here needs the machine; a check that finds nothing stops here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lathe.check import ir
+from lathe.check.coverage import taken_actions
+from lathe.check.ir import FALSE, Formula
+from lathe.check.lowering import Context, holds
+from lathe.check.read import permitted
+from lathe.check.search import Graph, Watch, first_where, watches
+from lathe.check.system import System, applies, violation
+from lathe.lang.expr import Literal, Node, Not, Or, Quantifier, walk
+from lathe.lang.model import Action, Blueprint, Cannot, Property, State
+from lathe.lang.types import BOOL
+
+
+@dataclass(frozen=True, slots=True)
+class Violated:
+    """An invariant that is false in a state, for the entity in `slot` (empty: a property of the app)."""
+
+    prop: Property
+    slot: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A fault or step check that was met in a state."""
+
+    watch: Watch
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """What a complete search never saw: a state, an action (`is_joint`: only its sides), a `sometimes`."""
+
+    code: str
+    subject: State | Action | Property
+    blueprint: Blueprint | None
+
+
+def _contexts(system: System, owner: str) -> list[Context]:
+    layout = system.layout
+    return [Context(layout, s) for s in layout.of(owner)] if owner else [Context(layout, None)]
+
+
+def _properties(system: System, *kinds: str) -> Iterator[tuple[str, Property]]:
+    """Properties with the blueprint that they belong to, if it has instances; the app's with none."""
+    app = system.layout.app
+    for blueprint in app.blueprints.values():
+        if system.layout.of(blueprint.name):
+            yield from ((blueprint.name, p) for p in blueprint.properties.values() if p.kind in kinds)
+    yield from (("", p) for p in app.properties.values() if p.kind in kinds)
+
+
+def violated(system: System, graph: Graph) -> list[Violated]:
+    """Each invariant that fails, at the state that the fewest steps lead to."""
+    asked = [(p, c) for owner, p in _properties(system, "invariant") for c in _contexts(system, owner)]
+    hits = first_where(system.layout, graph.states, [violation(p, c) for p, c in asked])
+    best: dict[int, tuple[int, int]] = {}
+    for number, index in hits.items():
+        candidate = (graph.distance[index], number)
+        best[id(asked[number][0])] = min(best.get(id(asked[number][0]), candidate), candidate)
+    found = []
+    for _, number in sorted(best.values()):
+        prop, context = asked[number]
+        found.append(Violated(prop, context.slot.name if context.slot else "", hits[number]))
+    return found
+
+
+def met(system: System, graph: Graph) -> list[Met]:
+    """Each place at which a fault or a broken step property was met, nearest first."""
+    noted = watches(system)
+    best: dict[tuple[str, object], tuple[int, int]] = {}
+    for number, index in graph.hits.items():
+        watch = noted[number]
+        place = watch.command.faults[int(watch.subject)].span if watch.is_fault else watch.subject
+        candidate = (graph.distance[index], number)
+        best[watch.code, place] = min(best.get((watch.code, place), candidate), candidate)
+    return [Met(noted[number], graph.hits[number]) for _, number in sorted(best.values())]
+
+
+def never(system: System, graph: Graph) -> list[Never]:
+    """States never reached, actions never taken, `sometimes` that never hold: for complete graphs."""
+    taken = taken_actions(system, graph)
+    found: list[Never] = []
+    for blueprint in system.layout.app.blueprints.values():
+        if not system.layout.of(blueprint.name):
+            continue
+        for state in blueprint.states.values():
+            if (blueprint.name, state.name) not in taken.states:
+                found.append(Never("LT201", state, blueprint))
+        for action in blueprint.actions.values():
+            if (blueprint.name, action.name) not in taken.actions and action.admits:
+                is_joint = action.also and _own_side_admits(system, graph, blueprint, action)
+                found.append(Never("LT506" if is_joint else "LT202", action, blueprint))
+    return [*found, *_never_sometimes(system, graph)]
+
+
+def _own_side_admits(system: System, graph: Graph, blueprint: Blueprint, action: Action) -> bool:
+    """Whether the action's own state and guard are ever met, whatever its other sides say."""
+    conditions = []
+    for slot in system.layout.of(blueprint.name):
+        codes = [ir.const(slot.state_code(s)) for s in action.from_states]
+        here = ir.either(*(ir.eq(slot.state.formula, code) for code in codes))
+        guard = ir.TRUE
+        if action.when is not None and not action.arguments:
+            guard = holds(action.when.tree, Context(system.layout, slot))
+        conditions.append(ir.both(here, guard))
+    return bool(first_where(system.layout, graph.states, conditions))
+
+
+def _never_sometimes(system: System, graph: Graph) -> Iterator[Never]:
+    asked = list(_properties(system, "sometimes"))
+    conditions = [
+        ir.either(*(ir.both(applies(p, c), holds(p.that.tree, c)) for c in _contexts(system, owner)))
+        for owner, p in asked
+    ]
+    found = first_where(system.layout, graph.states, conditions)
+    for number, (_, prop) in enumerate(asked):
+        if number not in found:
+            yield Never("LT403", prop, None)
+
+
+def empty_promises(system: System, graph: Graph) -> list[Property]:
+    """Properties that hold because what they are about never happens."""
+    asked: list[Property] = []
+    conditions: list[Formula] = []
+    for owner, prop in _properties(system, "invariant", "step"):
+        premises = [_premise(prop, c) for c in _contexts(system, owner)]
+        known = [p for p in premises if p is not None]
+        if len(known) == len(premises):
+            asked.append(prop)
+            conditions.append(ir.either(*known))
+    found = first_where(system.layout, graph.states, conditions)
+    return [prop for number, prop in enumerate(asked) if number not in found]
+
+
+def _premise(prop: Property, context: Context) -> Formula | None:
+    """When a property says something at all; None if that is always, or no state alone can tell."""
+    tree = prop.that.tree
+    nodes = [*walk(tree), *(walk(prop.when.tree) if prop.when else ())]
+    if any(_is_old(n) for n in nodes):
+        return None
+    here = applies(prop, context)
+    if isinstance(tree, Or) and isinstance(tree.operands[0], Not):
+        return ir.both(here, holds(tree.operands[0].operand, context))
+    if isinstance(tree, Quantifier) and tree.function == "all":
+        some = replace(tree, function="any", body=Literal(True, BOOL))
+        return ir.both(here, holds(some, context))
+    return here if prop.when is not None or prop.in_states else None
+
+
+def _is_old(node: Node) -> bool:
+    scope = getattr(node, "scope", "") or ""
+    return str(scope).startswith("old") or getattr(node, "name", "") == "old_state"
+
+
+def permitted_after_all(system: System, graph: Graph) -> Iterator[tuple[Cannot, list[str], int]]:
+    """Each `cannot` with a `when` that is met while `by` permits: with the first state in which it is."""
+    for blueprint in system.layout.app.blueprints.values():
+        for cannot in blueprint.cannot.values():
+            if cannot.when is None:
+                continue
+            actions = permitted(blueprint, cannot)
+            if actions:
+                conditions = [holds(cannot.when.tree, c) for c in _contexts(system, blueprint.name)]
+                hits = first_where(system.layout, graph.states, conditions)
+                if hits:
+                    yield cannot, actions, min(hits.values())
+
+
+def full(system: System, graph: Graph, blueprint: str) -> bool:
+    """Whether some state leaves no room for one more entity of a blueprint."""
+    slots = system.layout.of(blueprint)
+    taken = ir.both(*(ir.no(ir.eq(s.state.formula, FALSE)) for s in slots))
+    return not slots or bool(first_where(system.layout, graph.states, [taken]))

@@ -1,0 +1,352 @@
+"""From suspects to findings: a sentence, the run that shows it, the edit that would cure it.
+
+Every run is taken again on the machine (`check.trace`), so that nothing is told that cannot happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lathe.check import ir
+from lathe.check.cure import guard_for, range_guard
+from lathe.check.liveness import Edge, Unfair
+from lathe.check.progress import Standstill
+from lathe.check.read import denial, finding
+from lathe.check.report import Finding
+from lathe.check.search import Graph, Watch
+from lathe.check.suspects import Met, Never, Violated
+from lathe.check.system import System
+from lathe.check.trace import (
+    Move,
+    Run,
+    begin,
+    follow,
+    make_trace,
+    move_between,
+    moves_along,
+    path_to,
+    picks,
+    take,
+)
+from lathe.lang.expr import And, Node, Population, Quantifier, walk
+from lathe.lang.model import Action, App, Blueprint, Cannot, Json, Property, State
+from lathe.machine.clauses import false_clauses
+from lathe.machine.evaluate import Frame, entity_frame, holds
+from lathe.machine.outcome import Step
+from lathe.machine.snapshot import MemoryWorld
+from lathe.machine.table import Table, compile_app
+from lathe.machine.trace import FalseClause, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A searched system, with what is needed to tell of it."""
+
+    system: System
+    graph: Graph
+    table: Table
+    digest: str
+
+
+def make_case(system: System, graph: Graph, digest: str) -> Case:
+    """The case of a searched system; compiles the app for the machine."""
+    return Case(system, graph, compile_app(system.layout.app), digest)
+
+
+def run_to(case: Case, index: int) -> Run:
+    """The machine's run along a shortest path to a state of the graph."""
+    graph = case.graph
+    path = path_to(graph, index)
+    run = begin(case.system, case.table, graph.states[path[0]])
+    return follow(run, moves_along(case.system, graph, path), [graph.states[i] for i in path[1:]])
+
+
+def trace_to(case: Case, index: int) -> Trace:
+    """The trace of a shortest way to a state."""
+    return make_trace(run_to(case, index), case.digest)
+
+
+def _steps(count: int) -> str:
+    return "one step" if count == 1 else f"{count} steps"
+
+
+def _clause_text(clauses: tuple[FalseClause, ...]) -> str:
+    clause = clauses[0]
+    values = ", ".join(f"{name} = {_plain(value)}" for name, value in clause.values.items())
+    return f"`{clause.text}`" + (f" with {values}" if values else "")
+
+
+def _plain(value: Json) -> str:
+    if value is None:
+        return "unset"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def tell_violated(case: Case, suspect: Violated) -> Finding:
+    """LT401."""
+    run, prop = run_to(case, suspect.index), suspect.prop
+    clauses = false_clauses(prop.that.tree, _frame(run, suspect.slot))
+    trace = make_trace(run, case.digest, clauses)
+    message = f"`{prop.name}` is false after {_steps(trace.length)}: {_clause_text(clauses)}"
+    return finding("LT401", message, prop.span, _guard_help(run, prop), prop=prop.name, trace=trace)
+
+
+def _frame(run: Run, slot_name: str) -> Frame:
+    if not slot_name:
+        return Frame(world=run.world, app_ghosts=run.world.ghosts)
+    slot = next(s for s in run.system.layout.slots if s.name == slot_name)
+    return entity_frame(run.world, run.world.entities[run.entity(slot)])
+
+
+def _last_action(run: Run) -> Action | None:
+    """The action of the last step that committed, if one entity took it alone."""
+    if not isinstance(run.last, Step) or len(run.last.parts) != 1:
+        return None
+    part = run.last.parts[0]
+    if part.action is None:
+        return None
+    return run.table.blueprints[part.blueprint].blueprint.actions[part.action]
+
+
+def _guard_help(run: Run, prop: Property) -> str:
+    """The guard that would keep the property, or whom to look at."""
+    action = _last_action(run)
+    if action is None:
+        return "forbid one step of the trace with a guard (`when`), or weaken the property"
+    clause = _first_false(prop.that.tree, run)
+    needed = guard_for(clause, action) if clause is not None else None
+    if needed is None:
+        return f"forbid `{action.name}` here (its `when`, `from` or `by`), or weaken `{prop.name}`"
+    where = f"`{action.name}` at line {action.span.line}"
+    if action.when is None:
+        return f'let {where} refuse it: add `when = "{needed}"`; or weaken `{prop.name}`'
+    return f"let {where} refuse it: `{needed}` must hold too, in its `when`; or weaken `{prop.name}`"
+
+
+def _first_false(node: Node, run: Run) -> Node | None:
+    """The first conjunct that is false at the end of the run, of a property of one entity."""
+    if any(isinstance(n, (Population, Quantifier)) for n in walk(node)) or not isinstance(run.last, Step):
+        return None
+    frame = entity_frame(run.world, run.world.entities[run.last.parts[0].entity])
+    operands = node.operands if isinstance(node, And) else (node,)
+    try:
+        return next((o for o in operands if not holds(o, frame)), None)
+    except KeyError:
+        return None
+
+
+def tell_met(case: Case, suspect: Met) -> Finding:
+    """LT204, LT205, LT402, LT501."""
+    watch = suspect.watch
+    if not watch.is_fault:
+        return _broken_step(case, watch, suspect.index)
+    fault = watch.command.faults[int(watch.subject)]
+    run, move = _final_move(case, watch, suspect.index, condition=watch.condition)
+    take(run, move, may_be_refused=True)
+    trace = make_trace(run, case.digest)
+    where = f"`{fault.action}`" if fault.action else "an execution"
+    if fault.code == "LT501":
+        return _lost_end(watch, trace)
+    if fault.code == "LT205":
+        message = f"`{fault.subject}` in {where} computes with a value that is unset"
+        cure = "guard it with `… is not None`, or give the field a default"
+        return finding("LT205", message, fault.span, cure, trace=trace)
+    divides = " or divide by zero" if "//" in fault.subject or "%" in fault.subject else ""
+    message = f"`{fault.subject}` in {where} can leave its range{divides}, after {_steps(trace.length - 1)}"
+    blueprint = case.system.layout.app.blueprints[fault.blueprint]
+    return finding(
+        "LT204", message, fault.span, range_guard(blueprint, fault.action, fault.subject), trace=trace
+    )
+
+
+def _final_move(case: Case, watch: Watch, index: int, *, condition: ir.Formula) -> tuple[Run, Move]:
+    run = run_to(case, index)
+    picked, _ = next(picks(case.system.layout, watch.command, condition, case.graph.states[index]))
+    return run, Move(watch.command, picked)
+
+
+def _lost_end(watch: Watch, trace: Trace) -> Finding:
+    label = watch.command.label
+    blueprint = label.slot.blueprint
+    effect = blueprint.effects[label.effect or ""]
+    state = list(blueprint.states)[(watch.command.state or 1) - 1]
+    end, last = ("a good" if label.is_ok else "a bad"), effect.error or effect.ok or "error"
+    message = f"{end} end of `{effect.name}` can be lost in `{state}`: `{last}` is refused there"
+    cure = (
+        f"`{last}` must be possible whenever `{effect.name}` can end: "
+        f"its `from` must hold `{state}`, and its `when` must hold there"
+    )
+    return finding("LT501", message, effect.span, cure, trace=trace)
+
+
+def _broken_step(case: Case, watch: Watch, index: int) -> Finding:
+    condition = ir.both(watch.command.guard, watch.condition)
+    run, move = _final_move(case, watch, index, condition=condition)
+    take(run, move)
+    blueprint, _, name = str(watch.subject).partition(".")
+    app = case.system.layout.app
+    prop = app.blueprints[blueprint].properties[name] if blueprint else app.properties[name]
+    clauses = _step_clauses(run, prop, blueprint)
+    trace = make_trace(run, case.digest, clauses)
+    who = f"step {trace.length}" if move.command.is_committed else "an execution"
+    message = f"{who} breaks `{name}`" + (f": {_clause_text(clauses)}" if clauses else "")
+    action = watch.command.label.action
+    cure = f"guard `{action}` so that it cannot be taken there, or weaken `{name}`" if action else ""
+    return finding("LT402", message, prop.span, cure, prop=name, trace=trace)
+
+
+def _step_clauses(run: Run, prop: Property, blueprint: str) -> tuple[FalseClause, ...]:
+    """The false part of a step property, for the first entity of the step for which it is false."""
+    assert isinstance(run.last, Step) and run.before is not None, "a step was taken"
+    for frame in _step_frames(run, run.before, run.last, blueprint):
+        is_meant = not prop.in_states or (frame.entity is not None and frame.entity.state in prop.in_states)
+        applies_here = prop.when is None or holds(prop.when.tree, frame)
+        if is_meant and applies_here and not holds(prop.that.tree, frame):
+            return false_clauses(prop.that.tree, frame)
+    return ()
+
+
+def _step_frames(run: Run, before: MemoryWorld, step: Step, blueprint: str) -> Iterator[Frame]:
+    if not blueprint:
+        yield Frame(world=run.world, app_ghosts=run.world.ghosts, old_app_ghosts=before.ghosts)
+        return
+    for name in sorted(step.written):
+        after, old = step.written[name], before.get(name)
+        if after.blueprint == blueprint and old is not None:
+            yield replace(entity_frame(run.world, after), old=old, old_app_ghosts=before.ghosts)
+
+
+def tell_never(suspect: Never) -> Finding:
+    """LT201, LT202, LT403, LT506."""
+    subject, blueprint = suspect.subject, suspect.blueprint
+    if isinstance(subject, Property):
+        message = f"`{subject.name}` never holds: no reachable state makes `{subject.that.text}` true"
+        cure = "if it should be possible, look at the guards on the way there; if not, drop it"
+        return finding("LT403", message, subject.span, cure, prop=subject.name)
+    assert blueprint is not None, "states and actions belong to a blueprint"
+    if isinstance(subject, State):
+        return finding(
+            "LT201", f"`{subject.name}` can never be reached", subject.span, _reach_help(blueprint, subject)
+        )
+    if suspect.code == "LT506":
+        sides = _listed([f"{c.blueprint}.{c.action}" for c in subject.also])
+        message = f"`{subject.name}` is possible by itself, but never together with {sides}"
+        cure = "find a state in which all sides are possible: compare their `from`, `when` and arguments"
+        return finding("LT506", message, subject.span, cure)
+    return finding("LT202", f"`{subject.name}` can never be taken", subject.span, _take_help(subject))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{n}`" for n in names)
+
+
+def _reach_help(blueprint: Blueprint, state: State) -> str:
+    into = [a.name for a in blueprint.actions.values() if a.to == state.name]
+    if into:
+        return f"{_listed(into)} would enter it but can never be taken: see why, or drop the state"
+    return f'let an action enter it (`to = "{state.name}"`), or drop the state'
+
+
+def _take_help(action: Action) -> str:
+    if action.when is not None:
+        where = _listed(list(action.from_states)) or "a new entity"
+        return f"its guard `{action.when.text}` is never true in {where}: mend the guard, or drop the action"
+    return "no reachable state makes it possible: check its `from`, `by` and arguments, or drop it"
+
+
+def tell_empty(prop: Property) -> Finding:
+    """LT404."""
+    return finding(
+        "LT404",
+        f"`{prop.name}` holds for no reason: what it is about never happens",
+        prop.span,
+        "look at its `when`, its `in`, or the part before `or`: no reachable state meets it",
+        severity="warning",
+        prop=prop.name,
+    )
+
+
+def tell_permitted(case: Case, cannot: Cannot, actions: list[str], index: int) -> Iterator[Finding]:
+    """LT603."""
+    trace = trace_to(case, index)
+    for action in actions:
+        yield replace(denial(cannot, action), trace=trace)
+
+
+def tell_standstill(case: Case, still: Standstill) -> Finding:
+    """LT301, LT302, LT303, with the way there."""
+    state = still.slot.blueprint.states[still.state]
+    name = still.state
+    if still.code == "LT301":
+        message = f"an entity can be stuck in `{name}`: nothing that it can do is possible, now or ever"
+        cure = f"give `{name}` a way out that is possible in this situation, or say `final = true`"
+    elif still.code == "LT302":
+        message = f"from `{name}` no final or waiting state can be reached any more"
+        cure = "add a way to a final state, or say of a state on the round what it `waits` for"
+    else:
+        message = f"`{name}` waits without saying so: no timer, effect, call or fair action can end its visit"
+        cure = (
+            f'say what it waits for (`waits = "…"` in `{name}`), or give it `after` and `then`, '
+            "or mark the action that outsiders promise to take with `fair = true`"
+        )
+    return finding(still.code, message, state.span, cure, trace=trace_to(case, still.index))
+
+
+def tell_unfair(case: Case, failure: Unfair) -> Finding:
+    """LT304: the way to where the property waits, then the round that it never leaves."""
+    run = run_to(case, failure.start)
+    index = _walk(case, run, failure.start, failure.way)
+    loop_from = len(run.steps) if failure.loop else None
+    _walk(case, run, index, failure.loop)
+    trace = make_trace(run, case.digest, loop_from=loop_from)
+    prop = failure.prop
+    state = tuple(failure.slot.blueprint.states)[failure.slot.state.read(case.graph.states[index]) - 1]
+    goal = " or ".join(f"`{s}`" for s in prop.to_states)
+    if failure.loop:
+        message = f"`{prop.name}` fails: a fair run can go round for ever without reaching {goal}"
+        cure = "bound the round (a counter in a guard), or let something that is owed lead out of it"
+    else:
+        message = (
+            f"`{prop.name}` fails: a run may stop in `{state}`, where nothing has to happen, short of {goal}"
+        )
+        cure = (
+            f"give `{state}` a timer (`after`, `then`), mark the action that outsiders promise "
+            f"with `fair = true`, or add `{state}` to `to`"
+        )
+    return finding("LT304", message, prop.span, cure, prop=prop.name, trace=trace)
+
+
+def _walk(case: Case, run: Run, index: int, edges: tuple[Edge, ...]) -> int:
+    """Take edges of the graph on the machine; tells where they end."""
+    graph, system = case.graph, case.system
+    for label, target in edges:
+        command = system.commands[label]
+        move = move_between(system.layout, command, graph.states[index], graph.states[target])
+        follow(run, [move], [graph.states[target]])
+        index = target
+    return index
+
+
+def tell_call_cycle(case: Case, index: int) -> Finding:
+    """LT505, for calls: a reachable round of deliveries alone."""
+    graph = case.graph
+    start = graph.first[index]
+    labels = graph.labels[start : start + graph.degree[index]]
+    label = next(
+        case.system.commands[n].label for n in labels if case.system.commands[n].label.event == "deliver"
+    )
+    effect = label.slot.blueprint.effects[label.effect or ""]
+    message = f"calls can go round without end: `{effect.name}` leads to itself again"
+    cure = "let a counter or a state end the round, or take one call out of it"
+    return finding("LT505", message, effect.span, cure, trace=trace_to(case, index))
+
+
+def undecided(app: App, why: str) -> Finding:
+    """LT801: the budget ended first."""
+    message = f"the search did not end within its budget ({why})"
+    cure = (
+        "give it smaller ranges or fewer instances (`[scope]` in app.toml), a larger `--budget`, "
+        "or accept the bounds with `--accept-bounds`"
+    )
+    return finding("LT801", message, app.span, cure)
