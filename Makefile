@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)  ## A virtual environment in .venv with everything in it.
 
 demo: $(STAMP)  ## An app admitted, and a copy with one guard weakened refused.
-	@$(BIN)/python -m lathe.cli.demo
+	@$(BIN)/python examples/demo.py
 
 check: $(STAMP)  ## Format, lint and types, without the tests.
 	$(BIN)/ruff format --check .

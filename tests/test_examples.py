@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lathe.check.report import Finding, Report
-from lathe.gate import check_files
+from lathe.gate import Options, check_files
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 APPS = ("approval", "lease_queue", "order", "rollout")
@@ -22,7 +23,7 @@ MOST_CHANGED_LINES = 12
 
 @cache
 def checked(app: Path) -> Report:
-    return check_files(_files(app))
+    return check_files(_files(app), Options(), time.monotonic).report
 
 
 def _files(app: Path) -> dict[str, bytes]:

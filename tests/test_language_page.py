@@ -11,6 +11,7 @@ A block's fence says what it is:
 from __future__ import annotations
 
 import re
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from lathe.check.report import Report
-from lathe.gate import check_files
+from lathe.gate import Options, check_files
 from lathe.lang import read_app
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -54,6 +55,10 @@ take = { from = "open", to = "busy", by = "role:worker" }
 give_up = { from = "busy", to = "open" }
 fetched = { from = "busy", to = "closed", by = "role:worker", sets = ["channel"] }
 spare = { from = "open", by = "role:worker" }
+
+[effect]
+fetch = { uses = "http", with = { url = "https://example.org" }, ok = "fetched", error = "give_up" }
+announce = { uses = "emit" }
 """
 
 _FENCE = re.compile(r"^```toml([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -132,6 +137,10 @@ def _complaints(files: Mapping[str, bytes]) -> list[str]:
     return [f"{d.span} {d.code} {d.message}" for d in read_app(files).diagnostics]
 
 
+def _checked(files: Mapping[str, bytes]) -> Report:
+    return check_files(files, Options(), time.monotonic).report
+
+
 def _told(report: Report) -> set[str]:
     found = (f for f in report.findings if f.diagnostic.severity != "note")
     return {f"{f.diagnostic.code} {f.property or ''}".strip() for f in found}
@@ -157,14 +166,14 @@ def test_a_block_reads_without_a_complaint(block: Block) -> None:
 
 @pytest.mark.parametrize("block", _of("app"), ids=str)
 def test_a_complete_app_is_admitted_without_a_warning(block: Block) -> None:
-    report = check_files(block.files)
+    report = _checked(block.files)
     assert _told(report) == set()
     assert report.verdict == "admitted"
 
 
 @pytest.mark.parametrize("block", _of("change", "broken"), ids=str)
 def test_a_broken_block_is_refused_with_what_it_says(block: Block) -> None:
-    report = check_files(block.files)
+    report = _checked(block.files)
     assert " ".join(block.wanted) in _told(report)
     assert report.verdict == "refused"
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
 import lathe.lang.format as format_module
 from lathe.errors import UnreadableError
+from lathe.lang.canon import digest
 from lathe.lang.format import format_text
+from lathe.lang.resolve import read_app
 from lathe.lang.syntax import Array, Entry, parse
+
+ROOT = Path(__file__).parents[2]
 
 
 def formatted(text: str) -> str:
@@ -188,6 +194,44 @@ def test_a_file_that_would_be_too_large_laid_out_is_refused() -> None:
     with pytest.raises(UnreadableError) as caught:
         formatted("a=[" + "[1,]," * 12_000 + "]")
     assert caught.value.diagnostics[0].code == "LT005"
+
+
+# --- the digest, and the page about it
+
+
+APPS = sorted(path.parent for path in ROOT.glob("examples/**/app.toml"))
+
+
+def tight(text: str) -> str:
+    """The same TOML as an author in a hurry may write it."""
+    lines = [line for line in text.split("\n") if line and not line.lstrip().startswith("#")]
+    return "\r\n".join(re.sub(r"^([a-z_]+) = ", r"'\1'=", line) for line in lines)
+
+
+@pytest.mark.parametrize("folder", APPS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_digest_stays(folder: Path) -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.toml")}
+    texts.pop("expect.toml", None)
+    before = read_app({name: text.encode() for name, text in texts.items()})
+    for layout in (formatted, lambda text: formatted(tight(text))):
+        after = read_app({name: layout(text).encode() for name, text in texts.items()})
+        assert [d.code for d in after.diagnostics] == [d.code for d in before.diagnostics]
+        if before.app is not None:
+            assert after.app is not None
+            assert digest(after.app) == digest(before.app)
+
+
+def test_the_rollout_of_the_language_page_is_in_the_layout() -> None:
+    page = (ROOT / "docs" / "reference" / "language.md").read_text(encoding="utf-8")
+    found = re.search(r"```toml\n(#:schema.*?)```", page, re.DOTALL)
+    assert found is not None
+    assert formatted(found[1]) == found[1]
+
+
+def test_the_example_of_the_page_is_what_comes_out() -> None:
+    page = (ROOT / "docs" / "howto" / "format.md").read_text(encoding="utf-8")
+    before, after = re.findall(r"```toml\n# (?:before|after)\n(.*?)```", page, re.DOTALL)
+    assert formatted(before) == after
 
 
 # --- any valid TOML, with comments wherever they may stand

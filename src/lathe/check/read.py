@@ -251,7 +251,7 @@ def _idle_roles(app: App) -> Iterator[Finding]:
                 "LT605",
                 f"the role `{role}` may do nothing",
                 app.role_spans.get(role, app.span),
-                f"name `role:{role}` in the `by` of an action, or drop the role",
+                f"name `role:{role}` in the `by` of an action or in `read`, or drop the role",
                 severity="warning",
             )
 

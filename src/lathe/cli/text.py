@@ -134,7 +134,7 @@ def _summary(report: Report, view: View) -> list[str]:
     rows += [("covered", text) for text in _covered(report)]
     rows += [("not covered", bound) for bound in bounds[:BOUNDS_LIMIT]]
     if len(bounds) > BOUNDS_LIMIT:
-        rows.append(("", f"and {len(bounds) - BOUNDS_LIMIT} more: `--json` has all"))
+        rows.append(("not covered", f"and {len(bounds) - BOUNDS_LIMIT} more: `--json` has all"))
     absent = [f"{level.level} {level.name}" for level in report.levels if level.level not in LEVELS]
     if absent:
         rows.append(("not covered", f"levels {', '.join(absent)}: not part of this version"))

@@ -50,8 +50,12 @@ def seconds_text(seconds: float) -> str:
 
 def counted(counts: Mapping[str, int]) -> str:
     """`2 Rollout, 1 Cell`."""
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
+    return ", ".join(f"{count} {_one(name, count)}" for name, count in counts.items())
 
 
 def _plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _one(name: str, count: int) -> str:
+    return name.removesuffix("s") if count == 1 and name == "principals" else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import monotonic
 
 from lathe.check.reach import Reached, reach
 from lathe.check.read import structure
@@ -31,6 +32,9 @@ class Options:
     accept_bounds: bool = False
 
 
+DEFAULTS = Options()
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A report, with the sources that its spans point into."""
@@ -40,8 +44,8 @@ class Outcome:
     app: App | None
 
 
-def check_files(files: Mapping[str, bytes], options: Options, clock: Clock) -> Outcome:
-    """Check the files of an app. `files` are contents by path inside the app."""
+def check_files(files: Mapping[str, bytes], options: Options = DEFAULTS, clock: Clock = monotonic) -> Outcome:
+    """Check the files of an app. `files` are contents by path inside the app; `clock` gives seconds."""
     started = clock()
     reading = read_app(files)
     if reading.app is None:
@@ -56,7 +60,12 @@ def check_files(files: Mapping[str, bytes], options: Options, clock: Clock) -> O
 
 
 def check_app(
-    app: App, options: Options, clock: Clock, *, noted: tuple[Finding, ...] = (), started: float | None = None
+    app: App,
+    options: Options = DEFAULTS,
+    clock: Clock = monotonic,
+    *,
+    noted: tuple[Finding, ...] = (),
+    started: float | None = None,
 ) -> Report:
     """Check an app that was read. `noted` are findings of the reading that do not stop it."""
     started = clock() if started is None else started

@@ -29,12 +29,17 @@ _WIDTHS = tuple(
 def text_width(text: str, size: float, *, is_bold: bool = False) -> float:
     """An upper bound of the width of a line, in the unit of `size`."""
     table = _WIDTHS[is_bold]
-    return size * sum(table.get(c) or _foreign_width(c) for c in text)
+    return size * sum(table.get(c) or table.get(_base(c)) or _foreign_width(c) for c in text)
 
 
 def is_known(text: str) -> bool:
     """Whether every width is from the table; another text has to be fitted to its estimate."""
-    return all(c in _WIDTHS[0] for c in text)
+    return all(c in _WIDTHS[0] or _base(c) in _WIDTHS[0] for c in text)
+
+
+def _base(character: str) -> str:
+    """The letter under an accent."""
+    return unicodedata.normalize("NFD", character)[0]
 
 
 def _foreign_width(character: str) -> float:

@@ -78,7 +78,7 @@ def property_definitions(*, states: bool) -> dict[str, Schema]:
     properties: dict[str, Schema] = {
         name: {
             "description": KEYS["blueprint"][name],
-            "anyOf": [EXPRESSION, closed(name, shapes, required=["that"])],
+            "anyOf": [EXPRESSION, BOOLEAN, closed(name, shapes, required=["that"])],
         }
         for name in ("invariant", "step", "sometimes")
     }

@@ -160,8 +160,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     "step": _PROPERTY_KEYS,
     "sometimes": _PROPERTY_KEYS,
     "eventually": {
-        "from": "Being in one of these states …",
-        "to": "… an entity reaches one of these, in every fair run.",
+        "from": "The states that it starts from.",
+        "to": "The states of which every fair run from there reaches one.",
         "doc": ENTRY_DOC,
     },
     "unique": {

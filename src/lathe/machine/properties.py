@@ -1,0 +1,49 @@
+"""Which properties a step breaks: the same question for a replay, a simulator and a live monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lathe.lang.model import Property
+from lathe.machine.clauses import false_clauses
+from lathe.machine.evaluate import Frame, entity_frame, holds
+from lathe.machine.outcome import Step
+from lathe.machine.snapshot import MemoryWorld
+from lathe.machine.table import Table
+from lathe.machine.trace import FalseClause
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A property that is false, the entity for which it is (None: of the app), and why."""
+
+    prop: Property
+    entity: str | None
+    clauses: tuple[FalseClause, ...]
+
+
+def broken(table: Table, before: MemoryWorld, step: Step, after: MemoryWorld) -> Iterator[Broken]:
+    """Invariants that are false after a step, and step properties that the step itself breaks."""
+    for entity in sorted(after, key=lambda e: e.id):
+        old = before.get(entity.id)
+        took_part = entity.id in step.written and old is not None
+        for prop in table.blueprints[entity.blueprint].blueprint.properties.values():
+            frame = entity_frame(after, entity)
+            if prop.kind == "step":
+                frame = replace(frame, old=old, old_app_ghosts=before.ghosts)
+            if prop.kind == "invariant" or (prop.kind == "step" and took_part):
+                yield from _judge(prop, frame, entity.id)
+    for prop in table.app.properties.values():
+        if prop.kind != "sometimes":
+            frame = Frame(world=after, app_ghosts=after.ghosts, old_app_ghosts=before.ghosts)
+            yield from _judge(prop, frame, None)
+
+
+def _judge(prop: Property, frame: Frame, entity: str | None) -> Iterator[Broken]:
+    if prop.in_states and (frame.entity is None or frame.entity.state not in prop.in_states):
+        return
+    if prop.when is not None and not holds(prop.when.tree, frame):
+        return
+    if not holds(prop.that.tree, frame):
+        yield Broken(prop, entity, false_clauses(prop.that.tree, frame))
