@@ -30,7 +30,9 @@ def main() -> int:
         say(f"2. The same, but `drain` asks for `{WEAKENED}` instead of `{GUARD}`.")
         refused = check(Path(folder), APP)
     if (admitted, refused) != (ADMITTED, REFUSED):
-        say(f"The demo went wrong: the exit codes are {admitted} and {refused}, not {ADMITTED} and {REFUSED}.")
+        say(
+            f"The demo went wrong: the exit codes are {admitted} and {refused}, not {ADMITTED} and {REFUSED}."
+        )
         return 1
     say("Admitted as written. Weakened, refused: above stand the shortest run that breaks it, and the cure.")
     return 0

@@ -190,7 +190,9 @@ def test_the_table_of_expressions_has_every_function() -> None:
 
 
 def test_an_expression_that_is_none_would_be_noticed() -> None:
-    found = _complaints({"thing.blueprint.toml": _merged(HARNESS, _with_expression("tries / 2 == 1", "guard"))})
+    found = _complaints(
+        {"thing.blueprint.toml": _merged(HARNESS, _with_expression("tries / 2 == 1", "guard"))}
+    )
     assert any("LT103" in complaint for complaint in found)
 
 

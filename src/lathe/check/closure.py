@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lathe.check import ir
+from lathe.check.bounds import MAX_BRANCHES, require
 from lathe.check.branch import Branch, Fault, Part, Take
 from lathe.check.domain import SCALARS
 from lathe.check.invoke import request
@@ -30,6 +31,7 @@ def closure(layout: Layout, branch: Branch) -> list[Branch]:
     waiting, done = [branch], []
     while waiting:
         current = waiting.pop()
+        require(len(waiting) + len(done), MAX_BRANCHES, "a joint step")
         if current.pending:
             waiting.extend(reversed(list(_take(layout, current))))
         else:

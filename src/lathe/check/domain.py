@@ -166,6 +166,15 @@ class Domains:
         values = sorted(v for v in near if kind.low <= v <= kind.high)
         return Choice(tuple(v - kind.low for v in values), True)
 
+    def thinned(self, kind: Type, codes: tuple[int, ...]) -> tuple[int, ...]:
+        """A smaller sample: ints at what matters, then the ends alone; sets at their extremes."""
+        ends = tuple(dict.fromkeys((codes[0], codes[-1])))
+        if kind.kind != "int" or kind.low is None:
+            return ends
+        near = {v + d - kind.low for v in self.landmarks for d in (-1, 0, 1)} | set(ends)
+        kept = tuple(code for code in codes if code in near)
+        return kept if len(kept) < len(codes) else ends
+
     def _set_choice(self, kind: Type) -> Choice:
         size = self.members(kind)
         most = min(size, kind.maximum if kind.maximum is not None else size)

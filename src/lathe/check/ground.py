@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import prod
 
 from lathe.check import ir
+from lathe.check.bounds import MAX_COMBINATIONS, require
 from lathe.check.branch import Branch, Fault, Take
 from lathe.check.closure import closure
 from lathe.check.command import Command, Label, Param, Share
@@ -124,12 +126,23 @@ def _command(
         read |= ir.leaves(formula)
     names = {leaf[1] for leaf in read if leaf[0] == "p"}
     forced = {p.name for p in choices.params if p.name in choices.conditions and p.argument is not None}
-    needed = [p for p in choices.params if p.name in names | forced]
+    needed = _affordable(choices, [p for p in choices.params if p.name in names | forced])
     conditions = [choices.conditions[p.name] for p in needed if p.name in choices.conditions]
     guard = ir.both(*conditions, guard)
     faults = tuple(replace(f, condition=ir.both(*conditions, required, f.condition)) for f in faults)
     shares = tuple(Share(p.slot, p.action.name, p.by, p.target, p.is_new) for p in branch.parts)
     return Command(label, state, guard, updates, tuple(needed), shares, faults)
+
+
+def _affordable(choices: Choices, params: list[Param]) -> list[Param]:
+    """The parameters, the widest sampled until all of them together stay within the bound."""
+    found = list(params)
+    while prod(len(p.codes) for p in found) > MAX_COMBINATIONS:
+        widest = max(range(len(found)), key=lambda i: len(found[i].codes))
+        fewer = choices.layout.domains.thinned(found[widest].kind, found[widest].codes)
+        require(MAX_COMBINATIONS + (fewer == found[widest].codes), MAX_COMBINATIONS, "an action")
+        found[widest] = replace(found[widest], codes=fewer, sampled=True)
+    return found
 
 
 def known_state(slot: Slot, state: str) -> dict[int, Formula]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
+from math import prod
 
 from lathe.check import ir
+from lathe.check.bounds import MAX_BRANCHES, require
 from lathe.check.branch import Branch, Fault, Take
 from lathe.check.closure import assign_ghosts, closure
 from lathe.check.command import RECYCLE, Command, Label
@@ -340,6 +342,7 @@ def _reached(
     for i in range(rounds):
         absent: list[Slot | None] = [None] if f"has:{i}" in captured else []
         options.append([*absent, *layout.of(target.blueprint)])
+    require(prod(map(len, options)), MAX_BRANCHES, f"the delivery of `{effect.name}`")
     for picked in product(*options):
         branch = Branch(Term(FALSE), dict(updates), updates=dict(updates))
         branch.require(guard)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from lathe.check import ir
+from lathe.check.bounds import MAX_BINDINGS, require
 from lathe.check.domain import SCALARS
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot, Variable
@@ -417,9 +419,16 @@ def _bindings(loops: tuple[Loop, ...], c: Context, given: Formula) -> Iterator[t
             yield found, context, Term(FALSE, FALSE, ir.either(unset, way.unset), ir.either(zero, way.zero))
 
 
+def _size(loop: Loop, c: Context) -> int:
+    if isinstance(loop.source, Population):
+        return len(c.layout.of(loop.source.blueprint))
+    return c.layout.domains.members(loop.source.type)
+
+
 def _quantifier(node: Quantifier, c: Context) -> Term:
     unset, zero = FALSE, FALSE
     values: list[Formula] = []
+    require(prod(_size(loop, c) for loop in node.loops), MAX_BINDINGS, "a comprehension")
     for given, inner, way in _bindings(node.loops, c, TRUE):
         body = lower(node.body, inner)
         missing = is_unset(body, node.body.type) if node.function == "sum" else FALSE

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from lathe.check.bounds import TooLargeError
 from lathe.check.coverage import fingerprint, taken_actions
 from lathe.check.liveness import Unfair, failures
 from lathe.check.progress import Standstill, call_cycle, standstills
@@ -83,15 +84,20 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
 
 def _level(progress: _Progress, seconds: float) -> LevelReport:
     graph = progress.completed[1] if progress.completed else progress.last
-    assert graph is not None, "there is at least one scope"
     verdict: LevelVerdict = "fails" if progress.has_errors else "passes" if progress.completed else "unknown"
     why = "" if progress.completed else progress.partial[-1]
+    if graph is None:
+        return LevelReport(2, "reach", verdict, seconds, why=why)
     return LevelReport(2, "reach", verdict, seconds, len(graph.states), len(graph.targets), graph.depth, why)
 
 
 def _search_scope(progress: _Progress, instances: Instances) -> bool:
     """Search one scope; tells whether a larger one still makes sense."""
-    system = make_system(progress.app, instances)
+    try:
+        system = make_system(progress.app, instances)
+    except TooLargeError as error:
+        progress.partial.append(f"{_instances_text(instances)}: {error}")
+        return False
     graph = search(system, progress.limits)
     progress.last = graph
     _tell_violations(progress, system, graph)
@@ -116,9 +122,13 @@ def _tell_violations(progress: _Progress, system: System, graph: Graph) -> None:
 
 
 def _why(graph: Graph, instances: Instances) -> str:
-    told = ", ".join(f"{count} {name}" for name, count in sorted(instances.items()))
     ends = {"states": "its budget of states", "seconds": "its seconds", "interrupt": "an interrupt"}
-    return f"{told}: {ends[graph.ended_by]} ended the search after {len(graph.states):,} states"
+    told, count = _instances_text(instances), len(graph.states)
+    return f"{told}: {ends[graph.ended_by]} ended the search after {count:,} states"
+
+
+def _instances_text(instances: Instances) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(instances.items()))
 
 
 def _judge_complete(progress: _Progress, system: System, graph: Graph, instances: Instances) -> None:
@@ -170,7 +180,11 @@ def _confirmed(
     """What one more instance of everything that was cut does not take away."""
     if not doubtful and not unfair:
         return doubtful, unfair
-    system = make_system(progress.app, wider)
+    try:
+        system = make_system(progress.app, wider)
+    except TooLargeError as error:
+        progress.partial.append(f"{_instances_text(wider)}: {error}")
+        return [], {}
     graph = search(system, progress.limits)
     if not graph.is_complete:
         progress.partial.append(_why(graph, wider))
@@ -185,7 +199,10 @@ def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Instances
     """Whether an entity still cannot go on if there is room for more, from where it was found."""
     from lathe.check.encode import transferred  # only here, so that a clean check starts sooner
 
-    small, large = found[0], make_system(progress.app, wider)
+    try:
+        small, large = found[0], make_system(progress.app, wider)
+    except TooLargeError:
+        return False
     start = transferred(small.layout, large.layout, found[1].states[still.index])
     graph = search(large, progress.limits, [start])
     if not graph.is_complete:

@@ -135,8 +135,8 @@ def _explore(
             for here in now:
                 if first[here] >= 0 or distance[here] != level:
                     continue
-                countdown -= 1
-                if not countdown:
+                countdown -= 1 + (len(out) >> 3)
+                if countdown <= 0:
                     countdown = _LOOK_AT_CLOCK_EVERY
                     if limits.clock() > limits.stop_at:
                         graph.ended_by = "seconds"

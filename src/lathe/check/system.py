@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 from lathe.check import ir
+from lathe.check.bounds import MAX_COMMANDS, require
 from lathe.check.command import RECYCLE, Command
 from lathe.check.domain import make_domains
 from lathe.check.ground import creations, outsiders, timers
@@ -32,6 +33,7 @@ def make_system(app: App, instances: Mapping[str, int], keys: frozenset[Key] | N
     keys = explored(app) if keys is None else keys
     layout = make_layout(app, make_domains(app, instances, keys), keys)
     found = tuple(_commands(layout))
+    require(len(found), MAX_COMMANDS, "the system of this scope")
     for index, command in enumerate(found):
         command.index = index
         command.checks.extend(_step_checks(layout, command))

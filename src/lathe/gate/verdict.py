@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from time import monotonic
 
 from lathe.check.reach import Reached, reach
-from lathe.check.read import structure
+from lathe.check.read import finding, structure
 from lathe.check.report import Coverage, Finding, LevelReport, Report, Verdict
 from lathe.check.search import Clock
+from lathe.errors import InternalError
 from lathe.lang import digest, read_app
 from lathe.lang.model import App
 from lathe.lang.source import Source
@@ -76,8 +77,19 @@ def check_app(
     if blocked or options.level < 2:
         why = "level 0 found errors" if blocked else "not asked for"
         return _report(app, name, (level0, _skipped(2, why)), found, None, options)
-    reached = reach(app, name, clock, options.budget_seconds)
+    try:
+        reached = reach(app, name, clock, options.budget_seconds)
+    except InternalError as error:
+        level2 = LevelReport(2, "reach", "unknown", clock() - started, why="a defect of Lathe")
+        return _report(app, name, (level0, level2), [*found, _defect(app, error)], None, options)
     return _report(app, name, (level0, reached.level), [*found, *reached.findings], reached, options)
+
+
+def _defect(app: App, error: InternalError) -> Finding:
+    """LT901: two of our own parts disagree, so nothing that they say is shown."""
+    message = f"a defect of Lathe: {error}"
+    cure = "report it with this app's files and the verifier's version; the blueprint is not at fault"
+    return finding("LT901", message, app.span, cure)
 
 
 def _skipped(level: int, why: str) -> LevelReport:

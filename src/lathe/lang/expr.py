@@ -179,8 +179,22 @@ class Quantifier:
 
 
 Node = (
-    Literal | Read | Special | Follow | Not | And | Or | Compare | Arithmetic | Negate | IfElse
-    | Members | SetChange | Call | Population | Quantifier
+    Literal
+    | Read
+    | Special
+    | Follow
+    | Not
+    | And
+    | Or
+    | Compare
+    | Arithmetic
+    | Negate
+    | IfElse
+    | Members
+    | SetChange
+    | Call
+    | Population
+    | Quantifier
 )
 
 

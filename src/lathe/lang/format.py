@@ -6,6 +6,7 @@ and whether a table too long for its line gets a header of its own.
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 
 from lathe.errors import InternalError
@@ -25,12 +26,18 @@ def format_text(text: str, *, file: str) -> str:
     TOML is asked for: what a blueprint may say does not matter here. Raises UnreadableError as
     `read_source` does, also if the file would be over its limit once laid out.
     """
-    source = read_source(file, text.encode("utf-8", "surrogatepass"))
+    read_source(file, text.encode("utf-8", "surrogatepass"))
     sections = _give_headers(parse(text))
     formatted = "\n".join(filter(None, map(_section, sections)))
-    if repr(read_source(file, formatted.encode()).data) != repr(source.data):
+    read_source(file, formatted.encode())
+    if _comparable(formatted) != _comparable(text):
         raise InternalError(f"formatting `{file}` would change what it says")
     return formatted
+
+
+def _comparable(text: str) -> dict[str, object]:
+    """The data, with floats as they are written: `nan` would not equal itself."""
+    return tomllib.loads(text, parse_float=str)
 
 
 def _give_headers(sections: list[Section]) -> list[Section]:

@@ -176,7 +176,9 @@ class Template:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-Setting = None | bool | int | float | str | Template | Expression | tuple["Setting", ...] | Mapping[str, "Setting"]
+Setting = (
+    None | bool | int | float | str | Template | Expression | tuple["Setting", ...] | Mapping[str, "Setting"]
+)
 """A value under `with`: strings are templates (`call`, `create`: expressions), tables are mappings."""
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal[
-    "bool", "int", "enum", "text", "id", "ref", "set", "time", "json", "state", "none", "unknown"
-]
+Kind = Literal["bool", "int", "enum", "text", "id", "ref", "set", "time", "json", "state", "none", "unknown"]
 
 INT_LIMIT = 2**53
 """Declared ranges lie within ± this, so that every value survives JSON in any language."""

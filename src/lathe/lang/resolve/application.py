@@ -13,16 +13,17 @@ from lathe.lang.resolve.faults import quoted
 from lathe.lang.resolve.naming import RESERVED_APPS, check_name, is_name, snake
 from lathe.lang.resolve.outline import read_ghosts
 from lathe.lang.resolve.properties import APP_PROPERTY, KINDS, PLACES, PropertyNames, read_property_table
-from lathe.lang.resolve.record import Cursor, Key, Record, Word, described, entries, open_record
+from lathe.lang.resolve.record import Cursor, Record, Word, entries, open_record
+from lathe.lang.resolve.shapes import Key, described
 from lathe.lang.resolve.typed import Kinds
 from lathe.lang.resolve.world import World
 
 _DOC = Key("text", "a text for people")
 APP: Mapping[str, Key] = {
-    "app": Key("text", "the name of the app", required=True),
+    "app": Key("text", "its name", required=True, example='"shop"'),
     "doc": _DOC,
     "role": Key("table", 'the table of roles, each like `operator = "what it is"`'),
-    "exclusive": Key("lists", 'a list of lists of roles, like `[["clerk", "manager"]]`'),
+    "exclusive": Key("lists", "a list of lists of roles", example='[["clerk", "manager"]]'),
     "scope": Key("table", "the table of the bounds of a check"),
     "ghost": Key("table", "the table of ghosts"),
     "invariant": Key("table", "what is true in every reachable state"),

@@ -22,7 +22,8 @@ from lathe.lang.resolve.properties import (
     read_properties,
     read_unique,
 )
-from lathe.lang.resolve.record import Key, Record, described, open_record
+from lathe.lang.resolve.record import Record, open_record
+from lathe.lang.resolve.shapes import Key, described
 from lathe.lang.resolve.states import read_states, read_time_span
 from lathe.lang.resolve.triggers import read_inbounds, read_timers
 from lathe.lang.resolve.world import POLICY_SPECIALS, World, read_condition

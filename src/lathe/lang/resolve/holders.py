@@ -5,7 +5,8 @@ from __future__ import annotations
 from lathe.errors import Edit
 from lathe.lang.model import Argument, Field, Ghost, Value
 from lathe.lang.resolve.faults import listed, quoted
-from lathe.lang.resolve.record import Cursor, Record, described
+from lathe.lang.resolve.record import Cursor, Record
+from lathe.lang.resolve.shapes import described
 from lathe.lang.resolve.typed import Kinds, read_typed
 from lathe.lang.types import UNKNOWN, Type
 

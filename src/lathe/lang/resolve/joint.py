@@ -13,13 +13,16 @@ from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import listed, quoted, quoted_list
 from lathe.lang.resolve.outline import ActionOutline, Outline
 from lathe.lang.resolve.principals import to_principal
-from lathe.lang.resolve.record import Cursor, Key, Record, Word, open_record
+from lathe.lang.resolve.record import Cursor, Record, Word, open_record
+from lathe.lang.resolve.shapes import Key
 from lathe.lang.resolve.world import World, read_condition, read_expression
 
 ALSO: Mapping[str, Key] = MappingProxyType(
     {
-        "on": Key("text", "a ref: a field, an argument, or one step from either", required=True),
-        "action": Key("text", "the action that the other entity takes", required=True),
+        "on": Key(
+            "text", "a ref: a field, an argument, or one step from either", required=True, example='"FIELD"'
+        ),
+        "action": Key("text", "the action that the other entity takes", required=True, example='"ACTION"'),
         "args": Key("table", "a table of its arguments, as expressions"),
         "when": Key("text", "an expression in quotes"),
         "doc": Key("text", "a text for people"),

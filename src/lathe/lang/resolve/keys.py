@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lathe.lang.resolve.record import Key
+from lathe.lang.resolve.shapes import Key
 
 _DOC = Key("text", "a text for people")
 _FLAG = "true or false"
 _BY = Key("words", "a principal, or a list of principals")
 
 TOP: Mapping[str, Key] = {
-    "blueprint": Key("text", "its name, like `Rollout`", required=True),
+    "blueprint": Key("text", "its name, like `Rollout`", required=True, example='"Rollout"'),
     "doc": _DOC,
     "plural": Key("text", "its segment in paths"),
     "read": Key("any", "principals, or `{ by = [...], when = \"expression\" }`"),
-    "retain": Key("text", 'a duration like "30d"'),
+    "retain": Key("text", 'a duration like "30d"', example='"30d"'),
     "state": Key("table", "the table of states", required=True),
     "field": Key("table", "the table of fields"),
     "ghost": Key("table", "the table of ghosts"),
@@ -35,14 +35,14 @@ STATE: Mapping[str, Key] = {
     "initial": Key("flag", _FLAG),
     "final": Key("flag", _FLAG),
     "run": Key("words", "an effect, or a list of effects"),
-    "after": Key("text", 'a duration like "15m"'),
+    "after": Key("text", 'a duration like "15m"', example='"15m"'),
     "then": Key("text", "the action that the timer takes"),
     "waits": Key("text", "a text: what it waits for"),
     "doc": _DOC,
 }
 ACTION: Mapping[str, Key] = {
     "from": Key("words", 'a state, a list of states, or "*"'),
-    "to": Key("text", "a state"),
+    "to": Key("text", "a state, or nothing where it stays", example='"STATE"'),
     "to_if": Key("text", "an expression whose value is a quoted state"),
     "by": _BY,
     "when": Key("text", "an expression in quotes"),
@@ -58,30 +58,32 @@ ACTION: Mapping[str, Key] = {
 }
 NOT_FOR_CREATE = ("from", "to", "to_if")
 EFFECT: Mapping[str, Key] = {
-    "uses": Key("text", "the name of an adapter", required=True),
+    "uses": Key("text", "the name of an adapter", required=True, example='"http"'),
     "with": Key("table", "the table of the adapter's settings"),
     "ok": Key("text", "the action taken when it ends well"),
     "error": Key("text", "the action taken when it ends badly"),
-    "timeout": Key("text", 'a duration like "30s"'),
+    "timeout": Key("text", 'a duration like "30s"', example='"30s"'),
     "attempts": Key("int", "how often it is tried"),
-    "backoff": Key("text", 'two durations like "1s..5m"'),
+    "backoff": Key("text", 'two durations like "1s..5m"', example='"1s..5m"'),
     "idempotent": Key("flag", _FLAG),
     "world": Key("list", 'a list of assignments, each like "ghost = expression"'),
     "late": Key("flag", "false, as a promise"),
     "doc": _DOC,
 }
 TIMER: Mapping[str, Key] = {
-    "at": Key("text", "the time field", required=True),
-    "then": Key("text", "the action that is taken", required=True),
+    "at": Key("text", "the time field", required=True, example='"FIELD"'),
+    "then": Key("text", "the action that is taken", required=True, example='"ACTION"'),
     "doc": _DOC,
 }
 INBOUND: Mapping[str, Key] = {
-    "path": Key("text", "its path under `/in/{app}/`", required=True),
+    "path": Key("text", "its path under `/in/{app}/`", required=True, example='"paid/{id}"'),
     "method": Key("text", "an HTTP method"),
-    "signed": Key("table", "a table `{ scheme, secret }`"),
+    "signed": Key(
+        "table", "a table `{ scheme, secret }`", example='{ scheme = "standard", secret = "NAME" }'
+    ),
     "once": Key("text", 'what identifies a delivery, like "header.webhook-id"'),
     "find": Key("table", 'a table `{ field = "body.a.b" }`'),
-    "action": Key("text", "the action that is taken", required=True),
+    "action": Key("text", "the action that is taken", required=True, example='"ACTION"'),
     "args": Key("table", 'a table, each like `amount = "body.amount"`'),
     "doc": _DOC,
 }

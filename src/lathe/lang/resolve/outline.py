@@ -16,7 +16,8 @@ from lathe.lang.resolve.faults import quoted
 from lathe.lang.resolve.holders import NEEDS_VALUE, example, read_argument, read_field, read_ghost
 from lathe.lang.resolve.keys import ACTION, EFFECT, INBOUND, NOT_FOR_CREATE, STATE, TIMER, TOP
 from lathe.lang.resolve.naming import RESERVED, RESERVED_ACTIONS, check_blueprint_name, check_name
-from lathe.lang.resolve.record import Cursor, Key, Record, Word, entries, open_record
+from lathe.lang.resolve.record import Cursor, Record, Word, entries, open_record
+from lathe.lang.resolve.shapes import Key
 from lathe.lang.resolve.typed import Kinds
 from lathe.lang.types import UNKNOWN, Type
 

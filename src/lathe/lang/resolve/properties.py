@@ -14,7 +14,8 @@ from lathe.lang.resolve.faults import Faults
 from lathe.lang.resolve.naming import check_name, is_name
 from lathe.lang.resolve.outline import Outline
 from lathe.lang.resolve.principals import Known
-from lathe.lang.resolve.record import Cursor, Key, Record, Word, described, entries, open_record
+from lathe.lang.resolve.record import Cursor, Record, Word, entries, open_record
+from lathe.lang.resolve.shapes import Key, described
 from lathe.lang.resolve.states import check_action, check_state, read_state_list
 from lathe.lang.resolve.world import (
     POLICY_SPECIALS,
@@ -37,24 +38,24 @@ PLACES: Mapping[Kind, str] = {
 _DOC = Key("text", "a text for people")
 _STATES = Key("words", "a list of states")
 APP_PROPERTY: Mapping[str, Key] = {
-    "that": Key("text", "an expression in quotes", required=True),
+    "that": Key("text", "an expression in quotes", required=True, example='"expression"'),
     "when": Key("text", "an expression in quotes"),
     "doc": _DOC,
 }
 PROPERTY: Mapping[str, Key] = {**APP_PROPERTY, "in": _STATES}
 EVENTUALLY: Mapping[str, Key] = {
-    "from": Key("words", "a list of states", required=True),
-    "to": Key("words", "a list of states", required=True),
+    "from": Key("words", "a list of states", required=True, example='["STATE"]'),
+    "to": Key("words", "a list of states", required=True, example='["STATE"]'),
     "doc": _DOC,
 }
 UNIQUE: Mapping[str, Key] = {
-    "fields": Key("words", "a list of fields", required=True),
+    "fields": Key("words", "a list of fields", required=True, example='["FIELD"]'),
     "in": _STATES,
     "doc": _DOC,
 }
 CANNOT: Mapping[str, Key] = {
-    "role": Key("text", "a role", required=True),
-    "do": Key("words", 'a list of actions, or "read"', required=True),
+    "role": Key("text", "a role", required=True, example='"ROLE"'),
+    "do": Key("words", 'a list of actions, or "read"', required=True, example='["ACTION"]'),
     "when": Key("text", "an expression in quotes"),
     "doc": _DOC,
 }

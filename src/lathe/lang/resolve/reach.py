@@ -13,7 +13,8 @@ from lathe.lang.resolve.asked import Asked
 from lathe.lang.resolve.faults import listed, quoted
 from lathe.lang.resolve.joint import check_admitted, find_action, read_passed, read_reference
 from lathe.lang.resolve.outline import ActionOutline, Outline
-from lathe.lang.resolve.record import Cursor, Word, described
+from lathe.lang.resolve.record import Cursor, Word
+from lathe.lang.resolve.shapes import described
 from lathe.lang.resolve.world import EFFECT_SPECIALS, World
 from lathe.lang.types import UNKNOWN, Type
 

@@ -6,39 +6,19 @@ of the right shape; what was missing or wrong reads as absent and has been repor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date, time
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from lathe.errors import Edit, Span
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import Faults, listed, quoted
 from lathe.lang.resolve.habits import ALIASES
+from lathe.lang.resolve.shapes import SHAPES, Key, culprit, cure, described
 from lathe.lang.source import Place, Source
 
 Path = tuple[str | int, ...]
-Shape = Literal[
-    "text",
-    "flag",
-    "int",
-    "number",
-    "words",
-    "list",
-    "lists",
-    "tables",
-    "table",
-    "pair",
-    "text_or_table",
-    "any",
-]
-
-
-class Key(NamedTuple):
-    """What stands under a key. `phrase` tells it to people: "a state, or a list of states"."""
-
-    shape: Shape
-    phrase: str
-    required: bool = False
+NOWHERE: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
 class Cursor(NamedTuple):
@@ -158,25 +138,41 @@ class Record:
             yield self.at(key, index)
 
 
-def open_record(cursor: Cursor, value: object, what: str, keys: Mapping[str, Key]) -> Record | None:
-    """Read a table by its keys. `what` names it in messages ("an action"). None: it is no table."""
+def open_record(
+    cursor: Cursor,
+    value: object,
+    what: str,
+    keys: Mapping[str, Key],
+    *,
+    elsewhere: Mapping[str, tuple[str, str]] = NOWHERE,
+) -> Record | None:
+    """Read a table by its keys. `what` names it in messages ("an action"). None: it is no table.
+
+    `elsewhere` has names that belong under one of the keys: which, and how to write it there. A key
+    that an unknown one was probably meant to be counts as wrong, so that nobody misses it.
+    """
     if not isinstance(value, dict):
-        shown = ", ".join(f"{name} = …" for name in list(keys)[:2])
+        shown = ", ".join(f"{name} = {key.example}" for name, key in list(keys.items())[:2])
         cursor.report("LT004", f"{what} is a table, not {described(value)}", help=f"write `{{ {shown} }}`")
         return None
     values: dict[str, object] = {}
     wrong: set[str] = set()
     for name, part in value.items():
         key = keys.get(name)
-        if key is None:
-            _report_unknown_key(cursor.at(name), name, what, keys, value)
+        if key is None and name in elsewhere:
+            owner, help_ = elsewhere[name]
+            cursor.at(name).report_key("LT002", f"{what} has no key `{name}`", help=help_)
+            wrong.add(owner)
+        elif key is None:
+            wrong.add(_report_unknown_key(cursor.at(name), name, what, keys, value) or name)
         elif _has_shape(cursor.at(name), name, part, key):
             values[name] = part
         else:
             wrong.add(name)
     for name, key in keys.items():
-        if key.required and name not in value:
-            cursor.report_key("LT003", f"{what} needs `{name}`, {key.phrase}", help=f"add `{name} = …`")
+        if key.required and name not in value and name not in wrong:
+            message = f"{what} needs `{name}`, {key.phrase}"
+            cursor.report_key("LT003", message, help=f"add `{name} = {key.example}`")
             wrong.add(name)
     doc = values.get("doc")
     if isinstance(doc, str) and len(doc) > limits.DOC_LENGTH:
@@ -197,115 +193,41 @@ def entries(cursor: Cursor, table: object, *, what: str, limit: int) -> Iterator
         yield name, value, cursor.at(name)
 
 
-def described(value: object) -> str:
-    """A value of the file, as a message tells it."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return "a text"
-        case int() | float():
-            return "a number"
-        case list():
-            return "a list"
-        case dict():
-            return "a table"
-        case date() | time():
-            return "a date or time"
-        case _:
-            return "something else"
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return _is_int(value) or (isinstance(value, float) and value == value and abs(value) != float("inf"))
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(x, str) for x in value)
-
-
-_SHAPES: Mapping[Shape, Callable[[object], bool]] = {
-    "text": _is_text,
-    "flag": lambda v: isinstance(v, bool),
-    "int": _is_int,
-    "number": _is_number,
-    "words": lambda v: _is_text(v) or _is_list(v),
-    "list": _is_list,
-    "lists": lambda v: isinstance(v, list) and all(_is_list(x) for x in v),
-    "table": lambda v: isinstance(v, dict),
-    "tables": lambda v: isinstance(v, list) and all(isinstance(x, dict) for x in v),
-    "pair": lambda v: isinstance(v, list) and len(v) == 2 and all(_is_int(x) for x in v),
-    "text_or_table": lambda v: isinstance(v, str | dict),
-    "any": lambda _: True,
-}
-
-
 def _has_shape(cursor: Cursor, name: str, value: object, key: Key) -> bool:
-    if _SHAPES[key.shape](value):
+    if SHAPES[key.shape](value):
         return True
-    culprit = _culprit(key.shape, value)
-    where, shown = (cursor, value) if culprit is None else (cursor.at(culprit[0]), culprit[1])
-    message = f"`{name}` is {key.phrase}, not {described(shown)}"
-    if culprit is not None:
-        message = f"`{name}` is {key.phrase}, and holds {described(shown)}"
-    cure = _cure(key.shape, shown, is_element=culprit is not None)
-    if cure is None:
-        where.report("LT004", message)
+    new = cure(key.shape, value, is_expression="expression" in key.phrase)
+    found = None if new is not None else culprit(key.shape, value)
+    where, message = cursor, f"`{name}` is {key.phrase}, not {described(value)}"
+    if found is not None:
+        where, message = cursor.at(found[0]), f"`{name}` is {key.phrase}, and holds {described(found[1])}"
+    elif isinstance(value, list) and key.shape == "pair":
+        message = f"`{name}` is {key.phrase}, not a list of {len(value)}"
+    elif key.shape == "tables" and isinstance(value, dict):
+        cursor.report("LT004", message, help=f"put it into a list: `{name} = [{{ … }}]`")
+        return False
+    if new is not None:
+        where.report("LT004", message, help=f"write `{new}`", edit=Edit(where.span, new))
     else:
-        where.report("LT004", message, help=f"write `{cure}`", edit=Edit(where.span, cure))
+        where.report("LT004", message, help="" if key.example == "…" else f"write `{name} = {key.example}`")
     return False
 
 
-def _culprit(shape: Shape, value: object) -> tuple[int, object] | None:
-    """The first element that makes a list wrong."""
-    wanted: Mapping[Shape, Shape] = {"words": "text", "list": "text", "lists": "list", "tables": "table"}
-    if not isinstance(value, list) or shape not in wanted:
-        return None
-    fits = _SHAPES[wanted[shape]]
-    return next(((i, x) for i, x in enumerate(value) if not fits(x)), None)
-
-
-def _cure(shape: Shape, value: object, *, is_element: bool) -> str | None:
-    """The same value in its right shape, where that can be told."""
-    wanted = "text" if is_element and shape in ("words", "list") else shape
-    match value:
-        case str() if wanted == "flag" and value.lower() in ("true", "false"):
-            return value.lower()
-        case str() if wanted in ("int", "number") and value.strip("-").isdecimal() and value.isascii():
-            return value
-        case str() if wanted == "list" and len(value) <= limits.SHORT_TEXT_LENGTH:
-            return f"[{quoted(value)}]"
-        case bool() if wanted == "text":
-            return quoted(str(value))
-        case int() if wanted == "text":
-            return quoted(str(value))
-        case float() if wanted == "int" and value.is_integer() and abs(value) < 2**53:
-            return str(int(value))
-        case _:
-            return None
-
-
 def _report_unknown_key(
-    cursor: Cursor, name: str, what: str, keys: Mapping[str, Key], table: dict[str, object]
-) -> None:
+    cursor: Cursor, name: str, what: str, keys: Mapping[str, Key], table: Mapping[str, object]
+) -> str | None:
+    """LT002, and the key that was probably meant."""
     free = [key for key in keys if key not in table]
     meant = next((alias for alias in ALIASES.get(name.lower(), ()) if alias in free), None)
     guess = meant or cursor.faults.closest(name, free)
     message = f"{what} has no key `{_shown(name)}`"
     if guess is None:
         cursor.report_key("LT002", message, help=f"its keys are {listed(keys, at_most=20)}")
-        return
+        return None
     # A habit needs a thought (`min` is half of a `range`), a slip of the pen only the right letters.
     edit = None if meant else Edit(cursor.key, guess)
     cursor.report_key("LT002", message, help=f"did you mean `{guess}`, {keys[guess].phrase}?", edit=edit)
+    return guess
 
 
 def _shown(name: str) -> str:

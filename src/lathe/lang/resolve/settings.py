@@ -12,7 +12,8 @@ from lathe.lang.model import Setting
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import listed, quoted
 from lathe.lang.resolve.naming import is_name
-from lathe.lang.resolve.record import Cursor, described
+from lathe.lang.resolve.record import Cursor
+from lathe.lang.resolve.shapes import described
 from lathe.lang.resolve.templates import TemplateNames, read_template
 from lathe.lang.types import INT_LIMIT
 

@@ -12,7 +12,7 @@ from lathe.lang.resolve.asked import HELP, Asked
 from lathe.lang.resolve.faults import listed
 from lathe.lang.resolve.record import Cursor
 from lathe.lang.template import Piece, TemplateError, split_template
-from lathe.lang.types import TEXT, Type
+from lathe.lang.types import TEXT, UNKNOWN, Type
 
 _LATE = ("env", "secret")
 _OUTSIDE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -104,6 +104,8 @@ def _field(cursor: Cursor, piece: Piece, names: TemplateNames) -> Type:
     if text in names.ghosts:
         message = f"`{text}` is a ghost, and effects may not read ghosts"
         _report(cursor, piece, "LT101", message, "keep it in a field as well")
+    elif names.asked.arguments.get(text, TEXT).kind == "unknown":
+        return UNKNOWN
     elif text in names.asked.arguments:
         message = f"`{text}` is an argument"
         _report(cursor, piece, "LT101", message, f"write `{{arg.{text}}}`", f"{{arg.{text}}}")

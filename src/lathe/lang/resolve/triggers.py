@@ -11,14 +11,15 @@ from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import listed, quoted
 from lathe.lang.resolve.naming import is_name
 from lathe.lang.resolve.outline import Outline
-from lathe.lang.resolve.record import Cursor, Key, Record, Word, described, open_record
+from lathe.lang.resolve.record import Cursor, Record, Word, open_record
+from lathe.lang.resolve.shapes import Key, described
 from lathe.lang.resolve.states import check_action, check_timed_action, required_arguments
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 SCHEMES = ("github", "standard", "stripe")
 SIGNED: Mapping[str, Key] = {
-    "scheme": Key("text", "one of standard, github, stripe", required=True),
-    "secret": Key("text", "the name of a secret of the operator", required=True),
+    "scheme": Key("text", "one of standard, github, stripe", required=True, example='"standard"'),
+    "secret": Key("text", "the name of a secret of the operator", required=True, example='"NAME"'),
 }
 _LITERAL = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")

@@ -8,25 +8,28 @@ from typing import Literal, NamedTuple
 from lathe.errors import Edit
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import listed, quoted
-from lathe.lang.resolve.record import Cursor, Key, Record, open_record
+from lathe.lang.resolve.record import Cursor, Record, open_record
+from lathe.lang.resolve.shapes import Key
 from lathe.lang.types import BOOL, ID, INT_LIMIT, TIME, UNKNOWN, Type
 
 Role = Literal["field", "ghost", "argument", "member"]
 
 _DOC = Key("text", "a text for people")
-_TYPE = Key("text", "one of bool, int, enum, text, id, ref, set, time, json", required=True)
+_TYPE = Key("text", "one of bool, int, enum, text, id, ref, set, time, json", required=True, example='"text"')
 _KIND_KEYS: Mapping[str, Mapping[str, Key]] = {
     "bool": {},
     "int": {
-        "range": Key("pair", "the lowest and the highest value, `[lo, hi]`", required=True),
-        "explore": Key("pair", "the values to explore, `[lo, hi]`"),
+        "range": Key(
+            "pair", "the lowest and the highest value, `[lo, hi]`", required=True, example="[0, 10]"
+        ),
+        "explore": Key("pair", "the values to explore, `[lo, hi]`", example="[0, 3]"),
     },
-    "enum": {"of": Key("list", "a list of its members", required=True)},
+    "enum": {"of": Key("list", "a list of its members", required=True, example='["a", "b"]')},
     "text": {"max": Key("int", "the most characters"), "secret": Key("flag", "true or false")},
     "id": {},
-    "ref": {"to": Key("text", "the name of a blueprint", required=True)},
+    "ref": {"to": Key("text", "the name of a blueprint", required=True, example='"Blueprint"')},
     "set": {
-        "of": Key("table", 'what it holds: `{ type = "enum" | "id" | "ref", … }`', required=True),
+        "of": Key("table", "a table that says what it holds", required=True, example='{ type = "id" }'),
         "max": Key("int", "the most members"),
     },
     "time": {},

@@ -15,7 +15,8 @@ from lathe.lang.resolve.faults import Faults
 from lathe.lang.resolve.outline import Outline
 from lathe.lang.resolve.principals import Known
 from lathe.lang.resolve.record import Cursor, Record
-from lathe.lang.types import BOOL, Type
+from lathe.lang.types import BOOL, UNKNOWN, Type
+from lathe.lang.typing_rules import described
 
 GUARD_SPECIALS = frozenset({"state", "id", "self", "actor"})
 CREATE_SPECIALS = frozenset({"actor"})
@@ -127,5 +128,9 @@ def _as_text(value: object) -> str:
 
 
 def _tell(cursor: Cursor, found: tuple[Diagnostic, ...], *, is_whole: bool) -> None:
+    """What follows from a fault told elsewhere is left out: names that could not be read, types not known."""
     about_names = ("LT101", "LT104", "LT108")
-    cursor.faults.extend(d for d in found if is_whole or d.code not in about_names)
+    of_unknown_type = described(UNKNOWN)
+    cursor.faults.extend(
+        d for d in found if (is_whole or d.code not in about_names) and of_unknown_type not in d.message
+    )
