@@ -28,7 +28,7 @@ from lathe.machine.limits import MAX_JOINT_DEPTH
 
 def closure(layout: Layout, branch: Branch) -> list[Branch]:
     """All ways to take what is pending in `branch`, with everything that goes with it."""
-    waiting, done = [branch], []
+    waiting, done = [branch], list[Branch]()
     while waiting:
         current = waiting.pop()
         require(len(waiting) + len(done), MAX_BRANCHES, "a joint step")

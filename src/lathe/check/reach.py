@@ -53,6 +53,7 @@ class _Progress:
     completed: tuple[System, Graph] | None = None
     last: Graph | None = None
     partial: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     def add(self, found: Iterable[Finding]) -> None:
         """Keep the first finding of each code at each place: smaller scopes come first."""
@@ -73,10 +74,10 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         if not _search_scope(progress, instances):
             break
     level = _level(progress, clock() - started)
-    if progress.completed is None:
+    if progress.completed is None or progress.doubts:
         from lathe.check.tell import undecided  # a check that finds nothing never loads the machine
 
-        progress.add([undecided(app, progress.partial[-1])])
+        progress.add([undecided(app, (progress.doubts or progress.partial)[-1])])
     return Reached(
         level, tuple(progress.findings.values()), _coverage(progress), tuple(_not_covered(progress))
     )
@@ -84,8 +85,9 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
 
 def _level(progress: _Progress, seconds: float) -> LevelReport:
     graph = progress.completed[1] if progress.completed else progress.last
-    verdict: LevelVerdict = "fails" if progress.has_errors else "passes" if progress.completed else "unknown"
-    why = "" if progress.completed else progress.partial[-1]
+    is_open = not progress.completed or bool(progress.doubts)
+    verdict: LevelVerdict = "fails" if progress.has_errors else "unknown" if is_open else "passes"
+    why = (progress.doubts or progress.partial)[-1] if is_open else ""
     if graph is None:
         return LevelReport(2, "reach", verdict, seconds, why=why)
     return LevelReport(2, "reach", verdict, seconds, len(graph.states), len(graph.targets), graph.depth, why)
@@ -183,11 +185,11 @@ def _confirmed(
     try:
         system = make_system(progress.app, wider)
     except TooLargeError as error:
-        progress.partial.append(f"{_instances_text(wider)}: {error}")
+        progress.doubts.append(f"{_instances_text(wider)}: {error}")
         return [], {}
     graph = search(system, progress.limits)
     if not graph.is_complete:
-        progress.partial.append(_why(graph, wider))
+        progress.doubts.append(_why(graph, wider))
         return [], {}
     seen = {(n.code, n.subject.span) for n in never(system, graph)}
     open_still = _by_property(failures(system, graph))
@@ -201,11 +203,13 @@ def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Instances
 
     try:
         small, large = found[0], make_system(progress.app, wider)
-    except TooLargeError:
+    except TooLargeError as error:
+        progress.doubts.append(f"{_instances_text(wider)}: {error}")
         return False
     start = transferred(small.layout, large.layout, found[1].states[still.index])
     graph = search(large, progress.limits, [start])
     if not graph.is_complete:
+        progress.doubts.append(_why(graph, wider))
         return False
     again = standstills(large, graph, only=0)
     return any(s.code == still.code and s.slot.name == still.slot.name for s in again)

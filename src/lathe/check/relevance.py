@@ -25,7 +25,7 @@ from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, target_
 from lathe.lang.types import Type
 
 Key = tuple[str, str, str, str]
-"""`(kind, blueprint, action, name)`; kind is `field`, `ghost` or `arg`. The app's ghosts have no blueprint."""
+"""`(kind, blueprint, action, name)`; kind is `field`, `ghost` or `arg`. An app's ghosts have no blueprint."""
 
 _GHOSTS = {"ghost", "old_ghost"}
 

@@ -23,7 +23,8 @@ SUMMARIES = {
 }
 """Every command, in the order of use, with its one line of help; its module is of the same name."""
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+HELP_OPTIONS = ["-h", "--help"]
+CONTEXT = {"help_option_names": HELP_OPTIONS, "max_content_width": 100}
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 

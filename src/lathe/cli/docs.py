@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import click
 
 from lathe.cli import output
-from lathe.cli.command import SUMMARIES
+from lathe.cli.command import HELP_OPTIONS, SUMMARIES
 from lathe.cli.main import lathe
 from lathe.gate import codes
 from lathe.lang import schema
@@ -36,15 +36,23 @@ def documents(cli_page: str) -> Iterator[tuple[str, str]]:
 
 def help_text(name: str) -> str:
     """What `lathe NAME --help` prints on a wide terminal (`lathe --help`, for `lathe` itself)."""
-    root = click.Context(lathe, info_name="lathe", terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH)
+    root = _context(lathe, "lathe", parent=None)
     if name not in SUMMARIES:
         return lathe.get_help(root)
     command = lathe.get_command(root, name)
     assert command is not None, name
-    context = click.Context(
-        command, parent=root, info_name=name, terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH
+    return command.get_help(_context(command, name, parent=root))
+
+
+def _context(command: click.Command, name: str, *, parent: click.Context | None) -> click.Context:
+    return click.Context(
+        command,
+        parent=parent,
+        info_name=name,
+        terminal_width=HELP_WIDTH,
+        max_content_width=HELP_WIDTH,
+        help_option_names=HELP_OPTIONS,
     )
-    return command.get_help(context)
 
 
 def _block(name: str) -> str:

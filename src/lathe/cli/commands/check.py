@@ -27,6 +27,7 @@ LEVELS = (0, 2)
 @click.option(
     "--level",
     type=click.IntRange(min(LEVELS), max(LEVELS)),
+    metavar="N",
     help="Run levels 0 to N (default: all that exist).",
 )
 @click.option("--budget", type=DURATION, help="Stop searching after this long, as `500ms`, `30s` or `2m`.")
