@@ -13,6 +13,7 @@ import pytest
 
 from lathe.check.report import Finding, Report
 from lathe.gate import Options, check_files
+from lathe.lang.format import format_text
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 APPS = ("approval", "lease_queue", "order", "rollout")
@@ -56,6 +57,12 @@ def test_a_good_app_is_searched_whole_and_stays_small(app: str) -> None:
     level = next(level for level in checked(Path(app)).levels if level.level == 2)
     assert level.states is not None
     assert level.states < MOST_STATES
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_good_app_is_laid_out_as_the_formatter_does(app: str) -> None:
+    for name, text in _files(Path(app)).items():
+        assert format_text(text.decode(), file=name) == text.decode()
 
 
 @pytest.mark.parametrize("app", APPS)

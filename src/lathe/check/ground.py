@@ -121,10 +121,7 @@ def _command(
 ) -> Command:
     guard = ir.both(required, branch.condition)
     updates = {i: f for i, f in branch.updates.items() if f != choices.layout.variables[i].formula}
-    read = ir.leaves(guard)
-    for formula in (*updates.values(), *(f.condition for f in faults)):
-        read |= ir.leaves(formula)
-    names = {leaf[1] for leaf in read if leaf[0] == "p"}
+    names = ir.parameters(guard, *updates.values(), *(f.condition for f in faults))
     forced = {p.name for p in choices.params if p.name in choices.conditions and p.argument is not None}
     needed = _affordable(choices, [p for p in choices.params if p.name in names | forced])
     conditions = [choices.conditions[p.name] for p in needed if p.name in choices.conditions]

@@ -294,7 +294,7 @@ def _notices(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Command]:
     label = Label("notify", slot, effect_principal(effect), effect=effect.name)
     fewer = {1: FALSE, MANY: TRUE}
     for count, rest in fewer.items():
-        updates = {variable.index: ir.const(rest[1])}
+        updates = {variable.index: rest}
         updates |= {v.index: FALSE for v in captured.current.values()} if count == 1 else {}
         guard = ir.eq(variable.formula, ir.const(count))
         yield from _notice_once(layout, slot, effect, (guard, updates), label)

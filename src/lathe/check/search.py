@@ -200,10 +200,7 @@ def _compile(lines: Iterable[str], name: str) -> Callable[..., None]:
 
 def _decode(layout: Layout, formulas: Iterable[Formula], indent: str) -> list[str]:
     """Lines that read the variables of some formulas out of the packed state `s`."""
-    needed: set[int] = set()
-    for formula in formulas:
-        needed |= {leaf[1] for leaf in ir.leaves(formula) if leaf[0] == "v"}
-    return [indent + read_text(layout.variables[i]) for i in sorted(needed)]
+    return [indent + read_text(layout.variables[i]) for i in sorted(ir.variables(*formulas))]
 
 
 def read_text(variable: Variable) -> str:
@@ -263,15 +260,15 @@ def _loops(
     params: tuple[Param, ...], guard: Formula, indent: str, prefix: str, also: Sequence[Formula] = ()
 ) -> tuple[list[str], str]:
     """The guard as tests and loops: what reads no parameter is tested before any loop."""
-    clauses = list(guard[1]) if guard[0] == "and" else [guard]
-    free = [c for c in clauses if not _param_names(c) and c != ir.TRUE]
-    bound = [c for c in clauses if _param_names(c)]
+    clauses = ir.conjuncts(guard)
+    free = [c for c in clauses if not ir.parameters(c) and c != ir.TRUE]
+    bound = [c for c in clauses if ir.parameters(c)]
     lines: list[str] = []
     tests = ([prefix] if prefix else []) + [ir.source(c) for c in free]
     if tests:
         lines.append(f"{indent}if {' and '.join(tests)}:")
         indent += " "
-    names = {n for c in (*bound, *also) for n in _param_names(c)}
+    names = ir.parameters(*bound, *also)
     for param in params:
         if param.name in names:
             low = param.kind.low or 0 if param.kind.kind == "int" and param.argument else 0
@@ -284,10 +281,6 @@ def _loops(
     return lines, indent
 
 
-def _param_names(formula: Formula) -> set[str]:
-    return {leaf[1] for leaf in ir.leaves(formula) if leaf[0] == "p"}
-
-
 def successor_text(layout: Layout, command: Command) -> str:
     """The packed state after a command, as Python text over `s`, variables and parameters."""
     clear, add, moving = 0, 0, []
@@ -297,7 +290,7 @@ def successor_text(layout: Layout, command: Command) -> str:
             continue
         clear |= variable.mask << variable.offset
         if ir.is_const(formula):
-            add |= formula[1] << variable.offset
+            add |= formula.value << variable.offset
         else:
             moving.append(f"({ir.source(formula)} << {variable.offset})")
     kept = f"(s & {~clear})" if clear else "s"

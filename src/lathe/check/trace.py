@@ -107,8 +107,7 @@ def move_between(layout: Layout, command: Command, source: int, target: int) -> 
 
 def picks(layout: Layout, command: Command, condition: Formula, packed: int) -> Iterator[tuple[Picked, int]]:
     """Every choice of parameters under which `condition` holds, with the state that it leads to."""
-    read = [condition, *command.updates.values()]
-    variables = {leaf[1] for f in read for leaf in ir.leaves(f) if leaf[0] == "v"}
+    variables = ir.variables(condition, *command.updates.values())
     lines = ["def look(s):"]
     lines += [" " + read_text(layout.variables[i]) for i in sorted(variables)]
     indent = " "

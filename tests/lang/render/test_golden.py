@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -55,8 +56,6 @@ def test_the_order_of_hashing_does_not_show(load: Callable[[str], App]) -> None:
         "app = read_app(files).app\n"
         "for form in render.__all__: print(hashlib.sha256(getattr(render, form)(app).encode()).hexdigest())"
     )
-    from pathlib import Path
-
     folder = Path(__file__).parents[2] / "golden" / "render" / "payment"
     outputs = {
         subprocess.run(

@@ -86,12 +86,15 @@ def assignment(app_of: Callable[[str], App], text: str) -> str:
         ("peer.state not in ('a', 'b')", "`peer` is in neither `a` nor `b`"),
         ("peer.n < n", "`peer.n` is below `n`"),
         ("peer == self", "`peer` is this Thing"),
-        ("peer.state == state", "`peer` is in the state that is its state"),
+        ("peer.state == state", "`peer` is in its own state"),
         ("min(n, m) < 3", "the smaller of `n` and `m` is below 3"),
         ("max(n, m, 2) < 3", "the largest of `n`, `m` and 2 is below 3"),
         ("abs(n - m) < 3", "the absolute value of (`n` minus `m`) is below 3"),
         ("all(p.n < 3 for p in peers)", "for every `p` in `peers`: `p.n` is below 3"),
-        ("any(p.flag for p in peers if p.n > 1)", "for some `p` in `peers` where `p.n` is above 1: `p.flag` is true"),
+        (
+            "any(p.flag for p in peers if p.n > 1)",
+            "for some `p` in `peers` where `p.n` is above 1: `p.flag` is true",
+        ),
         ("sum(p.n for p in peers) < 3", "the sum of `p.n` over every `p` in `peers` is below 3"),
         ("not (n == 1 or flag)", "it is not so that (`n` is 1 or `flag` is true)"),
         ("not flag or n == 1", "if `flag` is true, then `n` is 1"),
@@ -115,7 +118,10 @@ def test_a_condition_in_words(app_of: Callable[[str], App], text: str, words: st
         ("n // 2 == 1", "`n` divided by 2 (rounded down) is 1"),
         ("n % 2 == 1", "the remainder of `n` divided by 2 is 1"),
         ("(n if flag else m) < 3", "(`n` if `flag` is true, otherwise `m`) is below 3"),
-        ("flag and all(p.flag for p in peers)", "`flag` is true and (for every `p` in `peers`: `p.flag` is true)"),
+        (
+            "flag and all(p.flag for p in peers)",
+            "`flag` is true and (for every `p` in `peers`: `p.flag` is true)",
+        ),
     ],
 )  # fmt: skip
 def test_what_binds_otherwise_stands_in_parentheses(

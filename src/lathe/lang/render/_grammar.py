@@ -35,7 +35,7 @@ from lathe.lang.render.words import duration, listing, number
 _ORDER = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 _ARITHMETIC = {"+": "plus", "-": "minus", "*": "times"}
 _SPECIALS = {
-    "state": "its state",
+    "state": "its own state",
     "old_state": "its old state",
     "id": "its id",
     "actor": "the caller",
@@ -150,10 +150,8 @@ def _relation(node: Compare, *, is_negated: bool) -> str:
     right = at_least(noun(node.right), Binding.SUM)
     if node.op in _ORDER:
         return f"is {'not ' if is_negated else ''}{_ORDER[node.op]} {right}"
-    if _is_state(node.left) and isinstance(node.right, Literal):
-        return f"{_was(node.left)} {'not ' if is_negated else ''}in {right}"
     if _is_state(node.left):
-        return f"is {'not ' if is_negated else ''}in the state that is {right}"
+        return f"{_was(node.left)} {'not ' if is_negated else ''}in {right}"
     if node.left.type.kind == "int" and not isinstance(node.right, Literal):
         return f"{'differs from' if is_negated else 'equals'} {right}"
     return f"is {'not ' if is_negated else ''}{right}"

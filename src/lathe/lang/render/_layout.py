@@ -158,9 +158,9 @@ def _ports(grid: _Grid, x: Sequence[float]) -> list[list[float]]:
         gap = min(PORT_GAP, 2 * room / max(1, len(wanted) - 1))
         near = [min(max(place, low), high) for place, _ in wanted]
         places = spread(near, [1.0] * len(near), [gap] * (len(near) - 1))
-        shift = max(0.0, low - places[0]) - max(0.0, places[-1] - high)
-        for (_, index), place in zip(wanted, places, strict=True):
-            ports[index][end] = place + shift
+        last = len(places) - 1
+        for turn, ((_, index), place) in enumerate(zip(wanted, places, strict=True)):
+            ports[index][end] = min(max(place, low + turn * gap), high - (last - turn) * gap)
     return ports
 
 

@@ -26,7 +26,7 @@ from lathe.lang.resolve.application import (
 from lathe.lang.resolve.blueprint import read_blueprint
 from lathe.lang.resolve.faults import Faults
 from lathe.lang.resolve.files import APP_FILE, BLUEPRINT_SUFFIX, Files, at_start, sort_files
-from lathe.lang.resolve.naming import is_blueprint_name, snake
+from lathe.lang.resolve.naming import RESERVED_APPS, is_blueprint_name, snake
 from lathe.lang.resolve.outline import Outline, outline_blueprint
 from lathe.lang.resolve.principals import roles_of
 from lathe.lang.resolve.record import Cursor, Record
@@ -66,7 +66,8 @@ def _read(files: Files, adapters: Mapping[str, Adapter], faults: Faults) -> App 
     if not _has_parts(files, faults):
         return None
     named = {_name_of(source): source for source in reversed(files.blueprints)}
-    kinds = Kinds(frozenset(named), files.is_complete)
+    is_complete = files.is_complete and len(named) == len(files.blueprints)
+    kinds = Kinds(frozenset(named), is_complete)
     app = outline_app(Cursor(files.app, (), faults), kinds) if files.app is not None else None
     outlines = _outline_all(files, kinds, faults)
     world = World(
@@ -76,7 +77,7 @@ def _read(files: Files, adapters: Mapping[str, Adapter], faults: Faults) -> App 
         adapters=adapters,
         modules=files.modules,
         shapes=shapes_of(outlines),
-        is_complete=files.is_complete,
+        is_complete=is_complete,
         faults=faults,
     )
     blueprints = {name: read_blueprint(world, outlines[name]) for name in sorted(outlines)}
@@ -191,12 +192,18 @@ def _check_paths(blueprints: Mapping[str, Blueprint], world: World) -> None:
                 )
 
 
+def _app_name(blueprint: str) -> str:
+    """The name of an app of one."""
+    name = snake(blueprint) or "app"
+    return f"{name}_app" if name in RESERVED_APPS else name
+
+
 def _assemble(files: Files, app: AppOutline | None, world: World, blueprints: Mapping[str, Blueprint]) -> App:
     roles = world.roles or {}
     if app is None:
         first = next(iter(blueprints.values()))
         return App(
-            name=snake(first.name),
+            name=_app_name(first.name),
             file=first.file,
             doc=first.doc,
             roles=roles,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from lathe.errors import Edit
 from lathe.lang.expr import Expression
 from lathe.lang.model import Action, Assignment, Principal
 from lathe.lang.names import Names
 from lathe.lang.parse import Targets
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.joint import read_joint
-from lathe.lang.resolve.outline import ActionOutline, Outline
+from lathe.lang.resolve.outline import ActionOutline, Outline, find_maker
 from lathe.lang.resolve.principals import read_principals
 from lathe.lang.resolve.record import Record, Word
 from lathe.lang.resolve.states import check_state, read_runs, read_state_list
@@ -30,16 +31,24 @@ from lathe.lang.types import Type
 def read_actions(world: World, outline: Outline) -> dict[str, Action]:
     """All actions, still without what is wired to them."""
     if "action" not in outline.top.wrong and "create" not in outline.actions:
-        outline.top.at("action").report_key(
-            "LT003",
-            f"there is no action `create`, so no {outline.name} can ever be made",
-            help='add `create = { by = "role:…" }` to `[action]`',
-        )
+        _report_no_create(outline)
     found = {}
     for name, entry in outline.actions.items():
         if entry.record is not None:
             found[name] = _read_action(world, outline, entry, entry.record)
     return found
+
+
+def _report_no_create(outline: Outline) -> None:
+    message = f"there is no action `create`, so no {outline.name} can ever be made"
+    maker = find_maker(outline.top.table("action"))
+    if maker is None:
+        help_ = 'add `create = { by = "role:…" }` to `[action]`'
+        outline.top.at("action").report_key("LT003", message, help=help_)
+        return
+    cursor = outline.actions[maker].cursor
+    help_ = f"if `{maker}` makes one, call it `create`; every other action needs `from`"
+    cursor.report_key("LT003", message, help=help_, edit=Edit(cursor.key, "create"))
 
 
 def _read_action(world: World, outline: Outline, entry: ActionOutline, record: Record) -> Action:
@@ -83,7 +92,7 @@ def _read_from(outline: Outline, entry: ActionOutline, record: Record) -> tuple[
     if entry.name == "create":
         return (), False
     if not record.has("from"):
-        if "from" not in record.wrong:
+        if "from" not in record.wrong and entry.name != find_maker(outline.top.table("action")):
             entry.cursor.report_key(
                 "LT003",
                 f"`{entry.name}` needs `from`, the states in which it is possible",

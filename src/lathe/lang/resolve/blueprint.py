@@ -26,7 +26,7 @@ from lathe.lang.resolve.record import Record, open_record
 from lathe.lang.resolve.shapes import Key, described
 from lathe.lang.resolve.states import read_states, read_time_span
 from lathe.lang.resolve.triggers import read_inbounds, read_timers
-from lathe.lang.resolve.world import POLICY_SPECIALS, World, read_condition
+from lathe.lang.resolve.world import POLICY_SPECIALS, World, read_policy_condition
 
 _PLURAL = re.compile(r"[a-z][a-z0-9_-]*")
 READ = {
@@ -94,7 +94,7 @@ def _read_rule(world: World, outline: Outline, actions: Mapping[str, Action]) ->
     key = "by" if record.has("by") else "read"
     by = read_principals(record.words(key), world.known(outline)) if record.has(key) else default
     names = world.names(outline, "`read`", specials=POLICY_SPECIALS)
-    when = read_condition(record, "when", names, is_whole=outline.is_whole)
+    when = read_policy_condition(record, names, is_whole=outline.is_whole)
     return ReadRule(by, when, top.at("read").key)
 
 

@@ -6,27 +6,24 @@ from collections.abc import Mapping
 
 from lathe.errors import Edit
 from lathe.lang.adapters import (
-    BAD_END,
     DEFAULT_ATTEMPTS,
     DEFAULT_BACKOFF_MS,
     DEFAULT_TIMEOUT_MS,
     Adapter,
 )
-from lathe.lang.model import Action, Assignment, Effect, Setting, State, Target
+from lathe.lang.model import Action, Assignment, Effect, Setting, State
 from lathe.lang.parse import Targets
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.actions import read_assignments
 from lathe.lang.resolve.asked import Asked, asked_by
-from lathe.lang.resolve.faults import listed
 from lathe.lang.resolve.outline import EntryOutline, Outline
 from lathe.lang.resolve.reach import read_reach
-from lathe.lang.resolve.record import Cursor, Record
-from lathe.lang.resolve.results import check_end, offered_results
+from lathe.lang.resolve.record import Record
+from lathe.lang.resolve.results import Told, read_ends
 from lathe.lang.resolve.settings import SettingPlace, read_settings
 from lathe.lang.resolve.states import read_milliseconds, read_time_span
 from lathe.lang.resolve.templates import TemplateNames
 from lathe.lang.resolve.world import EFFECT_SPECIALS, World
-from lathe.lang.types import Type
 from lathe.lang.units import read_duration_range
 
 _NOT_INTERNAL = ("timeout", "attempts", "backoff", "late")
@@ -37,17 +34,18 @@ def read_effects(
 ) -> dict[str, Effect]:
     """All effects."""
     found: dict[str, Effect] = {}
+    told: Told = set()
     for name, entry in outline.effects.items():
         if entry.record is None:
             continue
-        effect = _read_effect(world, outline, entry, entry.record, asked_by(name, states, actions))
+        effect = _read_effect(world, outline, entry, entry.record, asked_by(name, states, actions), told)
         if effect is not None:
             found[name] = effect
     return found
 
 
 def _read_effect(
-    world: World, outline: Outline, entry: EntryOutline, record: Record, asked: Asked
+    world: World, outline: Outline, entry: EntryOutline, record: Record, asked: Asked, told: Told
 ) -> Effect | None:
     adapter = _find_adapter(world, record)
     if adapter is None:
@@ -66,7 +64,7 @@ def _read_effect(
     if "with" not in record.wrong:
         settings = read_settings(cursor, table, place)
     target = read_reach(world, outline, cursor, table, adapter, asked)
-    takes = _read_ends(outline, record, adapter, settings, target)
+    takes = read_ends(outline, record, adapter, settings, target, told)
     return Effect(
         name=entry.name,
         uses=adapter.name,
@@ -169,52 +167,4 @@ def _read_world(world: World, outline: Outline, record: Record, asked: Asked) ->
     found = read_assignments(record, "world", names, targets, is_whole=outline.is_whole)
     for assignment in found:
         asked.check_reads(assignment.value, record.cursor)
-    return found
-
-
-def _read_ends(
-    outline: Outline, record: Record, adapter: Adapter, settings: Mapping[str, Setting], target: Target | None
-) -> Mapping[str, Type]:
-    """Check what both ends take, and tell which results a good one offers."""
-    if adapter.is_notice:
-        return {}
-    ok = record.word("ok")
-    results = offered_results(outline, adapter, target, None if ok is None else ok.text)
-    takes = settings.get("take")
-    takes = takes if isinstance(takes, Mapping) else {}
-    if takes:
-        results = {
-            **results,
-            **_typed_takes(outline, record.at("with", "take"), takes, None if ok is None else ok.text),
-        }
-    if ok is not None:
-        check_end(outline, ok, results, adapter, end="ok")
-    error = record.word("error")
-    if error is not None:
-        check_end(outline, error, BAD_END, adapter, end="error")
-    return results
-
-
-def _typed_takes(
-    outline: Outline, cursor: Cursor, takes: Mapping[str, Setting], ok: str | None
-) -> dict[str, Type]:
-    """Results taken from the answer have the types of the arguments that take them."""
-    action = outline.actions.get(ok or "")
-    if ok is None:
-        cursor.report_key(
-            "LT106", "`take` gives results to the `ok` action, and there is none", help="add `ok`"
-        )
-    if action is None:
-        return {}
-    found: dict[str, Type] = {}
-    for name in takes:
-        argument = action.arguments.get(name)
-        if argument is not None:
-            found[name] = argument.type
-        elif action.record is not None and not {"args", "sets"} & action.record.wrong:
-            known = f"its arguments are {listed(action.arguments)}" if action.arguments else "it has none"
-            message = f"`{ok}` has no argument `{name}` that could take this"
-            cursor.at(name).report_key(
-                "LT106", message, help=f"{known}; add `{name}` to its `args` or `sets`"
-            )
     return found

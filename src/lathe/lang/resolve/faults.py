@@ -11,9 +11,10 @@ from lathe.lang.resolve import limits
 class Faults:
     """What was found wrong, in the order of finding. A fault told twice at one place counts once."""
 
-    __slots__ = ("_found",)
+    __slots__ = ("_found", "_told")
 
     def __init__(self) -> None:
+        self._told: set[tuple[str, str]] = set()
         self._found: dict[tuple[str, Span, str], Diagnostic] = {}
 
     def __len__(self) -> int:
@@ -41,6 +42,12 @@ class Faults:
         """Add what another part found."""
         for found in diagnostics:
             self._found.setdefault((found.code, found.span, found.message), found)
+
+    def is_first(self, kind: str, name: str) -> bool:
+        """Whether this is asked for the first time: what is missing is told once, not at every use."""
+        is_new = (kind, name) not in self._told
+        self._told.add((kind, name))
+        return is_new
 
     def in_order(self) -> tuple[Diagnostic, ...]:
         """By file, line, column; the first `limits.DIAGNOSTICS` of them."""

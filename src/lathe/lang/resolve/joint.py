@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from lathe.errors import Edit
@@ -53,7 +54,7 @@ def read_joint(
 def _read_clause(
     world: World, outline: Outline, clause: Record, names: Names, *, is_whole: bool
 ) -> Also | None:
-    when = read_condition(clause, "when", names, is_whole=is_whole)
+    when = read_condition(clause, "when", replace(names, place="`when`"), is_whole=is_whole)
     on = read_reference(clause.word("on"), names, is_whole=is_whole)
     action = clause.word("action")
     target = None if on is None else world.outlines.get(on.tree.type.blueprint or "")
@@ -72,7 +73,9 @@ def read_reference(word: Word | None, names: Names, *, is_whole: bool) -> Expres
     """`on`: a ref field, a ref argument, `item`, or one step from either."""
     if word is None:
         return None
-    found = read_expression(word.cursor, word.text, names, expect=None, is_whole=is_whole)
+    found = read_expression(
+        word.cursor, word.text, replace(names, place="`on`"), expect=None, is_whole=is_whole
+    )
     if found is None:
         return None
     if not _is_reference(found.tree):
@@ -156,19 +159,21 @@ def read_passed(
 ) -> dict[str, Expression]:
     """The arguments that go over. `codes`: for one that the action does not have, for one that it lacks."""
     found: dict[str, Expression] = {}
+    meant: set[str | None] = set()
     for name, value in table.items():
         at = cursor.at(name)
         argument = action.arguments.get(name)
         if argument is None:
-            _report_stray(at, name, action, code=codes[0])
+            meant.add(report_stray(at, name, action, code=codes[0]))
         elif not isinstance(value, str | int):
             at.report("LT004", f"`{name}` is an expression in quotes", help=f"write `{name} = {quoted('…')}`")
         else:
-            expression = read_expression(at, value, names, expect=argument.type, is_whole=is_whole)
+            own = replace(names, place=f"the argument `{name}`")
+            expression = read_expression(at, value, own, expect=argument.type, is_whole=is_whole)
             if expression is not None:
                 found[name] = expression
     for missing in _required(action):
-        if missing.name not in table:
+        if missing.name not in table and missing.name not in meant:
             cursor.report_key(
                 codes[1],
                 f"`{action.name}` needs the argument `{missing.name}`, {_a(missing.type.kind)}",
@@ -181,15 +186,17 @@ def _required(action: ActionOutline) -> list[Argument]:
     return [a for a in action.arguments.values() if not a.has_default and not a.optional]
 
 
-def _report_stray(cursor: Cursor, name: str, action: ActionOutline, *, code: str) -> None:
-    if action.record is None or {"args", "sets"} & action.record.wrong:
-        return
+def report_stray(cursor: Cursor, name: str, action: ActionOutline, *, code: str) -> str | None:
+    """Report an argument that the action does not have, and tell which was probably meant."""
+    if not action.is_whole:
+        return None
     guess = cursor.faults.closest(name, action.arguments)
     message = f"`{action.name}` has no argument `{name[:80]}`"
     if guess is not None:
         cursor.report_key(code, message, help=f"did you mean `{guess}`?", edit=Edit(cursor.key, guess))
-        return
+        return guess
     known = listed(action.arguments)
     cursor.report_key(
         code, message, help=f"its arguments are {known}" if known else "it has none: remove this"
     )
+    return None

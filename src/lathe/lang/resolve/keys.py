@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lathe.lang.adapters import ADAPTERS
 from lathe.lang.resolve.shapes import Key
 
 _DOC = Key("text", "a text for people")
@@ -87,3 +88,10 @@ INBOUND: Mapping[str, Key] = {
     "args": Key("table", 'a table, each like `amount = "body.amount"`'),
     "doc": _DOC,
 }
+SETTINGS_ELSEWHERE: Mapping[str, tuple[str, str]] = {
+    name: ("with", f"it is a setting of the adapter: write `with = {{ {name} = … }}`")
+    for adapter in ADAPTERS.values()
+    for name in adapter.settings
+    if name not in EFFECT
+}
+"""Settings that stand beside `with` instead of under it."""

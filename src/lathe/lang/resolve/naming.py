@@ -19,6 +19,11 @@ RESERVED = lookup.RESERVED | frozenset(keyword.kwlist)
 RESERVED_ACTIONS = frozenset({"read"})
 """`read` is what policies call getting and listing an entity."""
 
+RESERVED_BLUEPRINTS = frozenset(
+    {"Action", "Effect", "Entity", "False", "Inbound", "None", "Role", "Timer", "True"}
+)
+"""Constants of expressions, and the types of principals and actions in policies."""
+
 RESERVED_APPS = frozenset(["audit", "blueprints", "checks", "decisions", "events", "intents", "tokens"])
 """First segments of the API's own paths."""
 
@@ -69,4 +74,7 @@ def check_blueprint_name(cursor: Cursor, name: str) -> None:
         rule = "a blueprint's name is letters and digits, beginning with a capital"
         cure = f"write `{new}`" if is_blueprint_name(new) else ""
         edit = Edit(cursor.span, f'"{new}"') if cure else None
-        cursor.report("LT004", f"`{name}` is no name: {rule}", help=cure, edit=edit)
+        cursor.report("LT004", f"`{name[:80]}` is no name: {rule}", help=cure, edit=edit)
+    elif name in RESERVED_BLUEPRINTS:
+        message = f"`{name}` is reserved, so a blueprint cannot be called that"
+        cursor.report("LT006", message, help=f"call it something else, for example `{name}Entry`")

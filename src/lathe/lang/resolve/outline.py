@@ -14,9 +14,18 @@ from lathe.lang.model import Argument, Field, Ghost
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import quoted
 from lathe.lang.resolve.holders import NEEDS_VALUE, example, read_argument, read_field, read_ghost
-from lathe.lang.resolve.keys import ACTION, EFFECT, INBOUND, NOT_FOR_CREATE, STATE, TIMER, TOP
+from lathe.lang.resolve.keys import (
+    ACTION,
+    EFFECT,
+    INBOUND,
+    NOT_FOR_CREATE,
+    SETTINGS_ELSEWHERE,
+    STATE,
+    TIMER,
+    TOP,
+)
 from lathe.lang.resolve.naming import RESERVED, RESERVED_ACTIONS, check_blueprint_name, check_name
-from lathe.lang.resolve.record import Cursor, Record, Word, entries, open_record
+from lathe.lang.resolve.record import NOWHERE, Cursor, Record, Word, entries, open_record
 from lathe.lang.resolve.shapes import Key
 from lathe.lang.resolve.typed import Kinds
 from lathe.lang.types import UNKNOWN, Type
@@ -30,6 +39,11 @@ class ActionOutline(NamedTuple):
     record: Record | None
     arguments: Mapping[str, Argument]
     by: tuple[Word, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its arguments are all there are."""
+        return self.record is not None and not {"args", "sets"} & self.record.wrong
 
 
 class EntryOutline(NamedTuple):
@@ -105,7 +119,8 @@ def _read_entries(
     found: dict[str, EntryOutline] = {}
     for name, value, cursor in entries(top.at(key), top.get(key), what=plural, limit=limit):
         check_name(cursor, name, what=what, reserved=reserved)
-        found[name] = EntryOutline(name, cursor, open_record(cursor, value, what, keys))
+        elsewhere = SETTINGS_ELSEWHERE if keys is EFFECT else NOWHERE
+        found[name] = EntryOutline(name, cursor, open_record(cursor, value, what, keys, elsewhere=elsewhere))
     return found
 
 
@@ -142,6 +157,7 @@ def _read_actions(
     top: Record, fields: Mapping[str, Field], ghosts: Mapping[str, Ghost], kinds: Kinds
 ) -> dict[str, ActionOutline]:
     found: dict[str, ActionOutline] = {}
+    maker = find_maker(top.table("action"))
     for name, value, cursor in entries(
         top.at("action"), top.get("action"), what="actions", limit=limits.ACTIONS
     ):
@@ -155,12 +171,20 @@ def _read_actions(
         arguments: dict[str, Argument] = {}
         if record is not None:
             arguments = _read_sets(
-                record, fields, ghosts, is_create=name == "create", is_whole="field" not in top.wrong
+                record, fields, ghosts, is_create=name == maker, is_whole="field" not in top.wrong
             )
             _read_args(record, arguments, kinds)
         found[name] = ActionOutline(name, cursor, record, arguments, record.words("by") if record else ())
     _check_first_values(top, found, fields)
     return found
+
+
+def find_maker(actions: Mapping[str, object]) -> str | None:
+    """The action that makes an entity: `create`, or what was probably meant to be it."""
+    if "create" in actions:
+        return "create"
+    unbound = [name for name, value in actions.items() if isinstance(value, dict) and "from" not in value]
+    return unbound[0] if len(unbound) == 1 else None
 
 
 def _without_from(cursor: Cursor, value: dict[str, object]) -> dict[str, object]:

@@ -99,6 +99,6 @@ def _check_exists(word: Word, principal: Principal, known: Known) -> None:
         word.cursor.report(
             code, message, help=f"did you mean `{new}`?", edit=Edit(word.cursor.span, quoted(new))
         )
-    else:
+    elif word.cursor.faults.is_first(thing, name):
         known_ones = f"; there are {listed(sorted(names))}" if names else ""
         word.cursor.report(code, message, help=f"{cure}{known_ones}")

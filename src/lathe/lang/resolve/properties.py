@@ -24,6 +24,7 @@ from lathe.lang.resolve.world import (
     World,
     read_condition,
     read_expression,
+    read_policy_condition,
 )
 from lathe.lang.types import BOOL
 
@@ -224,7 +225,7 @@ def read_cannot(world: World, outline: Outline, taken: PropertyNames, known: Kno
             actions[word.text] = None
         if record.has("do") and not actions:
             record.at("do").report("LT004", "`do` names at least one action")
-        when = read_condition(record, "when", names, is_whole=outline.is_whole)
+        when = read_policy_condition(record, names, is_whole=outline.is_whole)
         if role is not None:
             found[name] = Cannot(name, role.text, tuple(actions), when, record.doc(), record.cursor.key)
     return found

@@ -52,17 +52,19 @@ class SettingPlace(NamedTuple):
 def check_keys(cursor: Cursor, table: Mapping[str, object], adapter: Adapter) -> None:
     """LT106 for settings that the adapter does not have, or lacks."""
     specs = adapter.settings
+    meant: set[str] = set()
     for name in table:
         if name not in specs:
             guess = cursor.faults.closest(name, set(specs) - set(table))
             message = f"`{adapter.name}` has no setting `{name[:80]}`"
             at = cursor.at(name)
             if guess is not None:
+                meant.add(guess)
                 at.report_key("LT106", message, help=f"did you mean `{guess}`?", edit=Edit(at.key, guess))
             else:
                 at.report_key("LT106", message, help=f"its settings are {listed(specs)}")
     for name, spec in specs.items():
-        if spec.required and name not in table:
+        if spec.required and name not in table and name not in meant:
             message = f"`{adapter.name}` needs the setting `{name}`, {_PHRASES[spec.kind]}"
             cursor.report_key("LT106", message, help=f"add `{name} = …` to `with`")
 

@@ -8,7 +8,7 @@ from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import quoted_list
 from lathe.lang.resolve.outline import Outline
 from lathe.lang.resolve.record import Cursor, Record, Word
-from lathe.lang.units import MAX_DURATION_MS, read_duration
+from lathe.lang.units import MAX_DURATION_MS, nearest_duration, read_duration
 
 
 def read_states(outline: Outline) -> dict[str, State]:
@@ -143,12 +143,10 @@ def read_milliseconds(cursor: Cursor, text: str, key: str) -> int | None:
     """A duration: LT004 if it is none, LT005 if it is longer than ten years."""
     found = read_duration(text)
     if found is None:
-        compact = text.strip().lower().replace(" ", "")
-        edit = Edit(cursor.span, f'"{compact}"') if read_duration(compact) is not None else None
+        new = nearest_duration(text)
+        edit = Edit(cursor.span, f'"{new}"') if new is not None else None
         cure = (
-            f'write `"{compact}"`'
-            if edit
-            else "a duration is a number and `ms`, `s`, `m`, `h` or `d`, like `15m`"
+            f'write `"{new}"`' if new else "a duration is a number and `ms`, `s`, `m`, `h` or `d`, like `15m`"
         )
         cursor.report("LT004", f"`{key}` is a duration, and `{text[:40]}` is none", help=cure, edit=edit)
     elif found == 0:
@@ -178,7 +176,8 @@ def read_state_list(outline: Outline, record: Record, key: str) -> tuple[str, ..
             check_state(outline, word)
         found[word.text] = None
     if record.has(key) and not found:
-        record.at(key).report("LT004", f"`{key}` names at least one state")
+        cure = 'name one, or write "*" for every state that is not final' if key == "from" else "name one"
+        record.at(key).report("LT004", f"`{key}` names at least one state", help=cure)
     return tuple(found)
 
 

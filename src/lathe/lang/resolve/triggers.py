@@ -9,6 +9,7 @@ from lathe.errors import Edit
 from lathe.lang.model import Deadline, Inbound, Unique
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import listed, quoted
+from lathe.lang.resolve.joint import report_stray
 from lathe.lang.resolve.naming import is_name
 from lathe.lang.resolve.outline import Outline
 from lathe.lang.resolve.record import Cursor, Record, Word, open_record
@@ -27,6 +28,10 @@ _PLACE = re.compile(
     r"body(\.[A-Za-z0-9_$-]+)+|query\.[A-Za-z0-9_.~-]+|header\.[A-Za-z0-9-]+|path\.[a-z][a-z0-9_]*"
 )
 _PLACES = "`body.a.b`, `query.NAME`, `header.NAME` or `path.NAME`"
+
+
+Variables = frozenset[str] | None
+"""The variables of a path; None where it is wrong."""
 
 
 def read_timers(outline: Outline) -> dict[str, Deadline]:
@@ -83,18 +88,19 @@ def read_inbounds(outline: Outline, unique: Mapping[str, Unique]) -> dict[str, I
     return found
 
 
-def _read_path(record: Record) -> tuple[str, frozenset[str]]:
+def _read_path(record: Record) -> tuple[str, Variables]:
     """The path without a leading slash, and its variables."""
     text = record.text("path")
     if text is None:
-        return "", frozenset()
+        return "", None
     cursor = record.at("path")
     path = text.removeprefix("/")
     segments = path.split("/")
     if len(segments) > limits.PATH_SEGMENTS:
         cursor.report("LT005", f"a path has at most {limits.PATH_SEGMENTS} segments")
-        return path, frozenset()
+        return path, None
     variables: set[str] = set()
+    is_sound = True
     for segment in segments:
         name = segment[1:-1]
         if segment.startswith("{") and segment.endswith("}") and is_name(name):
@@ -107,7 +113,8 @@ def _read_path(record: Record) -> tuple[str, frozenset[str]]:
             )
             cure = "a segment is letters, digits and `-._~`, or `{name}` alone"
             cursor.report("LT106", message, help=cure)
-    return path, frozenset(variables)
+            is_sound = False
+    return path, frozenset(variables) if is_sound else None
 
 
 def _read_method(record: Record) -> str:
@@ -138,7 +145,7 @@ def _read_signed(record: Record) -> tuple[str | None, str | None]:
     return scheme, secret
 
 
-def _read_place(cursor: Cursor, value: object, variables: frozenset[str], what: str) -> str | None:
+def _read_place(cursor: Cursor, value: object, variables: Variables, what: str) -> str | None:
     """Where something stands in a delivery."""
     if not isinstance(value, str):
         cursor.report(
@@ -147,18 +154,18 @@ def _read_place(cursor: Cursor, value: object, variables: frozenset[str], what: 
         return None
     if _PLACE.fullmatch(value) is None:
         message = f"{what} is {_PLACES}, and `{value[:80]}` is none"
-        new = f"body.{value}"
+        new = f"header.{value}" if "-" in value else f"body.{value}"
         edit = Edit(cursor.span, quoted(new)) if _PLACE.fullmatch(new) and "." not in value else None
         cursor.report("LT106", message, help=f'did you mean "{new}"?' if edit else "", edit=edit)
         return None
-    if value.startswith("path.") and value[5:] not in variables:
+    if value.startswith("path.") and variables is not None and value[5:] not in variables:
         message = f"the path has no variable `{value[5:]}`"
         known = {f"path.{name}": None for name in variables}
         cursor.report_unknown("LT106", message, value, known)
     return value
 
 
-def _read_once(record: Record, variables: frozenset[str]) -> str | None:
+def _read_once(record: Record, variables: Variables) -> str | None:
     if not record.has("once"):
         return None
     return _read_place(record.at("once"), record.get("once"), variables, "`once`")
@@ -168,13 +175,15 @@ def _read_find(
     outline: Outline,
     record: Record,
     unique: Mapping[str, Unique],
-    variables: frozenset[str],
+    variables: Variables,
     *,
     action: str | None,
 ) -> tuple[str, str] | None:
     if not record.has("find"):
         if action is not None and action != "create" and "find" not in record.wrong:
-            message = f"it needs `find`: which {outline.name} takes `{action}`"
+            message = (
+                f"`{record.cursor.path[-1]}` needs `find`, which tells what {outline.name} takes `{action}`"
+            )
             record.cursor.report_key("LT003", message, help='add `find = { id = "body.id" }`')
         return None
     cursor, table = record.at("find"), record.table("find")
@@ -195,7 +204,8 @@ def _read_find(
 def _check_findable(outline: Outline, cursor: Cursor, name: str, unique: Mapping[str, Unique]) -> None:
     if name == "id" or any(entry.fields == (name,) for entry in unique.values()):
         return
-    if {"field", "unique"} & outline.top.wrong:
+    named = {field for entry in unique.values() for field in entry.fields}
+    if {"field", "unique"} & outline.top.wrong or named - outline.fields.keys():
         return
     if name not in outline.fields:
         message = f"there is no field `{name[:80]}` to find by"
@@ -210,26 +220,22 @@ def _check_findable(outline: Outline, cursor: Cursor, name: str, unique: Mapping
 
 
 def _read_args(
-    outline: Outline, record: Record, variables: frozenset[str], *, action: str | None
+    outline: Outline, record: Record, variables: Variables, *, action: str | None
 ) -> dict[str, str]:
     cursor, table = record.at("args"), record.table("args")
     entry = outline.actions.get(action or "")
     found: dict[str, str] = {}
-    is_known = entry is not None and entry.record is not None and not {"args", "sets"} & entry.record.wrong
+    meant: set[str | None] = set()
     for name, value in table.items():
         at = cursor.at(name)
-        if entry is not None and is_known and name not in entry.arguments:
-            guess = at.faults.closest(name, entry.arguments)
-            cure, edit = (f"did you mean `{guess}`?", Edit(at.key, guess)) if guess else ("", None)
-            if not guess:
-                cure = f"its arguments are {listed(entry.arguments)}" if entry.arguments else "it has none"
-            at.report_key("LT106", f"`{action}` has no argument `{name[:80]}`", help=cure, edit=edit)
+        if entry is not None and name not in entry.arguments:
+            meant.add(report_stray(at, name, entry, code="LT106"))
         place = _read_place(at, value, variables, f"`{name[:80]}`")
         if place is not None:
             found[name] = place
-    if entry is not None and is_known and "args" not in record.wrong:
+    if entry is not None and entry.is_whole and "args" not in record.wrong:
         for name in required_arguments(outline, entry.name):
-            if name not in table:
+            if name not in table and name not in meant:
                 where = cursor if record.has("args") else record.cursor
                 message = f"`{action}` needs the argument `{name}`, and nothing in the delivery gives it"
                 where.report_key("LT106", message, help=f'add `{name} = "body.{name}"` to `args`')

@@ -120,7 +120,8 @@ def _report_kind(cursor: Cursor, kind: str, role: Role) -> None:
     allowed = _KINDS[role]
     message = f"there is no type `{kind}`"
     if kind in _KIND_KEYS:
-        message = f"a set holds {listed(allowed)}, not `{kind}`"
+        cursor.report("LT004", f"a set holds {listed(allowed)}, not `{kind}`")
+        return
     guess = _FOREIGN_KINDS.get(kind.lower()) or cursor.faults.closest(kind, allowed)
     if guess not in allowed:
         cursor.report("LT004", message, help=f"the types are {listed(allowed)}")
@@ -189,7 +190,7 @@ def _read_size(record: Record, *, default: int, most: int, unit: str) -> int:
     if size is None:
         return default
     if size < 1:
-        record.at("max").report("LT109", f"`max` is at least 1 of {unit}")
+        record.at("max").report("LT109", "`max` is at least 1")
         return default
     if size > most:
         message = f"`max` is at most {most} {unit}, not {size}"
@@ -215,11 +216,17 @@ def _read_ref(record: Record, kinds: Kinds) -> Type:
     if name is None:
         return UNKNOWN
     if name not in kinds.blueprints:
-        if kinds.is_complete:
+        if kinds.is_complete and _is_worth_telling(record.at("to"), name, kinds):
             known = dict.fromkeys(kinds.blueprints)
             record.at("to").report_unknown("LT101", f"there is no blueprint `{name}`", name, known)
         return UNKNOWN
     return Type("ref", blueprint=name)
+
+
+def _is_worth_telling(cursor: Cursor, name: str, kinds: Kinds) -> bool:
+    """A slip of the pen each time; a blueprint that is not there once."""
+    faults = cursor.faults
+    return faults.closest(name, kinds.blueprints) is not None or faults.is_first("blueprint", name)
 
 
 def _read_set(record: Record, kinds: Kinds) -> Type:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from lathe.errors import Diagnostic
 from lathe.lang.adapters import Adapter
-from lathe.lang.expr import Expression
+from lathe.lang.expr import Expression, Follow, walk
 from lathe.lang.model import Ghost
 from lathe.lang.names import NOTHING, Names, Shape
 from lathe.lang.parse import Assigned, ExpressionError, Targets, parse_assignment, parse_expression
-from lathe.lang.resolve.faults import Faults
+from lathe.lang.resolve.faults import Faults, listed
 from lathe.lang.resolve.outline import Outline
 from lathe.lang.resolve.principals import Known
 from lathe.lang.resolve.record import Cursor, Record
@@ -100,7 +101,7 @@ def read_expression(
     try:
         return parse_expression(_as_text(text), cursor.place, names=names, expect=expect)
     except ExpressionError as error:
-        _tell(cursor, error.diagnostics, is_whole=is_whole)
+        _tell(cursor, error.diagnostics, names, is_whole=is_whole)
         return None
 
 
@@ -112,6 +113,18 @@ def read_condition(record: Record, key: str, names: Names, *, is_whole: bool) ->
     return read_expression(record.at(key), text, names, expect=BOOL, is_whole=is_whole)
 
 
+def read_policy_condition(record: Record, names: Names, *, is_whole: bool) -> Expression | None:
+    """`when` of `read` or `cannot`, which sees this entity alone, so it follows no ref."""
+    found = read_condition(record, "when", names, is_whole=is_whole)
+    for node in walk(found.tree) if found is not None else ():
+        if isinstance(node, Follow):
+            message = f"{names.place} sees this entity alone, so it cannot follow a ref"
+            record.cursor.faults.add(
+                "LT101", node.span, message, help="keep what it needs in a field of its own"
+            )
+    return found
+
+
 def read_assignment(
     cursor: Cursor, text: str, names: Names, targets: Targets, *, is_whole: bool
 ) -> Assigned | None:
@@ -119,7 +132,7 @@ def read_assignment(
     try:
         return parse_assignment(text, cursor.place, names=names, targets=targets)
     except ExpressionError as error:
-        _tell(cursor, error.diagnostics, is_whole=is_whole)
+        _tell(cursor, error.diagnostics, names, is_whole=is_whole)
         return None
 
 
@@ -127,10 +140,23 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _tell(cursor: Cursor, found: tuple[Diagnostic, ...], *, is_whole: bool) -> None:
+def _tell(cursor: Cursor, found: tuple[Diagnostic, ...], names: Names, *, is_whole: bool) -> None:
     """What follows from a fault told elsewhere is left out: names that could not be read, types not known."""
     about_names = ("LT101", "LT104", "LT108")
     of_unknown_type = described(UNKNOWN)
     cursor.faults.extend(
-        d for d in found if (is_whole or d.code not in about_names) and of_unknown_type not in d.message
+        d if d.help or d.code != "LT101" else replace(d, help=_readable(names))
+        for d in found
+        if (is_whole or d.code not in about_names) and of_unknown_type not in d.message
     )
+
+
+def _readable(names: Names) -> str:
+    """What can be read at a place, as a way out of an unknown name."""
+    if names.old_unknown:
+        return "what the old version held is read as `old.NAME`"
+    arguments = [f"arg.{name}" for name in names.arguments or ()]
+    known = [*names.fields, *names.ghosts, *names.app_ghosts, *arguments, *sorted(names.specials)]
+    if names.populations:
+        known += [f"… for a in {name}" for name in sorted(names.shapes)]
+    return f"it can read {listed(known, at_most=20)}" if known else ""
