@@ -21,6 +21,8 @@ from lathe.check.system import System
 Clock = Callable[[], float]
 """Seconds from some fixed moment; passed in, so that a check itself knows no time."""
 
+Ending = Literal["", "states", "seconds", "interrupt"]
+
 _LOOK_AT_CLOCK_EVERY = 1024
 
 
@@ -51,7 +53,7 @@ class Graph:
     targets: array[int]
     labels: array[int]
     hits: dict[int, int] = field(default_factory=dict)
-    ended_by: Literal["", "states", "seconds", "interrupt"] = ""
+    ended_by: Ending = ""
 
     @property
     def is_complete(self) -> bool:
@@ -113,16 +115,7 @@ def _explore(
     limits, live, hit = tools
     states = list(initial)
     index = {packed: i for i, packed in enumerate(states)}
-    graph = Graph(
-        states,
-        array("q", [-1] * len(states)),
-        array("q", [-1] * len(states)),
-        array("q", [0] * len(states)),
-        array("q", [-1] * len(states)),
-        array("q", [0] * len(states)),
-        array("q"),
-        array("q"),
-    )
+    graph = _begun(states)
     parent, via, distance, first, degree = graph.parent, graph.via, graph.distance, graph.first, graph.degree
     targets, labels = graph.targets, graph.labels
     level, now = 0, list(range(len(states)))
@@ -138,11 +131,8 @@ def _explore(
                 countdown -= 1 + (len(out) >> 3)
                 if countdown <= 0:
                     countdown = _LOOK_AT_CLOCK_EVERY
-                    if limits.clock() > limits.stop_at:
-                        graph.ended_by = "seconds"
-                        return graph
-                    if len(states) > limits.states:
-                        graph.ended_by = "states"
+                    graph.ended_by = _exceeded(limits, len(states))
+                    if graph.ended_by:
                         return graph
                 out.clear()
                 labelled.clear()
@@ -174,6 +164,19 @@ def _explore(
     if len(states) > limits.states:
         graph.ended_by = graph.ended_by or "states"
     return graph
+
+
+def _begun(states: list[int]) -> Graph:
+    """A graph of initial states alone, nothing expanded yet."""
+    nobody, unknown = array("q", [-1] * len(states)), array("q", [0] * len(states))
+    return Graph(states, nobody[:], nobody[:], unknown[:], nobody[:], unknown[:], array("q"), array("q"))
+
+
+def _exceeded(limits: Limits, count: int) -> Ending:
+    """What ends a search that has found so many states, if anything does."""
+    if limits.clock() > limits.stop_at:
+        return "seconds"
+    return "states" if count > limits.states else ""
 
 
 def first_where(layout: Layout, states: Sequence[int], conditions: Sequence[Formula]) -> dict[int, int]:

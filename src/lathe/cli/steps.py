@@ -13,6 +13,8 @@ ROWS_LIMIT = 30
 ROWS_AT_START = 8
 VALUE_LIMIT = 48
 CELL_LIMIT = 32
+ID_LENGTH = 8
+"""Characters of a trace's id that are shown; any beginning of it names it."""
 
 _BETWEEN = {
     "start": "starts",
@@ -43,7 +45,9 @@ def draw(trace: Trace, *, is_whole: bool = False) -> list[str]:
     lines = []
     for row in shown:
         if row is None:
-            lines.append(f"… {len(rows) - ROWS_LIMIT} rows left out; `--trace {trace.id[:8]}` shows them")
+            lines.append(
+                f"… {len(rows) - ROWS_LIMIT} rows left out; `--trace {trace.id[:ID_LENGTH]}` shows them"
+            )
             continue
         cells = [row.number.rjust(widths[0]), row.by.ljust(widths[1]), row.action.ljust(widths[2])]
         if len(entities) > 1:

@@ -13,6 +13,7 @@ from lathe.cli.output import WIDTH_DEFAULT, clean
 from lathe.cli.paint import PLAIN, Paint
 from lathe.cli.verdict import counted, seconds_text, verdict_line
 from lathe.errors import Diagnostic
+from lathe.machine.trace import Trace
 
 FINDINGS_LIMIT = 20
 """Findings drawn; what is left out is counted, and `--line` lists all."""
@@ -46,10 +47,9 @@ def report_text(report: Report, view: View) -> list[str]:
     return [*_findings(report.findings, view), *_summary(report, view), verdict]
 
 
-def trace_text(finding: Finding, view: View) -> list[str]:
+def trace_text(finding: Finding, trace: Trace, view: View) -> list[str]:
     """One finding with all of its trace, starts and stops too."""
-    assert finding.trace is not None
-    return [*_head(finding, view), *_run(finding, is_whole=True, view=view)]
+    return [*_head(finding, view), *_run(trace, view=view, is_whole=True)]
 
 
 def _findings(findings: tuple[Finding, ...], view: View) -> list[str]:
@@ -78,7 +78,7 @@ def _finding(finding: Finding, view: View, *, is_first: bool, said: str) -> list
     for span, message in found.related[:2]:
         drawn.append(clean(f"{' ' * MARGIN}{view.prefix}{span}: {message}"))
     if finding.trace is not None:
-        drawn += _run(finding, view=view) if is_first else _short(finding)
+        drawn += _run(finding.trace, view=view) if is_first else _short(finding.trace)
     if found.help and (found.help != said or found.edit):
         drawn.append(f"{' ' * MARGIN}{view.paint('help', 'help:')} {clean(found.help)}")
     if found.edit is not None:
@@ -98,31 +98,25 @@ def _gutter(finding: Finding) -> int:
     return MARGIN + len(str(max(numbers)))
 
 
-def _run(finding: Finding, *, view: View, is_whole: bool = False) -> list[str]:
-    trace = finding.trace
-    assert trace is not None
+def _run(trace: Trace, *, view: View, is_whole: bool = False) -> list[str]:
     entities = {part.entity for step in trace.steps for part in step.parts}
     whose = f" of {entities.pop()}" if len(entities) == 1 else ""
-    title = f"trace {trace.id[:8]}, the shortest{whose}:" if not is_whole else f"trace {trace.id}{whose}:"
+    title = (
+        f"trace {trace.id}{whose}:"
+        if is_whole
+        else f"trace {trace.id[: steps.ID_LENGTH]}, the shortest{whose}:"
+    )
     drawn = [view.paint("faint", f"{' ' * MARGIN}{title}")]
     drawn += [f"{' ' * (2 * MARGIN)}{clean(line)}" for line in steps.draw(trace, is_whole=is_whole)]
-    return drawn + _clauses(finding, view)
+    label = f"{' ' * MARGIN}{view.paint('error', 'false:')}"
+    return drawn + [f"{label} {clean(steps.clause_line(clause))}" for clause in trace.clauses]
 
 
-def _short(finding: Finding) -> list[str]:
+def _short(trace: Trace) -> list[str]:
     """A further run of the same kind: its length and where to see it."""
-    trace = finding.trace
-    assert trace is not None
-    steps_word = "step" if trace.length == 1 else "steps"
+    length = f"{trace.length} step" if trace.length == 1 else f"{trace.length} steps"
     clauses = "".join(f"; false: {steps.clause_line(clause)}" for clause in trace.clauses[:1])
-    return [clean(f"{' ' * MARGIN}{trace.length} {steps_word}, `--trace {trace.id[:8]}` shows them{clauses}")]
-
-
-def _clauses(finding: Finding, view: View) -> list[str]:
-    assert finding.trace is not None
-    margin = " " * MARGIN
-    label = view.paint("error", "false:")
-    return [f"{margin}{label} {clean(steps.clause_line(clause))}" for clause in finding.trace.clauses]
+    return [clean(f"{' ' * MARGIN}{length}, `--trace {trace.id[: steps.ID_LENGTH]}` shows them{clauses}")]
 
 
 def _summary(report: Report, view: View) -> list[str]:

@@ -126,8 +126,8 @@ def test_facts_of_the_structure(job: App) -> None:
     stop = blueprint.actions["stop"]
     assert [str(p) for p in takers(blueprint, stop, "one", flight)] == [
         "effect:first",
-        "inbound:hook",
         "timer",
+        "inbound:hook",
     ]
     assert targets(stop) == ("over",)
     assert targets(blueprint.actions["poke"]) == ()

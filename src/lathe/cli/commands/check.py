@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lathe.check.report import Finding, Report
-from lathe.cli import exitcode, files, output
+from lathe.cli import exitcode, files, output, steps
 from lathe.cli.command import colour_option, command as make_command
 from lathe.cli.line import lines
 from lathe.cli.options import DURATION
@@ -15,6 +15,7 @@ from lathe.cli.verdict import exit_code, unreadable
 from lathe.cli.watch import Watch
 from lathe.errors import NotFoundError, UnreadableError, UsageError
 from lathe.gate import Options, check_files
+from lathe.machine.trace import Trace
 
 LEVELS = (0, 2)
 """The levels that exist."""
@@ -35,7 +36,7 @@ LEVELS = (0, 2)
     "--trace",
     "trace_id",
     metavar="ID",
-    help="Show this finding's trace alone and whole; with --json, as a file to keep.",
+    help="Show one trace alone and whole, by its id, property or code; with --json, as a file to keep.",
 )
 @click.option(
     "--accept-bounds",
@@ -99,26 +100,24 @@ def _check(path: str, options: Options, *, paint: Paint) -> tuple[Report, View]:
     return report, view
 
 
-def _show_trace(report: Report, view: View, trace_id: str, *, as_json: bool) -> None:
-    finding = _with_trace(report, trace_id)
+def _show_trace(report: Report, view: View, wanted: str, *, as_json: bool) -> None:
+    finding, trace = _with_trace(report, wanted)
     if not as_json:
-        output.data("\n".join(trace_text(finding, view)))
+        output.data("\n".join(trace_text(finding, trace, view)))
         return
     from lathe.machine import tracejson  # only here
 
-    assert finding.trace is not None
-    output.data(_dump(tracejson.to_json(finding.trace)))
+    output.data(_dump(tracejson.to_json(trace)))
 
 
-def _with_trace(report: Report, trace_id: str) -> Finding:
-    traced = [finding for finding in report.findings if finding.trace is not None]
-    for finding in traced:
-        if finding.trace is not None and trace_id and finding.trace.id.startswith(trace_id):
-            return finding
-    known = ", ".join(finding.trace.id[:8] for finding in traced if finding.trace is not None)
-    raise NotFoundError(
-        f"no trace `{trace_id}` in this report; " + (f"it has {known}" if known else "it has none")
-    )
+def _with_trace(report: Report, wanted: str) -> tuple[Finding, Trace]:
+    """The first finding with a run whose id begins so, or whose property or code is called so."""
+    traced = [(finding, finding.trace) for finding in report.findings if finding.trace is not None]
+    for finding, trace in traced:
+        if wanted in (finding.property, finding.diagnostic.code) or (wanted and trace.id.startswith(wanted)):
+            return finding, trace
+    known = ", ".join(trace.id[: steps.ID_LENGTH] for _, trace in traced)
+    raise NotFoundError(f"no trace `{wanted}` in this report; it has {known or 'none'}")
 
 
 def _json(report: Report) -> str:

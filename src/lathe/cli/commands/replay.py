@@ -31,8 +31,8 @@ class Saved:
 @make_command(
     "replay",
     examples=(
-        "lathe check examples/rollout/broken/lost_end --trace 08 --json > t.json",
-        "lathe replay t.json examples/rollout",
+        "lathe replay trace.json examples/rollout",
+        "lathe replay gauges/one_down.json . && lathe check .",
     ),
 )
 @click.argument("trace", type=click.Path())

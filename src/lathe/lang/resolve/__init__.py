@@ -73,6 +73,7 @@ def _read(files: Files, adapters: Mapping[str, Adapter], faults: Faults) -> App 
     world = World(
         outlines=outlines,
         roles=_roles(files, app, outlines),
+        is_open=app is None,
         app_ghosts=app.ghosts if app is not None else {},
         adapters=adapters,
         modules=files.modules,

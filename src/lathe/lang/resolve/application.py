@@ -98,8 +98,8 @@ def read_exclusive(app: AppOutline) -> tuple[tuple[str, ...], ...]:
             if name in seen:
                 word.cursor.report("LT006", f"`{name}` stands there twice", help="remove one of them")
             elif name not in app.roles and "role" not in app.record.wrong:
-                known = dict.fromkeys(app.roles)
-                word.cursor.report_unknown("LT107", f"there is no role `{name[:80]}`", name, known)
+                message = f"there is no role `{name[:80]}`"
+                word.cursor.report_unknown("LT107", message, name, app.roles, once=True)
             seen[name] = None
         if len(group) < 2:
             message = "roles are exclusive of each other, so a list names at least two"

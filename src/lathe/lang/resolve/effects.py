@@ -91,7 +91,7 @@ def _find_adapter(world: World, record: Record) -> Adapter | None:
     adapter = world.adapters.get(uses.text)
     if adapter is None:
         message = f"there is no adapter `{uses.text[:80]}`"
-        uses.cursor.report_unknown("LT106", message, uses.text, dict.fromkeys(world.adapters))
+        uses.cursor.report_unknown("LT106", message, uses.text, world.adapters)
     return adapter
 
 

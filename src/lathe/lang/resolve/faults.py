@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from lathe.errors import Diagnostic, Edit, Span
 from lathe.lang.resolve import limits
@@ -11,11 +12,11 @@ from lathe.lang.resolve import limits
 class Faults:
     """What was found wrong, in the order of finding. A fault told twice at one place counts once."""
 
-    __slots__ = ("_found", "_told")
+    __slots__ = ("_found", "_groups")
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, str]] = set()
         self._found: dict[tuple[str, Span, str], Diagnostic] = {}
+        self._groups: dict[tuple[str, Span, str], str] = {}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -34,24 +35,29 @@ class Faults:
         help: str = "",
         edit: Edit | None = None,
         related: tuple[tuple[Span, str], ...] = (),
+        once: str = "",
     ) -> None:
-        """Add one error."""
-        self.extend([Diagnostic(code, "error", message, span, help, related, edit)])
+        """Add one error. Of those with the same `once`, only the first in the files is told."""
+        found = Diagnostic(code, "error", message, span, help, related, edit)
+        self.extend([found])
+        if once:
+            self._groups[code, span, message] = once
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Add what another part found."""
         for found in diagnostics:
             self._found.setdefault((found.code, found.span, found.message), found)
 
-    def is_first(self, kind: str, name: str) -> bool:
-        """Whether this is asked for the first time: what is missing is told once, not at every use."""
-        is_new = (kind, name) not in self._told
-        self._told.add((kind, name))
-        return is_new
-
     def in_order(self) -> tuple[Diagnostic, ...]:
         """By file, line, column; the first `limits.DIAGNOSTICS` of them."""
-        ordered = sorted(self._found.values(), key=lambda d: (d.span, d.code, d.message))
+        told: set[str] = set()
+        ordered: list[Diagnostic] = []
+        for found in sorted(self._found.values(), key=lambda d: (d.span, d.code, d.message)):
+            group = self._groups.get((found.code, found.span, found.message))
+            if group is None or group not in told:
+                ordered.append(replace(found, message=printable(found.message), help=printable(found.help)))
+            if group is not None:
+                told.add(group)
         return tuple(ordered[: limits.DIAGNOSTICS])
 
     def closest(self, name: str, candidates: Iterable[str]) -> str | None:
@@ -63,6 +69,13 @@ class Faults:
         by_lower = {candidate.lower(): candidate for candidate in sorted(candidates)}
         found = get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
         return by_lower[found[0]] if found else None
+
+
+def printable(text: str) -> str:
+    """The text on one line, with escapes for what no terminal should be sent."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def listed(names: Iterable[str], *, at_most: int = 12) -> str:

@@ -22,6 +22,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "retry": ("attempts",), "role": ("by",), "roles": ("by", "role"), "set": ("sets", "do"),
     "settings": ("with",), "size": ("max",), "source": ("from",), "start": ("initial",),
     "states": ("in", "state"), "success": ("ok",), "target": ("to", "on"), "terminal": ("final",),
-    "timeout": ("after",), "title": ("doc",), "to": ("on",), "type": ("uses",), "update": ("do",), "updates": ("do",),
+    "timeout": ("after",),
+    "title": ("doc",), "to": ("on",), "type": ("uses",), "update": ("do",), "updates": ("do",),
     "value": ("default",), "values": ("of",), "wait": ("waits",), "where": ("when",), "who": ("by",),
 }  # fmt: skip

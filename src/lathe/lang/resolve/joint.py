@@ -114,7 +114,7 @@ def find_action(world: World, outline: Outline, target: Outline, word: Word) -> 
     if other is None:
         if "action" not in target.top.wrong:
             message = f"{target.name} has no action `{word.text[:80]}`"
-            word.cursor.report_unknown("LT105", message, word.text, dict.fromkeys(target.actions))
+            word.cursor.report_unknown("LT105", message, word.text, target.actions)
         return None
     if word.text == "create":
         message = "`create` makes an entity, and this reaches one that exists"

@@ -22,9 +22,13 @@ _FORMS = "`role:NAME`, `effect:NAME`, `timer`, `entity:Blueprint`, `inbound:NAME
 
 
 class Known(NamedTuple):
-    """Who exists, for one blueprint. None: that cannot be told, so nothing is reported about it."""
+    """Who exists, for one blueprint. None: that cannot be told, so nothing is reported about it.
+
+    With `is_open`, a role exists by being named.
+    """
 
     roles: Collection[str] | None
+    is_open: bool
     effects: Collection[str] | None
     inbound: Collection[str] | None
     blueprints: Collection[str] | None
@@ -67,7 +71,7 @@ def _report_form(word: Word, known: Known) -> None:
     new = f"role:{text}" if is_name(text) else text.replace(" ", "").lower()
     principal = to_principal(new)
     is_known = principal is not None and (
-        principal.kind != "role" or known.roles is None or principal.name in known.roles
+        principal.kind != "role" or known.is_open or known.roles is None or principal.name in known.roles
     )
     if is_known and new != word.text:
         word.cursor.report("LT107", message, help=f"write `{new}`", edit=Edit(word.cursor.span, quoted(new)))
@@ -99,6 +103,6 @@ def _check_exists(word: Word, principal: Principal, known: Known) -> None:
         word.cursor.report(
             code, message, help=f"did you mean `{new}`?", edit=Edit(word.cursor.span, quoted(new))
         )
-    elif word.cursor.faults.is_first(thing, name):
+    else:
         known_ones = f"; there are {listed(sorted(names))}" if names else ""
-        word.cursor.report(code, message, help=f"{cure}{known_ones}")
+        word.cursor.report(code, message, help=f"{cure}{known_ones}", once=message)

@@ -202,7 +202,7 @@ def _check_unique_field(outline: Outline, word: Word) -> None:
     if field is None:
         if "field" not in outline.top.wrong:
             message = f"there is no field `{word.text[:80]}`"
-            word.cursor.report_unknown("LT101", message, word.text, dict.fromkeys(outline.fields))
+            word.cursor.report_unknown("LT101", message, word.text, outline.fields)
     elif field.type.kind == "json":
         word.cursor.report("LT102", f"`{word.text}` is json, which is carried and never compared")
 
@@ -215,7 +215,7 @@ def read_cannot(world: World, outline: Outline, taken: PropertyNames, known: Kno
         role = record.word("role")
         if role is not None and known.roles is not None and role.text not in known.roles:
             message = f"there is no role `{role.text[:80]}`"
-            role.cursor.report_unknown("LT107", message, role.text, dict.fromkeys(known.roles))
+            role.cursor.report_unknown("LT107", message, role.text, known.roles, once=True)
         actions: dict[str, None] = {}
         for word in record.words("do"):
             if word.text in actions:

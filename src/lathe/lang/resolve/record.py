@@ -6,7 +6,7 @@ of the right shape; what was missing or wrong reads as absent and has been repor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -44,23 +44,30 @@ class Cursor(NamedTuple):
     def place(self) -> Place:
         return self.source.place(self.path)
 
-    def report(self, code: str, message: str, *, help: str = "", edit: Edit | None = None) -> None:
+    def report(
+        self, code: str, message: str, *, help: str = "", edit: Edit | None = None, once: str = ""
+    ) -> None:
         """A fault of the value."""
-        self.faults.add(code, self.span, message, help=help, edit=edit)
+        self.faults.add(code, self.span, message, help=help, edit=edit, once=once)
 
     def report_key(self, code: str, message: str, *, help: str = "", edit: Edit | None = None) -> None:
         """A fault of the key."""
         self.faults.add(code, self.key, message, help=help, edit=edit)
 
     def report_unknown(
-        self, code: str, message: str, name: str, known: Mapping[str, object] | set[str]
+        self, code: str, message: str, name: str, known: Iterable[str], *, once: bool = False
     ) -> None:
-        """A fault of a quoted name that is none of `known`, with the one that was probably meant."""
+        """A fault of a quoted name that is none of `known`, with the one that was probably meant.
+
+        With `once`, a name that is simply not there is told at its first use alone.
+        """
+        known = sorted(known)
         guess = self.faults.closest(name, known)
         if guess is not None:
             self.report(code, message, help=f"did you mean `{guess}`?", edit=Edit(self.span, quoted(guess)))
         else:
-            self.report(code, message, help=f"there are {listed(sorted(known))}" if known else "")
+            help_ = f"there are {listed(known)}" if known else ""
+            self.report(code, message, help=help_, once=message if once else "")
 
 
 class Word(NamedTuple):

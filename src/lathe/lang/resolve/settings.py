@@ -10,7 +10,7 @@ from lathe.errors import Edit
 from lathe.lang.adapters import Adapter, SettingSpec
 from lathe.lang.model import Setting
 from lathe.lang.resolve import limits
-from lathe.lang.resolve.faults import listed, quoted
+from lathe.lang.resolve.faults import listed, quoted, quoted_list
 from lathe.lang.resolve.naming import is_name
 from lathe.lang.resolve.record import Cursor
 from lathe.lang.resolve.shapes import described
@@ -105,12 +105,15 @@ def _read_setting(
             return _read_module(cursor, value, place)
         case "json", _:
             return _read_json(cursor, value, place)
-    _report_type(cursor, name, value, _PHRASES[spec.kind])
+    new = quoted_list([value]) if spec.kind in ("texts", "words") and isinstance(value, str) else None
+    _report_type(cursor, name, value, _PHRASES[spec.kind], new)
     return None
 
 
-def _report_type(cursor: Cursor, name: str, value: object, phrase: str) -> None:
-    cursor.report("LT106", f"`{name}` is {phrase}, not {described(value)}")
+def _report_type(cursor: Cursor, name: str, value: object, phrase: str, new: str | None) -> None:
+    message = f"`{name}` is {phrase}, not {described(value)}"
+    edit = Edit(cursor.span, new) if new is not None else None
+    cursor.report("LT106", message, help=f"write `{new}`" if new else "", edit=edit)
 
 
 def _read_choice(cursor: Cursor, name: str, value: str, spec: SettingSpec) -> str:

@@ -74,7 +74,7 @@ def read_runs(outline: Outline, record: Record) -> tuple[str, ...]:
         elif word.text not in outline.effects and "effect" not in outline.top.wrong:
             message = f"there is no effect `{word.text[:80]}`"
             if outline.effects:
-                word.cursor.report_unknown("LT106", message, word.text, dict.fromkeys(outline.effects))
+                word.cursor.report_unknown("LT106", message, word.text, outline.effects)
             else:
                 word.cursor.report("LT106", message, help=f"add `[effect.{word.text[:80]}]`")
         found[word.text] = None
@@ -104,7 +104,7 @@ def check_action(outline: Outline, word: Word) -> bool:
         return True
     if "action" not in outline.top.wrong:
         message = f"there is no action `{word.text[:80]}`"
-        word.cursor.report_unknown("LT105", message, word.text, dict.fromkeys(outline.actions))
+        word.cursor.report_unknown("LT105", message, word.text, outline.actions)
     return False
 
 
@@ -185,4 +185,4 @@ def check_state(outline: Outline, word: Word) -> None:
     """LT104 unless a state of this name exists."""
     if word.text not in outline.states and "state" not in outline.top.wrong:
         message = f"there is no state `{word.text[:80]}`"
-        word.cursor.report_unknown("LT104", message, word.text, dict.fromkeys(outline.states))
+        word.cursor.report_unknown("LT104", message, word.text, outline.states)

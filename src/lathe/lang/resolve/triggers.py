@@ -138,7 +138,7 @@ def _read_signed(record: Record) -> tuple[str | None, str | None]:
     scheme, secret = signed.text("scheme"), signed.text("secret")
     if scheme is not None and scheme not in SCHEMES:
         message = f"there is no scheme `{scheme[:40]}`"
-        signed.at("scheme").report_unknown("LT106", message, scheme, dict.fromkeys(SCHEMES))
+        signed.at("scheme").report_unknown("LT106", message, scheme, SCHEMES)
     if secret is not None and _SECRET.fullmatch(secret) is None:
         message = "`secret` is the name of a secret, never the secret: letters, digits and `_`"
         signed.at("secret").report("LT106", message)

@@ -216,17 +216,11 @@ def _read_ref(record: Record, kinds: Kinds) -> Type:
     if name is None:
         return UNKNOWN
     if name not in kinds.blueprints:
-        if kinds.is_complete and _is_worth_telling(record.at("to"), name, kinds):
-            known = dict.fromkeys(kinds.blueprints)
-            record.at("to").report_unknown("LT101", f"there is no blueprint `{name}`", name, known)
+        if kinds.is_complete:
+            message = f"there is no blueprint `{name[:80]}`"
+            record.at("to").report_unknown("LT101", message, name, kinds.blueprints, once=True)
         return UNKNOWN
     return Type("ref", blueprint=name)
-
-
-def _is_worth_telling(cursor: Cursor, name: str, kinds: Kinds) -> bool:
-    """A slip of the pen each time; a blueprint that is not there once."""
-    faults = cursor.faults
-    return faults.closest(name, kinds.blueprints) is not None or faults.is_first("blueprint", name)
 
 
 def _read_set(record: Record, kinds: Kinds) -> Type:

@@ -29,10 +29,14 @@ EFFECT_SPECIALS = frozenset({"state", "id", "self"})
 
 
 class World(NamedTuple):
-    """All blueprints of the app in outline. Roles are None where they cannot be known."""
+    """All blueprints of the app in outline. Roles are None where they cannot be known.
+
+    With `is_open`, a role exists by being named.
+    """
 
     outlines: Mapping[str, Outline]
     roles: Mapping[str, str] | None
+    is_open: bool
     app_ghosts: Mapping[str, Ghost]
     adapters: Mapping[str, Adapter]
     modules: Mapping[str, str]
@@ -44,6 +48,7 @@ class World(NamedTuple):
         """The principals that may be named in this blueprint."""
         return Known(
             roles=self.roles,
+            is_open=self.is_open,
             effects=None if "effect" in outline.top.wrong else outline.effects,
             inbound=None if "inbound" in outline.top.wrong else outline.inbound,
             blueprints=self.outlines if self.is_complete else None,
