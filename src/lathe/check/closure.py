@@ -19,6 +19,7 @@ from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import Layout, Slot, Variable, assigned_ghost
 from lathe.check.lowering import Context, Term, encoded, fits, is_unset, lower, truth
 from lathe.check.relevance import entered_states
+from lathe.check.unique import require_unique
 from lathe.errors import Span
 from lathe.lang.expr import Expression
 from lathe.lang.model import Action, Also, Argument, Assignment, Principal, target_type
@@ -40,6 +41,8 @@ def closure(layout: Layout, branch: Branch) -> list[Branch]:
     for found in done:
         _ghosts(layout, found)
         finished.extend(request(layout, found))
+    for way in finished:
+        require_unique(layout, way)
     return [b for b in finished if b.condition != FALSE or b.faults]
 
 

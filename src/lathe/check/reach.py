@@ -7,7 +7,7 @@ is told only of a scope that was completed, and only if one more instance would 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lathe.check.bounds import TooLargeError
 from lathe.check.coverage import fingerprint, taken_actions
@@ -18,6 +18,7 @@ from lathe.check.scope import Instances, linked, scopes
 from lathe.check.search import Clock, Graph, Limits, search
 from lathe.check.suspects import (
     Never,
+    alarm,
     empty_promises,
     full,
     met,
@@ -74,7 +75,8 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         if not _search_scope(progress, instances):
             break
     level = _level(progress, clock() - started)
-    if progress.completed is None or progress.doubts:
+    has_answer = progress.last is not None and progress.last.ended_by == "found"
+    if (progress.completed is None and not has_answer) or progress.doubts:
         from lathe.check.tell import undecided  # a check that finds nothing never loads the machine
 
         progress.add([undecided(app, (progress.doubts or progress.partial)[-1])])
@@ -100,7 +102,7 @@ def _search_scope(progress: _Progress, instances: Instances) -> bool:
     except TooLargeError as error:
         progress.partial.append(f"{_instances_text(instances)}: {error}")
         return False
-    graph = search(system, progress.limits)
+    graph = search(system, replace(progress.limits, alarm=alarm(system)))
     progress.last = graph
     _tell_violations(progress, system, graph)
     if not graph.is_complete:
@@ -124,7 +126,12 @@ def _tell_violations(progress: _Progress, system: System, graph: Graph) -> None:
 
 
 def _why(graph: Graph, instances: Instances) -> str:
-    ends = {"states": "its budget of states", "seconds": "its seconds", "interrupt": "an interrupt"}
+    ends = {
+        "found": "what it found",
+        "states": "its budget of states",
+        "seconds": "its seconds",
+        "interrupt": "an interrupt",
+    }
     told, count = _instances_text(instances), len(graph.states)
     return f"{told}: {ends[graph.ended_by]} ended the search after {count:,} states"
 

@@ -21,18 +21,26 @@ from lathe.check.system import System
 Clock = Callable[[], float]
 """Seconds from some fixed moment; passed in, so that a check itself knows no time."""
 
-Ending = Literal["", "states", "seconds", "interrupt"]
+Ending = Literal["", "states", "seconds", "interrupt", "found"]
+"""What ended a search early; `found`: something is wrong, and the search was large."""
+
+_FIRST_ALARM_AT = 32_768
 
 _LOOK_AT_CLOCK_EVERY = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a search may go. `stop_at` is a reading of the clock."""
+    """How far a search may go. `stop_at` is a reading of the clock.
+
+    `alarm` looks at the states found since an index for something that is wrong already: a large
+    search then stops, because its answer is known. Small ones go on and find all that is wrong.
+    """
 
     states: int
     stop_at: float
     clock: Clock
+    alarm: Callable[[Sequence[int], int], bool] | None = None
 
 
 @dataclass(slots=True)
@@ -91,14 +99,9 @@ def search(system: System, limits: Limits, initial: Sequence[int] | None = None)
     noted = watches(system)
     live = bytearray(b"\1" * len(noted))
     hits: dict[int, int] = {}
-
-    def hit(number: int, packed: int) -> None:
-        live[number] = 0
-        hits[number] = packed
-
     successors = _compile(_successors(system, noted), "successors")
     weights = bytes(1 if c.is_committed else 0 for c in system.commands)
-    graph = _explore(successors, weights, initial or system.initial, (limits, live, hit))
+    graph = _explore(successors, weights, initial or system.initial, (limits, live, hits))
     if hits:
         index = {packed: i for i, packed in enumerate(graph.states) if packed in set(hits.values())}
         graph.hits = {number: index[packed] for number, packed in hits.items()}
@@ -109,11 +112,12 @@ def _explore(
     successors: Callable[..., None],
     weights: bytes,
     initial: Sequence[int],
-    tools: tuple[Limits, bytearray, Callable[[int, int], None]],
+    tools: tuple[Limits, bytearray, dict[int, int]],
 ) -> Graph:
     """The 0-1 breadth-first loop: what weighs nothing joins the level at hand, the rest the next."""
-    limits, live, hit = tools
+    limits, live, hits = tools
     states = list(initial)
+    watch = _Alarm(limits, states)
     index = {packed: i for i, packed in enumerate(states)}
     graph = _begun(states)
     parent, via, distance, first, degree = graph.parent, graph.via, graph.distance, graph.first, graph.degree
@@ -131,12 +135,12 @@ def _explore(
                 countdown -= 1 + (len(out) >> 3)
                 if countdown <= 0:
                     countdown = _LOOK_AT_CLOCK_EVERY
-                    graph.ended_by = _exceeded(limits, len(states))
+                    graph.ended_by = _exceeded(limits, len(states)) or watch.rings(bool(hits))
                     if graph.ended_by:
                         return graph
                 out.clear()
                 labelled.clear()
-                successors(states[here], out.append, labelled.append, live, hit)
+                successors(states[here], out.append, labelled.append, live, hits)
                 first[here] = len(targets)
                 degree[here] = len(out)
                 labels.extend(labelled)
@@ -166,6 +170,24 @@ def _explore(
     return graph
 
 
+class _Alarm:
+    """Looks for something wrong each time a large search has doubled."""
+
+    def __init__(self, limits: Limits, states: list[int]) -> None:
+        self._limits = limits
+        self._states = states
+        self._seen = 0
+        self._next = _FIRST_ALARM_AT
+
+    def rings(self, has_hits: bool) -> Ending:
+        """Whether the search may stop, because its answer is known."""
+        count = len(self._states)
+        if count < self._next or self._limits.alarm is None:
+            return ""
+        since, self._seen, self._next = self._seen, count, 2 * count
+        return "found" if has_hits or self._limits.alarm(self._states, since) else ""
+
+
 def _begun(states: list[int]) -> Graph:
     """A graph of initial states alone, nothing expanded yet."""
     nobody, unknown = array("q", [-1] * len(states)), array("q", [0] * len(states))
@@ -179,19 +201,25 @@ def _exceeded(limits: Limits, count: int) -> Ending:
     return "states" if count > limits.states else ""
 
 
-def first_where(layout: Layout, states: Sequence[int], conditions: Sequence[Formula]) -> dict[int, int]:
+def first_where(
+    layout: Layout, states: Sequence[int], conditions: Sequence[Formula], since: int = 0
+) -> dict[int, int]:
     """For each condition that is ever true, the index of the first state in which it is."""
     wanted = [(number, c) for number, c in enumerate(conditions) if c != FALSE]
     found: dict[int, int] = {}
     if not wanted:
         return found
     live = bytearray(b"\1" * len(conditions))
-    lines = ["def look(states, live, found):", " for i, s in enumerate(states):"]
+    lines = [
+        "def look(states, since, live, found):",
+        " for i in range(since, len(states)):",
+        "  s = states[i]",
+    ]
     lines += _decode(layout, [c for _, c in wanted], "  ")
     for number, condition in wanted:
         lines.append(f"  if live[{number}] and {ir.source(condition)}:")
         lines.append(f"   live[{number}] = 0; found[{number}] = i")
-    _compile(lines, "look")(states, live, found)
+    _compile(lines, "look")(states, since, live, found)
     return found
 
 
@@ -219,7 +247,7 @@ def _successors(system: System, noted: list[Watch]) -> list[str]:
     watched: dict[int, list[tuple[int, Watch]]] = {}
     for number, watch in enumerate(noted):
         watched.setdefault(watch.command.index, []).append((number, watch))
-    lines = ["def successors(s, add, label, live, hit):", " pass"]
+    lines = ["def successors(s, add, label, live, hits):", " pass"]
     for slot in system.layout.slots:
         mine = [c for c in system.commands if c.label.slot is slot]
         lines.append(f" c = s >> {slot.state.offset} & {slot.state.mask}")
@@ -251,7 +279,7 @@ def _group(layout: Layout, group: list[Command], watched: dict[int, list[tuple[i
 
 def _watch_lines(number: int, watch: Watch) -> list[str]:
     lines, indent = _loops(watch.command.params, watch.condition, "  ", f"live[{number}]")
-    return [*lines, f"{indent}hit({number}, s)"]
+    return [*lines, f"{indent}live[{number}] = 0; hits[{number}] = s"]
 
 
 def _command_lines(layout: Layout, command: Command) -> list[str]:

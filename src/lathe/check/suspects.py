@@ -5,7 +5,7 @@ Nothing here needs the machine; a check that finds nothing stops here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lathe.check import ir
@@ -60,9 +60,19 @@ def _properties(system: System, *kinds: str) -> Iterator[tuple[str, Property]]:
     yield from (("", p) for p in app.properties.values() if p.kind in kinds)
 
 
+def _invariants(system: System) -> list[tuple[Property, Context]]:
+    return [(p, c) for owner, p in _properties(system, "invariant") for c in _contexts(system, owner)]
+
+
+def alarm(system: System) -> Callable[[Sequence[int], int], bool]:
+    """Tells of the states since an index whether some invariant is false in one of them."""
+    conditions = [violation(p, c) for p, c in _invariants(system)]
+    return lambda states, since: bool(first_where(system.layout, states, conditions, since))
+
+
 def violated(system: System, graph: Graph) -> list[Violated]:
     """Each invariant that fails, at the state that the fewest steps lead to."""
-    asked = [(p, c) for owner, p in _properties(system, "invariant") for c in _contexts(system, owner)]
+    asked = _invariants(system)
     hits = first_where(system.layout, graph.states, [violation(p, c) for p, c in asked])
     best: dict[int, tuple[int, int]] = {}
     for number, index in hits.items():

@@ -252,7 +252,6 @@ def read_migration(outline: Outline) -> Migration | None:
 
 
 def _read_moved_fields(outline: Outline, record: Record) -> dict[str, Expression]:
-    names = Names("`[migrate]`", specials=frozenset({"old"}), old_unknown=True)
     fields: dict[str, Expression] = {}
     for name, value in record.table("field").items():
         cursor = record.at("field", name)
@@ -263,6 +262,7 @@ def _read_moved_fields(outline: Outline, record: Record) -> dict[str, Expression
         elif not isinstance(value, str | int):
             cursor.report("LT004", f"`{name}` is an expression in quotes, not {described(value)}")
         else:
+            names = Names(f"the new `{name}`", specials=frozenset({"old"}), old_unknown=True)
             moved = read_expression(cursor, value, names, expect=field.type, is_whole=True)
             if moved is not None:
                 fields[name] = moved

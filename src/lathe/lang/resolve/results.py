@@ -158,7 +158,7 @@ def _report_missing(
 def _report_misfit(word: Word, argument: Argument, offered: Type, *, end: str) -> None:
     name = argument.name
     given, wanted = _told(offered), _told(argument.type)
-    message = f"`{end}` gives `{word.text}` a `{name}` that is {given}, and it wants {wanted}"
+    message = f"`{end}` gives `{word.text}` {given} as `{name}`, and it wants {wanted}"
     cure = f"give `{name}` the type of the result"
     if offered.members == BAD_CAUSES:
         cure = f'write `{name} = {{ type = "enum", of = {quoted_list(BAD_CAUSES)} }}`'

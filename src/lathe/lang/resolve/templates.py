@@ -109,6 +109,9 @@ def _field(cursor: Cursor, piece: Piece, names: TemplateNames) -> Type:
     elif text in names.asked.arguments:
         message = f"`{text}` is an argument"
         _report(cursor, piece, "LT101", message, f"write `{{arg.{text}}}`", f"{{arg.{text}}}")
+    elif names.fields.get(text.partition(".")[0], TEXT).kind == "ref":
+        message = f"a template takes no step through a ref, as `{text[:80]}` would"
+        _report(cursor, piece, "LT101", message, "keep it in a field as well, or pass it as an argument")
     elif names.is_whole:
         message = f"a template cannot read `{text[:80]}`" if text else "a placeholder has a name in it"
         _report_unknown(cursor, piece, message, {*names.fields, "id", "visit", "token"}, names)

@@ -205,7 +205,8 @@ def _check_findable(outline: Outline, cursor: Cursor, name: str, unique: Mapping
     if name == "id" or any(entry.fields == (name,) for entry in unique.values()):
         return
     named = {field for entry in unique.values() for field in entry.fields}
-    if {"field", "unique"} & outline.top.wrong or named - outline.fields.keys():
+    is_known = all(entry.fields for entry in unique.values()) and named <= outline.fields.keys()
+    if {"field", "unique"} & outline.top.wrong or not is_known:
         return
     if name not in outline.fields:
         message = f"there is no field `{name[:80]}` to find by"

@@ -1,0 +1,81 @@
+"""Every rule of reading that one edit can break: the code, the place, the sentence, the way out."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lathe.errors import Diagnostic
+from lathe.lang.resolve import Reading, read_app
+
+from .reading import ROLLOUT, SHOP, mend, told
+
+VARIANTS: list[dict[str, Any]] = tomllib.loads(
+    (Path(__file__).parent / "variants.toml").read_text(encoding="utf-8")
+)["variant"]
+CAPITALS = {"Order", "Parcel", "Rollout", "JSON", "Packet"}
+"""Words of messages that begin with a capital: names, and what is always written so."""
+FILES = {"app": "app.toml", "order": "order.blueprint.toml", "parcel": "parcel.blueprint.toml"}
+
+
+def files_of(variant: dict[str, Any]) -> dict[str, str]:
+    """The files of the app with the variant's edit made."""
+    base, name = (SHOP, FILES[variant["of"]]) if variant["of"] in FILES else ({}, "rollout.blueprint.toml")
+    text = base.get(name, ROLLOUT)
+    assert variant["old"] in text
+    return {**base, name: text.replace(variant["old"], variant["new"], 1)}
+
+
+def read(files: dict[str, str]) -> Reading:
+    return read_app({path: text.encode() for path, text in files.items()})
+
+
+def at(files: dict[str, str], diagnostic: Diagnostic) -> str:
+    """The text at the diagnostic's span, as far as its line goes."""
+    span = diagnostic.span
+    line = files[span.file].split("\n")[span.line - 1]
+    return line[span.column - 1 : span.end_column - 1 if span.end_line == span.line else None][:40]
+
+
+def by_name(variant: dict[str, Any]) -> str:
+    return str(variant["name"])
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=by_name)
+def test_a_fault_is_told_once_where_it_is(variant: dict[str, Any]) -> None:
+    files = files_of(variant)
+    reading = read(files)
+    assert reading.app is None
+    assert len(reading.diagnostics) == 1, told(reading)
+    (found,) = reading.diagnostics
+    assert (found.code, found.span.file, found.span.line) == (variant["code"], variant["file"], variant["line"])
+    assert at(files, found) == variant["at"]
+    assert (found.message, found.help) == (variant["message"], variant.get("help", ""))
+    assert found.severity == "error"
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=by_name)
+def test_an_edit_cures_what_it_is_about(variant: dict[str, Any]) -> None:
+    files = files_of(variant)
+    (found,) = read(files).diagnostics
+    if found.edit is None:
+        return
+    name = found.edit.span.file
+    mended = read({**files, name: mend(files[name], found)})
+    assert found.message not in {d.message for d in mended.diagnostics}, told(mended)
+    assert len(mended.diagnostics) <= 1, told(mended)
+
+
+def test_every_code_of_reading_has_a_variant() -> None:
+    codes = {variant["code"] for variant in VARIANTS}
+    assert codes >= {f"LT00{n}" for n in range(1, 7)} | {f"LT10{n}" for n in range(1, 10)} | {"LT110"}
+
+
+def test_messages_are_one_sentence_in_lower_case() -> None:
+    for variant in VARIANTS:
+        message = str(variant["message"])
+        assert not message.endswith("."), message
+        assert message[0] in "`'\"" or not message[0].isupper() or message.split()[0] in CAPITALS, message
