@@ -91,6 +91,8 @@ def test_every_page_can_be_found_from_the_first_one() -> None:
     seen, waiting = set[Path](), [ROOT / "README.md"]
     while waiting:
         page = waiting.pop()
+        if page.is_dir():
+            waiting += page.glob("*.md")
         if page in seen or page.suffix != ".md":
             continue
         seen.add(page)

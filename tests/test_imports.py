@@ -10,13 +10,14 @@ from pathlib import Path
 SOURCE = Path(__file__).parent.parent / "src"
 
 MAY_IMPORT = {
-    "errors": set(),
-    "lang": {"errors"},
-    "machine": {"errors", "lang"},
-    "check": {"errors", "lang", "machine"},
-    "testing": {"errors", "lang", "machine"},
-    "gate": {"errors", "lang", "machine", "check", "testing"},
-    "cli": {"errors", "lang", "machine", "check", "testing", "gate"},
+    "frozen": set(),
+    "errors": {"frozen"},
+    "lang": {"frozen", "errors"},
+    "machine": {"frozen", "errors", "lang"},
+    "check": {"frozen", "errors", "lang", "machine"},
+    "testing": {"frozen", "errors", "lang", "machine"},
+    "gate": {"frozen", "errors", "lang", "machine", "check", "testing"},
+    "cli": {"frozen", "errors", "lang", "machine", "check", "testing", "gate"},
 }
 PURE = {"lang", "machine", "check"}
 IMPURE = {

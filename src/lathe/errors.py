@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lathe.frozen import frozen
+
 Severity = Literal["error", "warning", "note"]
 
 
@@ -35,7 +37,7 @@ class Span:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edit:
     """A change that cures a diagnostic: replace the text under `span` by `text`."""
 
@@ -43,7 +45,7 @@ class Edit:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnostic:
     """One finding about the author's file: a numbered code, a place, a sentence, a way out."""
 

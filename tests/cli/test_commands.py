@@ -178,7 +178,7 @@ def test_a_trace_that_cannot_be_read_is_three(lathe: Lathe, tmp_path: Path, text
 def test_every_form_of_show_draws_the_app(lathe: Lathe, form: str) -> None:
     said = lathe("show", GOOD, "--as", form)
     assert (said.code, said.err) == (0, "")
-    assert "rolling" in said.out
+    assert "Rollout" in said.out
     assert said.out == lathe("show", GOOD / "app.toml", "--as", form).out
 
 

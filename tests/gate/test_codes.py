@@ -15,7 +15,7 @@ import pytest
 
 from lathe.check.report import Coverage, Finding, Report, Verdict
 from lathe.cli.line import lines
-from lathe.errors import NotFoundError
+from lathe.errors import InternalError, NotFoundError
 from lathe.gate import Options, check_files
 from lathe.gate.codes import codes, documents, page, severity, title
 
@@ -150,6 +150,18 @@ def test_page_is_short_and_has_every_part(code: str) -> None:
     limit = LINES_LIMIT_OF_SEVERAL_FILES if len(example(code)) > 1 else LINES_LIMIT
     assert len(text.splitlines()) < limit
     assert "\n```text\n\n```" not in text
+
+
+def test_defect_of_ours_is_told_and_never_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise InternalError("two parts disagree")
+
+    monkeypatch.setattr("lathe.gate.verdict.reach", broken)
+    raw = {name: text.encode() for name, text in cure("LT001").items()}
+    report = check_files(raw, Options(accept_bounds=True), time.monotonic).report
+    assert [f.diagnostic.code for f in report.findings] == ["LT901"]
+    assert report.findings[0].diagnostic.severity == severity("LT901")
+    assert report.verdict == "refused"
 
 
 def test_unknown_code_is_not_found() -> None:

@@ -160,7 +160,11 @@ ghost = ["total_paid += amount", "charged = charged"]
 [action.expire]
 from = ["paying", "open"]
 to = "failed"
-args = { cause = { type = "enum", of = ["timeout", "unreachable", "refused", "invalid", "crashed", "cancelled"], optional = true } }
+
+[action.expire.args.cause]
+type = "enum"
+of = ["timeout", "unreachable", "refused", "invalid", "crashed", "cancelled"]
+optional = true
 
 [action.packed]
 from = "packing"
@@ -190,7 +194,6 @@ overdue = { at = "due", then = "touch", doc = "somebody looks" }
 
 [effect.charge]
 uses = "http"
-with = { method = "POST", url = "https://{env.PAY}/v1/{id}", headers = { "X-Key" = "{secret.PAY}", token = "{token}" }, body = { amount = "{amount}", note = "order {id} {{}}", reference = "{arg.reference}", lines = [1, 2.5, true, "{raw}"] }, take = { receipt = "body.receipt.id" } }
 ok = "paid_up"
 error = "expire"
 timeout = "10s"
@@ -199,9 +202,19 @@ backoff = "1s..1m"
 world = ["charged += 1", "total_paid = total_paid"]
 late = false
 
+[effect.charge.with]
+method = "POST"
+url = "https://{env.PAY}/v1/{id}"
+headers = { "X-Key" = "{secret.PAY}", token = "{token}" }
+body.amount = "{amount}"
+body.note = "order {id} {{}}"
+body.reference = "{arg.reference}"
+body.lines = [1, 2.5, true, "{raw}"]
+take = { receipt = "body.receipt.id" }
+
 [effect.told]
 uses = "emit"
-with = { type = "order.{state_name}", data = { id = "{id}", tags = "{tags}" }, to = "{env.HOOK}/x" }
+with = { type = "order.moved", data = { id = "{id}", tags = "{tags}" }, to = "{env.HOOK}/x" }
 
 [effect.pack]
 uses = "create"
@@ -268,12 +281,21 @@ order = { type = "ref", to = "Order" }
 size = { type = "int", range = [1, 9] , default = 1 }
 
 [action]
-create = { by = "entity:Order", sets = ["size"], args = { owner = { type = "ref", to = "Order" } }, do = ["order = arg.owner"] }
 go = { from = "new", to = "going", by = "entity:Order", args = { speed = { type = "int", range = [0, 99] } } }
 touch = { from = "*", by = "entity:Order", args = { by_whom = { type = "id" } } }
 weighed = { from = "going", args = { grams = { type = "int", range = [0, 9] } }, when = "order.amount > 0" }
-printed = { from = "going", to = "gone", args = { exit = { type = "int", range = [0, 255] }, stdout = { type = "text", max = 99 } } }
 stop = { from = "going", to = "gone" }
+
+[action.create]
+by = "entity:Order"
+sets = ["size"]
+args = { owner = { type = "ref", to = "Order" } }
+do = ["order = arg.owner"]
+
+[action.printed]
+from = "going"
+to = "gone"
+args = { exit = { type = "int", range = [0, 255] }, stdout = { type = "text", max = 99 } }
 
 [effect.weigh]
 uses = "wasm"
@@ -290,7 +312,7 @@ error = "stop"
 
 SHOP: dict[str, str] = {
     "app.toml": APP,
-    "order.blueprint.toml": ORDER.replace("{state_name}", "moved"),
+    "order.blueprint.toml": ORDER,
     "parcel.blueprint.toml": PARCEL,
     "extra.cedar": 'forbid (principal, action, resource) when { resource.state == "gone" };',
     "modules/weigh.wasm": "\0asm",

@@ -57,7 +57,12 @@ def test_defaults_are_filled_in(rollout: App) -> None:
     assert blueprint.read is not None and blueprint.read.by == (ROLE,)
     assert probe.settings["method"] == "GET"
     assert (patch.idempotent, restore.idempotent, probe.idempotent) == (True, True, True)
-    assert (probe.timeout_ms, probe.attempts, probe.backoff_ms, probe.late) == (30_000, 1, (1_000, 300_000), True)
+    assert (probe.timeout_ms, probe.attempts, probe.backoff_ms, probe.late) == (
+        30_000,
+        1,
+        (1_000, 300_000),
+        True,
+    )
     assert blueprint.fields["image"].type == Type("text", maximum=200)
 
 
@@ -65,7 +70,12 @@ def test_what_is_wired_to_an_action_admits_it(rollout: App) -> None:
     actions = rollout.blueprints["Rollout"].actions
     assert actions["rolled"].by == ()
     assert actions["rolled"].admits == (Principal("effect", "patch"),)
-    assert set(map(str, actions["fail"].admits)) == {"effect:patch", "effect:restore", "effect:probe", "timer"}
+    assert set(map(str, actions["fail"].admits)) == {
+        "effect:patch",
+        "effect:restore",
+        "effect:probe",
+        "timer",
+    }
     assert actions["start"].admits == (ROLE,)
 
 
@@ -162,7 +172,11 @@ def test_spans_lead_to_the_entries(rollout: App) -> None:
 
 
 def test_files_that_are_no_part_of_an_app_are_left_alone() -> None:
-    files = {"rollout.blueprint.toml": ROLLOUT.encode(), "README.md": b"\xff", "old/x.blueprint.toml": b"\xff"}
+    files = {
+        "rollout.blueprint.toml": ROLLOUT.encode(),
+        "README.md": b"\xff",
+        "old/x.blueprint.toml": b"\xff",
+    }
     assert read_app(files).app is not None
 
 

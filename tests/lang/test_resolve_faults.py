@@ -51,7 +51,11 @@ def test_a_fault_is_told_once_where_it_is(variant: dict[str, Any]) -> None:
     assert reading.app is None
     assert len(reading.diagnostics) == 1, told(reading)
     (found,) = reading.diagnostics
-    assert (found.code, found.span.file, found.span.line) == (variant["code"], variant["file"], variant["line"])
+    assert (found.code, found.span.file, found.span.line) == (
+        variant["code"],
+        variant["file"],
+        variant["line"],
+    )
     assert at(files, found) == variant["at"]
     assert (found.message, found.help) == (variant["message"], variant.get("help", ""))
     assert found.severity == "error"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lathe.lang.resolve import limits, read_app
 
 from .reading import APP, ORDER, PARCEL, ROLLOUT, SHOP, read_rollout, read_shop, told
@@ -25,20 +27,24 @@ def test_all_faults_of_all_files_come_at_once_in_order() -> None:
 
 def test_a_field_of_no_type_is_told_and_its_readers_are_not() -> None:
     assert codes(ROLLOUT.replace('ready = { type = "int"', 'ready = { type = "whole"')) == ["LT004"]
-    assert codes(ROLLOUT.replace('replicas = { type = "int", range = [1, 5]', 'replicas = { type = "int"')) == ["LT003"]
+    assert codes(
+        ROLLOUT.replace('replicas = { type = "int", range = [1, 5]', 'replicas = { type = "int"')
+    ) == ["LT003"]
 
 
 def test_a_ref_to_nowhere_is_told_and_its_followers_are_not() -> None:
-    reading = read_shop(order=ORDER.replace('parcel = { type = "ref", to = "Parcel" }', 'parcel = { type = "ref" }'))
+    reading = read_shop(
+        order=ORDER.replace('parcel = { type = "ref", to = "Parcel" }', 'parcel = { type = "ref" }')
+    )
     assert [d.code for d in reading.diagnostics] == ["LT003"], told(reading)
 
 
 def test_a_table_that_is_none_is_told_and_its_names_are_not() -> None:
     for table in ("state", "field", "action", "effect"):
-        lines = ROLLOUT.split("\n")
-        kept = [line for line in lines if not line.startswith((f"[{table}]", f"[{table}."))]
-        text = f"{table} = 3\n" + "\n".join(kept)
-        assert "LT004" in codes(text)
+        sections = re.split(r"(?m)^(?=\[)", ROLLOUT)
+        kept = [part for part in sections if not part.startswith((f"[{table}]", f"[{table}."))]
+        text = f"{table} = 3\n" + "".join(kept)
+        assert codes(text) == ["LT004"], told(read_rollout(text))
 
 
 def test_a_file_that_cannot_be_read_hides_nothing_else_and_nobody_misses_its_blueprint() -> None:
@@ -57,7 +63,9 @@ def test_a_blueprint_that_is_missing_is_told_once() -> None:
     files = {path: text.encode() for path, text in SHOP.items() if not path.startswith("parcel")}
     files["app.toml"] = files["app.toml"].replace(b"Parcel = 2\n", b"")
     found = read_app(files).diagnostics
-    assert [(d.code, d.message) for d in found if d.code == "LT101"] == [("LT101", "there is no blueprint `Parcel`")]
+    assert [(d.code, d.message) for d in found if d.code == "LT101"] == [
+        ("LT101", "there is no blueprint `Parcel`")
+    ]
     assert [d.code for d in found] == ["LT101", "LT106"]
 
 

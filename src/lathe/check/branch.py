@@ -10,10 +10,11 @@ from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import Slot
 from lathe.check.lowering import Context, Term
 from lathe.errors import Span
+from lathe.frozen import frozen
 from lathe.lang.model import Action, Principal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """Something that must never happen while checking: when, which code, where, about what."""
 
@@ -25,7 +26,7 @@ class Fault:
     subject: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Take:
     """An action of one slot, to be taken in a branch."""
 
@@ -37,7 +38,7 @@ class Take:
     depth: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One slot's share of a branch. `target` is the state entered, None if the visit goes on."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from lathe.check.branch import Fault
 from lathe.check.ir import Formula
 from lathe.check.layout import Slot
+from lathe.frozen import frozen
 from lathe.lang.model import Principal
 from lathe.lang.types import Type
 from lathe.machine.trace import EventKind
@@ -21,7 +22,7 @@ RECYCLE = "recycle"
 """A slot whose entity is final and out of reach falls empty: no event of the system."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Param:
     """Something chosen anew at each step. `kind` None: the caller's identity, by its code."""
 
@@ -32,7 +33,7 @@ class Param:
     sampled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Share:
     """One slot's part in a command: which action it takes, and the state that it enters, if any."""
 
@@ -43,7 +44,7 @@ class Share:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Label:
     """What a command stands for: the event, whom it happens to, who does it."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from lathe.check.search import Graph
 from lathe.check.system import System
+from lathe.frozen import frozen
 
 _MASK = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Taken:
     """How often, by (blueprint, name): actions taken, states entered; effects by (blueprint, name, end)."""
 

@@ -7,10 +7,10 @@ from 1 with 0 for unset, times as set or unset, sets as masks over their members
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lathe.check.relevance import Key
+from lathe.frozen import frozen
 from lathe.lang.expr import Compare, Expression, Literal, Node, Read, Special, walk
 from lathe.lang.model import App, Argument, Blueprint, Value as Default
 from lathe.lang.types import Type
@@ -30,7 +30,7 @@ SCALARS = frozenset({"int", "bool", "enum"})
 """Kinds whose codes leave no room for unset."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """The codes that an argument ranges over; `sampled` if these are not all that there are."""
 
@@ -38,7 +38,7 @@ class Choice:
     sampled: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Domains:
     """The values of a scope: instances of each blueprint, principals, texts; ints to sample at."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from lathe.check.domain import SCALARS, Domains
 from lathe.check.ir import Formula, var
 from lathe.check.relevance import Key, askers, explored
+from lathe.frozen import frozen
 from lathe.lang.expr import Read, walk
 from lathe.lang.model import App, Blueprint, Effect
 from lathe.lang.types import BOOL, Type
@@ -21,7 +22,7 @@ from lathe.lang.types import BOOL, Type
 STARTED, STOPPING = 0, 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variable:
     """One thing in a packed state: `size` codes in `width` bits at `offset`."""
 
@@ -47,7 +48,7 @@ class Variable:
         return packed >> self.offset & self.mask
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Captured:
     """What invocations of one effect remember, by where they are: current, stopping, late, notice.
 
@@ -60,7 +61,7 @@ class Captured:
     late: Mapping[str, Variable]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Slot:
     """The variables of one entity."""
 
@@ -99,7 +100,7 @@ class Slot:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """A packed state of an app at a scope."""
 

@@ -10,19 +10,19 @@ is owed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from lathe.check.command import Command
 from lathe.check.layout import Slot
 from lathe.check.search import Graph
 from lathe.check.system import System
+from lathe.frozen import frozen
 from lathe.lang.model import Eventually
 
 Edge = tuple[int, int]
 """A command's number, and the index of the state that it leads to."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unfair:
     """How an `eventually` fails: a way into the region, then a loop (empty: it just stops there).
 
@@ -76,7 +76,7 @@ def _possible(graph: Graph, index: int, bits: list[int]) -> int:
     return mask
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Search:
     """One property of one slot, on one graph."""
 

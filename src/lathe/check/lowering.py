@@ -8,7 +8,7 @@ tests compare the two on random blueprints.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import prod
 
 from lathe.check import ir
@@ -16,6 +16,7 @@ from lathe.check.bounds import MAX_BINDINGS, require
 from lathe.check.domain import SCALARS
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot, Variable
+from lathe.frozen import frozen
 from lathe.lang.expr import (
     And,
     Arithmetic,
@@ -39,7 +40,7 @@ from lathe.lang.expr import (
 from lathe.lang.types import Type
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Term:
     """A value: an int itself, or a code. `none`: unset (only for kinds whose code cannot say so).
 
@@ -56,7 +57,7 @@ class Term:
         return ir.either(self.unset, self.zero)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context:
     """Where an expression is read: the slot, its arguments, and what differs from the state.
 

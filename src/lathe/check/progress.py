@@ -7,19 +7,19 @@ masks that travel backwards along the steps until nothing changes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from lathe.check.command import RECYCLE, Command
 from lathe.check.layout import Slot
 from lathe.check.search import Graph
 from lathe.check.system import System
+from lathe.frozen import frozen
 from lathe.lang.model import State
 
 _IDLE_EVENTS = frozenset({"late", "notify", "stop", RECYCLE})
 """Events that are nothing that the entity itself does."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standstill:
     """An entity that cannot go on as it should: the code, the slot, its state, where it was found."""
 
@@ -29,7 +29,7 @@ class Standstill:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Masks:
     """For each command, the bits that it makes good; `internal` are the commands nobody outside takes."""
 

@@ -28,12 +28,13 @@ from lathe.check.suspects import (
 )
 from lathe.check.system import System, make_system
 from lathe.errors import Span
+from lathe.frozen import frozen
 from lathe.lang.model import App
 
 DEFAULT_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reached:
     """What level 2 has to say."""
 

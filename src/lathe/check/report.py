@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from lathe.errors import Diagnostic
+from lathe.frozen import frozen
 from lathe.machine.trace import Trace
 
 Verdict = Literal["admitted", "refused", "unknown"]
 LevelVerdict = Literal["passes", "fails", "unknown", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """A diagnostic with the property it is about and the run that shows it, where there are any."""
 
@@ -22,7 +23,7 @@ class Finding:
     trace: Trace | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LevelReport:
     """One level. `why` tells why it was skipped or stayed unknown; counts are level 2's alone."""
 
@@ -36,7 +37,7 @@ class LevelReport:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Coverage:
     """What the search went through. `actions` and `states` count by `Blueprint.name`.
 
@@ -52,7 +53,7 @@ class Coverage:
     fingerprint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """The whole answer to a check."""
 

@@ -17,6 +17,7 @@ from lathe.check.command import Command, Param
 from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import Layout, Variable
 from lathe.check.system import System
+from lathe.frozen import frozen
 
 Clock = Callable[[], float]
 """Seconds from some fixed moment; passed in, so that a check itself knows no time."""
@@ -29,7 +30,7 @@ _FIRST_ALARM_AT = 32_768
 _LOOK_AT_CLOCK_EVERY = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """How far a search may go. `stop_at` is a reading of the clock.
 
@@ -72,7 +73,7 @@ class Graph:
         return max(self.distance, default=0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watch:
     """Something to look out for while stepping: a fault, or a step property that a command breaks."""
 

@@ -6,7 +6,7 @@ Nothing here needs the machine; a check that finds nothing stops here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lathe.check import ir
 from lathe.check.coverage import taken_actions
@@ -15,12 +15,13 @@ from lathe.check.lowering import Context, holds
 from lathe.check.read import permitted
 from lathe.check.search import Graph, Watch, first_where, watches
 from lathe.check.system import System, applies, violation
+from lathe.frozen import frozen
 from lathe.lang.expr import Literal, Node, Not, Or, Quantifier, walk
 from lathe.lang.model import Action, Blueprint, Cannot, Property, State
 from lathe.lang.types import BOOL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Violated:
     """An invariant that is false in a state, for the entity in `slot` (empty: a property of the app)."""
 
@@ -29,7 +30,7 @@ class Violated:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Met:
     """A fault or step check that was met in a state."""
 
@@ -37,7 +38,7 @@ class Met:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Never:
     """What a complete search never saw: a state, an action (`is_joint`: only its sides), a `sometimes`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 from lathe.check import ir
@@ -16,10 +15,11 @@ from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot, make_layout
 from lathe.check.lowering import Context, holds
 from lathe.check.relevance import Key, explored
+from lathe.frozen import frozen
 from lathe.lang.model import App, Property
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class System:
     """Everything that a search needs: the layout, the commands by number, and where it begins."""
 

@@ -6,7 +6,7 @@ Every run is taken again on the machine (`check.trace`), so that nothing is told
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lathe.check import ir
 from lathe.check.cure import guard_for, range_guard
@@ -29,6 +29,7 @@ from lathe.check.trace import (
     picks,
     take,
 )
+from lathe.frozen import frozen
 from lathe.lang.expr import And, Node, Population, Quantifier, walk
 from lathe.lang.model import Action, App, Blueprint, Cannot, Json, Property, State
 from lathe.machine.clauses import false_clauses
@@ -39,7 +40,7 @@ from lathe.machine.table import Table, compile_app
 from lathe.machine.trace import FalseClause, Trace
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """A searched system, with what is needed to tell of it."""
 

@@ -20,6 +20,7 @@ from lathe.check.layout import Layout, Slot
 from lathe.check.search import Graph, read_text, successor_text
 from lathe.check.system import System
 from lathe.errors import InternalError
+from lathe.frozen import frozen
 from lathe.lang.model import Action, Argument
 from lathe.lang.types import Type
 from lathe.machine.event import (
@@ -47,7 +48,7 @@ Picked = Mapping[str, int]
 """The codes of a command's parameters."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Move:
     """One step of a path: a command, and what was picked for its parameters."""
 

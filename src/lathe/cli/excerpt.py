@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lathe.cli.output import clean
 from lathe.cli.paint import Paint
 from lathe.errors import Edit, Span
+from lathe.frozen import frozen
 
 ELLIPSIS = "…"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Excerpts:
     """Lines of an app's files, drawn for somebody to read. `width` is in columns."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lathe.errors import Diagnostic, NotFoundError, Span, UnreadableError
+from lathe.frozen import frozen
 
 TEXT_LIMIT_BYTES = 64 * 1024
 """A blueprint, an `app.toml` or a policy."""
@@ -25,7 +25,7 @@ BLUEPRINT_SUFFIX = ".blueprint.toml"
 _SUFFIX_BY_FOLDER = {"modules": ".wasm", "gauges": ".json"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """The files of an app by path inside it, and what to put before such a path to open it."""
 

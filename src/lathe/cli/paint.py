@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from lathe.frozen import frozen
 
 _CODES = {
     "error": "1;31",
@@ -18,7 +18,7 @@ _CODES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paint:
     """`paint("error", text)` is the text, in that colour if there is any."""
 

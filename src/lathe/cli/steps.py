@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from lathe.frozen import frozen
 from lathe.lang.model import Json
 from lathe.machine.trace import COMMITTED, FalseClause, Trace, TracePart, TraceStep
 
@@ -25,7 +25,7 @@ _BETWEEN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Row:
     number: str
     by: str
@@ -48,6 +48,9 @@ def draw(trace: Trace, *, is_whole: bool = False) -> list[str]:
             lines.append(
                 f"… {len(rows) - ROWS_LIMIT} rows left out; `--trace {trace.id[:ID_LENGTH]}` shows them"
             )
+            continue
+        if not row.by:
+            lines.append(f"{' ' * widths[0]}  {row.what}")
             continue
         cells = [row.number.rjust(widths[0]), row.by.ljust(widths[1]), row.action.ljust(widths[2])]
         if len(entities) > 1:

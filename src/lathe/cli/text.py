@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lathe.check.report import Finding, LevelReport, Report
 from lathe.cli import steps
@@ -13,6 +12,7 @@ from lathe.cli.output import WIDTH_DEFAULT, clean
 from lathe.cli.paint import PLAIN, Paint
 from lathe.cli.verdict import counted, seconds_text, verdict_line
 from lathe.errors import Diagnostic
+from lathe.frozen import frozen
 from lathe.machine.trace import Trace
 
 FINDINGS_LIMIT = 20
@@ -25,7 +25,7 @@ LEVELS = (0, 2)
 """The levels that exist; of the others it is said that they do not."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """How to draw: the files to quote, what goes before their names, colours, and columns."""
 
@@ -131,7 +131,12 @@ def _summary(report: Report, view: View) -> list[str]:
         rows.append(("not covered", f"and {len(bounds) - BOUNDS_LIMIT} more: `--json` has all"))
     absent = [f"{level.level} {level.name}" for level in report.levels if level.level not in LEVELS]
     if absent:
-        rows.append(("not covered", f"levels {', '.join(absent)}: not part of this version"))
+        rows.append(
+            (
+                "not covered",
+                f"{'levels' if absent[1:] else 'level'} {', '.join(absent)}: not part of this version",
+            )
+        )
     labels = ["" if i and label == rows[i - 1][0] else label for i, (label, _) in enumerate(rows)]
     return [
         f"{view.paint('faint', label.ljust(LABEL_WIDTH))}  {clean(text)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from time import monotonic
 
 from lathe.check.reach import Reached, reach
@@ -11,6 +10,7 @@ from lathe.check.read import finding, structure
 from lathe.check.report import Coverage, Finding, LevelReport, Report, Verdict
 from lathe.check.search import Clock
 from lathe.errors import InternalError
+from lathe.frozen import frozen
 from lathe.lang import digest, read_app
 from lathe.lang.model import App
 from lathe.lang.source import Source
@@ -24,7 +24,7 @@ LATER: Mapping[int, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """What a check is asked for. `accept_bounds`: an unknown verdict within named bounds is taken."""
 
@@ -36,7 +36,7 @@ class Options:
 DEFAULTS = Options()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """A report, with the sources that its spans point into."""
 

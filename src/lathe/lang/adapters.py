@@ -7,10 +7,11 @@ given; nothing here knows how any of them does its work.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Literal
 
+from lathe.frozen import frozen
 from lathe.lang.types import Type
 
 SettingKind = Literal[
@@ -46,7 +47,7 @@ DEFAULT_ATTEMPTS = 1
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SettingSpec:
     """One setting. A left-out one reads as `default`; None: it is absent."""
 
@@ -57,7 +58,7 @@ class SettingSpec:
     default: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Idempotence:
     """When repeats of an invocation do no more than one, unless the author says otherwise.
 
@@ -70,7 +71,7 @@ class Idempotence:
     values: tuple[str | None, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adapter:
     """What one adapter takes (`settings`) and gives back on a good end (`results`).
 

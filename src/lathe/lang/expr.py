@@ -7,10 +7,11 @@ single ones; `a += b` is already `a = a + b`; `not in` is a negated `in`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal as Lit
 
 from lathe.errors import Span
+from lathe.frozen import frozen
 from lathe.lang.types import BOOL, Type
 
 NO_SPAN = Span("", 1, 1, 1, 1)
@@ -21,7 +22,7 @@ CompareOp = Lit["==", "!=", "<", "<=", ">", ">=", "in", "is"]
 ArithmeticOp = Lit["+", "-", "*", "//", "%"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Literal:
     """An int, a bool, `None`, or quoted text (then `type` says: text, id, enum or state)."""
 
@@ -30,7 +31,7 @@ class Literal:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Read:
     """A named value: a field, ghost, argument, comprehension variable (a ref or member) or `item`."""
 
@@ -40,7 +41,7 @@ class Read:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Special:
     """`state`, `old.state`, `id`, `self` (a ref to this entity), `actor`, `now`."""
 
@@ -49,7 +50,7 @@ class Special:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Follow:
     """`ref.name`: the state, a field or a ghost of the entity that `base` refers to (unset: None)."""
 
@@ -60,28 +61,28 @@ class Follow:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Not:
     operand: Node
     span: Span = field(default=NO_SPAN, compare=False)
     type: Type = BOOL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class And:
     operands: tuple[Node, ...]
     span: Span = field(default=NO_SPAN, compare=False)
     type: Type = BOOL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Or:
     operands: tuple[Node, ...]
     span: Span = field(default=NO_SPAN, compare=False)
     type: Type = BOOL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compare:
     """One comparison. `is` compares with `None` only. The right side of `in` is a `Members` or a set."""
 
@@ -92,7 +93,7 @@ class Compare:
     type: Type = BOOL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arithmetic:
     """Exact integers; `//` and `%` floor. With `time` on the left, `+` adds seconds."""
 
@@ -103,14 +104,14 @@ class Arithmetic:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Negate:
     operand: Node
     type: Type
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IfElse:
     condition: Node
     then: Node
@@ -119,7 +120,7 @@ class IfElse:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Members:
     """A tuple or set display (`('a', 'b')`, `{x, y}`, `set()`); its type is a set of its elements."""
 
@@ -128,7 +129,7 @@ class Members:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetChange:
     """`s + x` or `s - x` on a set: adds or removes a member or the members of another set."""
 
@@ -139,7 +140,7 @@ class SetChange:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """`len(set)`, `min(a, b, …)`, `max(a, b, …)`, `abs(a)`."""
 
@@ -149,7 +150,7 @@ class Call:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Population:
     """A blueprint's name in a property: the set of its entities."""
 
@@ -158,7 +159,7 @@ class Population:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loop:
     """`for variable in source if condition`. `condition` is None when there is none."""
 
@@ -167,7 +168,7 @@ class Loop:
     condition: Node | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quantifier:
     """`all(body for … )`, `any(…)`, `sum(…)`: every element is looked at, whatever the others say."""
 
@@ -198,7 +199,7 @@ Node = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expression:
     """A typed tree with the author's own text and its place."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lathe.errors import Span
+from lathe.frozen import frozen
 from lathe.lang.expr import NO_SPAN, Expression
 from lathe.lang.types import Type
 
@@ -32,7 +33,7 @@ class Principal:
         return self.kind if self.name is None else f"{self.kind}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     name: str
     initial: bool
@@ -45,7 +46,7 @@ class State:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """A field. `default` counts only if `has_default`; a set's default is the empty tuple."""
 
@@ -60,7 +61,7 @@ class Field:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ghost:
     name: str
     type: Type
@@ -69,7 +70,7 @@ class Ghost:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Argument:
     """An argument of an action: of `args`, or (`from_sets`) the field that the caller gives.
 
@@ -87,7 +88,7 @@ class Argument:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assignment:
     """`target = value`. With `via` (ghosts only): the target of the entity that this ref points to.
 
@@ -102,7 +103,7 @@ class Assignment:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Also:
     """One clause of a joint step: `action` of the `blueprint` entity that `on` refers to."""
 
@@ -114,7 +115,7 @@ class Also:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Action:
     """An action. `from_states` is `()` for `create` alone; `"*"` is already spelled out.
 
@@ -149,7 +150,7 @@ class Action:
         return self.name == "create" or self.to is not None or self.to_if is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deadline:
     """`[timer]`: while field `at` is set, `then` is taken at that instant, or once it is possible."""
 
@@ -160,7 +161,7 @@ class Deadline:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placeholder:
     """`{name}` in a template. `scope` tells what it names; `env`, `secret` and `token` stay names."""
 
@@ -168,7 +169,7 @@ class Placeholder:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template:
     """A string with placeholders. A single placeholder and nothing else keeps its type."""
 
@@ -182,7 +183,7 @@ Setting = (
 """A value under `with`: strings are templates (`call`, `create`: expressions), tables are mappings."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """Whom a `call` or `create` effect reaches. `on` and `action` are None for `create`."""
 
@@ -193,7 +194,7 @@ class Target:
     each: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Effect:
     """An effect. `target` is set for `call` and `create` alone.
 
@@ -222,7 +223,7 @@ class Effect:
         return self.ok is None and self.error is None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inbound:
     """An event from outside that takes `action`. `find` maps a field (or `id`) to where it is read."""
 
@@ -239,7 +240,7 @@ class Inbound:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Property:
     """An invariant, step or sometimes: `that` must hold where `when` does, in `in_states` if given."""
 
@@ -252,7 +253,7 @@ class Property:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Eventually:
     name: str
     from_states: tuple[str, ...]
@@ -261,7 +262,7 @@ class Eventually:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unique:
     """No two entities in `in_states` (empty: in any state) agree on `fields`; unset exempts."""
 
@@ -272,7 +273,7 @@ class Unique:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cannot:
     """Policies deny `actions` (or `read`) to a principal that holds `role` alone."""
 
@@ -284,7 +285,7 @@ class Cannot:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadRule:
     """Who may get, list and follow which entities."""
 
@@ -293,7 +294,7 @@ class ReadRule:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Migration:
     """How live entities of the version before come over: old states to new, fields by expression."""
 
@@ -302,7 +303,7 @@ class Migration:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Blueprint:
     name: str
     file: str
@@ -329,7 +330,7 @@ class Blueprint:
         return next(s.name for s in self.states.values() if s.initial)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """The bounds of a check. An empty `instances` means: grow as far as the budget reaches."""
 
@@ -340,7 +341,7 @@ class Scope:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class App:
     """A whole app: its blueprints by name, in the order of their names.
 

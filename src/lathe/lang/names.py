@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from lathe.frozen import frozen
 from lathe.lang.types import Type
 
 NOTHING: Mapping[str, Type] = MappingProxyType({})
 """No names at all."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shape:
     """What can be seen of a blueprint's entities through a ref or a comprehension variable."""
 
@@ -21,7 +22,7 @@ class Shape:
     states: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Names:
     """What may be read at one place.
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal as Lit, NoReturn
 
 from lathe.errors import Span
+from lathe.frozen import frozen
 from lathe.lang.build import build, conform
 from lathe.lang.expr import Expression, Follow, Node, Read
 from lathe.lang.lookup import Context, closest
@@ -39,7 +40,7 @@ _ASSIGNMENT = re.compile(r"\s*+([A-Za-z_]\w*+(?:\s*+\.\s*+[A-Za-z_]\w*+){0,2})\s
 _OTHER_SIGN = re.compile(r"\s*+[\w.]++\s*+(\*\*=|//=|\*=|/=|%=|\|=|&=|:=|\+\+|--|==)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Targets:
     """What may be assigned at one place (`do`: `fields` alone; `ghost` and `world`: the ghosts).
 
@@ -56,7 +57,7 @@ class Targets:
     through_refs: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assigned:
     """One assignment. `+=` and `-=` are already spelled out in `value`, which fits the target.
 
@@ -104,7 +105,7 @@ def parse_assignment(text: str, place: Place, *, names: Names, targets: Targets)
     return Assigned(target.name, target.scope, target.type, target.span, target.via, value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Target:
     name: str
     scope: Scope

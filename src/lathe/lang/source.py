@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import Any
 
 from lathe.errors import Diagnostic, Span, UnreadableError
+from lathe.frozen import frozen
 from lathe.lang.scan import MAX_NESTING, Path, Positions, Stretch, character_offsets, scan
 
 MAX_BYTES = 64 * 1024
@@ -27,7 +27,7 @@ _LONG_KEY = re.compile(
 _LONG_NUMBER = re.compile(r"[0-9](?:_?[0-9]){4299,}+")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a value stands. `span` is all of it, with its quotes; `quote` is its opening quote.
 

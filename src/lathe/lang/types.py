@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from lathe.frozen import frozen
 
 Kind = Literal["bool", "int", "enum", "text", "id", "ref", "set", "time", "json", "state", "none", "unknown"]
 
@@ -11,7 +12,7 @@ INT_LIMIT = 2**53
 """Declared ranges lie within ± this, so that every value survives JSON in any language."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Type:
     """A type. Which attributes count depends on `kind`.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from lathe.frozen import frozen
 from lathe.lang.model import Action, Unique
 from lathe.machine.evaluate import EvaluationError, Frame
 from lathe.machine.event import Caller, Event
@@ -29,7 +30,7 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Take:
     """An action to be taken in this step, by whom, and how deep in the closure."""
 
@@ -211,26 +212,39 @@ def _claim(unique: Unique, entity: Entity) -> tuple[Value, ...] | None:
 
 
 def take_all(draft: Draft, *takes: Take) -> None:
-    """Take the actions and everything that goes with them, then their ghosts, then their effects."""
+    """Take the actions and everything that goes with them, then their ghosts, then their effects.
+
+    Every side's guard comes first, then what each would store: a range is left only by a step that
+    nobody's guard refuses.
+    """
     original = {t.entity.id: draft.view.world.get(t.entity.id) for t in takes}
-    waiting = list(reversed(takes))
+    opened = _closure(draft, takes)
     done: list[tuple[Take, Rule, Frame, Part]] = []
-    while waiting:
-        take = waiting.pop()
-        if any(part.entity == take.entity.id for _, _, _, part in done):
-            raise draft.refused("twice", take.entity, take.action)
-        if take.depth > MAX_JOINT_DEPTH:
-            raise draft.refused("depth", take.entity, take.action)
-        rule, frame = _open(draft, take)
+    for take, rule, frame in opened:
         before = original.get(take.entity.id, None if take.is_new else take.entity)
         done.append((take, rule, frame, _apply(draft, take, rule, frame, before)))
-        waiting.extend(reversed(_clauses(draft, take, rule, frame)))
     for take, rule, frame, _ in done:
         now = draft.current(take.entity)
         ghosted = replace(frame, ghosts=now.ghosts, app_ghosts=draft.view.ghosts)
         draft.assign_ghosts(rule.ghost, take.entity, ghosted)
     for take, rule, frame, part in done:
         draft.parts.append(_request(draft, take, rule, frame, part))
+
+
+def _closure(draft: Draft, takes: tuple[Take, ...]) -> list[tuple[Take, Rule, Frame]]:
+    """The actions and all that is taken with them, each clause right after the action that has it."""
+    waiting = list(reversed(takes))
+    opened: list[tuple[Take, Rule, Frame]] = []
+    while waiting:
+        take = waiting.pop()
+        if any(other.entity.id == take.entity.id for other, _, _ in opened):
+            raise draft.refused("twice", take.entity, take.action)
+        if take.depth > MAX_JOINT_DEPTH:
+            raise draft.refused("depth", take.entity, take.action)
+        rule, frame = _open(draft, take)
+        opened.append((take, rule, frame))
+        waiting.extend(reversed(_clauses(draft, take, rule, frame)))
+    return opened
 
 
 def _open(draft: Draft, take: Take) -> tuple[Rule, Frame]:

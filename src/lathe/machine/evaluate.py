@@ -7,9 +7,10 @@ It also tells which part of a property is false, and with which values.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
+from lathe.frozen import frozen
 from lathe.lang.expr import (
     And,
     Arithmetic,
@@ -44,7 +45,7 @@ class EvaluationError(ArithmeticError):
         self.node = node
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """What an expression may read: an entity, its past, arguments, the caller, the rest of the world.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from lathe.frozen import frozen
 from lathe.machine.snapshot import Value
 
 Cause = Literal["timeout", "unreachable", "refused", "invalid", "crashed", "cancelled"]
 CallerKind = Literal["role", "effect", "timer", "entity", "inbound"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """Who takes an action: an outsider by the roles it holds, or one of the internal principals.
 
@@ -31,7 +32,7 @@ class Caller:
         return self.kind if self.name is None else f"{self.kind}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Create:
     """`create` of `blueprint`, for a new entity named `id`."""
 
@@ -42,7 +43,7 @@ class Create:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Act:
     """An action by an outsider, an inbound event, or an effect in progress.
 
@@ -57,7 +58,7 @@ class Act:
     visit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimerFires:
     """The state's own timer (`deadline` None) or a `[timer]` by name."""
 
@@ -66,7 +67,7 @@ class TimerFires:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Starts:
     """The waiting invocation whose turn it is starts."""
 
@@ -74,7 +75,7 @@ class Starts:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Executes:
     """The started (or stopping) invocation happens outside."""
 
@@ -82,7 +83,7 @@ class Executes:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ends:
     """The started invocation ends: well (with the adapter's results) or badly (with a cause)."""
 
@@ -94,7 +95,7 @@ class Ends:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stops:
     """The stopping invocation has confirmed its cancellation or passed its timeout."""
 
@@ -102,7 +103,7 @@ class Stops:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LateExecution:
     """An invocation of `effect` that is over for the entity is executed after all."""
 
@@ -111,7 +112,7 @@ class LateExecution:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notifies:
     """The oldest pending notice of `effect` is executed; a `call` or `create` is delivered.
 
@@ -125,7 +126,7 @@ class Notifies:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivers:
     """The `call` or `create` whose turn it is reaches its target. `new_ids`: one for each creation."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from lathe.frozen import frozen
 from lathe.machine.event import Caller, Event
 from lathe.machine.snapshot import Entity, Invocation, Value, Values
 
@@ -46,7 +47,7 @@ REASONS: Mapping[Reason, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """Nothing happened. `entity` and `action` are where it was refused, which a joint step may hide."""
 
@@ -59,7 +60,7 @@ class Refusal:
         return self.detail or REASONS[self.reason]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One entity's share of a step. `before` is None for a new entity, `action` for none taken."""
 
@@ -72,7 +73,7 @@ class Part:
     after: Entity
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """Everything that one event changes, to be committed together or not at all.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from lathe.frozen import frozen
 from lathe.lang.model import Property
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import Frame, entity_frame, holds
@@ -14,7 +15,7 @@ from lathe.machine.table import Table
 from lathe.machine.trace import FalseClause
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Broken:
     """A property that is false, the entity for which it is (None: of the app), and why."""
 

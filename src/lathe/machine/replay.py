@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from lathe.frozen import frozen
 from lathe.lang.model import App, Argument, Json
 from lathe.machine.event import (
     Act,
@@ -36,7 +36,7 @@ STEP_MS = 1_000
 """Time between two replayed events, in milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replayed:
     """One step of a replay: what the trace says, what happened now, what it breaks."""
 

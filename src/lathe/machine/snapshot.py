@@ -7,8 +7,10 @@ and the tests hold all of them in memory, the runtime loads the rows that a step
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
+
+from lathe.frozen import frozen
 
 Scalar = int | bool | str | None
 Value = Scalar | frozenset[Scalar]
@@ -20,7 +22,7 @@ Values = Mapping[str, Value]
 Phase = Literal["waiting", "started", "stopping", "late", "notice"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """One target of a `call` or `create`, rendered when the action committed. `entity` None: unset."""
 
@@ -28,7 +30,7 @@ class Delivery:
     args: Values
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Invocation:
     """One asking for an effect.
 
@@ -47,7 +49,7 @@ class Invocation:
     deliveries: tuple[Delivery, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entity:
     """One entity. `invocations` are in the order in which they were asked for."""
 
@@ -91,7 +93,7 @@ class World(Protocol):
     def population(self, blueprint: str) -> tuple[str, ...]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemoryWorld:
     """A whole world in memory, by value: `after` gives the world that follows a step."""
 

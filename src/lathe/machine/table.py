@@ -7,8 +7,8 @@ here decides anything; `machine.step` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
+from lathe.frozen import frozen
 from lathe.lang.expr import Expression, Node
 from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, Target, target_type
 from lathe.lang.types import Type
@@ -18,7 +18,7 @@ from lathe.machine.snapshot import Value
 Lowering = Callable[[Node], Compiled]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AssignmentRule:
     """`target = value`, for a field or a ghost; `via` is the ref of another entity's ghost."""
 
@@ -30,7 +30,7 @@ class AssignmentRule:
     source: Assignment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlsoRule:
     """One clause of a joint step."""
 
@@ -41,7 +41,7 @@ class AlsoRule:
     when: Compiled | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """An action, ready to be taken."""
 
@@ -54,7 +54,7 @@ class Rule:
     also: tuple[AlsoRule, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetRule:
     """Whom a `call` or `create` reaches, as functions of the moment when it was asked for."""
 
@@ -65,7 +65,7 @@ class TargetRule:
     each: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EffectRule:
     """An effect: its model, what an execution does to the world, and its target if it has one."""
 
@@ -74,7 +74,7 @@ class EffectRule:
     target: TargetRule | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlueprintTable:
     """The rules of one blueprint, and what a new entity starts with."""
 
@@ -85,7 +85,7 @@ class BlueprintTable:
     ghosts: Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """A whole app, compiled."""
 

@@ -7,9 +7,10 @@ plain data, so it can be saved, kept as a gauge, and exported from a journal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from lathe.frozen import frozen
 from lathe.lang.model import Json
 
 FORMAT = "lathe.trace/1"
@@ -31,7 +32,7 @@ COMMITTED: frozenset[str] = frozenset({"create", "act", "timer", "end", "deliver
 """The kinds that commit a step; the others are things that happen between steps."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TracePart:
     """What one entity went through in a step. `changes` maps a name to (before, after)."""
 
@@ -42,7 +43,7 @@ class TracePart:
     changes: Mapping[str, tuple[Json, Json]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TraceStep:
     """One event. The first part is the entity that it happened to; the others took part (`also`).
 
@@ -73,7 +74,7 @@ class TraceStep:
         return self.parts[0].action
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FalseClause:
     """The part of a property that is false, in the author's words, and the values it read."""
 
@@ -81,7 +82,7 @@ class FalseClause:
     values: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trace:
     """A run and what it shows. `length` counts committed steps and the refused one that ends it.
 

@@ -7,10 +7,10 @@ member is checked and every fault is told with the path to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from lathe.errors import Diagnostic, Span, UnreadableError
+from lathe.frozen import frozen
 from lathe.lang.model import Json
 from lathe.machine.trace import FORMAT, EventKind, FalseClause, Trace, TracePart, TraceStep
 
@@ -94,7 +94,7 @@ def from_json(data: object, *, file: str = "trace.json") -> Trace:
     return trace
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Object:
     """A JSON object and the path to it; the path of the whole document is empty.
 

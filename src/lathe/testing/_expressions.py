@@ -7,8 +7,9 @@ reads some of it. Everything is put in brackets, so that precedence never matter
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from lathe.frozen import frozen
 from lathe.lang.types import Type
 from lathe.testing._dice import Dice
 
@@ -19,7 +20,7 @@ NULLABLE = frozenset({"text", "id", "ref", "time"})
 """Kinds whose fields may be unset."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shape:
     """What is seen of a blueprint's entities through a ref."""
 
@@ -28,7 +29,7 @@ class Shape:
     states: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Atom:
     """Something that a name reads."""
 
@@ -37,7 +38,7 @@ class Atom:
     may_be_unset: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sight:
     """What can be read at a place. `names` are direct; `atoms` adds what is behind refs."""
 

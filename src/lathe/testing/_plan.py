@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lathe.lang.types import BOOL, ID, TIME, Type
 from lathe.testing._dice import Dice
-from lathe.testing._expressions import IDS, NULLABLE, TEXTS, Atom, Shape, Sight
+from lathe.testing._expressions import IDS, NULLABLE, Atom, Shape, Sight
 from lathe.testing._toml import Data
 
 NAMES = ("Alpha", "Beta", "Gamma")
@@ -282,6 +282,14 @@ def sight(
     return seen.seeing(*(n for n in names if n.type.kind != "json"))
 
 
+def policy_sight(app: AppPlan, plan: BlueprintPlan) -> Sight:
+    """What the `when` of a `cannot` may read: this entity alone."""
+    kinds = {n: h.type for n, h in plan.fields.items() if h.type.kind not in ("json", "ref")}
+    return Sight(app.shapes, has_actor=True).seeing(
+        *(Atom(n, kind, kind.kind in NULLABLE) for n, kind in kinds.items())
+    )
+
+
 def app_sight(app: AppPlan, *, old: bool) -> Sight:
     """What a property of the app may read."""
     names = [Atom(n, h.type, h.type.kind in NULLABLE) for n, h in app.ghosts.items()]
@@ -289,6 +297,3 @@ def app_sight(app: AppPlan, *, old: bool) -> Sight:
         names += [Atom(f"old.{n}", h.type, h.type.kind in NULLABLE) for n, h in app.ghosts.items()]
     seen = Sight(app.shapes, ghosts=True, populations=tuple(b.name for b in app.blueprints))
     return seen.seeing(*names)
-
-
-__all__ = ["TEXTS", "ActionPlan", "AppPlan", "BlueprintPlan", "EffectPlan", "Held"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import click
 
@@ -12,6 +12,7 @@ from lathe.cli.command import colour_option, command as make_command
 from lathe.cli.paint import Paint
 from lathe.cli.reading import read
 from lathe.errors import Diagnostic, Span, UnreadableError
+from lathe.frozen import frozen
 from lathe.lang.model import App, Json
 from lathe.machine import tracejson
 from lathe.machine.replay import Replayed, replay
@@ -20,7 +21,7 @@ from lathe.machine.trace import Trace, TraceStep
 ADMITTED = "admitted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Saved:
     """A trace from a file; of a gauge, with the verdict that it must keep."""
 

@@ -7,8 +7,9 @@ that stays where it is belongs into the box.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from lathe.frozen import frozen
 from lathe.lang.expr import IfElse, Literal
 from lathe.lang.model import Action, Blueprint, Principal, State
 from lathe.lang.render.escape import one_line
@@ -23,7 +24,7 @@ EDGES_MAX = 150
 """A diagram with more edges keeps one way to each state; the others become chips."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Label:
     """One action on an edge, in a box or on a chip. `guard` is the author's text, on one line."""
 
@@ -34,7 +35,7 @@ class Label:
     origin: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edge:
     source: str
     target: str
@@ -46,7 +47,7 @@ class Edge:
         return all(label.is_trouble for label in self.labels)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Box:
     """A state. `loops` begin a new visit of it, `stays` do not; `chips` arrive from many states."""
 
@@ -59,7 +60,7 @@ class Box:
     chips: tuple[Label, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagram:
     """`create` is None if nothing creates one. `anywhere` stays, in every state that is not final."""
 

@@ -7,9 +7,9 @@ every row that it passes. So nothing lies on anything else: between two rows the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from lathe.frozen import frozen
 from lathe.lang.render._order import ordered
 from lathe.lang.render._place import placed, spread, straightened
 from lathe.lang.render._ranks import downward, ranks
@@ -25,7 +25,7 @@ STUB = 9.0
 Point = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A box: what it needs left and right of its axis, and its height. `half` is half its own width."""
 
@@ -35,7 +35,7 @@ class Node:
     half: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """A link between two different nodes, by index, and the size of its label."""
 
@@ -45,7 +45,7 @@ class Link:
     height: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """The way of a link from source to target, as upright stretches, and the centre of its label."""
 
@@ -53,7 +53,7 @@ class Route:
     label: Point
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """`tops` are the middle of each node's upper edge."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from lathe.frozen import frozen
 from lathe.lang.model import App, Blueprint
 from lathe.lang.render._diagram import Diagram, Edge, Label, diagram
 from lathe.lang.render._layout import Layout, Link, Node, Point, Route, lay_out
@@ -22,7 +22,7 @@ TIP = 7.0
 PLATE = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Picture:
     """One blueprint's drawing, before it is put on the page."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from lathe.frozen import frozen
 from lathe.lang.render._diagram import Box, Label
 from lathe.lang.render._layout import Node
 from lathe.lang.render._metrics import fitted, text_width, wrapped
@@ -34,7 +34,7 @@ LOOP_OUT = 30.0
 CHIP_GAP = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One or two lines behind an icon; a chip has a background of its own."""
 
@@ -50,7 +50,7 @@ class Entry:
         return ICON_WIDTH + max(map(line_width, self.lines)) + (12.0 if self.kind == "chip" else 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drawn:
     """A box that has been measured."""
 

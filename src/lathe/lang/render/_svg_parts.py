@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from lathe.frozen import frozen
 from lathe.lang.render._metrics import fitted, is_known, text_width
 from lathe.lang.render.escape import xml_text
 
@@ -64,7 +64,7 @@ _ICONS = {
 ICON_WIDTH = 15.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """A stretch of text in one style: `name` (bold), `who` or `guard` (slanted)."""
 

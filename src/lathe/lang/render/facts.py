@@ -7,13 +7,13 @@ state's timer runs in that state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from lathe.frozen import frozen
 from lathe.lang.expr import IfElse, Literal
 from lathe.lang.model import Action, App, Blueprint, Principal, State
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """Another blueprint's action (`also`) or effect (`call`, `create`) that takes an action of this one."""
 

@@ -9,9 +9,9 @@ follows from a fault already told is not told again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lathe.errors import Diagnostic, Span
+from lathe.frozen import frozen
 from lathe.lang.adapters import ADAPTERS, Adapter
 from lathe.lang.model import App, Blueprint, Scope
 from lathe.lang.resolve import limits
@@ -37,7 +37,7 @@ from lathe.lang.source import Source
 __all__ = ["Reading", "read_app"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """What became of the files. `app` is None if there is any error among `diagnostics`.
 
@@ -69,7 +69,8 @@ def _read(files: Files, adapters: Mapping[str, Adapter], faults: Faults) -> App 
     is_complete = files.is_complete and len(named) == len(files.blueprints)
     kinds = Kinds(frozenset(named), is_complete)
     app = outline_app(Cursor(files.app, (), faults), kinds) if files.app is not None else None
-    outlines = _outline_all(files, kinds, faults)
+    has_ghosts = not files.has_app if app is None else "ghost" not in app.record.wrong
+    outlines = _outline_all(files, kinds, faults, is_whole=has_ghosts)
     world = World(
         outlines=outlines,
         roles=_roles(files, app, outlines),
@@ -122,10 +123,11 @@ def _name_of(source: Source) -> str:
     return camel if is_blueprint_name(camel) else stem
 
 
-def _outline_all(files: Files, kinds: Kinds, faults: Faults) -> dict[str, Outline]:
+def _outline_all(files: Files, kinds: Kinds, faults: Faults, *, is_whole: bool) -> dict[str, Outline]:
     found: dict[str, Outline] = {}
     for source in files.blueprints:
-        outline = outline_blueprint(Cursor(source, (), faults), kinds, fallback=_name_of(source))
+        cursor = Cursor(source, (), faults)
+        outline = outline_blueprint(cursor, kinds, fallback=_name_of(source), is_whole=is_whole)
         before = found.get(outline.name)
         if before is None:
             found[outline.name] = outline

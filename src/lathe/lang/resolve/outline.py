@@ -67,19 +67,16 @@ class Outline(NamedTuple):
     effects: Mapping[str, EntryOutline]
     timers: Mapping[str, EntryOutline]
     inbound: Mapping[str, EntryOutline]
+    field_types: Mapping[str, Type]
+    ghost_types: Mapping[str, Type]
     is_whole: bool
 
-    @property
-    def field_types(self) -> Mapping[str, Type]:
-        return {name: field.type for name, field in self.fields.items()}
 
-    @property
-    def ghost_types(self) -> Mapping[str, Type]:
-        return {name: ghost.type for name, ghost in self.ghosts.items()}
+def outline_blueprint(cursor: Cursor, kinds: Kinds, *, fallback: str, is_whole: bool) -> Outline:
+    """Read what a blueprint has. `fallback` is its name where the file gives none.
 
-
-def outline_blueprint(cursor: Cursor, kinds: Kinds, *, fallback: str) -> Outline:
-    """Read what a blueprint has. `fallback` is its name where the file gives none."""
+    `is_whole` tells whether all that surrounds it is known.
+    """
     data = cursor.source.data
     top = open_record(cursor, data, "a blueprint", TOP)
     assert top is not None
@@ -102,7 +99,11 @@ def outline_blueprint(cursor: Cursor, kinds: Kinds, *, fallback: str) -> Outline
         effects=_read_entries(top, "effect", "effects", EFFECT, limits.EFFECTS, "an effect"),
         timers=_read_entries(top, "timer", "deadlines", TIMER, limits.TIMERS, "a deadline"),
         inbound=_read_entries(top, "inbound", "inbound events", INBOUND, limits.INBOUNDS, "an inbound event"),
-        is_whole=None not in records and not top.wrong.intersection(("state", "field", "ghost", "action")),
+        field_types={name: field.type for name, field in fields.items()},
+        ghost_types={name: ghost.type for name, ghost in ghosts.items()},
+        is_whole=is_whole
+        and None not in records
+        and not top.wrong.intersection(("state", "field", "ghost", "action")),
     )
 
 

@@ -189,14 +189,17 @@ def open_record(
 
 
 def entries(cursor: Cursor, table: object, *, what: str, limit: int) -> Iterator[tuple[str, object, Cursor]]:
-    """The named entries of a table such as `[action]`. `what` is their plural, for messages."""
+    """The named entries of a table such as `[action]`; `what` is their plural, for messages.
+
+    Too many are reported and still read, so that nobody misses them: a file is small.
+    """
     if not isinstance(table, dict):
         if table is not None:
             cursor.report("LT004", f"`{cursor.path[-1]}` is a table of {what}, not {described(table)}")
         return
     if len(table) > limit:
         cursor.report_key("LT005", f"at most {limit} {what}, not {len(table)}")
-    for name, value in list(table.items())[:limit]:
+    for name, value in table.items():
         yield name, value, cursor.at(name)
 
 
