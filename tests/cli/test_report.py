@@ -40,6 +40,12 @@ def span(line: int, column: int, end: int, end_line: int | None = None) -> Span:
     return Span(FILE, line, column, end_line or line, end)
 
 
+def at(line: int, text: str) -> Span:
+    """Where a text stands in a line of the file."""
+    column = TEXT.splitlines()[line - 1].index(text) + 1
+    return span(line, column, column + len(text))
+
+
 ORDER_MADE = {"state": (None, "open"), "total": (None, 2)}
 ORDER_FAILED = {"state": ("open", "failed"), "tags": ([], ["a", "b"])}
 CHARGE = (TracePart("Order#1", None, "effect:charge"),)
@@ -86,10 +92,10 @@ PAID_ONCE = Finding(
     trace=TRACE,
 )  # fmt: skip
 FINDINGS = (
-    Finding(Diagnostic("LT101", "error", "a guard knows no `total`", span(4, 59, 64), "did you mean `totals`?")),
+    Finding(Diagnostic("LT101", "error", "a guard knows no `total`", at(4, "total"), "did you mean `sum`?")),
     PAID_ONCE,
     replace(PAID_ONCE, property="paid_twice", trace=replace(TRACE, id="fedcba987654")),
-    Finding(Diagnostic("LT503", "warning", "`charge` may happen twice", span(6, 15, 17))),
+    Finding(Diagnostic("LT503", "warning", "`charge` may happen twice", at(6, "注文"))),
 )  # fmt: skip
 REPORT = Report(
     app="order",
@@ -170,9 +176,9 @@ def test_many_findings_are_counted_and_not_drawn() -> None:
 @pytest.mark.parametrize(
     ("span", "caret"),
     [
-        (span(4, 59, 64), "total"),
+        (at(4, "total"), "total"),
         (span(4, 1, 4), "pay"),
-        (span(5, 30, 34), "gone"),
+        (at(5, "gone"), "gone"),
         (span(3, 1, 1), "["),
         (span(3, 1, 4, 5), "[action]"),
         (span(3, 50, 60), ""),
@@ -186,7 +192,7 @@ def test_the_caret_stands_under_what_is_meant(span: Span, caret: str) -> None:
 
 
 def test_wide_characters_move_the_caret() -> None:
-    quoted, carets = Excerpts(VIEW.files, PLAIN, 80).draw(span(6, 15, 17), gutter=3)
+    quoted, carets = Excerpts(VIEW.files, PLAIN, 80).draw(at(6, "注文"), gutter=3)
     assert "注文" in quoted
     assert carets.count("^") == 4
     assert carets.index("^") == quoted.index("注")

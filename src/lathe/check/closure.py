@@ -38,7 +38,7 @@ def closure(layout: Layout, branch: Branch) -> list[Branch]:
         else:
             done.append(current)
     finished: list[Branch] = []
-    for found in done:
+    for found in (way for opened in done for way in _stored(layout, opened)):
         _ghosts(layout, found)
         finished.extend(request(layout, found))
     for way in finished:
@@ -63,10 +63,21 @@ def _take(layout: Layout, branch: Branch) -> Iterator[Branch]:
         term = lower(action.when.tree, context)
         _fail_term(branch, term, action.when.span, where, action.when.text)
         branch.require(truth(term))
-    _assign(layout, branch, take, context)
-    for target, way in _targets(branch, slot, action, context, is_new=take.is_new):
-        way.parts.append(Part(slot, action, take.by, context, target, take.is_new))
-        yield from _clauses(layout, way, take, context)
+    branch.parts.append(Part(slot, action, take.by, context, None, take.is_new))
+    yield from _clauses(layout, branch, take, context)
+
+
+def _stored(layout: Layout, branch: Branch) -> list[Branch]:
+    """Every part stores its values and enters its state, once nobody's guard refuses the step."""
+    ways = [branch]
+    for number, part in enumerate(branch.parts if branch.condition != FALSE else ()):
+        before, ways = ways, []
+        for way in before:
+            _assign(layout, way, part)
+            for target, found in _targets(way, part):
+                found.parts[number] = replace(part, target=target)
+                ways.append(found)
+    return ways
 
 
 def _only_faults(branch: Branch) -> Iterator[Branch]:
@@ -129,15 +140,15 @@ def _fail_term(branch: Branch, term: Term, span: Span, where: tuple[str, str], t
     branch.fail(term.zero, "LT204", span, where, text)
 
 
-def _assign(layout: Layout, branch: Branch, take: Take, context: Context) -> None:
+def _assign(layout: Layout, branch: Branch, part: Part) -> None:
     """What `sets` and `do` store; values that do not fit are faults."""
-    slot, where = take.slot, (take.slot.blueprint.name, take.action.name)
-    for name in take.action.sets:
+    slot, context, where = part.slot, part.context, (part.slot.blueprint.name, part.action.name)
+    for name in part.action.sets:
         if name in slot.fields:
             kind = slot.blueprint.fields[name].type
             branch.updates[slot.fields[name].index] = _code(kind, context.args[name])
-            _cut_unexplored(branch, take, name, context.args[name])
-    for a in take.action.do:
+            _cut_unexplored(branch, slot, name, context.args[name])
+    for a in part.action.do:
         if a.target not in slot.fields:
             continue
         kind = slot.blueprint.fields[a.target].type
@@ -147,12 +158,12 @@ def _assign(layout: Layout, branch: Branch, take: Take, context: Context) -> Non
             branch.fail(term.none, "LT205", a.span, where, a.text)
         branch.fail(ir.no(fits(kind, term)), "LT204", a.span, where, a.text)
         branch.updates[slot.fields[a.target].index] = _code(kind, term)
-        _cut_unexplored(branch, take, a.target, term)
+        _cut_unexplored(branch, slot, a.target, term)
 
 
-def _cut_unexplored(branch: Branch, take: Take, name: str, term: Term) -> None:
+def _cut_unexplored(branch: Branch, slot: Slot, name: str, term: Term) -> None:
     """With `explore`, a step that would store a value outside it is not searched."""
-    explore = take.slot.blueprint.fields[name].explore
+    explore = slot.blueprint.fields[name].explore
     if explore is not None:
         inside = ir.both(ir.le(ir.const(explore[0]), term.value), ir.le(term.value, ir.const(explore[1])))
         branch.require(inside)
@@ -164,17 +175,16 @@ def _code(kind: Type, term: Term) -> Formula:
     return encoded(kind, term)
 
 
-def _targets(
-    branch: Branch, slot: Slot, action: Action, context: Context, *, is_new: bool
-) -> Iterator[tuple[str | None, Branch]]:
+def _targets(branch: Branch, part: Part) -> Iterator[tuple[str | None, Branch]]:
     """The states that the action may enter: a branch for each."""
+    slot, action = part.slot, part.action
     if action.to_if is None:
-        target = slot.blueprint.initial if is_new else action.to
+        target = slot.blueprint.initial if part.is_new else action.to
         if target is not None:
             branch.updates[slot.state.index] = ir.const(slot.state_code(target))
         yield target, branch
         return
-    term = lower(action.to_if.tree, context)
+    term = lower(action.to_if.tree, part.context)
     where = (slot.blueprint.name, action.name)
     _fail_term(branch, term, action.to_if.span, where, action.to_if.text)
     for target in entered_states(slot.blueprint, action):

@@ -450,6 +450,12 @@ def _cut(layout: Layout, slot: Slot, effect: Effect) -> Formula:
     return ir.lt(room, wanted)
 
 
+def held_up(layout: Layout, slot: Slot) -> Formula:
+    """The condition that a creation whose turn it is waits for nothing but more room in the scope."""
+    creating = [e for e in slot.effects if e.target is not None and e.target.action == "create"]
+    return ir.either(*(ir.both(_head_is(slot, e), _cut(layout, slot, e)) for e in creating))
+
+
 def _made_argument(action: Action, made: tuple[Slot, ...]) -> dict[str, Term]:
     """The new entity goes to the argument `made`, or to the one ref among the action's `sets`."""
     if len(made) != 1:

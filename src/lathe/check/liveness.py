@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from lathe.check.command import Command
 from lathe.check.layout import Slot
-from lathe.check.search import Graph
+from lathe.check.search import Graph, masks_where
 from lathe.check.system import System
 from lathe.frozen import frozen
 from lathe.lang.model import Eventually
@@ -45,7 +45,8 @@ def failures(system: System, graph: Graph) -> Iterator[Unfair]:
     for slot in system.layout.slots:
         for prop in slot.blueprint.eventually.values():
             if not enabled:
-                enabled = [_possible(graph, i, bits) for i in range(len(graph.states))]
+                held = masks_where(system.layout, graph.states, system.held)
+                enabled = [_possible(graph, i, bits) | m << len(names) for i, m in enumerate(held)]
             found = _failure(_Search(system, graph, slot, prop, bits, enabled))
             if found is not None:
                 yield found

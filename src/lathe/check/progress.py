@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from lathe.check.command import RECYCLE, Command
 from lathe.check.layout import Slot
-from lathe.check.search import Graph
+from lathe.check.search import Graph, masks_where
 from lathe.check.system import System
 from lathe.frozen import frozen
 from lathe.lang.model import State
@@ -42,9 +42,12 @@ def standstills(system: System, graph: Graph, only: int | None = None) -> list[S
     """The first of each kind for each state of each blueprint. `only` asks about one state alone."""
     slots = system.layout.slots
     masks = _masks(system)
-    can_move = _spread(graph, [_or_all(graph, i, masks.moves) for i in range(len(graph.states))], None)
-    can_rest = _spread(graph, [_resting(slots, packed) for packed in graph.states], None)
-    leaves = [_or_all(graph, i, masks.ends) for i in range(len(graph.states))]
+    held = masks_where(system.layout, graph.states, system.held)
+    can_move = _spread(graph, [_or_all(graph, i, masks.moves) | mask for i, mask in enumerate(held)], None)
+    can_rest = _spread(
+        graph, [_resting(slots, packed) | mask for packed, mask in zip(graph.states, held, strict=True)], None
+    )
+    leaves = [_or_all(graph, i, masks.ends) | mask for i, mask in enumerate(held)]
     can_leave = _spread(graph, leaves, masks.internal)
     found: dict[tuple[str, str], Standstill] = {}
     where = range(len(graph.states)) if only is None else (only,)

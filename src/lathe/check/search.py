@@ -224,6 +224,20 @@ def first_where(
     return found
 
 
+def masks_where(layout: Layout, states: Sequence[int], conditions: Sequence[Formula]) -> list[int]:
+    """For each state, a mask of the conditions that are true in it."""
+    wanted = [(number, c) for number, c in enumerate(conditions) if c != FALSE]
+    if not wanted:
+        return [0] * len(states)
+    lines = ["def look(states, add):", " for s in states:", "  m = 0"]
+    lines += _decode(layout, [c for _, c in wanted], "  ")
+    lines += [f"  if {ir.source(condition)}: m |= {1 << number}" for number, condition in wanted]
+    lines.append("  add(m)")
+    masks: list[int] = []
+    _compile(lines, "look")(states, masks.append)
+    return masks
+
+
 def _compile(lines: Iterable[str], name: str) -> Callable[..., None]:
     scope: dict[str, Callable[..., None]] = {}
     exec(compile("\n".join(lines), f"<{name}>", "exec"), scope)

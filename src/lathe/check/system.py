@@ -10,7 +10,7 @@ from lathe.check.bounds import MAX_COMMANDS, require
 from lathe.check.command import RECYCLE, Command
 from lathe.check.domain import make_domains
 from lathe.check.ground import creations, outsiders, timers
-from lathe.check.internal import internal_commands
+from lathe.check.internal import held_up, internal_commands
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot, make_layout
 from lathe.check.lowering import Context, holds
@@ -21,11 +21,15 @@ from lathe.lang.model import App, Property
 
 @frozen
 class System:
-    """Everything that a search needs: the layout, the commands by number, and where it begins."""
+    """Everything that a search needs: the layout, the commands by number, and where it begins.
+
+    `held` tells, for each slot, when it waits for a creation that the scope alone has no room for.
+    """
 
     layout: Layout
     commands: tuple[Command, ...]
     initial: tuple[int, ...]
+    held: tuple[Formula, ...]
 
 
 def make_system(app: App, instances: Mapping[str, int], keys: frozenset[Key] | None = None) -> System:
@@ -37,7 +41,7 @@ def make_system(app: App, instances: Mapping[str, int], keys: frozenset[Key] | N
     for index, command in enumerate(found):
         command.index = index
         command.checks.extend(_step_checks(layout, command))
-    return System(layout, found, tuple(_initial(layout)))
+    return System(layout, found, tuple(_initial(layout)), tuple(held_up(layout, s) for s in layout.slots))
 
 
 def _commands(layout: Layout) -> Iterator[Command]:

@@ -281,19 +281,21 @@ def _arguments(draft: Draft, take: Take, action: Action) -> dict[str, Value]:
         if value is None and not argument.optional:
             raise draft.refused("type", take.entity, take.action, f"`{argument.name}` is missing")
         if value is not None and (
-            misfit(argument.type, value) or not _exists(draft, argument.type.blueprint, value)
+            misfit(argument.type, value) or not _exists(draft, argument.type, value)
         ):
             raise draft.refused("type", take.entity, take.action, f"`{argument.name}` does not fit")
         args[argument.name] = value
     return args
 
 
-def _exists(draft: Draft, blueprint: str | None, value: Value) -> bool:
-    """Whether a ref names an entity of its blueprint; other values always do."""
-    if blueprint is None or not isinstance(value, str):
+def _exists(draft: Draft, kind: Type, value: Value) -> bool:
+    """Whether a ref, or each in a set of refs, names an entity of its blueprint; other values do."""
+    if isinstance(value, frozenset):
+        return all(_exists(draft, kind.element, member) for member in value if kind.element)
+    if kind.blueprint is None or not isinstance(value, str):
         return True
     entity = draft.view.get(value)
-    return entity is not None and entity.blueprint == blueprint
+    return entity is not None and entity.blueprint == kind.blueprint
 
 
 def _apply(draft: Draft, take: Take, rule: Rule, frame: Frame, before: Entity | None) -> Part:

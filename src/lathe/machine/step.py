@@ -61,6 +61,7 @@ def step(table: Table, world: World, event: Event, *, permit: Permit = admitted)
 
 def _create(draft: Draft, event: Create) -> None:
     fresh = draft.fresh(event.blueprint, event.id)
+    draft.introduce(fresh)
     take_all(draft, Take(fresh, "create", event.args, event.by, is_new=True))
 
 

@@ -70,6 +70,8 @@ class Sight:
         shape = self.shapes[ref.type.blueprint or ""]
         is_self = ref.text == "self"
         kinds = {**shape.fields, **(shape.ghosts if self.ghosts else {})}
+        if is_self:  # the same as without `self.`, so one is enough
+            kinds = dict(list(kinds.items())[:1])
         found = [
             Atom(f"{ref.text}.{name}", kind, kind.kind in NULLABLE or (not is_self and kind.kind != "set"))
             for name, kind in kinds.items()

@@ -267,8 +267,9 @@ def sight(
         names += [Atom(f"old.{n}", h.type, h.type.kind in NULLABLE) for n, h in plan.fields.items()]
     state = Type("state", blueprint=plan.name, members=tuple(plan.states))
     if own:
-        names += [Atom("state", state, False), Atom("id", Type("text"), False)]
-        names.append(Atom("self", Type("ref", blueprint=plan.name), False))
+        names += [Atom("state", state, False), Atom("self", Type("ref", blueprint=plan.name), False)]
+    if own and any(h.type.kind == "text" for h in plan.fields.values()):
+        names.append(Atom("id", Type("text"), False))
     if own and old:
         names.append(Atom("old.state", state, False))
     seen = Sight(
@@ -284,7 +285,9 @@ def sight(
 
 def policy_sight(app: AppPlan, plan: BlueprintPlan) -> Sight:
     """What the `when` of a `cannot` may read: this entity alone."""
-    kinds = {n: h.type for n, h in plan.fields.items() if h.type.kind not in ("json", "ref")}
+    held = [(n, h.type) for n, h in plan.fields.items()]
+    kinds = {n: t for n, t in held if "ref" not in (t.kind, t.element.kind if t.element else "")}
+    kinds = {n: t for n, t in kinds.items() if t.kind != "json"}
     return Sight(app.shapes, has_actor=True).seeing(
         *(Atom(n, kind, kind.kind in NULLABLE) for n, kind in kinds.items())
     )
