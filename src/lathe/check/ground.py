@@ -75,6 +75,8 @@ class Choices:
         term = param_term(param)
         if kind.kind == "ref":
             self.conditions[name] = self._exists(kind.blueprint or "", term.value, can_be_unset=can_be_unset)
+        if kind.element is not None and kind.element.kind == "ref":
+            self.conditions[name] = self._all_exist(kind.element.blueprint or "", term.value)
         if can_be_unset and kind.kind in SCALARS:
             missing = Param(f"no_{name}", (0, 1), kind, None)
             self.params.append(missing)
@@ -87,6 +89,15 @@ class Choices:
             here = ir.no(ir.eq(slot.state.formula, FALSE))
             ways.append(ir.both(ir.eq(ref, ir.const(slot.index + 1)), here))
         return ir.either(*ways)
+
+    def _all_exist(self, blueprint: str, group: Formula) -> Formula:
+        """Whether a set of refs names only entities that there are."""
+        return ir.both(
+            *(
+                ir.either(ir.no(ir.bit(group, ir.const(slot.index))), ir.no(ir.eq(slot.state.formula, FALSE)))
+                for slot in self.layout.of(blueprint)
+            )
+        )
 
     def arguments(self, action: Action, given: Mapping[str, Term] | None = None) -> dict[str, Term]:
         found = dict(given or {})

@@ -43,11 +43,10 @@ def standstills(system: System, graph: Graph, only: int | None = None) -> list[S
     slots = system.layout.slots
     masks = _masks(system)
     held = masks_where(system.layout, graph.states, system.held)
-    can_move = _spread(graph, [_or_all(graph, i, masks.moves) | mask for i, mask in enumerate(held)], None)
-    can_rest = _spread(
-        graph, [_resting(slots, packed) | mask for packed, mask in zip(graph.states, held, strict=True)], None
-    )
+    moves = [_or_all(graph, i, masks.moves) | mask for i, mask in enumerate(held)]
+    rests = [_resting(slots, packed) | mask for packed, mask in zip(graph.states, held, strict=True)]
     leaves = [_or_all(graph, i, masks.ends) | mask for i, mask in enumerate(held)]
+    can_move, can_rest = _spread(graph, moves, None), _spread(graph, rests, None)
     can_leave = _spread(graph, leaves, masks.internal)
     found: dict[tuple[str, str], Standstill] = {}
     where = range(len(graph.states)) if only is None else (only,)

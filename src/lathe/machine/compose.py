@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from lathe.frozen import frozen
 from lathe.lang.model import Action, Unique
+from lathe.lang.types import Type
 from lathe.machine.evaluate import EvaluationError, Frame
 from lathe.machine.event import Caller, Event
 from lathe.machine.limits import MAX_JOINT_DEPTH
@@ -278,6 +279,8 @@ def _arguments(draft: Draft, take: Take, action: Action) -> dict[str, Value]:
         value = take.args.get(argument.name)
         if value is None and argument.has_default:
             value = stored(argument.default)
+        if value is None and argument.optional and argument.type.kind == "set":
+            value = frozenset()
         if value is None and not argument.optional:
             raise draft.refused("type", take.entity, take.action, f"`{argument.name}` is missing")
         if value is not None and (

@@ -134,7 +134,8 @@ def follow(world: World, ref: Value, what: str, name: str) -> Value:
 
 
 def _follow(node: Follow, frame: Frame) -> Value:
-    return follow(frame.world, evaluate(node.base, frame), node.what, node.name)
+    found = follow(frame.world, evaluate(node.base, frame), node.what, node.name)
+    return members(found) if node.type.kind == "set" else found
 
 
 def _and(node: And, frame: Frame) -> Value:

@@ -133,7 +133,8 @@ def _source(node: Node) -> str:
         case Special(name=name):
             return _SPECIALS[name]
         case Follow(base=base, what=what, name=name):
-            return f"follow(x.world, {_source(base)}, {what!r}, {name!r})"
+            found = f"follow(x.world, {_source(base)}, {what!r}, {name!r})"
+            return f"members({found})" if node.type.kind == "set" else found
         case Not(operand=operand):
             return f"(not {_truth(operand)})"
         case And(operands=operands):
