@@ -62,7 +62,7 @@ def may(module: str, imported: str, *, is_top: bool) -> bool:
     """Whether an arrow, or the rules about the standard library and other packages, allow an import."""
     root = imported.partition(".")[0]
     if root == "lathe":
-        return room(imported) in {"", room(module), *MAY_IMPORT.get(room(module), set())}
+        return room(imported) in {"", "frozen", room(module), *MAY_IMPORT.get(room(module), set())}
     if root in sys.stdlib_module_names:
         return room(module) not in PURE or root not in IMPURE
     return root in THIRD_PARTY.get(room(module), set()) and not (root in HEAVY and is_top)

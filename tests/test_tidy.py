@@ -15,7 +15,12 @@ LINE_LIMIT = 110
 AGENTS_LINES_LIMIT = 80
 
 PRINTS = {"src/lathe/cli/output.py"}
-EXECUTES = {"src/lathe/check/search.py", "src/lathe/check/trace.py", "src/lathe/machine/lower.py"}
+EXECUTES = {
+    "src/lathe/frozen.py",
+    "src/lathe/check/search.py",
+    "src/lathe/check/trace.py",
+    "src/lathe/machine/lower.py",
+}
 """Code that we generate ourselves from checked trees; never the text of a file."""
 TAKES_ANY = {"src/lathe/lang/source.py", "src/lathe/machine/tracejson.py"}
 """The edges: where decoded TOML and JSON come in."""

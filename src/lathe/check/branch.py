@@ -52,7 +52,11 @@ class Part:
 
 @dataclass(slots=True)
 class Branch:
-    """One way that a step can go."""
+    """One way that a step can go.
+
+    `guard` says when the machine takes it. Of that, the search follows only what is `within` its
+    bounds: the rest is cut, neither taken nor refused.
+    """
 
     actor: Term
     known: dict[int, Formula]
@@ -61,7 +65,7 @@ class Branch:
     faults: list[Fault] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     pending: list[Take] = field(default_factory=list)
-    is_cut: bool = False
+    within: list[Formula] = field(default_factory=list)
 
     def copy(self) -> Branch:
         return Branch(
@@ -72,12 +76,18 @@ class Branch:
             list(self.faults),
             list(self.parts),
             list(self.pending),
-            self.is_cut,
+            list(self.within),
         )
 
     @property
-    def condition(self) -> Formula:
+    def accepted(self) -> Formula:
+        """When the machine takes this way."""
         return ir.both(*self.guard)
+
+    @property
+    def condition(self) -> Formula:
+        """When the search does."""
+        return ir.both(*self.guard, *self.within)
 
     def require(self, *conditions: Formula) -> bool:
         """Add to the guard; tells whether the branch can still happen."""
@@ -90,7 +100,7 @@ class Branch:
         """If the guard so far holds and `condition` does, that is a fault; the branch goes on without."""
         if condition == FALSE:
             return
-        reached = ir.both(*self.guard, condition)
+        reached = ir.both(self.condition, condition)
         if reached != FALSE:
             self.faults.append(Fault(reached, code, span, part[0], part[1], subject))
         self.guard.append(ir.no(condition))

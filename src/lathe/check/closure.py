@@ -43,7 +43,7 @@ def closure(layout: Layout, branch: Branch) -> list[Branch]:
         finished.extend(request(layout, found))
     for way in finished:
         require_unique(layout, way)
-    return [b for b in finished if b.condition != FALSE or b.faults]
+    return [b for b in finished if b.accepted != FALSE or b.faults]
 
 
 def _take(layout: Layout, branch: Branch) -> Iterator[Branch]:
@@ -70,7 +70,7 @@ def _take(layout: Layout, branch: Branch) -> Iterator[Branch]:
 def _stored(layout: Layout, branch: Branch) -> list[Branch]:
     """Every part stores its values and enters its state, once nobody's guard refuses the step."""
     ways = [branch]
-    for number, part in enumerate(branch.parts if branch.condition != FALSE else ()):
+    for number, part in enumerate(branch.parts if branch.accepted != FALSE else ()):
         before, ways = ways, []
         for way in before:
             _assign(layout, way, part)

@@ -66,7 +66,7 @@ class Choices:
         choice = self.layout.domains.choice(argument)
         can_be_unset = argument.optional and not argument.has_default
         codes = choice.codes
-        if can_be_unset and kind.kind not in SCALARS:
+        if can_be_unset and kind.kind not in (*SCALARS, "set"):
             codes = (0, *codes)
         if not codes:
             return Term(FALSE, unset=TRUE)

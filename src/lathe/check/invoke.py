@@ -140,7 +140,8 @@ def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None
 def _capture_deliveries(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
     target, slot = effect.target, part.slot
     assert target is not None, "only calls and creations are delivered"
-    after = {v.index: branch.updates[v.index] for v in slot.fields.values() if v.index in branch.updates}
+    own = (slot.state, *slot.fields.values())
+    after = {v.index: branch.updates[v.index] for v in own if v.index in branch.updates}
     context = replace(part.context, known={**part.context.known, **after})
     captured = slot.captured[effect.name].current
     rounds = sum(1 for key in captured if key.startswith("bad:"))

@@ -4,12 +4,13 @@ Weak fairness (Manna and Pnueli, 1992): in an endless run no timer, start, deliv
 end of an invocation, and no `fair` action, stays possible for ever without being taken. A strongly
 connected component carries a fair run just if each of these is impossible somewhere in it or is
 taken inside it; for weak fairness the maximal components decide. A run may also stop where nothing
-is owed.
+is owed. A new visit has a timer and invocations of its own, so a step that begins one owes
+nothing of the old; a deadline that is moved stays the same one, and comes at last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from lathe.check.command import Command
 from lathe.check.layout import Slot
@@ -38,42 +39,49 @@ class Unfair:
 
 def failures(system: System, graph: Graph) -> Iterator[Unfair]:
     """One failure for each `eventually` that fails, for the first slot for which it does."""
-    owed = _owed(system)
-    names = sorted({name for name in owed if name is not None})
-    bits = [0 if name is None else 1 << names.index(name) for name in owed]
+    owed = [_debt(command) for command in system.commands]
+    bit = {name: 1 << i for i, name in enumerate(sorted({name for name in owed if name is not None}))}
+    debts = [0 if name is None else bit[name] for name in owed]
+    paid = [debt | _ended(command, bit) for debt, command in zip(debts, system.commands, strict=True)]
     enabled: list[int] = []
     for slot in system.layout.slots:
         for prop in slot.blueprint.eventually.values():
             if not enabled:
                 held = masks_where(system.layout, graph.states, system.held)
-                enabled = [_possible(graph, i, bits) | m << len(names) for i, m in enumerate(held)]
-            found = _failure(_Search(system, graph, slot, prop, bits, enabled))
+                enabled = [_possible(graph, i, debts) | m << len(bit) for i, m in enumerate(held)]
+            found = _failure(_Search(system, graph, slot, prop, paid, enabled))
             if found is not None:
                 yield found
 
 
-def _owed(system: System) -> list[str | None]:
-    """For each command, the name of what it pays off if that is owed."""
-    return [_debt(command) for command in system.commands]
-
-
 def _debt(command: Command) -> str | None:
+    """The name of what a command pays off, if that is owed."""
     label = command.label
     here = label.slot.name
     if label.event == "timer":
         return f"{here} timer {label.deadline or ''}"
     if label.event in ("start", "deliver", "stop", "end"):
         return f"{here} {label.event}"
-    if label.event == "notify" and label.made:
+    if label.event == "notify" and label.slot.blueprint.effects[label.effect or ""].target is not None:
         return f"{here} notify {label.effect}"
     return f"{here} fair {label.action}" if command.is_fair else None
 
 
-def _possible(graph: Graph, index: int, bits: list[int]) -> int:
+def _ended(command: Command, bit: Mapping[str, int]) -> int:
+    """What is over with a command, unpaid: the timer and the invocations of each visit that it ends."""
+    mask = 0
+    for share in command.shares:
+        if share.target is not None:
+            for what in ("timer ", "start", "deliver", "end"):
+                mask |= bit.get(f"{share.slot.name} {what}", 0)
+    return mask
+
+
+def _possible(graph: Graph, index: int, debts: list[int]) -> int:
     mask = 0
     start = graph.first[index]
     for position in range(start, start + graph.degree[index]):
-        mask |= bits[graph.labels[position]]
+        mask |= debts[graph.labels[position]]
     return mask
 
 
@@ -85,7 +93,7 @@ class _Search:
     graph: Graph
     slot: Slot
     prop: Eventually
-    bits: list[int]
+    paid: list[int]
     enabled: list[int]
 
     def is_waiting(self, index: int) -> bool:
@@ -196,7 +204,7 @@ def _is_fair(search: _Search, component: set[int]) -> bool:
         always &= search.enabled[index]
         for label, target in search.edges(index):
             if target in component:
-                taken |= search.bits[label]
+                taken |= search.paid[label]
     return not always & ~taken
 
 
@@ -207,7 +215,7 @@ def _loop(search: _Search, component: set[int], entry: int) -> tuple[Edge, ...]:
     while open_debts:
         piece = _shortest(search, component, here, _pays(search, open_debts & -open_debts))
         for edge in piece:
-            open_debts &= search.enabled[edge[1]] & ~search.bits[edge[0]]
+            open_debts &= search.enabled[edge[1]] & ~search.paid[edge[0]]
             here = edge[1]
         edges.extend(piece)
     if here != entry or not edges:
@@ -217,7 +225,7 @@ def _loop(search: _Search, component: set[int], entry: int) -> tuple[Edge, ...]:
 
 def _pays(search: _Search, debt: int) -> Callable[[int, Edge], bool]:
     """Whether an edge pays a debt, or leads to where it is not owed."""
-    return lambda _, edge: bool(search.bits[edge[0]] & debt) or not search.enabled[edge[1]] & debt
+    return lambda _, edge: bool(search.paid[edge[0]] & debt) or not search.enabled[edge[1]] & debt
 
 
 def _shortest(

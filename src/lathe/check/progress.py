@@ -15,8 +15,8 @@ from lathe.check.system import System
 from lathe.frozen import frozen
 from lathe.lang.model import State
 
-_IDLE_EVENTS = frozenset({"late", "notify", "stop", RECYCLE})
-"""Events that are nothing that the entity itself does."""
+_IDLE_EVENTS = frozenset({"create", "late", "notify", "stop", RECYCLE})
+"""Events that are nothing that the entity itself does; others may take part in them."""
 
 
 @frozen
@@ -108,11 +108,7 @@ def _masks(system: System) -> _Masks:
 
 def _movers(command: Command, bits: dict[str, int]) -> int:
     """The entities for whom the command is something that they do."""
-    if command.label.event in _IDLE_EVENTS:
-        return 0
-    if command.label.event == "create":
-        return 0
-    mask = bits[command.label.slot.name]
+    mask = 0 if command.label.event in _IDLE_EVENTS else bits[command.label.slot.name]
     for share in command.shares:
         if not share.is_new:
             mask |= bits[share.slot.name]

@@ -6,7 +6,7 @@ An assignment that could leave its range decides too (it refuses), so what it re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from lathe.lang.expr import (
     Arithmetic,
@@ -32,9 +32,13 @@ _GHOSTS = {"ghost", "old_ghost"}
 
 def explored(app: App) -> frozenset[Key]:
     """Every field, ghost and argument that the search of this app has to tell apart."""
-    needs = _dependencies(app)
+    return behind(dependencies(app), _roots(app))
+
+
+def behind(needs: Mapping[Key, Iterable[Key]], roots: Iterable[Key]) -> frozenset[Key]:
+    """The roots and everything whose values come to them, by `dependencies`."""
     found: set[Key] = set()
-    waiting = list(_roots(app))
+    waiting = list(roots)
     while waiting:
         key = waiting.pop()
         if key not in found:
@@ -144,7 +148,7 @@ def _targets(app: App, blueprint: Blueprint, effect: Effect) -> Iterator[Key]:
             yield ("field", blueprint.name, "", effect.target.each)
 
 
-def _dependencies(app: App) -> dict[Key, list[Key]]:
+def dependencies(app: App) -> dict[Key, list[Key]]:
     """For each thing that may be needed, what is needed to know it."""
     needs: dict[Key, list[Key]] = {}
 
@@ -189,7 +193,7 @@ def _add_ghost(add: object, blueprint: str, action: str, assignment: Assignment)
 
 def is_safe(node: Node, target: Type, action: Action) -> bool:
     """Whether storing a value can never be refused, seen from the declared ranges alone."""
-    if any(_may_fail(n, action) for n in walk(node)):
+    if any(may_fail(n, action) for n in walk(node)):
         return False
     if target.kind == "int":
         reach = _interval(node)
@@ -204,7 +208,8 @@ def is_safe(node: Node, target: Type, action: Action) -> bool:
     return True
 
 
-def _may_fail(node: Node, action: Action) -> bool:
+def may_fail(node: Node, action: Action) -> bool:
+    """Whether a node may have no value where one is needed: unset, or divided by zero."""
     if isinstance(node, Follow):
         return node.type.kind in ("int", "bool", "enum")
     if isinstance(node, Read) and node.scope == "arg":

@@ -1,4 +1,4 @@
-"""Types of options that click does not have."""
+"""Values of options that click does not know."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ import click
 from lathe.lang.units import read_duration
 
 
-class Duration(click.ParamType[float]):
-    """A duration of the language (`500ms 30s 15m 2h`), as seconds."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The seconds, or a usage error."""
-        milliseconds = read_duration(str(value))
-        if not milliseconds:
-            self.fail(f"`{value}` is no duration: write `500ms`, `30s` or `2m`", param, ctx)
-        return milliseconds / 1000
-
-
-DURATION = Duration()
+def seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """The seconds of a duration of the language (`500ms 30s 15m 2h`), for an option's `callback`."""
+    if value is None:
+        return None
+    milliseconds = read_duration(value)
+    if not milliseconds:
+        raise click.BadParameter(
+            f"`{value}` is no duration: write `500ms`, `30s` or `2m`", context, parameter
+        )
+    return milliseconds / 1000

@@ -124,7 +124,7 @@ def _summary(report: Report, view: View) -> list[str]:
     if all(level.verdict in ("fails", "skipped") for level in report.levels if level.level < 2):
         return []
     bounds = [bound for bound in report.not_covered if not bound.startswith("level ")]
-    rows = [("level", _level(level)) for level in report.levels if level.level in LEVELS]
+    rows = [("level", _level(level, bounds)) for level in report.levels if level.level in LEVELS]
     rows += [("covered", text) for text in _covered(report)]
     rows += [("not covered", bound) for bound in bounds[:BOUNDS_LIMIT]]
     if len(bounds) > BOUNDS_LIMIT:
@@ -144,13 +144,13 @@ def _summary(report: Report, view: View) -> list[str]:
     ]
 
 
-def _level(level: LevelReport) -> str:
+def _level(level: LevelReport, bounds: list[str]) -> str:
     counts = [
         f"{count} {word}" for word, count in (("states", level.states), ("steps", level.steps)) if count
     ]
     depth = [f"depth {level.depth}"] if level.depth else []
     time = [seconds_text(level.seconds)] if level.verdict != "skipped" else []
-    why = f": {level.why}" if level.why else ""
+    why = f": {level.why}" if level.why and level.why not in bounds else ""
     return ", ".join([f"{level.level} {level.name} {level.verdict}", *time, *counts, *depth]) + why
 
 
@@ -165,5 +165,6 @@ def _covered(report: Report) -> list[str]:
         if counts:
             said.append(f"{sum(map(bool, counts.values()))} of {len(counts)} {word}")
     if covered.exhaustive:
-        said.append(f"exhaustive {covered.exhaustive}")
+        is_whole = covered.exhaustive.startswith("within")
+        said.append(f"exhaustive {covered.exhaustive}" if is_whole else covered.exhaustive)
     return ["; ".join(said)] if said else []

@@ -52,19 +52,28 @@ def _spell(node: Node) -> tuple[str, int]:
             return blueprint, _ATOM
         case Not(operand=Compare(op="in" | "is" as op) as inner):
             word = "not in" if op == "in" else "is not"
-            return f"{_text(inner.left, _SUM)} {word} {_text(inner.right, _SUM)}", _COMPARE
+            return f"{_text(inner.left, _SUM)} {word} {_group(inner.right)}", _COMPARE
         case Not(operand=operand):
             return f"not {_text(operand, _NOT)}", _NOT
         case And(operands=operands):
             return " and ".join(_text(o, _NOT) for o in operands), _AND
         case Or(operands=operands):
             return " or ".join(_text(o, _AND) for o in operands), _OR
+        case Compare(op="in", left=left, right=right):
+            return f"{_text(left, _SUM)} in {_group(right)}", _COMPARE
         case Compare(op=op, left=left, right=right):
             return f"{_text(left, _SUM)} {op} {_text(right, _SUM)}", _COMPARE
         case IfElse(condition=condition, then=then, otherwise=otherwise):
             return f"{_text(then, _OR)} if {_text(condition, _OR)} else {_text(otherwise, _IF)}", _IF
         case _:
             return _spell_value(node)
+
+
+def _group(node: Node) -> str:
+    """The right side of `in` or `is`: several members as a tuple, as most authors write them."""
+    if isinstance(node, Members) and len(node.items) > 1:
+        return f"({', '.join(_text(i, _IF) for i in node.items)})"
+    return _text(node, _SUM)
 
 
 def _spell_value(node: Node) -> tuple[str, int]:

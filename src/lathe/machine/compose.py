@@ -283,9 +283,7 @@ def _arguments(draft: Draft, take: Take, action: Action) -> dict[str, Value]:
             value = frozenset()
         if value is None and not argument.optional:
             raise draft.refused("type", take.entity, take.action, f"`{argument.name}` is missing")
-        if value is not None and (
-            misfit(argument.type, value) or not _exists(draft, argument.type, value)
-        ):
+        if value is not None and (misfit(argument.type, value) or not _exists(draft, argument.type, value)):
             raise draft.refused("type", take.entity, take.action, f"`{argument.name}` does not fit")
         args[argument.name] = value
     return args
@@ -345,7 +343,7 @@ def _clauses(draft: Draft, take: Take, rule: Rule, frame: Frame) -> list[Take]:
 def _clause(draft: Draft, take: Take, clause: AlsoRule, frame: Frame, caller: Caller) -> Take:
     on = clause.on(frame, frame.fields, frame.args)
     if not isinstance(on, str):
-        raise draft.refused("unset", take.entity, take.action, "whom it is taken with is unset")
+        raise draft.refused("missing", take.entity, take.action, "whom it is taken with is unset")
     args = {name: value(frame, frame.fields, frame.args) for name, value in clause.args.items()}
     return Take(draft.entity(on), clause.action, args, caller, depth=take.depth + 1)
 
@@ -368,7 +366,9 @@ def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> 
             executed=False,
             fields=entity.fields,
             args=frame.args,
-            deliveries=_deliveries(draft, take, effect.target, replace(frame, fields=entity.fields)),
+            deliveries=_deliveries(
+                draft, take, effect.target, replace(frame, entity=entity, fields=entity.fields)
+            ),
         )
         draft.requested.append((entity.id, invocation))
         listed = (*entity.invocations, invocation)

@@ -118,10 +118,8 @@ def _number(node: Node) -> str:
 
 
 def _is_plain(node: Node) -> bool:
-    """Whether a value can never be unset: ints of this entity and its ghosts."""
-    return (
-        isinstance(node, Read) and node.type.kind == "int" and node.scope in ("field", "ghost", "app_ghost")
-    )
+    """Whether a value can never be unset: int ghosts. A field without a default is, until it is created."""
+    return isinstance(node, Read) and node.type.kind == "int" and node.scope in ("ghost", "app_ghost")
 
 
 def _source(node: Node) -> str:

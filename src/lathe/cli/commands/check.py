@@ -8,7 +8,7 @@ from lathe.check.report import Finding, Report
 from lathe.cli import exitcode, files, output, steps
 from lathe.cli.command import colour_option, command as make_command
 from lathe.cli.line import lines
-from lathe.cli.options import DURATION
+from lathe.cli.options import seconds
 from lathe.cli.paint import Paint
 from lathe.cli.text import View, report_text, trace_text
 from lathe.cli.verdict import exit_code, unreadable
@@ -31,7 +31,12 @@ LEVELS = (0, 2)
     metavar="N",
     help="Run levels 0 to N (default: all that exist).",
 )
-@click.option("--budget", type=DURATION, help="Stop searching after this long, as `500ms`, `30s` or `2m`.")
+@click.option(
+    "--budget",
+    callback=seconds,
+    metavar="DURATION",
+    help="Stop searching after this long, as `500ms`, `30s` or `2m`.",
+)
 @click.option(
     "--trace",
     "trace_id",

@@ -1,0 +1,218 @@
+"""The machine and the packed search side by side, in one state: what one can do and the other cannot.
+
+What the search leaves out on purpose is left out here too: self-loops, recycling, creations for which
+the scope has no room, values outside `explore`, a second notice that remembers something, and times,
+which it knows as set or unset alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from lathe.check import search as packed
+from lathe.check.command import RECYCLE, Command
+from lathe.check.encode import encode
+from lathe.check.search import Graph, Watch, watches
+from lathe.check.system import System
+from lathe.check.trace import Run, begin, follow, moves_along, path_to
+from lathe.errors import Span
+from lathe.lang.model import App, Principal
+from lathe.machine.event import Act, Caller, Ends
+from lathe.machine.outcome import Refusal, Step
+from lathe.machine.snapshot import MemoryWorld
+from lathe.machine.step import admitted, step
+from lathe.machine.table import Table
+
+from .enumerate import Happening, Key, happenings
+
+VALUE_REASONS = frozenset({"range", "unset", "zero"})
+Edge = tuple[Key, int]
+Blame = tuple[Key, str, str]
+"""What was going on, whose action could not store a value, which."""
+
+
+@dataclass(slots=True)
+class Side:
+    """What one of the two says of a state."""
+
+    edges: dict[Edge, str] = field(default_factory=dict)
+    faults: set[Blame] = field(default_factory=set)
+    lost: set[Key] = field(default_factory=set)
+
+
+class Comparison:
+    """One system, made ready for comparing it state by state."""
+
+    def __init__(self, system: System, table: Table) -> None:
+        self.system = system
+        self.table = table
+        self.noted = watches(system)
+        self.step = packed._compile(packed._successors(system, self.noted), "successors")
+        self.ghostly = frozenset(_ghost_spans(system.layout.app))
+
+    def at(self, graph: Graph, index: int) -> list[str]:
+        """The differences in one state of a graph; empty if there are none."""
+        path = path_to(graph, index)
+        run = begin(self.system, self.table, graph.states[path[0]])
+        follow(run, moves_along(self.system, graph, path), [graph.states[i] for i in path[1:]])
+        here = graph.states[index]
+        return [*self._differences(self._machine(run, here), self._packed(here))]
+
+    def _differences(self, machine: Side, search: Side) -> Iterator[str]:
+        sampled = {key_of(c) for c in self.system.commands if any(p.sampled for p in c.params)}
+        for edge in sorted(machine.edges.keys() - search.edges.keys()):
+            if edge[0] not in sampled:
+                yield f"only the machine: {machine.edges[edge]}"
+        for edge in sorted(search.edges.keys() - machine.edges.keys()):
+            yield f"only the search: {search.edges[edge]}"
+        if not sampled:
+            yield from (f"only the machine refuses a value: {b}" for b in sorted(machine.faults - search.faults))
+            yield from (f"only the machine loses an end: {k}" for k in sorted(machine.lost - search.lost))
+        yield from (f"only the search finds a fault: {b}" for b in sorted(search.faults - machine.faults))
+        yield from (f"only the search loses an end: {k}" for k in sorted(search.lost - machine.lost))
+
+    def _packed(self, here: int) -> Side:
+        side, out, labels = Side(), [], []
+        hits: dict[int, int] = {}
+        live = bytearray(b"\1" * len(self.noted))
+        self.step(here, out.append, labels.append, live, hits)
+        for number, there in zip(labels, out, strict=True):
+            command = self.system.commands[number]
+            if command.label.event != RECYCLE and there != here:
+                side.edges[key_of(command), there] = f"{key_of(command)} -> {self.shown(here, there)}"
+        for number in hits:
+            self._note(side, self.noted[number])
+        return side
+
+    def _note(self, side: Side, watch: Watch) -> None:
+        if not watch.is_fault:
+            return
+        fault = watch.command.faults[int(watch.subject)]
+        key = key_of(watch.command)
+        if fault.code == "LT501":
+            side.lost.add(key)
+        elif fault.span not in self.ghostly and key[1] not in ("deliver", "notify"):
+            side.faults.add((key, fault.blueprint, fault.action or ""))
+
+    def _machine(self, run: Run, here: int) -> Side:
+        side = Side()
+        layout = self.system.layout
+        for happening in happenings(layout, run.world, run.occupants(), run.roles):
+            world, outcome = self._take(happening)
+            self._blame(side, happening, outcome)
+            if isinstance(outcome, Refusal) or self._is_cut(outcome, happening):
+                continue
+            there = encode(layout, world, happening.names, run.roles)
+            if there != here:
+                told = f"{happening.key} {happening.events} -> {self.shown(here, there)}"
+                side.edges[happening.key, there] = told
+        return side
+
+    def _take(self, happening: Happening) -> tuple[MemoryWorld, Step | Refusal]:
+        world = happening.world
+        outcome: Step | Refusal = Refusal("stale", None, None)
+        for event in happening.events:
+            outcome = step(self.table, world, event)
+            if isinstance(outcome, Refusal):
+                return happening.world, outcome
+            world = world.after(outcome.written, outcome.ghosts)
+        return world, outcome
+
+    def _is_cut(self, outcome: Step, happening: Happening) -> bool:
+        for part in outcome.parts:
+            blueprint = self.system.layout.app.blueprints[part.blueprint]
+            action = blueprint.actions[part.action or ""]
+            stored = {*action.sets, *(a.target for a in action.do)}
+            for name in stored:
+                explore = blueprint.fields[name].explore
+                value = part.after.fields[name]
+                if explore and isinstance(value, int) and not explore[0] <= value <= explore[1]:
+                    return True
+        for entity in outcome.written.values():
+            slot = happening.names[entity.id]
+            for name in slot.notices:
+                pending = [i for i in entity.invocations if i.phase == "notice" and i.effect == name]
+                if len(pending) > 1 and slot.captured[name].current:
+                    return True
+        return False
+
+    def _blame(self, side: Side, happening: Happening, outcome: Step | Refusal) -> None:
+        """Which value could not be stored, or which end was lost."""
+        event = happening.events[-1]
+        if isinstance(event, Ends) or happening.key[1] == "deliver":
+            if isinstance(outcome, Refusal) and outcome.reason != "stale":
+                side.lost.add(happening.key)
+        for refusal in self._refusals(happening, outcome):
+            if refusal.reason in VALUE_REASONS and happening.key[1] not in ("deliver", "notify"):
+                entity = refusal.entity or ""
+                slot = happening.names[entity]
+                side.faults.add((happening.key, slot.blueprint.name, refusal.action or ""))
+
+    def _refusals(self, happening: Happening, outcome: Step | Refusal) -> Iterator[Refusal]:
+        if isinstance(outcome, Refusal):
+            yield outcome
+        event = happening.events[-1]
+        if isinstance(event, Ends) and event.ok:
+            refused = self._refused_ok(happening.world, event)
+            if refused is not None:
+                yield refused
+
+    def _refused_ok(self, world: MemoryWorld, event: Ends) -> Refusal | None:
+        """Why the `ok` of a good end was refused, before `error` was taken."""
+        entity = world.entities[event.entity]
+        active = entity.active
+        assert active is not None, "what ends was started"
+        effect = self.system.layout.app.blueprints[entity.blueprint].effects[active.effect]
+        if effect.ok is None or (effect.world and not active.executed):
+            return None
+        others = tuple(i for i in entity.invocations if i is not active)
+        rest = replace(entity, invocations=others)
+        there = world.after({entity.id: rest}, world.ghosts)
+        args = {n: v for n, v in event.results.items()}
+        act = Act(entity.id, effect.ok, args, Caller("inbound", "end"), event.now)
+        outcome = step(
+            self.table,
+            there,
+            act,
+            permit=lambda a, e, by, given: by.name == "end" or admitted(a, e, by, given),
+        )
+        return outcome if isinstance(outcome, Refusal) else None
+
+    def shown(self, here: int, there: int) -> str:
+        """What is different after a step, variable by variable."""
+        changed = []
+        for v in self.system.layout.variables:
+            if v.read(here) != v.read(there):
+                changed.append(f"{v.name} {v.read(here)}→{v.read(there)}")
+        return ", ".join(changed)
+
+
+def key_of(command: Command) -> Key:
+    """What a command is about, as the independent list says it."""
+    label = command.label
+    slot = label.slot.name
+    match label.event:
+        case "create":
+            return (slot, "create", _by(label.by))
+        case "act":
+            return (slot, "act", label.action or "", _by(label.by))
+        case "timer":
+            return (slot, "timer", label.deadline or "")
+        case "end":
+            return (slot, "end", label.effect or "", "well" if label.is_ok else "badly")
+        case _:
+            return (slot, label.event, label.effect or "")
+
+
+def _by(principal: Principal) -> str:
+    return "role" if principal.kind in ("role", "any") else f"{principal.kind}:{principal.name}"
+
+
+def _ghost_spans(app: App) -> Iterator[Span]:
+    """Where ghosts are assigned: a value that they cannot have refuses nothing."""
+    for blueprint in app.blueprints.values():
+        for action in blueprint.actions.values():
+            yield from (a.span for a in action.ghost)
+        for effect in blueprint.effects.values():
+            yield from (a.span for a in effect.world)
