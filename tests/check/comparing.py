@@ -199,10 +199,17 @@ def key_of(command: Command) -> Key:
             return (slot, "act", label.action or "", _by(label.by))
         case "timer":
             return (slot, "timer", label.deadline or "")
+        case "deliver" | "end" if _is_delivered(command):
+            return (slot, "deliver", label.effect or "")
         case "end":
             return (slot, "end", label.effect or "", "well" if label.is_ok else "badly")
         case _:
             return (slot, label.event, label.effect or "")
+
+
+def _is_delivered(command: Command) -> bool:
+    effect = command.label.slot.blueprint.effects[command.label.effect or ""]
+    return effect.target is not None
 
 
 def _by(principal: Principal) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import tomllib
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -73,17 +74,19 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 def disturb(data: dict[str, Any], chance: random.Random) -> None:
     """One change somewhere: another value, another key, nothing, or a part of elsewhere."""
+    if not data:
+        return
     container, key = chance.choice(places(data))
     match chance.randrange(5):
         case 0:
-            container[key] = chance.choice(ODD)
+            container[key] = deepcopy(chance.choice(ODD))
         case 1:
             other, name = chance.choice(places(data))
             container[key] = tomllib.loads(f"x = {dump(other[name])}")["x"]
         case 2:
             del container[key]
         case 3 if isinstance(container, dict):
-            container[str(chance.choice(["x", "", "A", "state", "id", "é", "a.b", "in", "to"]))] = chance.choice(ODD)
+            container[str(chance.choice(["x", "", "A", "state", "id", "é", "a.b", "in", "to"]))] = deepcopy(chance.choice(ODD))
         case _:
             if isinstance(container[key], str):
                 text = container[key]

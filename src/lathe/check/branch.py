@@ -66,6 +66,7 @@ class Branch:
     parts: list[Part] = field(default_factory=list)
     pending: list[Take] = field(default_factory=list)
     within: list[Formula] = field(default_factory=list)
+    unborn: frozenset[int] = frozenset()
 
     def copy(self) -> Branch:
         return Branch(
@@ -77,6 +78,7 @@ class Branch:
             list(self.parts),
             list(self.pending),
             list(self.within),
+            self.unborn,
         )
 
     @property

@@ -57,7 +57,7 @@ def _take(layout: Layout, branch: Branch) -> Iterator[Branch]:
         yield from _only_faults(branch)
         return
     args = _arguments(layout, branch, take)
-    context = Context(layout, slot, args, branch.actor, branch.known)
+    context = Context(layout, slot, args, branch.actor, branch.known, branch.unborn)
     where = (slot.blueprint.name, action.name)
     if action.when is not None:
         term = lower(action.when.tree, context)
@@ -123,6 +123,7 @@ def _must_know(layout: Layout, take: Take, argument: Argument) -> bool:
 def _filled(layout: Layout, branch: Branch, argument: Argument, term: Term) -> Term:
     kind = argument.type
     unset = term.none if kind.kind in SCALARS or term.none == ir.TRUE else is_unset(term, kind)
+    branch.require(ir.either(unset, fits(layout, kind, term)))
     if argument.has_default:
         default = layout.domains.code(kind, argument.default)
         value = ir.const(default + (kind.low or 0) if kind.kind == "int" else default)
@@ -131,7 +132,6 @@ def _filled(layout: Layout, branch: Branch, argument: Argument, term: Term) -> T
         return replace(term, none=ir.TRUE if kind.kind in SCALARS else FALSE)
     if not argument.optional:
         branch.require(ir.no(unset))
-    branch.require(ir.either(unset, fits(kind, term)))
     return replace(term, none=unset if kind.kind in SCALARS else FALSE, unset=FALSE, zero=FALSE)
 
 
@@ -156,7 +156,7 @@ def _assign(layout: Layout, branch: Branch, part: Part) -> None:
         _fail_term(branch, term, a.span, where, a.text)
         if kind.kind in SCALARS:
             branch.fail(term.none, "LT205", a.span, where, a.text)
-        branch.fail(ir.no(fits(kind, term)), "LT204", a.span, where, a.text)
+        branch.fail(ir.no(fits(layout, kind, term)), "LT204", a.span, where, a.text)
         branch.updates[slot.fields[a.target].index] = _code(kind, term)
         _cut_unexplored(branch, slot, a.target, term)
 
@@ -165,8 +165,7 @@ def _cut_unexplored(branch: Branch, slot: Slot, name: str, term: Term) -> None:
     """With `explore`, a step that would store a value outside it is not searched."""
     explore = slot.blueprint.fields[name].explore
     if explore is not None:
-        inside = ir.both(ir.le(ir.const(explore[0]), term.value), ir.le(term.value, ir.const(explore[1])))
-        branch.require(inside)
+        branch.within += [ir.le(ir.const(explore[0]), term.value), ir.le(term.value, ir.const(explore[1]))]
 
 
 def _code(kind: Type, term: Term) -> Formula:
@@ -273,7 +272,7 @@ def assign_ghosts(
         kind = target_type(layout.app, slot.blueprint, a)
         for variable, when in _owners(layout, slot, a, seen):
             now = seen.read(variable)
-            kept = _saturated(kind, term, now)
+            kept = _saturated(layout, kind, term, now)
             changes.append((variable.index, ir.choose(ir.both(when, ir.no(term.fails)), kept, now)))
     branch.updates.update(changes)
 
@@ -305,7 +304,7 @@ def _owners(
             yield other.ghosts[a.target], ir.eq(ref.value, ir.const(other.index + 1))
 
 
-def _saturated(kind: Type, term: Term, now: Formula) -> Formula:
+def _saturated(layout: Layout, kind: Type, term: Term, now: Formula) -> Formula:
     if kind.kind == "int":
         assert kind.low is not None and kind.high is not None, "a declared int has a range"
         inside = ir.largest(ir.const(kind.low), ir.least(term.value, ir.const(kind.high)))
@@ -313,5 +312,7 @@ def _saturated(kind: Type, term: Term, now: Formula) -> Formula:
         if reach and kind.low <= reach[0] and reach[1] <= kind.high:
             inside = term.value
         return ir.choose(term.none, now, ir.plus(inside, ir.const(-kind.low)))
-    kept = ir.choose(term.none, now, _code(kind, term))
-    return ir.choose(fits(kind, term), kept, now)
+    kept = _code(kind, term)
+    if kind.kind in SCALARS:
+        kept = ir.choose(term.none, now, kept)
+    return ir.choose(fits(layout, kind, term), kept, now)

@@ -21,6 +21,9 @@ Kind = EventKind | str
 RECYCLE = "recycle"
 """A slot whose entity is final and out of reach falls empty: no event of the system."""
 
+BAD_MESSAGE = "bad_message"
+"""The parameter that stands for the message of a bad end."""
+
 
 @frozen
 class Param:

@@ -6,7 +6,22 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import cast
 
-from lathe.lang.expr import Follow, Loop, Node, Quantifier, Read, Special, walk
+from lathe.lang.expr import (
+    And,
+    Arithmetic,
+    Compare,
+    Expression,
+    Follow,
+    IfElse,
+    Loop,
+    Node,
+    Not,
+    Or,
+    Quantifier,
+    Read,
+    Special,
+    walk,
+)
 from lathe.lang.model import Action, Blueprint
 from lathe.lang.unparse import unparse
 
@@ -16,15 +31,16 @@ MAX_LENGTH = 120
 
 def guard_for(clause: Node, action: Action) -> str | None:
     """The condition on the state before that keeps `clause` true after the action, if it can be told."""
-    assigned: dict[str, Node] = {a.target: a.value.tree for a in action.do}
+    new: dict[str, Node] = {a.target: a.value.tree for a in action.do}
     for name in action.sets:
         argument = action.arguments[name]
-        assigned[name] = Read("arg", name, argument.type)
+        new[name] = Read("arg", name, argument.type)
     if any(_is_beyond(node) for node in walk(clause)):
         return None
-    if not any(isinstance(n, Read) and n.name in assigned for n in walk(clause)):
+    if not any(isinstance(n, Read) and n.name in new for n in walk(clause)):
         return None
-    text = unparse(_substituted(clause, assigned))
+    tree = _substituted(clause, new)
+    text = f"({unparse(tree)})" if isinstance(tree, (Or, IfElse)) else unparse(tree)
     return text if len(text) <= MAX_LENGTH else None
 
 
@@ -54,17 +70,54 @@ def _substituted(node: Node, assigned: Mapping[str, Node]) -> Node:
     return replace(node, **changed)  # type: ignore[arg-type]
 
 
-def range_guard(blueprint: Blueprint, action: str | None, subject: str) -> str:
+def assigned(action: Action, subject: str) -> Expression | None:
+    """The expression of an action whose text is `subject`: an assignment's value, or the guard."""
+    for assignment in (*action.do, *action.ghost):
+        if assignment.text == subject:
+            return assignment.value
+    found = (action.when, action.to_if)
+    return next((e for e in found if e is not None and e.text == subject), None)
+
+
+def range_guard(blueprint: Blueprint, action: Action, subject: str) -> str:
     """The guard that keeps an assignment (its text is `subject`) inside the range of its target."""
     name = subject.split(" ", 1)[0]
-    field = blueprint.fields.get(name)
-    if field is None or action is None or field.type.low is None:
-        return "guard the action (`when`) so that the value stays within its range, or widen the range"
+    field, value = blueprint.fields.get(name), assigned(action, subject)
+    if field is None or value is None:
+        return f"guard `{action.name}` (`when`) so that the value stays within its range, or widen the range"
+    if field.type.kind == "set":
+        return f"add `len({name}) < {field.type.maximum}` to the `when` of `{action.name}`, or raise `max`"
     low, high = field.type.low, field.type.high
-    value = next((a.value for a in blueprint.actions[action].do if a.target == name), None)
-    if value is None:
-        return f"guard `{action}`, or widen the range of `{name}`"
     return (
-        f"add `{low} <= {unparse(value.tree)} <= {high}` to the `when` of `{action}`, "
+        f"add `{low} <= {bracketed(value.tree)} <= {high}` to the `when` of `{action.name}`, "
         f"or widen the range of `{name}` ({low} to {high})"
     )
+
+
+def zero_guard(action: Action, subject: str) -> str:
+    """The guard that keeps a division from a zero divisor."""
+    value = assigned(action, subject)
+    for node in walk(value.tree) if value else ():
+        if isinstance(node, Arithmetic) and node.op in ("//", "%"):
+            return f"add `{bracketed(node.right)} != 0` to the `when` of `{action.name}`"
+    return f"guard `{action.name}` so that what it divides by is not 0"
+
+
+def unset_guard(action: Action, subject: str) -> str:
+    """The guard that keeps arithmetic from an unset value."""
+    value = assigned(action, subject)
+    for node in walk(value.tree) if value else ():
+        if isinstance(node, Follow):
+            return f"add `{bracketed(node.base)} is not None` to the `when` of `{action.name}`"
+        if isinstance(node, Read) and node.scope == "arg" and action.arguments[node.name].optional:
+            return (
+                f"give `{node.name}` a `default` instead of `optional`, or test `arg.{node.name} is not None`"
+            )
+    return f"guard `{action.name}` with `… is not None`, or give the field a default"
+
+
+def bracketed(node: Node) -> str:
+    """The text of a tree, safe to stand beside another operator."""
+    text = unparse(node)
+    is_loose = isinstance(node, (And, Or, Not, Compare, IfElse))
+    return f"({text})" if is_loose else text

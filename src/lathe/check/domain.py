@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lathe.check.relevance import Key
 from lathe.frozen import frozen
 from lathe.lang.expr import Compare, Expression, Literal, Node, Read, Special, walk
-from lathe.lang.model import App, Argument, Blueprint, Value as Default
+from lathe.lang.model import App, Argument, Blueprint, Field, Ghost, Value as Default
 from lathe.lang.types import Type
 
 if TYPE_CHECKING:  # a check that finds nothing never needs the machine: start-up counts
@@ -91,8 +91,8 @@ class Domains:
                 return sorted(kind.members).index(str(value))
             case "state":
                 return kind.members.index(str(value)) + 1
-            case "text":
-                return self.texts.index(str(value)) + 1
+            case "text":  # one that nothing names is as good as the last of the fresh ones
+                return self.texts.index(str(value)) + 1 if value in self.texts else len(self.texts)
             case "id":
                 return self.ids.index(str(value)) + 1
             case "ref":
@@ -188,10 +188,10 @@ class Domains:
 def make_domains(app: App, instances: Mapping[str, int], explored: frozenset[Key]) -> Domains:
     """The domains of an app at a scope."""
     nodes = [n for e in expressions(app) for n in walk(e.tree)]
-    literal_ids = sorted(_literals(nodes, "id"))
+    literal_ids = sorted(_literals(nodes, "id") | _defaults(app, "id"))
     principals = _principals(app, instances, explored, nodes)
     texts = sorted(_literals(nodes, "text"))
-    texts += [t for t in _default_texts(app) if t not in texts]
+    texts += sorted(_defaults(app, "text") - set(texts))
     if any(isinstance(n, Special) and n.name == "id" for n in nodes):
         texts += [f"{b}#{i + 1}" for b, n in sorted(instances.items()) for i in range(n)]
     fresh = _fresh_texts(app, instances, explored, nodes)
@@ -240,17 +240,18 @@ def _literals(nodes: list[Node], kind: str) -> set[str]:
     }
 
 
-def _default_texts(app: App) -> list[str]:
-    found: set[str] = set()
+def _defaults(app: App, kind: str) -> set[str]:
+    """The texts or ids that fields, ghosts and arguments begin with, members of sets included."""
+    holders: list[Field | Ghost | Argument] = [*app.ghosts.values()]
     for blueprint in app.blueprints.values():
-        for f in blueprint.fields.values():
-            if f.type.kind == "text" and isinstance(f.default, str):
-                found.add(f.default)
-        for action in blueprint.actions.values():
-            for a in action.arguments.values():
-                if a.type.kind == "text" and isinstance(a.default, str):
-                    found.add(a.default)
-    return sorted(found)
+        holders += [*blueprint.fields.values(), *blueprint.ghosts.values()]
+        holders += [a for action in blueprint.actions.values() for a in action.arguments.values()]
+    found: set[str] = set()
+    for holder in holders:
+        values = holder.default if isinstance(holder.default, tuple) else (holder.default,)
+        if kind in (holder.type.kind, holder.type.element.kind if holder.type.element else ""):
+            found |= {v for v in values if isinstance(v, str)}
+    return found
 
 
 def _fresh_name(index: int, taken: list[str]) -> str:

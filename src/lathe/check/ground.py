@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from math import prod
 
@@ -13,7 +13,7 @@ from lathe.check.closure import closure
 from lathe.check.command import Command, Label, Param, Share
 from lathe.check.domain import SCALARS
 from lathe.check.ir import FALSE, TRUE, Formula
-from lathe.check.layout import Layout, Slot
+from lathe.check.layout import Layout, Slot, Variable
 from lathe.check.lowering import Term
 from lathe.lang.model import Action, Argument, Principal
 from lathe.lang.types import ID
@@ -35,6 +35,7 @@ class Choices:
         self.slot = slot
         self.params: list[Param] = []
         self.conditions: dict[str, Formula] = {}
+        self.somebody: Formula = TRUE
 
     def caller(self, action: Action) -> Term:
         """An outsider's identity, if the roles that it may hold open the action to it."""
@@ -42,20 +43,18 @@ class Choices:
         param = Param("actor", codes, ID, None)
         self.params.append(param)
         term = param_term(param)
-        if self.layout.roles:
-            self.conditions["actor"] = self._may(action, term.value)
+        wanted = {p.name for p in action.admits if p.kind == "role"}
+        if self.layout.roles and not any(p.kind == "any" for p in action.admits):
+            may = [self._holds(variable, wanted) for variable in self.layout.roles]
+            is_each = [ir.eq(term.value, ir.const(index + 1)) for index in range(len(may))]
+            self.conditions["actor"] = ir.either(*map(ir.both, is_each, may))
+            self.somebody = ir.either(*may)
         return term
 
-    def _may(self, action: Action, caller: Formula) -> Formula:
-        wanted = {p.name for p in action.admits if p.kind == "role"}
-        if any(p.kind == "any" for p in action.admits):
-            return TRUE
+    def _holds(self, variable: Variable, wanted: set[str | None]) -> Formula:
+        """Whether a principal holds one of the wanted roles."""
         good = [i for i, held in enumerate(self.layout.role_sets) if held & wanted]
-        ways = []
-        for index, variable in enumerate(self.layout.roles):
-            held = ir.either(*(ir.eq(variable.formula, ir.const(g)) for g in good))
-            ways.append(ir.both(ir.eq(caller, ir.const(index + 1)), held))
-        return ir.either(*ways)
+        return ir.either(*(ir.eq(variable.formula, ir.const(g)) for g in good))
 
     def argument(self, action: Action, argument: Argument) -> Term | None:
         """What a caller may give for an argument; None if it is not explored."""
@@ -99,10 +98,11 @@ class Choices:
             )
         )
 
-    def arguments(self, action: Action, given: Mapping[str, Term] | None = None) -> dict[str, Term]:
-        found = dict(given or {})
+    def arguments(self, action: Action, only: Container[str] | None = None) -> dict[str, Term]:
+        """What may be given for each argument, or for those alone that somebody can give."""
+        found: dict[str, Term] = {}
         for argument in action.arguments.values():
-            if argument.name not in found:
+            if only is None or argument.name in only:
                 term = self.argument(action, argument)
                 if term is not None:
                     found[argument.name] = term
@@ -136,6 +136,8 @@ def _command(
     forced = {p.name for p in choices.params if p.name in choices.conditions and p.argument is not None}
     needed = _affordable(choices, [p for p in choices.params if p.name in names | forced])
     conditions = [choices.conditions[p.name] for p in needed if p.name in choices.conditions]
+    if "actor" not in names:
+        conditions.append(choices.somebody)
     guard = ir.both(*conditions, guard)
     faults = tuple(replace(f, condition=ir.both(*conditions, required, f.condition)) for f in faults)
     shares = tuple(Share(p.slot, p.action.name, p.by, p.target, p.is_new) for p in branch.parts)
@@ -178,6 +180,14 @@ def newborn(layout: Layout, slot: Slot) -> dict[int, Formula]:
     return known
 
 
+def unborn(slot: Slot) -> frozenset[int]:
+    """The variables that have no value while the entity is being created: what it must be given."""
+    fields = [slot.blueprint.fields[name] for name in slot.fields]
+    return frozenset(
+        slot.fields[f.name].index for f in fields if f.type.kind in SCALARS and not f.has_default
+    )
+
+
 def _outside(action: Action) -> list[Principal]:
     """The outsiders to whom an action is open: callers with a role, and inbound events."""
     found = [p for p in action.admits if p.kind == "inbound"]
@@ -192,13 +202,18 @@ def creations(layout: Layout, slot: Slot) -> Iterator[Command]:
         assert action is not None, "there is a create"
         choices = Choices(layout, slot)
         actor = choices.caller(action) if by.kind in ("role", "any") else Term(FALSE)
-        args = choices.arguments(action)
+        args = choices.arguments(action, _givable(slot, by))
         known = newborn(layout, slot)
-        branch = Branch(actor, dict(known), updates=dict(known))
+        branch = Branch(actor, dict(known), updates=dict(known), unborn=unborn(slot))
         branch.require(empty_slot(layout, slot))
         branch.pending = [Take(slot, action, args, _as_role(by), is_new=True)]
         label = Label("create", slot, by, "create", made=(slot,))
         yield from finish(choices, label, 0, closure(layout, branch))
+
+
+def _givable(slot: Slot, by: Principal) -> Container[str] | None:
+    """The arguments that a delivery from outside has; a caller may give them all."""
+    return slot.blueprint.inbound[by.name or ""].args if by.kind == "inbound" else None
 
 
 def _as_role(by: Principal) -> Principal:
@@ -213,7 +228,7 @@ def outsiders(layout: Layout, slot: Slot, state: str) -> Iterator[Command]:
         for by in _outside(action):
             choices = Choices(layout, slot)
             actor = choices.caller(action) if by.kind in ("role", "any") else Term(FALSE)
-            args = choices.arguments(action)
+            args = choices.arguments(action, _givable(slot, by))
             branch = Branch(actor, known_state(slot, state))
             branch.pending = [Take(slot, action, args, _as_role(by))]
             label = Label("act", slot, by, action.name)

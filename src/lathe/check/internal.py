@@ -11,8 +11,8 @@ from lathe.check import ir
 from lathe.check.bounds import MAX_BRANCHES, require
 from lathe.check.branch import Branch, Fault, Take
 from lathe.check.closure import assign_ghosts, closure
-from lathe.check.command import RECYCLE, Command, Label
-from lathe.check.ground import Choices, finish, known_state, newborn
+from lathe.check.command import BAD_MESSAGE, RECYCLE, Command, Label, Param
+from lathe.check.ground import Choices, finish, known_state, newborn, param_term, unborn
 from lathe.check.invoke import MANY, deliveries, forget
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import STARTED, STOPPING, Layout, Slot, Variable, changes_world
@@ -197,15 +197,20 @@ def _good_ends(layout: Layout, slot: Slot, effect: Effect, state: str) -> Iterat
     choices = Choices(layout, slot)
     start = _ended(layout, slot, effect, state, is_good=True)
     started = start.condition
-    start.pending = [Take(slot, action, choices.arguments(action), by)]
+    start.pending = [Take(slot, action, choices.arguments(action, only=effect.takes), by)]
     ways = closure(layout, start)
     label = Label("end", slot, by, action.name, effect=effect.name, is_ok=True)
     yield from finish(choices, label, slot.state_code(state), ways)
-    refused = ir.both(started, ir.no(ir.either(*(w.condition for w in ways))))
+    refused = _refused(started, ways)
     if refused != FALSE:
         fallback = _ended(layout, slot, effect, state, is_good=True)
-        fallback.require(ir.no(ir.either(*(w.condition for w in ways))))
+        fallback.require(refused)
         yield from _error(layout, slot, effect, (state, fallback, choices), label_ok=True)
+
+
+def _refused(happened: Formula, ways: list[Branch]) -> Formula:
+    """What happened, and none of the ways to take it is accepted."""
+    return ir.both(happened, ir.no(ir.either(*(w.accepted for w in ways))))
 
 
 def _bad_ends(layout: Layout, slot: Slot, effect: Effect, state: str) -> Iterator[Command]:
@@ -225,7 +230,7 @@ def _error(
         action = slot.blueprint.actions[effect.error]
         for cause in _causes(layout, slot, action, is_refused=label_ok):
             here = branch.copy()
-            here.pending = [Take(slot, action, choices.arguments(action, _cause(layout, action, cause)), by)]
+            here.pending = [Take(slot, action, _told(choices, action, cause, is_refused=label_ok), by)]
             ways = closure(layout, here)
             label = Label(
                 "end",
@@ -237,7 +242,7 @@ def _error(
                 cause=None if label_ok else cause,
             )
             yield from finish(choices, label, code, ways)
-            conditions.append(ir.both(happened, ir.no(ir.either(*(w.condition for w in ways)))))
+            conditions.append(_refused(happened, ways))
     else:
         conditions.append(happened)
     lost = ir.both(ir.either(*conditions))
@@ -248,7 +253,8 @@ def _error(
 def _lost(choices: Choices, slot: Slot, effect: Effect, when: tuple[int, Formula], *, is_ok: bool) -> Command:
     code, condition = when
     fault = Fault(condition, "LT501", effect.span, slot.blueprint.name, None, effect.name)
-    label = Label("end", slot, effect_principal(effect), effect=effect.name, is_ok=is_ok)
+    event = "end" if effect.target is None else "deliver"
+    label = Label(event, slot, effect_principal(effect), effect=effect.name, is_ok=is_ok)
     branch = Branch(Term(FALSE), {}, guard=[FALSE], faults=[fault])
     return next(finish(choices, label, code, [branch]))
 
@@ -262,11 +268,18 @@ def _causes(layout: Layout, slot: Slot, action: Action, *, is_refused: bool) -> 
     return CAUSES[:1]
 
 
-def _cause(layout: Layout, action: Action, cause: str) -> dict[str, Term]:
-    argument = action.arguments.get("cause")
-    if argument is None:
-        return {}
-    return {"cause": Term(ir.const(layout.domains.code(argument.type, cause)))}
+def _told(choices: Choices, action: Action, cause: str, *, is_refused: bool) -> dict[str, Term]:
+    """What a bad end offers: its cause and a message; of a refusal it is one of our own."""
+    domains, found = choices.layout.domains, dict[str, Term]()
+    for argument in action.arguments.values():
+        if argument.name == "cause":
+            found["cause"] = Term(ir.const(domains.code(argument.type, cause)))
+        elif argument.name == "message":
+            codes = domains.choice(argument).codes
+            param = Param(BAD_MESSAGE, codes[-1:] if is_refused else codes, argument.type, None)
+            choices.params.append(param)
+            found["message"] = param_term(param)
+    return found
 
 
 def _stops(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Command]:
@@ -321,7 +334,7 @@ def _notice_once(
         found = closure(layout, branch)
         ways += found
         yield from finish(Choices(layout, slot), _made(label, made), None, found)
-    refused = ir.both(guard, ir.no(ir.either(*(w.condition for w in ways))))
+    refused = ir.both(_refused(guard, ways), ir.no(_cut(layout, slot, effect)))
     if refused != FALSE:
         yield _plain(layout, label, refused, updates)
 
@@ -374,6 +387,7 @@ def _pick(
         if is_new:
             branch.require(_empty_for(layout, other, picked[:i]))
             branch.known |= newborn(layout, other)
+            branch.unborn |= unborn(other)
             branch.updates |= newborn(layout, other)
         else:
             branch.require(ir.eq(on, ir.const(other.index + 1)))
@@ -404,17 +418,17 @@ def _delivery(
     guard = ir.both(_head_is(slot, effect), ir.eq(slot.state.formula, ir.const(code)))
     label = Label("deliver", slot, by, effect.ok, effect=effect.name, is_ok=True)
     choices = Choices(layout, slot)
-    possible: list[Formula] = []
+    possible: list[Branch] = []
     for made, branch in _reached(layout, slot, effect, guard, updates):
         branch.known |= known_state(slot, state)
         if effect.ok is not None:
             action = slot.blueprint.actions[effect.ok]
-            args = choices.arguments(action, _made_argument(action, made))
+            args = _made_argument(effect, action, made)
             branch.pending.insert(0, Take(slot, action, args, by))
         ways = closure(layout, branch)
-        possible += [w.condition for w in ways]
+        possible += ways
         yield from finish(choices, _made(label, made), code, ways)
-    refused = ir.both(guard, ir.no(_cut(layout, slot, effect)), ir.no(ir.either(*possible)))
+    refused = ir.both(_refused(guard, possible), ir.no(_cut(layout, slot, effect)))
     if refused == FALSE:
         return
     branch = Branch(Term(FALSE), {**updates, **known_state(slot, state)}, updates=dict(updates))
@@ -423,12 +437,10 @@ def _delivery(
     lost = refused
     if effect.error is not None:
         action = slot.blueprint.actions[effect.error]
-        branch.pending = [
-            Take(slot, action, choices.arguments(action, _cause(layout, action, "refused")), by)
-        ]
+        branch.pending = [Take(slot, action, _told(choices, action, "refused", is_refused=True), by)]
         ways = closure(layout, branch)
         yield from finish(choices, bad, code, ways)
-        lost = ir.both(refused, ir.no(ir.either(*(w.condition for w in ways))))
+        lost = _refused(refused, ways)
     if lost != FALSE:
         yield _lost(choices, slot, effect, (code, lost), is_ok=False)
 
@@ -456,9 +468,9 @@ def held_up(layout: Layout, slot: Slot) -> Formula:
     return ir.either(*(ir.both(_head_is(slot, e), _cut(layout, slot, e)) for e in creating))
 
 
-def _made_argument(action: Action, made: tuple[Slot, ...]) -> dict[str, Term]:
+def _made_argument(effect: Effect, action: Action, made: tuple[Slot, ...]) -> dict[str, Term]:
     """The new entity goes to the argument `made`, or to the one ref among the action's `sets`."""
-    if len(made) != 1:
+    if not made or (effect.target is not None and effect.target.each is not None):
         return {}
     refs = [a.name for a in action.arguments.values() if a.from_sets and a.type.kind == "ref"]
     names = ["made"] if "made" in action.arguments else refs if len(refs) == 1 else []

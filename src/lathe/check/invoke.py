@@ -10,7 +10,7 @@ from lathe.check.branch import Branch, Part
 from lathe.check.domain import SCALARS
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import STARTED, STOPPING, Layout, Slot, Variable
-from lathe.check.lowering import Context, Term, encoded, fits, is_unset, lower
+from lathe.check.lowering import Context, Term, decoded, encoded, fits, is_unset, lower
 from lathe.lang.model import Argument, Effect
 
 MANY = 2
@@ -113,8 +113,7 @@ def _notice(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
     variable = part.slot.notices[effect.name]
     pending = branch.updates.get(variable.index, base(branch, variable))
     if part.slot.captured[effect.name].current:
-        if not branch.require(ir.eq(pending, FALSE)):
-            branch.is_cut = True
+        branch.within.append(ir.eq(pending, FALSE))
         branch.updates[variable.index] = TRUE
         _capture(layout, branch, part, effect)
     else:
@@ -131,7 +130,7 @@ def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None
         where, _, name = key.partition(":")
         if where == "field":
             source = part.slot.fields[name]
-            value = branch.updates.get(source.index, base(branch, source))
+            value = _after(branch, source)
         else:
             value = encoded(captured.keys[key], part.context.args[name])
         branch.updates[variable.index] = value
@@ -140,9 +139,7 @@ def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None
 def _capture_deliveries(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
     target, slot = effect.target, part.slot
     assert target is not None, "only calls and creations are delivered"
-    own = (slot.state, *slot.fields.values())
-    after = {v.index: branch.updates[v.index] for v in own if v.index in branch.updates}
-    context = replace(part.context, known={**part.context.known, **after})
+    context = replace(part.context, captured=_left(layout, branch, slot))
     captured = slot.captured[effect.name].current
     rounds = sum(1 for key in captured if key.startswith("bad:"))
     for i in range(rounds):
@@ -152,9 +149,19 @@ def _capture_deliveries(layout: Layout, branch: Branch, part: Part, effect: Effe
             kind = slot.blueprint.fields[target.each].type
             offset = 0 if kind.element and kind.element.kind in SCALARS else 1
             here = replace(context, item=Term(ir.const(i + offset)))
-            present = ir.bit(context.read(slot.fields[target.each]), ir.const(i))
+            present = ir.bit(_after(branch, slot.fields[target.each]), ir.const(i))
             branch.updates[captured[f"has:{i}"].index] = present
         _capture_one(layout, branch, part, effect, here, (i, present))
+
+
+def _after(branch: Branch, variable: Variable) -> Formula:
+    return branch.updates.get(variable.index, base(branch, variable))
+
+
+def _left(layout: Layout, branch: Branch, slot: Slot) -> dict[str, Term]:
+    """An entity as the step leaves it; what it refers to is read as it was before."""
+    left = {f"field:{n}": decoded(layout, v.kind, _after(branch, v)) for n, v in slot.fields.items()}
+    return {**left, "state": Term(_after(branch, slot.state))}
 
 
 def _capture_one(
@@ -178,7 +185,7 @@ def _capture_one(
         branch.fail(ir.both(present, term.unset), "LT205", value.span, where, value.text)
         branch.fail(ir.both(present, term.zero), "LT204", value.span, where, value.text)
         unset = is_unset(term, value.tree.type)
-        misfit = _misfit(arguments[name], term, unset)
+        misfit = _misfit(layout, arguments[name], term, unset)
         bad = ir.either(bad, misfit)
         code = ir.choose(
             ir.both(present, ir.no(misfit), ir.no(unset)), encoded(arguments[name].type, term), FALSE
@@ -189,10 +196,10 @@ def _capture_one(
     branch.updates[captured[f"bad:{i}"].index] = ir.both(present, bad)
 
 
-def _misfit(argument: Argument, term: Term, unset: Formula) -> Formula:
+def _misfit(layout: Layout, argument: Argument, term: Term, unset: Formula) -> Formula:
     """Whether the target would refuse the value."""
     may_be_left_out = argument.optional or argument.has_default
-    too_wide = ir.both(ir.no(unset), ir.no(fits(argument.type, term)))
+    too_wide = ir.both(ir.no(unset), ir.no(fits(layout, argument.type, term)))
     return too_wide if may_be_left_out else ir.either(unset, too_wide)
 
 

@@ -230,7 +230,7 @@ def choose(condition: Formula, a: Formula, b: Formula) -> Formula:
 def bit(mask: Formula, index: Formula) -> Formula:
     """Whether the mask has the bit of that index; the index must not be negative where this is read."""
     if _both_const(mask, index):
-        return const(mask.value >> index.value & 1)
+        return const(mask.value >> index.value & 1) if index.value >= 0 else FALSE
     return Formula("bit", (mask, index))
 
 

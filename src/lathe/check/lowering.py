@@ -62,8 +62,9 @@ class Context:
     """Where an expression is read: the slot, its arguments, and what differs from the state.
 
     `known` exchanges variables for formulas (a state that is settled, a deadline that reads as
-    unset, ghosts as they are by now); `captured` gives an invocation's own memory of fields and
-    arguments; `old` gives the variables as they were, for step properties.
+    unset, ghosts as they are by now), `unborn` are those that have no value yet; `captured` gives an
+    invocation's own memory of its entity and arguments; `old` gives the variables as they were, for
+    step properties.
     """
 
     layout: Layout
@@ -71,6 +72,7 @@ class Context:
     args: Mapping[str, Term] = field(default_factory=dict)
     actor: Term = Term(FALSE)
     known: Mapping[int, Formula] = field(default_factory=dict)
+    unborn: frozenset[int] = frozenset()
     old: Mapping[int, Formula] = field(default_factory=dict)
     captured: Mapping[str, Term] = field(default_factory=dict)
     item: Term = Term(FALSE)
@@ -119,13 +121,16 @@ def encoded(kind: Type, term: Term) -> Formula:
     return term.value
 
 
-def fits(kind: Type, term: Term) -> Formula:
-    """The condition that a set value lies within the type's range or maximum."""
+def fits(layout: Layout, kind: Type, term: Term) -> Formula:
+    """The condition that a value which is not unset lies within the type's range or maximum."""
     if kind.kind == "int":
         assert kind.low is not None and kind.high is not None, "a declared int has a range"
         return ir.both(ir.le(ir.const(kind.low), term.value), ir.le(term.value, ir.const(kind.high)))
     if kind.kind == "set" and kind.maximum is not None:
         return ir.le(ir.count(term.value), ir.const(kind.maximum))
+    if kind.kind == "text" and kind.maximum is not None:
+        long = [i + 1 for i, text in enumerate(layout.domains.texts) if len(text) > kind.maximum]
+        return ir.no(ir.either(*(ir.eq(term.value, ir.const(code)) for code in long)))
     return ir.TRUE
 
 
@@ -195,8 +200,10 @@ def _read(node: Read, c: Context) -> Term:
     assert slot is not None, "an app has no fields"
     match node.scope:
         case "field":
+            variable = slot.fields[node.name]
+            none = TRUE if variable.index in c.unborn else FALSE
             kept = c.captured.get(f"field:{node.name}")
-            return kept or decoded(layout, node.type, c.read(slot.fields[node.name]))
+            return kept or replace(decoded(layout, node.type, c.read(variable)), none=none)
         case "old":
             return decoded(layout, node.type, c.read_old(slot.fields[node.name]))
         case "ghost":
@@ -215,7 +222,7 @@ def _special(node: Special, c: Context) -> Term:
     assert c.slot is not None, "an app has no state"
     match node.name:
         case "state":
-            return Term(c.read(c.slot.state))
+            return c.captured.get("state") or Term(c.read(c.slot.state))
         case "old_state":
             return Term(c.read_old(c.slot.state))
         case "self":
@@ -227,20 +234,21 @@ def _special(node: Special, c: Context) -> Term:
 
 def _follow(node: Follow, c: Context) -> Term:
     base = lower(node.base, c)
-    found = FALSE
+    found, none = FALSE, ir.eq(base.value, FALSE)
     for slot in reversed(c.layout.of(node.base.type.blueprint or "")):
         here = ir.eq(base.value, ir.const(slot.index + 1))
-        found = ir.choose(here, _through(node, slot, c), found)
-    none = ir.eq(base.value, FALSE) if node.type.kind in SCALARS else FALSE
-    return Term(found, none, base.unset, base.zero)
+        variable = _followed(node, slot)
+        found = ir.choose(here, decoded(c.layout, node.type, c.read(variable)).value, found)
+        if variable.index in c.unborn:
+            none = ir.either(none, here)
+    return Term(found, none if node.type.kind in SCALARS else FALSE, base.unset, base.zero)
 
 
-def _through(node: Follow, slot: Slot, c: Context) -> Formula:
+def _followed(node: Follow, slot: Slot) -> Variable:
     """What the followed ref reads of one slot."""
     if node.what == "state":
-        return c.read(slot.state)
-    variable = (slot.fields if node.what == "field" else slot.ghosts)[node.name]
-    return decoded(c.layout, node.type, c.read(variable)).value
+        return slot.state
+    return (slot.fields if node.what == "field" else slot.ghosts)[node.name]
 
 
 def _chain(operands: tuple[Node, ...], c: Context, *, stops_on: bool) -> Term:

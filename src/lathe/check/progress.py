@@ -6,7 +6,7 @@ masks that travel backwards along the steps until nothing changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lathe.check.command import RECYCLE, Command
 from lathe.check.layout import Slot
@@ -38,8 +38,23 @@ class _Masks:
     internal: bytes
 
 
-def standstills(system: System, graph: Graph, only: int | None = None) -> list[Standstill]:
-    """The first of each kind for each state of each blueprint. `only` asks about one state alone."""
+def standstills(system: System, graph: Graph) -> list[Standstill]:
+    """For each state of each blueprint the first that applies, where it is first found."""
+    return first_of_each(situations(system, graph, len(graph.states)))
+
+
+def first_of_each(found: Iterable[Standstill]) -> list[Standstill]:
+    """One for each state of a blueprint: the lowest code, then the nearest place."""
+    best: dict[tuple[str, str], Standstill] = {}
+    for still in found:
+        key = (still.slot.blueprint.name, still.state)
+        if key not in best or best[key].code > still.code:
+            best[key] = still
+    return sorted(best.values(), key=lambda s: (s.slot.blueprint.name, s.index))
+
+
+def situations(system: System, graph: Graph, count: int) -> Iterator[Standstill]:
+    """Every entity that cannot go on as it should, in each of the first `count` states of the graph."""
     slots = system.layout.slots
     masks = _masks(system)
     held = masks_where(system.layout, graph.states, system.held)
@@ -48,20 +63,15 @@ def standstills(system: System, graph: Graph, only: int | None = None) -> list[S
     leaves = [_or_all(graph, i, masks.ends) | mask for i, mask in enumerate(held)]
     can_move, can_rest = _spread(graph, moves, None), _spread(graph, rests, None)
     can_leave = _spread(graph, leaves, masks.internal)
-    found: dict[tuple[str, str], Standstill] = {}
-    where = range(len(graph.states)) if only is None else (only,)
-    for index in where:
+    for index in range(count):
         packed = graph.states[index]
         for bit, slot in enumerate(slots):
             code = slot.state.read(packed)
-            if not code:
-                continue
-            state = _state(slot, code)
-            kind = _judge(state, 1 << bit, (can_move[index], can_rest[index], can_leave[index]))
-            key = (slot.blueprint.name, state.name)
-            if kind and (key not in found or found[key].code > kind):
-                found[key] = Standstill(kind, slot, state.name, index)
-    return sorted(found.values(), key=lambda s: (s.slot.blueprint.name, s.index))
+            if code:
+                state = _state(slot, code)
+                kind = _judge(state, 1 << bit, (can_move[index], can_rest[index], can_leave[index]))
+                if kind:
+                    yield Standstill(kind, slot, state.name, index)
 
 
 def _judge(state: State, bit: int, can: tuple[int, int, int]) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from lathe.check.bounds import TooLargeError
 from lathe.check.coverage import fingerprint, taken_actions
 from lathe.check.liveness import Unfair, failures
-from lathe.check.progress import Standstill, call_cycle, standstills
+from lathe.check.outlive import outliving
+from lathe.check.progress import Standstill, call_cycle, first_of_each, situations, standstills
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.check.scope import Instances, linked, scopes
 from lathe.check.search import Clock, Graph, Limits, search
@@ -29,7 +30,7 @@ from lathe.check.suspects import (
 from lathe.check.system import System, make_system
 from lathe.errors import Span
 from lathe.frozen import frozen
-from lathe.lang.model import App
+from lathe.lang.model import App, Property
 
 DEFAULT_SECONDS = 10.0
 
@@ -54,6 +55,7 @@ class _Progress:
     findings: dict[tuple[str, Span], Finding] = field(default_factory=dict)
     completed: tuple[System, Graph] | None = None
     last: Graph | None = None
+    system: System | None = None
     partial: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
@@ -64,7 +66,9 @@ class _Progress:
 
     @property
     def has_errors(self) -> bool:
-        return any(f.diagnostic.severity == "error" for f in self.findings.values())
+        return any(
+            f.diagnostic.severity == "error" and f.diagnostic.code != "LT801" for f in self.findings.values()
+        )
 
 
 def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> Reached:
@@ -75,6 +79,8 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     for instances in scopes(app):
         if not _search_scope(progress, instances):
             break
+    _tell_empty(progress)
+    _tell_sampled(progress)
     level = _level(progress, clock() - started)
     has_answer = progress.last is not None and progress.last.ended_by == "found"
     if (progress.completed is None and not has_answer) or progress.doubts:
@@ -88,12 +94,21 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
 
 def _level(progress: _Progress, seconds: float) -> LevelReport:
     graph = progress.completed[1] if progress.completed else progress.last
-    is_open = not progress.completed or bool(progress.doubts)
-    verdict: LevelVerdict = "fails" if progress.has_errors else "unknown" if is_open else "passes"
-    why = (progress.doubts or progress.partial)[-1] if is_open else ""
+    why = _why_open(progress)
+    verdict: LevelVerdict = "fails" if progress.has_errors else "unknown" if why else "passes"
     if graph is None:
         return LevelReport(2, "reach", verdict, seconds, why=why)
     return LevelReport(2, "reach", verdict, seconds, len(graph.states), len(graph.targets), graph.depth, why)
+
+
+def _why_open(progress: _Progress) -> str:
+    """What was left undecided; empty if nothing was."""
+    if progress.doubts:
+        return progress.doubts[-1]
+    if progress.completed is None:
+        return progress.partial[-1]
+    undecided = [f for f in progress.findings.values() if f.diagnostic.code == "LT801"]
+    return undecided[0].diagnostic.message if undecided else ""
 
 
 def _search_scope(progress: _Progress, instances: Instances) -> bool:
@@ -104,8 +119,9 @@ def _search_scope(progress: _Progress, instances: Instances) -> bool:
         progress.partial.append(f"{_instances_text(instances)}: {error}")
         return False
     graph = search(system, replace(progress.limits, alarm=alarm(system)))
-    progress.last = graph
+    progress.last, progress.system = graph, system
     _tell_violations(progress, system, graph)
+    _tell_outliving(progress, system, graph)
     if not graph.is_complete:
         progress.partial.append(_why(graph, instances))
         return False
@@ -126,6 +142,56 @@ def _tell_violations(progress: _Progress, system: System, graph: Graph) -> None:
     progress.add(sorted(told, key=lambda f: (f.trace.length if f.trace else 0, f.diagnostic.span)))
 
 
+def _tell_outliving(progress: _Progress, system: System, graph: Graph) -> None:
+    """Effects that may still happen when nothing can follow them: warnings, each with its run."""
+    found = outliving(system, graph)
+    if not found:
+        return
+    from lathe.check import tell  # only here, so that a clean check starts sooner
+
+    case = tell.make_case(system, graph, progress.digest)
+    progress.add(tell.tell_outliving(case, o) for o in found)
+
+
+def _tell_empty(progress: _Progress) -> None:
+    """Properties that hold for no reason, in the largest scope that was completed or one more of each."""
+    if progress.completed is None:
+        return
+    system, graph = progress.completed
+    empties = empty_promises(system, graph)
+    if not empties:
+        return
+    from lathe.check import tell  # only here, so that a clean check starts sooner
+
+    cut = _cut(system, graph)
+    if cut:
+        instances = system.layout.domains.instances
+        empties = _still_empty(progress, {n: c + (n in cut) for n, c in instances.items()}, empties)
+    progress.add(tell.tell_empty(p) for p in empties)
+
+
+def _still_empty(progress: _Progress, wider: Instances, empties: list[Property]) -> list[Property]:
+    """Which of them hold for no reason in a wider scope too; all, if that cannot be searched."""
+    try:
+        system = make_system(progress.app, wider)
+    except TooLargeError:
+        return empties
+    graph = search(system, progress.limits)
+    spans = {p.span for p in empty_promises(system, graph)}
+    return [p for p in empties if p.span in spans or not graph.is_complete]
+
+
+def _tell_sampled(progress: _Progress) -> None:
+    """What was sampled, and what stays undecided for it."""
+    system = progress.completed[0] if progress.completed else progress.system
+    if system is None or not any(p.sampled for c in system.commands for p in c.params):
+        return
+    from lathe.check.sampled import tell_sampled  # only here, so that a clean check starts sooner
+
+    wrong = {f.diagnostic.span for f in progress.findings.values() if f.diagnostic.severity == "error"}
+    progress.add(f for f in tell_sampled(system) if f.diagnostic.span not in wrong)
+
+
 def _why(graph: Graph, instances: Instances) -> str:
     ends = {
         "found": "what it found",
@@ -144,11 +210,10 @@ def _instances_text(instances: Instances) -> str:
 def _judge_complete(progress: _Progress, system: System, graph: Graph, instances: Instances) -> None:
     """What only a complete search can say, and only if one more instance would not change it."""
     permits = list(permitted_after_all(system, graph))
-    empties = empty_promises(system, graph)
     cycle = call_cycle(system, graph)
     doubtful, still = never(system, graph), standstills(system, graph)
     unfair = _by_property(failures(system, graph))
-    if not (permits or empties or doubtful or still or unfair or cycle is not None):
+    if not (permits or doubtful or still or unfair or cycle is not None):
         return
     from lathe.check import tell  # only here, so that a clean check starts sooner
 
@@ -156,7 +221,7 @@ def _judge_complete(progress: _Progress, system: System, graph: Graph, instances
     if cut:
         wider = {name: count + (name in cut) for name, count in instances.items()}
         doubtful, unfair = _confirmed(progress, wider, doubtful, unfair)
-        still = [s for s in still if _still_so(progress, (system, graph), wider, s)]
+        still = _still_so(progress, (system, graph), wider) if still else []
     case = tell.make_case(system, graph, progress.digest)
     for cannot, actions, index in permits:
         progress.add(tell.tell_permitted(case, cannot, actions, index))
@@ -165,7 +230,6 @@ def _judge_complete(progress: _Progress, system: System, graph: Graph, instances
     progress.add(tell.tell_never(n) for n in doubtful)
     progress.add(tell.tell_unfair(case, f) for f in unfair.values())
     progress.add(tell.tell_standstill(case, s) for s in still)
-    progress.add(tell.tell_empty(p) for p in empties)
 
 
 def _by_property(found: Iterable[Unfair]) -> dict[Span, Unfair]:
@@ -205,22 +269,29 @@ def _confirmed(
     return [n for n in doubtful if (n.code, n.subject.span) in seen], kept
 
 
-def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Instances, still: Standstill) -> bool:
-    """Whether an entity still cannot go on if there is room for more, from where it was found."""
+def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Instances) -> list[Standstill]:
+    """Who still cannot go on if there is room for more, from each place where one was found."""
     from lathe.check.encode import transferred  # only here, so that a clean check starts sooner
 
+    small, graph = found
     try:
-        small, large = found[0], make_system(progress.app, wider)
+        large = make_system(progress.app, wider)
     except TooLargeError as error:
         progress.doubts.append(f"{_instances_text(wider)}: {error}")
-        return False
-    start = transferred(small.layout, large.layout, found[1].states[still.index])
-    graph = search(large, progress.limits, [start])
-    if not graph.is_complete:
-        progress.doubts.append(_why(graph, wider))
-        return False
-    again = standstills(large, graph, only=0)
-    return any(s.code == still.code and s.slot.name == still.slot.name for s in again)
+        return []
+    doubtful = list(situations(small, graph, len(graph.states)))
+    starts = {transferred(small.layout, large.layout, graph.states[s.index]): s.index for s in doubtful}
+    again = search(large, progress.limits, list(starts))
+    if not again.is_complete:
+        progress.doubts.append(_why(again, wider))
+        return []
+    there = list(starts.values())
+    known = {(s.slot.name, s.index): s for s in doubtful}
+    return first_of_each(
+        replace(before, code=now.code)
+        for now in situations(large, again, len(starts))
+        if (before := known.get((now.slot.name, there[now.index])))
+    )
 
 
 def _coverage(progress: _Progress) -> Coverage:

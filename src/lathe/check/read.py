@@ -106,7 +106,7 @@ def _may_repeat(effect: Effect) -> bool:
 
 
 def _missing_ends(blueprint: Blueprint, effect: Effect) -> Iterator[Finding]:
-    if effect.error is None:
+    if effect.error is None and effect.target is None:
         yield finding(
             "LT502",
             f"`{effect.name}` has no `error`: a bad end would find no action",
@@ -192,13 +192,14 @@ def default_readers(blueprint: Blueprint) -> tuple[Principal, ...]:
 
 def denial(cannot: Cannot, action: str) -> Finding:
     """LT603: a principal with that role alone may after all."""
-    return finding(
-        "LT603",
-        f"`{cannot.name}` says that role `{cannot.role}` cannot `{action}`, but its `by` permits it",
-        cannot.span,
-        f"take `role:{cannot.role}` (or `any`) out of the `by` of `{action}`, or drop the `cannot`",
-        prop=cannot.name,
-    )
+    cure = f"take `role:{cannot.role}` (or `any`) out of the `by` of `{action}`, or drop the `cannot`"
+    if action == "read":
+        cure = (
+            f"name in `read = [...]` who may read, without `role:{cannot.role}`: "
+            "where there is no `read`, every role with an action may"
+        )
+    message = f"`{cannot.name}` says that role `{cannot.role}` cannot `{action}`, but it may"
+    return finding("LT603", message, cannot.span, cure, prop=cannot.name)
 
 
 def _joint_cycles(app: App) -> Iterator[Finding]:

@@ -15,10 +15,12 @@ from lathe.lang.expr import (
     Follow,
     IfElse,
     Literal,
+    Members,
     Negate,
     Node,
     Read,
     SetChange,
+    Special,
     walk,
 )
 from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, target_type
@@ -126,7 +128,8 @@ def _given(
     """An argument given to another entity decides, if that may refuse it."""
     blueprint, action, name = target
     argument = app.blueprints[blueprint].actions[action].arguments[name]
-    may_be_unset = argument.type.kind in ("text", "id", "time") and not isinstance(value.tree, Literal)
+    is_given = isinstance(value.tree, Literal) and value.tree.value is not None
+    may_be_unset = argument.type.kind in ("text", "id", "time") and not is_given
     is_required = not (argument.optional or argument.has_default)
     if (
         argument.type.kind == "ref"
@@ -204,14 +207,47 @@ def is_safe(node: Node, target: Type, action: Action) -> bool:
             and (target.low <= reach[0] and reach[1] <= target.high)
         )
     if target.kind == "set":
-        return not any(isinstance(n, SetChange) and n.op == "+" for n in walk(node))
+        most = _most_members(node)
+        return target.maximum is None or (most is not None and most <= target.maximum)
+    if target.kind == "text" and target.maximum is not None:
+        return not any(_may_be_longer(n, target.maximum) for n in walk(node))
     return True
+
+
+def _most_members(node: Node) -> int | None:
+    """The most members that a set expression can have; None if unknown."""
+    match node:
+        case Members(items=items):
+            return len(items)
+        case SetChange(op="-", left=left):
+            return _most_members(left)
+        case SetChange(left=left, right=right):
+            sides = [_most_members(left), _most_members(right) if right.type.kind == "set" else 1]
+            return None if None in sides else sum(s for s in sides if s is not None)
+        case IfElse(then=then, otherwise=otherwise):
+            sides = [_most_members(then), _most_members(otherwise)]
+            return None if None in sides else max(s for s in sides if s is not None)
+        case _:
+            return node.type.maximum
+
+
+def _may_be_longer(node: Node, maximum: int) -> bool:
+    """Whether a text can have more characters."""
+    match node:
+        case Literal(value=str() as value):
+            return len(value) > maximum
+        case Read() | Follow() | Special() if node.type.kind == "text":
+            return node.type.maximum is None or node.type.maximum > maximum
+        case _:
+            return False
 
 
 def may_fail(node: Node, action: Action) -> bool:
     """Whether a node may have no value where one is needed: unset, or divided by zero."""
     if isinstance(node, Follow):
         return node.type.kind in ("int", "bool", "enum")
+    if isinstance(node, Read) and node.scope == "field":
+        return action.name == "create" and node.type.kind in ("int", "bool", "enum")
     if isinstance(node, Read) and node.scope == "arg":
         argument = action.arguments.get(node.name)
         return argument is not None and argument.optional

@@ -118,7 +118,7 @@ def _explore(
     """The 0-1 breadth-first loop: what weighs nothing joins the level at hand, the rest the next."""
     limits, live, hits = tools
     states = list(initial)
-    watch = _Alarm(limits, states)
+    watch, most = _Alarm(limits, states), limits.states
     index = {packed: i for i, packed in enumerate(states)}
     graph = _begun(states)
     parent, via, distance, first, degree = graph.parent, graph.via, graph.distance, graph.first, graph.degree
@@ -134,7 +134,7 @@ def _explore(
                 if first[here] >= 0 or distance[here] != level:
                     continue
                 countdown -= 1 + (len(out) >> 3)
-                if countdown <= 0:
+                if countdown <= 0 or len(states) > most:
                     countdown = _LOOK_AT_CLOCK_EVERY
                     graph.ended_by = _exceeded(limits, len(states)) or watch.rings(bool(hits))
                     if graph.ended_by:

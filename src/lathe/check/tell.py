@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lathe.check import ir
-from lathe.check.cure import guard_for, range_guard
+from lathe.check.branch import Fault
+from lathe.check.cure import guard_for, range_guard, unset_guard, zero_guard
+from lathe.check.domain import A_TIME
 from lathe.check.liveness import Edge, Unfair
+from lathe.check.outlive import Outliving
 from lathe.check.progress import Standstill
 from lathe.check.read import denial, finding
 from lathe.check.report import Finding
@@ -22,6 +25,7 @@ from lathe.check.trace import (
     Run,
     begin,
     follow,
+    happen,
     make_trace,
     move_between,
     moves_along,
@@ -34,10 +38,11 @@ from lathe.lang.expr import And, Node, Population, Quantifier, walk
 from lathe.lang.model import Action, App, Blueprint, Cannot, Json, Property, State
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import Frame, entity_frame, holds
-from lathe.machine.outcome import Step
+from lathe.machine.event import Executes, LateExecution
+from lathe.machine.outcome import Refusal, Step
 from lathe.machine.snapshot import MemoryWorld
 from lathe.machine.table import Table, compile_app
-from lathe.machine.trace import FalseClause, Trace
+from lathe.machine.trace import FalseClause, Trace, TraceStep
 
 
 @frozen
@@ -79,15 +84,13 @@ def _clause_text(clauses: tuple[FalseClause, ...]) -> str:
 
 
 def _plain(value: Json) -> str:
-    if value is None:
-        return "unset"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value)
 
 
 def tell_violated(case: Case, suspect: Violated) -> Finding:
     """LT401."""
     run, prop = run_to(case, suspect.index), suspect.prop
-    clauses = false_clauses(prop.that.tree, _frame(run, suspect.slot))
+    clauses = false_clauses(case.table, prop.that.tree, _frame(run, suspect.slot))
     trace = make_trace(run, case.digest, clauses)
     message = f"`{prop.name}` is false after {_steps(trace.length)}: {_clause_text(clauses)}"
     return finding("LT401", message, prop.span, _guard_help(run, prop), prop=prop.name, trace=trace)
@@ -112,6 +115,9 @@ def _last_action(run: Run) -> Action | None:
 
 def _guard_help(run: Run, prop: Property) -> str:
     """The guard that would keep the property, or whom to look at."""
+    told = run.steps[-1] if run.steps else None
+    if told is not None and told.event in ("execute", "late", "notify"):
+        return _execution_help(told, prop)
     action = _last_action(run)
     if action is None:
         return "forbid one step of the trace with a guard (`when`), or weaken the property"
@@ -123,6 +129,18 @@ def _guard_help(run: Run, prop: Property) -> str:
     if action.when is None:
         return f'let {where} refuse it: add `when = "{needed}"`; or weaken `{prop.name}`'
     return f"let {where} refuse it: `{needed}` must hold too, in its `when`; or weaken `{prop.name}`"
+
+
+def _execution_help(told: TraceStep, prop: Property) -> str:
+    """What keeps the world from an execution: no guard, but a promise of the other side."""
+    if told.event == "late":
+        return (
+            f"say `late = false` if the other side never acts on `{told.effect}` after its `timeout`, "
+            f"undo it before it matters, or weaken `{prop.name}`"
+        )
+    return (
+        f"say `idempotent = true` if repeats of `{told.effect}` do no more than one, or weaken `{prop.name}`"
+    )
 
 
 def _first_false(node: Node, run: Run) -> Node | None:
@@ -149,16 +167,27 @@ def tell_met(case: Case, suspect: Met) -> Finding:
     where = f"`{fault.action}`" if fault.action else "an execution"
     if fault.code == "LT501":
         return _lost_end(watch, trace)
-    if fault.code == "LT205":
-        message = f"`{fault.subject}` in {where} computes with a value that is unset"
-        cure = "guard it with `… is not None`, or give the field a default"
-        return finding("LT205", message, fault.span, cure, trace=trace)
-    divides = " or divide by zero" if "//" in fault.subject or "%" in fault.subject else ""
-    message = f"`{fault.subject}` in {where} can leave its range{divides}, after {_steps(trace.length - 1)}"
     blueprint = case.system.layout.app.blueprints[fault.blueprint]
-    return finding(
-        "LT204", message, fault.span, range_guard(blueprint, fault.action, fault.subject), trace=trace
-    )
+    action = blueprint.actions[fault.action] if fault.action else None
+    does, cure = _fault_text(run, fault, blueprint, action)
+    message = f"`{fault.subject}` in {where} {does}, after {_steps(max(trace.length - 1, 0))}"
+    return finding(fault.code, message, fault.span, cure, trace=trace)
+
+
+def _fault_text(run: Run, fault: Fault, blueprint: Blueprint, action: Action | None) -> tuple[str, str]:
+    """What the assignment or guard does, and what would keep it from that."""
+    is_range = isinstance(run.last, Refusal) and run.last.reason == "range"
+    if fault.code == "LT205":
+        cure = unset_guard(action, fault.subject) if action else "test it with `is not None` first"
+        return "computes with a value that is unset", cure
+    if not is_range:
+        cure = zero_guard(action, fault.subject) if action else "test that what it divides by is not 0"
+        return "divides by zero", cure
+    field = blueprint.fields.get(fault.subject.split(" ", 1)[0])
+    does = "can leave its range"
+    if field is not None and field.type.kind == "set":
+        does = f"can exceed `max = {field.type.maximum}`"
+    return does, range_guard(blueprint, action, fault.subject) if action else "keep it within its range"
 
 
 def _final_move(case: Case, watch: Watch, index: int, *, condition: ir.Formula) -> tuple[Run, Move]:
@@ -204,7 +233,7 @@ def _step_clauses(run: Run, prop: Property, blueprint: str) -> tuple[FalseClause
         is_meant = not prop.in_states or (frame.entity is not None and frame.entity.state in prop.in_states)
         applies_here = prop.when is None or holds(prop.when.tree, frame)
         if is_meant and applies_here and not holds(prop.that.tree, frame):
-            return false_clauses(prop.that.tree, frame)
+            return false_clauses(run.table, prop.that.tree, frame)
     return ()
 
 
@@ -266,6 +295,31 @@ def tell_empty(prop: Property) -> Finding:
         severity="warning",
         prop=prop.name,
     )
+
+
+def tell_outliving(case: Case, found: Outliving) -> Finding:
+    """LT504: the way to where its visit is left, and the execution that follows."""
+    slot, effect = found.slot, found.effect
+    run = run_to(case, found.index)
+    source = run.world.entities[run.entity(slot)].state
+    index = _walk(case, run, found.index, ((found.command.index, found.target),))
+    name = run.entity(slot)
+    entity = run.world.entities[name]
+    if entity.active is not None:
+        happen(run, Executes(name, run.now + A_TIME))
+    elif any(i.effect == effect.name and i.phase == "late" for i in entity.invocations):
+        happen(run, LateExecution(name, effect.name, run.now + A_TIME))
+    target = tuple(slot.blueprint.states)[slot.state.read(case.graph.states[index]) - 1]
+    message = (
+        f"`{effect.name}` may still be executed after `{source}` was left for `{target}`, "
+        "where the entity can ask for no effect any more"
+    )
+    cure = (
+        f"leave `{source}` only by the ends of `{effect.name}`, with `late = false` where that is true, "
+        "or go through a state whose own effect undoes it"
+    )
+    trace = make_trace(run, case.digest)
+    return finding("LT504", message, effect.span, cure, severity="warning", trace=trace)
 
 
 def tell_permitted(case: Case, cannot: Cannot, actions: list[str], index: int) -> Iterator[Finding]:

@@ -10,22 +10,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
+from typing import cast
 
 from lathe.check import ir
-from lathe.check.command import RECYCLE, Command
+from lathe.check.command import BAD_MESSAGE, RECYCLE, Command
 from lathe.check.domain import A_TIME
-from lathe.check.encode import encode
+from lathe.check.encode import code_of, encode
 from lathe.check.ir import Formula
 from lathe.check.layout import Layout, Slot
 from lathe.check.search import Graph, read_text, successor_text
 from lathe.check.system import System
 from lathe.errors import InternalError
 from lathe.frozen import frozen
-from lathe.lang.model import Action, Argument
+from lathe.lang.model import Action, Argument, Principal
 from lathe.lang.types import Type
 from lathe.machine.event import (
     Act,
     Caller,
+    Cause,
     Create,
     Delivers,
     Ends,
@@ -38,7 +40,7 @@ from lathe.machine.event import (
     TimerFires,
 )
 from lathe.machine.outcome import Refusal, Step
-from lathe.machine.snapshot import MemoryWorld, Value
+from lathe.machine.snapshot import Invocation, MemoryWorld, Value
 from lathe.machine.step import step
 from lathe.machine.table import Table
 from lathe.machine.telling import told
@@ -163,14 +165,20 @@ def take(run: Run, move: Move, *, may_be_refused: bool = False) -> None:
         del run.names[gone]
         return
     for event in _events(run, move):
-        run.now += A_TIME
-        outcome = step(run.table, run.world, event)
+        outcome = happen(run, event)
         if isinstance(outcome, Refusal) and not may_be_refused:
             raise InternalError(f"the machine refuses {_describe(move)}: {outcome}")
-        run.steps.append(told(run.table, run.world, event, outcome))
-        run.before, run.last = run.world, outcome
-        if isinstance(outcome, Step):
-            run.world = run.world.after(outcome.written, outcome.ghosts)
+
+
+def happen(run: Run, event: Event) -> Step | Refusal:
+    """One event on the machine, told as a step of the trace."""
+    run.now += A_TIME
+    outcome = step(run.table, run.world, event)
+    run.steps.append(told(run.table, run.world, event, outcome))
+    run.before, run.last = run.world, outcome
+    if isinstance(outcome, Step):
+        run.world = run.world.after(outcome.written, outcome.ghosts)
+    return outcome
 
 
 def _events(run: Run, move: Move) -> Iterator[Event]:
@@ -200,26 +208,36 @@ def _events(run: Run, move: Move) -> Iterator[Event]:
         case "late":
             yield LateExecution(entity, label.effect or "", now)
         case "notify":
-            names = tuple(_new_name(run, s) for s in label.made)
+            names = _new_names(run, command, _first(run, entity, "notice", label.effect))
             yield Notifies(entity, label.effect or "", now, names, label.again)
         case "deliver":
-            yield Delivers(entity, now, tuple(_new_name(run, s) for s in _made(run, command)))
+            yield Delivers(entity, now, _new_names(run, command, run.world.entities[entity].head))
         case "end":
             yield from _end(run, move, entity, now)
 
 
-def _made(run: Run, command: Command) -> tuple[Slot, ...]:
-    """The slots that a delivery fills; a refused one still names the ones that it would have."""
+def _first(run: Run, entity: str, phase: str, effect: str | None) -> Invocation | None:
+    listed = run.world.entities[entity].invocations
+    return next((i for i in listed if (i.phase, i.effect) == (phase, effect)), None)
+
+
+def _new_names(run: Run, command: Command, invocation: Invocation | None) -> tuple[str, ...]:
+    """Names for what a delivery creates, in the machine's order; one that is refused needs some too."""
     label = command.label
-    if label.made:
-        return label.made
     effect = label.slot.blueprint.effects[label.effect or ""]
-    if effect.target is None or effect.target.action != "create":
+    if effect.target is None or effect.target.action != "create" or invocation is None:
         return ()
-    entity = run.world.entities[run.entity(label.slot)]
-    head = entity.head
-    count = len(head.deliveries) if head else 0
-    return run.system.layout.of(effect.target.blueprint)[:1] * count
+    if not label.made:
+        return tuple(f"{effect.target.blueprint}#refused{i}" for i in range(len(invocation.deliveries)))
+    places = list(range(len(label.made)))
+    if effect.target.each is not None:
+        kind = label.slot.blueprint.fields[effect.target.each].type
+        group = invocation.fields[effect.target.each]
+        assert isinstance(group, frozenset), "a set has members"
+        names = run.occupants()
+        rounds = [code_of(run.system.layout, kind, frozenset((m,)), names) for m in sorted(group, key=str)]
+        places = [sorted(rounds).index(r) for r in rounds]
+    return tuple(_new_name(run, label.made[place]) for place in places)
 
 
 def _end(run: Run, move: Move, entity: str, now: int) -> Iterator[Event]:
@@ -229,13 +247,13 @@ def _end(run: Run, move: Move, entity: str, now: int) -> Iterator[Event]:
     active = run.world.entities[entity].active
     if label.is_ok and effect.world and active is not None and not active.executed:
         yield Executes(entity, now)
-    results: dict[str, Value] = {}
-    for name in (effect.ok, effect.error):
-        if name is not None:
-            results |= _arguments(run, move, blueprint.actions[name])
-    results.pop("cause", None)
-    cause = label.cause or "timeout"
-    yield Ends(entity, bool(label.is_ok), now, results, cause)  # type: ignore[arg-type]
+    if label.is_ok:
+        given = _arguments(run, move, blueprint.actions[effect.ok]) if effect.ok is not None else {}
+        yield Ends(entity, True, now, {name: v for name, v in given.items() if name in effect.takes})
+        return
+    code = move.picked.get(BAD_MESSAGE, 0)
+    message = run.system.layout.domains.texts[code - 1] if code else ""
+    yield Ends(entity, False, now, {}, cast(Cause, label.cause or "timeout"), message)
 
 
 def _new_name(run: Run, slot: Slot) -> str:
@@ -250,16 +268,26 @@ def _new_name(run: Run, slot: Slot) -> str:
 def _caller(run: Run, move: Move) -> Caller:
     by, layout = move.command.label.by, run.system.layout
     if by.kind in ("role", "any"):
-        code = move.picked.get("actor", 1)
-        roles = frozenset((by.name,) if by.name else ())
-        if layout.roles and "actor" in move.picked:
-            held = layout.role_sets[layout.roles[code - 1].read(run.roles)]
-            admits = move.command.label.slot.blueprint.actions[move.command.label.action or ""].admits
-            wanted = {p.name for p in admits if p.kind == "role" and p.name} & held
-            roles = frozenset(sorted(wanted)[:1]) or roles
-        return Caller("role", None, roles, layout.domains.ids[code - 1])
+        picked = move.picked.get("actor")
+        codes = [picked] if picked is not None else range(1, len(layout.domains.principals) + 1)
+        action = move.command.label.slot.blueprint.actions[move.command.label.action or ""]
+        ways = [(code, _roles(run, action, by, code)) for code in codes]
+        code, roles = next(((c, r) for c, r in ways if r is not None), ways[0])
+        return Caller("role", None, roles or frozenset(), layout.domains.ids[code - 1])
     assert by.kind == "effect" or by.kind == "timer" or by.kind == "inbound", "nobody else acts by itself"
     return Caller(by.kind, by.name)
+
+
+def _roles(run: Run, action: Action, by: Principal, code: int) -> frozenset[str] | None:
+    """The role by which a principal may take an action, if it needs one; None if it may not."""
+    layout = run.system.layout
+    if any(p.kind == "any" for p in action.admits):
+        return frozenset()
+    if not layout.roles:
+        return frozenset((by.name,) if by.name else ())
+    held = layout.role_sets[layout.roles[code - 1].read(run.roles)]
+    wanted = sorted(p.name for p in action.admits if p.kind == "role" and p.name in held)
+    return frozenset(wanted[:1]) or None
 
 
 def _arguments(run: Run, move: Move, action: Action) -> dict[str, Value]:
@@ -270,9 +298,14 @@ def _arguments(run: Run, move: Move, action: Action) -> dict[str, Value]:
         param = params.get(argument.name)
         if param is not None and not move.picked.get(f"no_{argument.name}"):
             found[argument.name] = _value(run, argument.type, move.picked[param.name])
-        elif param is None and not (argument.optional or argument.has_default):
+        elif param is None and (_is_needed(argument) or move.picked.get(f"no_{argument.name}") == 0):
             found[argument.name] = anything(run.system.layout, argument)
     return found
+
+
+def _is_needed(argument: Argument) -> bool:
+    """Whether a caller may not leave it out."""
+    return not (argument.optional or argument.has_default)
 
 
 def _value(run: Run, kind: Type, code: int) -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from lathe.frozen import frozen
 from lathe.lang.model import Json
-from lathe.machine.trace import COMMITTED, FalseClause, Trace, TracePart, TraceStep
+from lathe.machine.trace import FalseClause, Trace, TracePart, TraceStep
 
 ROWS_LIMIT = 30
 """Rows shown of a longer trace: its beginning and, mostly, its end."""
@@ -22,6 +22,8 @@ _BETWEEN = {
     "stop": "has stopped",
     "late": "is executed late",
     "notify": "is sent",
+    "deliver": "arrives",
+    "end": "ends",
 }
 
 
@@ -97,9 +99,8 @@ def _rows(trace: Trace, *, is_whole: bool) -> Iterator[_Row]:
     for index, step in enumerate(trace.steps):
         if index == trace.loop_from:
             yield _Row("", "", "", trace.steps[0].entity, "from here on, again and again:")
-        counts = step.event in COMMITTED or step.refused is not None
-        number += counts
-        if counts:
+        number += step.counts
+        if step.counts:
             yield from _committed(step, str(number), has_actors=has_actors)
         elif is_whole or step.world or step.event in ("execute", "late", "notify") or step.parts[0].changes:
             who = f"effect:{step.effect}" if step.effect else step.by
@@ -111,8 +112,9 @@ def _committed(step: TraceStep, number: str, *, has_actors: bool) -> Iterator[_R
     for index, part in enumerate(step.parts):
         notes = _notes(step) if index == 0 else []
         what = " ".join(filter(None, [_changes(part.changes, _news(part)), *notes]))
-        action = part.action or ("ends well" if step.ok else "ends badly")
+        action = part.action or ""
         if index == 0:
+            action = action or _BETWEEN[step.event] + {True: " well", False: " badly", None: ""}[step.ok]
             yield _Row(number, by, action, part.entity, what)
         else:
             yield _Row("", "  also", action, part.entity, what)

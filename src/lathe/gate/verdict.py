@@ -108,7 +108,7 @@ def _report(
     every = sorted((*levels, *(_skipped(n, "") for n in LATER)), key=lambda level: level.level)
     verdict = _verdict(findings, every)
     accepted: tuple[str, ...] = ()
-    if verdict == "unknown" and options.accept_bounds:
+    if verdict == "unknown" and options.accept_bounds and reached is not None:
         accepted = tuple(f.diagnostic.message for f in findings if f.diagnostic.code == "LT801")
         verdict = "admitted"
     not_covered = reached.not_covered if reached else ()

@@ -116,13 +116,19 @@ class Draft:
         return self.table.blueprints[entity.blueprint].effects[name]
 
     def offered(self, entity: Entity, action: str, results: Mapping[str, Value]) -> dict[str, Value]:
-        """The results that an action takes by name; `made` goes to the one ref among its `sets`."""
+        """The results that an action takes by name; `made` goes to the one ref among its `sets`.
+
+        The message of a bad end is cut to what its argument holds.
+        """
         wanted = self.table.blueprints[entity.blueprint].rules[action].action.arguments
         taken = {name: value for name, value in results.items() if name in wanted}
         if "made" in results and "made" not in wanted:
             refs = [a.name for a in wanted.values() if a.from_sets and a.type.kind == "ref"]
             if len(refs) == 1:
                 taken[refs[0]] = results["made"]
+        message = taken.get("message")
+        if "cause" in results and isinstance(message, str):
+            taken["message"] = message[: wanted["message"].type.maximum]
         return taken
 
     def frame(self, entity: Entity, args: Values, actor: str | None) -> Frame:

@@ -34,17 +34,17 @@ def broken(table: Table, before: MemoryWorld, step: Step, after: MemoryWorld) ->
             if prop.kind == "step":
                 frame = replace(frame, old=old, old_app_ghosts=before.ghosts)
             if prop.kind == "invariant" or (prop.kind == "step" and took_part):
-                yield from _judge(prop, frame, entity.id)
+                yield from _judge(table, prop, frame, entity.id)
     for prop in table.app.properties.values():
         if prop.kind != "sometimes":
             frame = Frame(world=after, app_ghosts=after.ghosts, old_app_ghosts=before.ghosts)
-            yield from _judge(prop, frame, None)
+            yield from _judge(table, prop, frame, None)
 
 
-def _judge(prop: Property, frame: Frame, entity: str | None) -> Iterator[Broken]:
+def _judge(table: Table, prop: Property, frame: Frame, entity: str | None) -> Iterator[Broken]:
     if prop.in_states and (frame.entity is None or frame.entity.state not in prop.in_states):
         return
     if prop.when is not None and not holds(prop.when.tree, frame):
         return
     if not holds(prop.that.tree, frame):
-        yield Broken(prop, entity, false_clauses(prop.that.tree, frame))
+        yield Broken(prop, entity, false_clauses(table, prop.that.tree, frame))

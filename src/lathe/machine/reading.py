@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from lathe.lang.model import App, Blueprint, Json, Principal, Value
 from lathe.lang.render.escape import code, one_line, shortened
 from lathe.lang.render.words import listing, principal, with_article
-from lathe.machine.trace import TracePart, TraceStep
+from lathe.machine.trace import HIDDEN, TracePart, TraceStep
 
 VALUE_MAX = 48
 """A value with more characters is cut; the trace itself has it in full."""
-
-HIDDEN = "•••"
-"""What stands for the value of a secret."""
 
 _BETWEEN = {
     "start": "starts",

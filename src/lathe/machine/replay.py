@@ -141,7 +141,8 @@ def _end(app: App, world: MemoryWorld, told_step: TraceStep, now: int) -> Event:
             arguments |= blueprint.actions[name].arguments
     results = {n: _value(arguments.get(n), v) for n, v in told_step.results.items()}
     cause = cast(Cause, told_step.cause or "timeout")
-    return Ends(told_step.entity, bool(told_step.ok), now, results, cause)
+    message = str(told_step.results.get("message", "")) if not told_step.ok else ""
+    return Ends(told_step.entity, bool(told_step.ok), now, results, cause, message)
 
 
 def _caller(told_step: TraceStep) -> Caller:

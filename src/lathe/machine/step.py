@@ -132,8 +132,8 @@ def _ends(draft: Draft, event: Ends) -> None:
     if not event.ok:
         rest = _with_late(rest, rule, active)
     draft.replace(rest)
-    bad = {"cause": event.cause, "message": event.message}
-    _take_end(draft, rest, rule, event.results if event.ok else {**event.results, **bad}, is_ok=event.ok)
+    results = event.results if event.ok else {"cause": event.cause, "message": event.message}
+    _take_end(draft, rest, rule, results, is_ok=event.ok)
 
 
 def _take_end(
@@ -151,7 +151,7 @@ def _take_end(
         except Refused:
             draft.reset()
             draft.replace(entity)
-        results = {**results, "cause": "refused", "message": "the end was refused"}
+        results = {"cause": "refused", "message": "the end was refused"}
     if effect.error is None:
         raise draft.refused("lost", entity, None)
     take_all(draft, Take(entity, effect.error, draft.offered(entity, effect.error, results), caller))
@@ -219,7 +219,7 @@ def _delivers(draft: Draft, event: Delivers) -> None:
         takes = list(made)
         if rule.effect.ok is not None:
             results: dict[str, Value] = (
-                {"made": made[0].entity.id} if target.action == "create" and len(made) == 1 else {}
+                {"made": made[0].entity.id} if target.action == "create" and target.each is None else {}
             )
             args = draft.offered(rest, rule.effect.ok, results)
             takes.insert(0, Take(rest, rule.effect.ok, args, Caller("effect", rule.effect.name)))

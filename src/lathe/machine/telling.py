@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from lathe.lang.model import Argument, Json
+from lathe.lang.model import Argument, Field, Ghost, Json
 from lathe.lang.types import Type
 from lathe.machine.event import (
     Act,
@@ -21,9 +21,11 @@ from lathe.machine.event import (
     TimerFires,
 )
 from lathe.machine.outcome import Part, Refusal, Step
-from lathe.machine.snapshot import Entity, Value, World
+from lathe.machine.snapshot import Entity, Value, Values, World
 from lathe.machine.table import Table
-from lathe.machine.trace import EventKind, TracePart, TraceStep
+from lathe.machine.trace import HIDDEN, EventKind, TracePart, TraceStep
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _EVENTS: dict[type, EventKind] = {
     Create: "create",
@@ -49,10 +51,12 @@ def told(table: Table, world: World, event: Event, outcome: Step | Refusal) -> T
         shares = sorted(outcome.parts, key=lambda p: p.entity != entity)
         parts = tuple(_part(table, outcome, p) for p in shares)
         parts += tuple(_witness(table, outcome, world, name) for name in _silent(outcome, world, shares))
-        ghosts = _changed(dict(world.ghosts), dict(outcome.ghosts))
+        ghosts = _changed(table, world.ghosts, outcome.ghosts)
     if not parts or parts[0].entity != entity:
         parts = (_bystander(table, world, event, entity), *parts)
-    given = event.results if isinstance(event, Ends) else {}
+    given: Mapping[str, Value] = event.results if isinstance(event, Ends) else {}
+    if isinstance(event, Ends) and not event.ok and event.message:
+        given = {"message": event.message}
     return TraceStep(
         event=_EVENTS[type(event)],
         parts=parts,
@@ -62,7 +66,7 @@ def told(table: Table, world: World, event: Event, outcome: Step | Refusal) -> T
         timer=event.deadline if isinstance(event, TimerFires) else None,
         ok=event.ok if isinstance(event, Ends) else None,
         cause=event.cause if isinstance(event, Ends) and not event.ok else None,
-        results={name: plain(value) for name, value in given.items()},
+        results=_disclosed(_results(table, world, entity, effect), given),
         world=ghosts,
         refused=str(outcome) if isinstance(outcome, Refusal) else None,
     )
@@ -94,15 +98,24 @@ def _effect(world: World, event: Event, entity_id: str) -> str | None:
 
 def _part(table: Table, step: Step, part: Part) -> TracePart:
     after = step.written[part.entity]
-    kinds = {a.name: a.type for a in _arguments(table, part).values()}
-    args = {name: shown(kinds.get(name), value) for name, value in part.args.items() if value is not None}
+    given = {name: value for name, value in part.args.items() if value is not None}
+    args = _disclosed(_arguments(table, part.blueprint, part.action), given)
     return TracePart(part.entity, part.action, str(part.by), args, changes(table, part.before, after))
 
 
-def _arguments(table: Table, part: Part) -> Mapping[str, Argument]:
-    if part.action is None:
+def _arguments(table: Table, blueprint: str, action: str | None) -> Mapping[str, Argument]:
+    rule = table.blueprints[blueprint].rules.get(action or "")
+    return {} if rule is None else rule.action.arguments
+
+
+def _results(table: Table, world: World, entity: str, effect: str | None) -> dict[str, Argument]:
+    """The arguments that take the results of an effect, by name."""
+    found = world.get(entity)
+    if found is None or effect is None:
         return {}
-    return table.blueprints[part.blueprint].rules[part.action].action.arguments
+    ends = table.blueprints[found.blueprint].blueprint.effects[effect]
+    both = (_arguments(table, found.blueprint, action) for action in (ends.error, ends.ok))
+    return {name: argument for arguments in both for name, argument in arguments.items()}
 
 
 def _silent(step: Step, world: World, shares: list[Part]) -> list[str]:
@@ -124,7 +137,11 @@ def _bystander(table: Table, world: World, event: Event, entity: str) -> TracePa
     action = event.action if isinstance(event, Act) else "create" if isinstance(event, Create) else None
     if isinstance(event, TimerFires):
         action = _timer_action(table, world, event)
-    args = {n: plain(v) for n, v in event.args.items()} if isinstance(event, (Act, Create)) else {}
+    args: dict[str, Json] = {}
+    if isinstance(event, (Act, Create)):
+        found = world.get(entity)
+        blueprint = event.blueprint if isinstance(event, Create) else found.blueprint if found else None
+        args = _disclosed(_arguments(table, blueprint, action) if blueprint else {}, event.args)
     return TracePart(entity, action, "", args)
 
 
@@ -143,7 +160,7 @@ def _timer_action(table: Table, world: World, event: TimerFires) -> str | None:
 def changes(table: Table, before: Entity | None, after: Entity) -> dict[str, tuple[Json, Json]]:
     """State, fields and ghosts that differ; of a new entity, everything that is set."""
     blueprint = table.blueprints[after.blueprint].blueprint
-    kinds: dict[str, Type] = {f.name: f.type for f in blueprint.fields.values()}
+    holders: dict[str, Field | Ghost] = {**blueprint.fields, **blueprint.ghosts}
     found: dict[str, tuple[Json, Json]] = {}
     if before is None or before.state != after.state:
         found["state"] = (before.state if before else None, after.state)
@@ -151,18 +168,38 @@ def changes(table: Table, before: Entity | None, after: Entity) -> dict[str, tup
     for name, value in {**after.fields, **after.ghosts}.items():
         was = old.get(name)
         if (before is None and value is not None and value != frozenset()) or (before and was != value):
-            found[name] = (shown(kinds.get(name), was), shown(kinds.get(name), value))
+            found[name] = (disclosed(holders[name], was), disclosed(holders[name], value))
     return found
 
 
-def _changed(before: Mapping[str, Value], after: Mapping[str, Value]) -> dict[str, tuple[Json, Json]]:
-    return {n: (plain(before[n]), plain(v)) for n, v in after.items() if before[n] != v}
+def _changed(table: Table, before: Values, after: Values) -> dict[str, tuple[Json, Json]]:
+    """What changed of the ghosts of the app."""
+    holders = table.app.ghosts
+    return {
+        n: (disclosed(holders[n], before[n]), disclosed(holders[n], v))
+        for n, v in after.items()
+        if before[n] != v
+    }
+
+
+def _disclosed(holders: Mapping[str, Argument], values: Values) -> dict[str, Json]:
+    return {name: disclosed(holders.get(name), value) for name, value in values.items()}
+
+
+def disclosed(holder: Field | Argument | Ghost | None, value: Value) -> Json:
+    """A value as a trace tells it: in the form of its type, but hidden if it is secret."""
+    if value is not None and isinstance(holder, (Field, Argument)) and holder.secret:
+        return HIDDEN
+    return shown(holder.type if holder else None, value)
 
 
 def shown(kind: Type | None, value: Value) -> Json:
-    """A machine value as JSON: sets as sorted lists, times as RFC 3339 text."""
+    """A machine value as JSON: sets as sorted lists, times as RFC 3339 text where the calendar goes."""
     if kind is not None and kind.kind == "time" and isinstance(value, int):
-        return datetime.fromtimestamp(value / 1000, UTC).isoformat().replace("+00:00", "Z")
+        try:
+            return (_EPOCH + timedelta(milliseconds=value)).isoformat().replace("+00:00", "Z")
+        except OverflowError:
+            return plain(value)
     return plain(value)
 
 

@@ -15,6 +15,9 @@ from lathe.lang.model import Json
 
 FORMAT = "lathe.trace/1"
 
+HIDDEN = "•••"
+"""What stands for the value of a secret."""
+
 EventKind = Literal[
     "create",  # an entity is made
     "act",  # an action is taken: by a role, by an effect in progress, from inbound
@@ -28,8 +31,8 @@ EventKind = Literal[
     "deliver",  # a call or create reaches its target
 ]
 
-COMMITTED: frozenset[str] = frozenset({"create", "act", "timer", "end", "deliver"})
-"""The kinds that commit a step; the others are things that happen between steps."""
+COMMITTED: frozenset[str] = frozenset({"create", "act", "timer", "end", "notify", "deliver"})
+"""The kinds that commit a step, if an action is taken; the others happen between steps."""
 
 
 @frozen
@@ -73,6 +76,12 @@ class TraceStep:
     def action(self) -> str | None:
         return self.parts[0].action
 
+    @property
+    def counts(self) -> bool:
+        """Whether it adds to the length of a trace: a committed step, or the refused one that ends it."""
+        took_action = any(part.action is not None for part in self.parts)
+        return self.refused is not None or (took_action and self.event in COMMITTED)
+
 
 @frozen
 class FalseClause:
@@ -98,4 +107,4 @@ class Trace:
 
     @property
     def length(self) -> int:
-        return sum(1 for s in self.steps if s.event in COMMITTED or s.refused is not None)
+        return sum(step.counts for step in self.steps)

@@ -1,0 +1,130 @@
+"""What was sampled, and what is not decided because it reads sampled data.
+
+Of an argument with many values only those that matter are tried. What is then computed is exact, so a
+violation is one; but that a property, a range, a lost end or a `cannot` which reads such data holds,
+is known of the sample alone until it is proved for all values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lathe.check.command import Param
+from lathe.check.domain import SCALARS
+from lathe.check.read import finding, permitted
+from lathe.check.relevance import Key, behind, dependencies, is_safe, may_fail, reads
+from lathe.check.report import Finding
+from lathe.check.system import System
+from lathe.errors import Span
+from lathe.frozen import frozen
+from lathe.lang.expr import Expression, walk
+from lathe.lang.model import Action, App, Blueprint, target_type
+
+
+@frozen
+class _Subject:
+    """Something that must hold: its place, how it is told, its property, and what decides about it."""
+
+    span: Span
+    told: str
+    prop: str | None
+    roots: tuple[Key, ...]
+
+
+def sampled_arguments(system: System) -> dict[Key, Param]:
+    """The arguments of which not every value was tried, with the smallest sample of each."""
+    found: dict[Key, Param] = {}
+    for command in system.commands:
+        for param in command.params:
+            if param.sampled and param.argument is not None and command.label.action is not None:
+                key = ("arg", command.label.slot.blueprint.name, command.label.action, param.argument)
+                before = found.get(key)
+                if before is None or len(param.codes) < len(before.codes):
+                    found[key] = param
+    return found
+
+
+def tell_sampled(system: System) -> Iterator[Finding]:
+    """LT802 for each domain that was sampled, LT801 for what reads it."""
+    app, found = system.layout.app, sampled_arguments(system)
+    for (_, owner, action, name), param in found.items():
+        argument = app.blueprints[owner].actions[action].arguments[name]
+        place = app.blueprints[owner].fields[name].span if argument.from_sets else argument.span
+        size = system.layout.domains.size(param.kind)
+        size -= param.kind.kind not in (*SCALARS, "set")
+        message = f"sampled: `{name}`, {len(param.codes):,} of {size:,} values were tried"
+        cure = "narrow it to 64 values or fewer, and all of them are tried; `explore` names those that matter"
+        yield finding("LT802", message, place, cure, severity="note")
+    needs = dependencies(app) if found else {}
+    for subject in _subjects(app) if found else ():
+        names = sorted({f"`{key[3]}`" for key in behind(needs, subject.roots) & found.keys()})
+        if names:
+            told = ", ".join(names)
+            message = f"{subject.told} is decided only for the values of {told} that were tried, a sample"
+            cure = f"narrow {told} to 64 values or fewer, or accept the bounds with `--accept-bounds`"
+            yield finding("LT801", message, subject.span, cure, prop=subject.prop)
+
+
+def _subjects(app: App) -> Iterator[_Subject]:
+    for prop in app.properties.values():
+        if prop.kind != "sometimes":
+            roots = (*reads("", "", prop.that), *reads("", "", prop.when))
+            yield _Subject(prop.span, f"`{prop.name}`", prop.name, roots)
+    for blueprint in app.blueprints.values():
+        yield from _properties(blueprint)
+        for action in blueprint.actions.values():
+            yield from _ranges(app, blueprint, action)
+        for effect in blueprint.effects.values():
+            if effect.error is not None:
+                roots = tuple(_refusing(app, blueprint, blueprint.actions[effect.error]))
+                yield _Subject(effect.span, f"whether an end of `{effect.name}` is lost", None, roots)
+
+
+def _properties(blueprint: Blueprint) -> Iterator[_Subject]:
+    name = blueprint.name
+    for prop in blueprint.properties.values():
+        if prop.kind != "sometimes":
+            roots = (*reads(name, "", prop.that), *reads(name, "", prop.when))
+            yield _Subject(prop.span, f"`{prop.name}`", prop.name, roots)
+    deciding = [(a.name, e) for a in blueprint.actions.values() for e in (a.when, a.to_if)]
+    roots = tuple(key for action, expression in deciding for key in reads(name, action, expression))
+    for lasting in blueprint.eventually.values():
+        yield _Subject(lasting.span, f"`{lasting.name}`", lasting.name, roots)
+    for cannot in blueprint.cannot.values():
+        if permitted(blueprint, cannot):
+            roots = tuple(reads(name, "", cannot.when))
+            yield _Subject(cannot.span, f"`{cannot.name}`", cannot.name, roots)
+
+
+def _ranges(app: App, blueprint: Blueprint, action: Action) -> Iterator[_Subject]:
+    """Assignments that could leave their range, and guards that could divide by zero."""
+    guard = tuple(reads(blueprint.name, action.name, action.when))
+    for a in action.do:
+        if not is_safe(a.value.tree, target_type(app, blueprint, a), action):
+            roots = (*guard, *reads(blueprint.name, action.name, a.value))
+            yield _Subject(a.span, f"that `{a.text}` in `{action.name}` stays in its range", None, roots)
+    for expression in _risky((action.when, action.to_if), action):
+        roots = tuple(reads(blueprint.name, action.name, expression))
+        yield _Subject(expression.span, f"that `{expression.text}` always has a value", None, roots)
+
+
+def _risky(expressions: Iterable[Expression | None], action: Action) -> Iterator[Expression]:
+    for expression in expressions:
+        if expression is not None and any(_divides(n, action) for n in walk(expression.tree)):
+            yield expression
+
+
+def _divides(node: object, action: Action) -> bool:
+    return getattr(node, "op", "") in ("//", "%") and may_fail(node, action)  # type: ignore[arg-type]
+
+
+def _refusing(app: App, blueprint: Blueprint, action: Action) -> Iterator[Key]:
+    """What can refuse an action: its guard, values that might not fit, the guards of its other sides."""
+    yield from reads(blueprint.name, action.name, action.when)
+    for a in action.do:
+        if not is_safe(a.value.tree, target_type(app, blueprint, a), action):
+            yield from reads(blueprint.name, action.name, a.value)
+    for clause in action.also:
+        yield from reads(blueprint.name, action.name, clause.when)
+        other = app.blueprints[clause.blueprint]
+        yield from reads(other.name, clause.action, other.actions[clause.action].when)
