@@ -99,8 +99,8 @@ class Comparison:
         side = Side()
         layout = self.system.layout
         for happening in happenings(layout, run.world, run.occupants(), run.roles):
-            world, outcome = self._take(happening)
-            self._blame(side, happening, outcome)
+            before, world, outcome = self._take(happening)
+            self._blame(side, happening, before, outcome)
             if isinstance(outcome, Refusal) or self._is_cut(outcome, happening):
                 continue
             there = encode(layout, world, happening.names, run.roles)
@@ -109,22 +109,25 @@ class Comparison:
                 side.edges[happening.key, there] = told
         return side
 
-    def _take(self, happening: Happening) -> tuple[MemoryWorld, Step | Refusal]:
-        world = happening.world
-        outcome: Step | Refusal = Refusal("stale", None, None)
-        for event in happening.events:
-            outcome = step(self.table, world, event)
-            if isinstance(outcome, Refusal):
-                return happening.world, outcome
-            world = world.after(outcome.written, outcome.ghosts)
-        return world, outcome
+    def _take(self, happening: Happening) -> tuple[MemoryWorld, MemoryWorld, Step | Refusal]:
+        """The world before the last event, the one after it, and what came of it."""
+        *first, last = happening.events
+        before = happening.world
+        for event in first:
+            prepared = step(self.table, before, event)
+            assert isinstance(prepared, Step), "what is not counted is never refused"
+            before = before.after(prepared.written, prepared.ghosts)
+        outcome = step(self.table, before, last)
+        if isinstance(outcome, Refusal):
+            return before, before, outcome
+        return before, before.after(outcome.written, outcome.ghosts), outcome
 
     def _is_cut(self, outcome: Step, happening: Happening) -> bool:
         for part in outcome.parts:
             blueprint = self.system.layout.app.blueprints[part.blueprint]
             action = blueprint.actions[part.action or ""]
             stored = {*action.sets, *(a.target for a in action.do)}
-            for name in stored:
+            for name in stored & happening.names[part.entity].fields.keys():
                 explore = blueprint.fields[name].explore
                 value = part.after.fields[name]
                 if explore and isinstance(value, int) and not explore[0] <= value <= explore[1]:
@@ -133,28 +136,33 @@ class Comparison:
             slot = happening.names[entity.id]
             for name in slot.notices:
                 pending = [i for i in entity.invocations if i.phase == "notice" and i.effect == name]
-                if len(pending) > 1 and slot.captured[name].current:
+                most = 1 if slot.captured[name].current else 2
+                if len(pending) > most and (most == 1 or slot.blueprint.effects[name].idempotent):
                     return True
         return False
 
-    def _blame(self, side: Side, happening: Happening, outcome: Step | Refusal) -> None:
+    def _blame(
+        self, side: Side, happening: Happening, before: MemoryWorld, outcome: Step | Refusal
+    ) -> None:
         """Which value could not be stored, or which end was lost."""
         event = happening.events[-1]
         if isinstance(event, Ends) or happening.key[1] == "deliver":
             if isinstance(outcome, Refusal) and outcome.reason != "stale":
                 side.lost.add(happening.key)
-        for refusal in self._refusals(happening, outcome):
+        for refusal in self._refusals(happening, before, outcome):
             if refusal.reason in VALUE_REASONS and happening.key[1] not in ("deliver", "notify"):
                 entity = refusal.entity or ""
                 slot = happening.names[entity]
                 side.faults.add((happening.key, slot.blueprint.name, refusal.action or ""))
 
-    def _refusals(self, happening: Happening, outcome: Step | Refusal) -> Iterator[Refusal]:
+    def _refusals(
+        self, happening: Happening, before: MemoryWorld, outcome: Step | Refusal
+    ) -> Iterator[Refusal]:
         if isinstance(outcome, Refusal):
             yield outcome
         event = happening.events[-1]
         if isinstance(event, Ends) and event.ok:
-            refused = self._refused_ok(happening.world, event)
+            refused = self._refused_ok(before, event)
             if refused is not None:
                 yield refused
 

@@ -248,7 +248,8 @@ def _notices(place: Place, entity: Entity, blueprint: Blueprint) -> Iterator[Hap
             yield _happening(place, entity, ("late", effect.name), event)
         pending = [i for i in entity.invocations if i.phase == "notice" and i.effect == effect.name]
         if pending and effect.name in place.names[entity.id].notices:
-            for world in _as_many(place.world, entity, pending):
+            worlds = [place.world] if effect.idempotent else _as_many(place.world, entity, pending)
+            for world in worlds:
                 yield from _notified(replace_world(place, world), entity, blueprint, effect)
 
 

@@ -18,8 +18,6 @@ APP = (ROOT / "examples" / "rollout" / "app.toml").read_bytes()
 PLACE = re.compile(r":\d+:\d+: (?:error|warning|note) LT\d{3}\b")
 FEW = settings(
     max_examples=60,
-    deadline=None,
-    print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

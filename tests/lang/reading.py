@@ -31,7 +31,8 @@ attempts = { type = "int", range = [0, 3], default = 0 }
 [action]
 create = { by = "role:operator", sets = ["replicas"], do = ["ready = arg.replicas"] }
 start = { from = "planned", to = "rolling", by = "role:operator", sets = ["image"], do = ["attempts = 1"] }
-retry = { from = "failed", to = "rolling", by = "role:operator", when = "attempts < 3", do = ["attempts += 1"] }
+retry = { from = "failed", to = "rolling", by = "role:operator", when = "attempts < 3", \
+do = ["attempts += 1"] }
 roll_back = { from = "failed", to = "rolling_back", by = "role:operator" }
 rolled = { from = "rolling", to = "verifying", when = "ready == replicas" }
 passed = { from = "verifying", to = "done" }

@@ -220,3 +220,9 @@ def test_the_same_argument_of_every_asker_may_be_read_in_templates() -> None:
 def test_blueprints_may_refer_to_each_other_in_a_circle() -> None:
     assert 'to = "Parcel"' in ORDER and 'to = "Order"' in PARCEL
     assert read_app({path: text.encode() for path, text in SHOP.items()}).app is not None
+
+
+def test_an_event_without_a_type_has_the_name_of_its_effect() -> None:
+    reading = read_shop(order=ORDER.replace('type = "order.moved", ', ""))
+    assert reading.app is not None, told(reading)
+    assert reading.app.blueprints["Order"].effects["told"].settings["type"] == "told"

@@ -20,10 +20,39 @@ FILES = {path: text.encode() for path, text in SHOP.items()}
 TOML = [path for path in FILES if path.endswith(".toml")]
 SECONDS_LIMIT = 5.0
 ODD: list[Any] = [
-    0, -1, 2**63 - 1, 1.5, float("nan"), True, "", " ", "*", "state", "arg.x", "{", "{{}}", "a = b", "\u202e\x00",
-    "None", "((((", "role:", "role:x", ":", "x" * 300, "é", "𝒳", "🦀", [], [[]], [1], [""], ["a", 1], {}, {"": {}},
-    {"type": "int"}, {"type": "set", "of": {"type": "set"}}, {"type": "ref", "to": "Order"}, {"a": {"b": {"c": 1}}},
-]  # fmt: skip
+    *(0, -1, 2**63 - 1, 1.5, float("nan"), True),
+    *(
+        "",
+        " ",
+        "*",
+        "state",
+        "arg.x",
+        "{",
+        "{{}}",
+        "a = b",
+        "\u202e\x00",
+        "None",
+        "((((",
+        "role:",
+        "role:x",
+        ":",
+    ),
+    *(
+        "x" * 300,
+        "é",
+        "\U0001d4b3",
+        "🦀",
+        [],
+        [[]],
+        [1],
+        [""],
+        ["a", 1],
+        {},
+        {"": {}},
+        {"a": {"b": {"c": 1}}},
+    ),
+    *({"type": "int"}, {"type": "set", "of": {"type": "set"}}, {"type": "ref", "to": "Order"}),
+]
 
 
 def check(files: dict[str, bytes]) -> Reading:
@@ -47,7 +76,11 @@ def dump(value: Any) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return '"' + "".join(f"\\U{ord(c):08X}" if c in '"\\' or not c.isprintable() else c for c in value) + '"'
+            return (
+                '"'
+                + "".join(f"\\U{ord(c):08X}" if c in '"\\' or not c.isprintable() else c for c in value)
+                + '"'
+            )
         case list():
             return f"[{', '.join(map(dump, value))}]"
         case dict():
@@ -66,7 +99,9 @@ def places(value: Any) -> list[tuple[Any, Any]]:
     waiting = [value]
     while waiting:
         node = waiting.pop()
-        keys = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
+        keys = (
+            list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
+        )
         found += [(node, key) for key in keys]
         waiting += [node[key] for key in keys]
     return found
@@ -86,12 +121,16 @@ def disturb(data: dict[str, Any], chance: random.Random) -> None:
         case 2:
             del container[key]
         case 3 if isinstance(container, dict):
-            container[str(chance.choice(["x", "", "A", "state", "id", "é", "a.b", "in", "to"]))] = deepcopy(chance.choice(ODD))
+            container[str(chance.choice(["x", "", "A", "state", "id", "é", "a.b", "in", "to"]))] = deepcopy(
+                chance.choice(ODD)
+            )
         case _:
             if isinstance(container[key], str):
                 text = container[key]
                 at = chance.randrange(len(text) + 1)
-                container[key] = text[:at] + chance.choice(["", " ", "(", "'", "{", "}", ".", "9", "ä"]) + text[at + 1 :]
+                container[key] = (
+                    text[:at] + chance.choice(["", " ", "(", "'", "{", "}", ".", "9", "ä"]) + text[at + 1 :]
+                )
 
 
 @pytest.mark.parametrize("seed", range(150))

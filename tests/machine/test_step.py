@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import Machine
+from lathe.machine.event import Create
+from tests.support import Machine, caller
 
 CARD = """
 blueprint = "Thing"
@@ -73,8 +74,7 @@ def test_create_puts_it_into_the_initial_state_with_its_defaults(machine: Machin
 
 def test_an_entity_is_made_once(machine: Machine) -> None:
     thing = machine.create(size=1)
-    machine._numbers = iter([1])  # type: ignore[assignment]
-    assert machine.try_create(size=1) == "missing"
+    assert machine.take(Create("Thing", thing, {"size": 1}, caller("role:clerk"), 1)) == "missing"
     assert machine.act("Thing#9", "stay") == "missing"
     assert machine.act(thing, "nothing") == "action"
     assert machine.act(thing, "create", size=2) == "action"
@@ -158,14 +158,6 @@ def test_division_by_zero_is_a_refusal(machine: Machine) -> None:
     assert machine.act(machine.create(size=4), "rest") == "zero"
 
 
-def test_division_floors_and_the_rest_has_the_sign_of_the_divisor(machine: Machine) -> None:
-    thing = machine.create(size=1)
-    assert machine.act(thing, "rest") == "range" or machine.entity(thing).fields["size"] <= 0
-    other = machine.create(size=3)
-    machine.act(other, "share")
-    assert machine.entity(other).fields["size"] == 1
-
-
 def test_what_create_needs_must_be_given_and_fit(machine: Machine) -> None:
     assert machine.try_create() == "type"
     assert machine.try_create(size=None) == "type"
@@ -227,25 +219,26 @@ def test_a_fenced_action_needs_the_visit_of_a_caller_with_a_role(machine: Machin
     assert machine.act(thing, "guarded", visit=1) == "done"
 
 
+PAIRS = """
+blueprint = "Thing"
+
+[state]
+open = { initial = true, waits = "x" }
+
+[field]
+other = { type = "ref", to = "Thing" }
+others = { type = "set", of = { type = "ref", to = "Thing" }, max = 2 }
+
+[action]
+create = { by = "role:clerk" }
+point = { from = "open", by = "role:clerk", sets = ["other"] }
+gather = { from = "open", by = "role:clerk", sets = ["others"] }
+look = { from = "open", by = "role:clerk", when = "other.state == 'open'" }
+"""
+
+
 def test_a_step_tells_what_it_read() -> None:
-    machine = Machine(
-        """
-        # --- app.toml
-        app = "pairs"
-        [role]
-        clerk = "c"
-        # --- thing.blueprint.toml
-        blueprint = "Thing"
-        [state]
-        open = { initial = true, waits = "x" }
-        [field]
-        other = { type = "ref", to = "Thing" }
-        [action]
-        create = { by = "role:clerk" }
-        point = { from = "open", by = "role:clerk", sets = ["other"] }
-        look = { from = "open", by = "role:clerk", when = "other.state == 'open'" }
-        """.replace("\n        ", "\n")
-    )
+    machine = Machine(PAIRS)
     one, two = machine.create(), machine.create()
     assert machine.act(one, "look") == "guard", "behind an unset ref there is nothing"
     machine.act(one, "point", other=two)
@@ -253,3 +246,12 @@ def test_a_step_tells_what_it_read() -> None:
     assert machine.last is not None
     assert machine.last.reads == {one, two}
     assert set(machine.last.written) == {one}
+
+
+def test_a_ref_that_is_given_names_an_entity() -> None:
+    machine = Machine(PAIRS)
+    one = machine.create()
+    assert machine.act(one, "point", other="Thing#7") == "type"
+    assert machine.act(one, "gather", others=frozenset({one, "Thing#7"})) == "type"
+    assert machine.act(one, "gather", others=frozenset({one})) == "done"
+    assert machine.act(one, "point", other=one) == "done", "also itself"

@@ -108,9 +108,22 @@ def _arguments(layout: Layout, branch: Branch, take: Take) -> dict[str, Term]:
         if term is None:
             if not (argument.optional or argument.has_default) and _must_know(layout, take, argument):
                 branch.require(FALSE)
-            term = Term(FALSE, none=ir.TRUE)
-        args[argument.name] = _filled(layout, branch, argument, term)
+            args[argument.name] = _left_out(layout, argument)
+        else:
+            args[argument.name] = _filled(layout, branch, argument, term)
     return args
+
+
+def _left_out(layout: Layout, argument: Argument) -> Term:
+    """What an argument reads as that is not given."""
+    if not argument.has_default:
+        return Term(FALSE, none=ir.TRUE if argument.type.kind in SCALARS else FALSE)
+    return Term(_default(layout, argument))
+
+
+def _default(layout: Layout, argument: Argument) -> Formula:
+    low = argument.type.low or 0 if argument.type.kind == "int" else 0
+    return ir.const(layout.domains.code(argument.type, argument.default) + low)
 
 
 def _must_know(layout: Layout, take: Take, argument: Argument) -> bool:
@@ -125,11 +138,7 @@ def _filled(layout: Layout, branch: Branch, argument: Argument, term: Term) -> T
     unset = term.none if kind.kind in SCALARS or term.none == ir.TRUE else is_unset(term, kind)
     branch.require(ir.either(unset, fits(layout, kind, term)))
     if argument.has_default:
-        default = layout.domains.code(kind, argument.default)
-        value = ir.const(default + (kind.low or 0) if kind.kind == "int" else default)
-        return Term(ir.choose(unset, value, term.value))
-    if unset == ir.TRUE:
-        return replace(term, none=ir.TRUE if kind.kind in SCALARS else FALSE)
+        return Term(ir.choose(unset, _default(layout, argument), term.value))
     if not argument.optional:
         branch.require(ir.no(unset))
     return replace(term, none=unset if kind.kind in SCALARS else FALSE, unset=FALSE, zero=FALSE)
@@ -225,6 +234,9 @@ def _clause(
             yield from ((b, []) for b in _only_faults(branch))
             return
     on = lower(clause.on.tree, context)
+    if not branch.require(ir.no(ir.eq(on.value, FALSE))):
+        yield from ((b, []) for b in _only_faults(branch))
+        return
     args = {
         name: _value(branch, value, context, where)
         for name, value in clause.args.items()
@@ -262,7 +274,7 @@ def assign_ghosts(
 ) -> None:
     """Simultaneous ghost assignments; a value that cannot be is a fault, and leaves its ghost alone."""
     seen = replace(context, known={**context.known, **_ghost_values(layout, branch)})
-    changes: list[tuple[int, Formula]] = []
+    changed: dict[int, Formula] = {}
     for a in assignments:
         owner = slot.blueprint.name if a.via is None else a.via.tree.type.blueprint or ""
         if assigned_ghost(a.scope, owner, a.target) not in layout.explored:
@@ -271,10 +283,10 @@ def assign_ghosts(
         _note_fault(branch, term, a, where)
         kind = target_type(layout.app, slot.blueprint, a)
         for variable, when in _owners(layout, slot, a, seen):
-            now = seen.read(variable)
+            now = changed.get(variable.index, seen.read(variable))
             kept = _saturated(layout, kind, term, now)
-            changes.append((variable.index, ir.choose(ir.both(when, ir.no(term.fails)), kept, now)))
-    branch.updates.update(changes)
+            changed[variable.index] = ir.choose(ir.both(when, ir.no(term.fails)), kept, now)
+    branch.updates.update(changed)
 
 
 def _ghost_values(layout: Layout, branch: Branch) -> dict[int, Formula]:

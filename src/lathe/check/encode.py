@@ -99,7 +99,10 @@ def _remember(
         return
     for key, variable in where.items():
         kind, _, name = key.partition(":")
-        value = (invocation.fields if kind == "field" else invocation.args)[name]
+        if kind == "state":
+            value: Value = invocation.state
+        else:
+            value = (invocation.fields if kind == "field" else invocation.args)[name]
         codes[variable.index] = _code(layout, variable, value, names)
 
 

@@ -311,8 +311,6 @@ def _notices(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Command]:
         updates |= {v.index: FALSE for v in captured.current.values()} if count == 1 else {}
         guard = ir.eq(variable.formula, ir.const(count))
         yield from _notice_once(layout, slot, effect, (guard, updates), label)
-        if count == MANY:
-            yield from _notice_once(layout, slot, effect, (guard, {}), label)
     if effect.target is None and not effect.idempotent:
         again = Label("notify", slot, effect_principal(effect), effect=effect.name, again=True)
         yield from _notice_once(layout, slot, effect, (pending, {}), again)

@@ -14,7 +14,7 @@ from lathe.check.lowering import Context, Term, decoded, encoded, fits, is_unset
 from lathe.lang.model import Argument, Effect
 
 MANY = 2
-"""A notice counts none, one, many."""
+"""A notice counts none, one, many; one that may repeat stands for any number beyond."""
 
 
 def request(layout: Layout, branch: Branch) -> list[Branch]:
@@ -35,6 +35,8 @@ def _request(layout: Layout, branch: Branch, part: Part) -> list[Branch]:
     if len({e.name for e in queued}) < len(queued):
         branch.guard.append(FALSE)
         return [branch]
+    if part.target is None:
+        _require_idle(branch, slot, queued)
     for effect in effects:
         if effect.name in slot.notices:
             _notice(layout, branch, part, effect)
@@ -80,15 +82,20 @@ def _is(slot: Slot, code: Formula, effect: Effect) -> Formula:
     return ir.eq(code, ir.const(slot.effect_code(effect.name)))
 
 
-def _same_visit(layout: Layout, branch: Branch, part: Part, queued: list[Effect]) -> list[Branch]:
-    """Added behind what waits already; what is in flight cannot be asked for again."""
-    slot = part.slot
-    waiting = [base(branch, v) for v in slot.queue]
+def _require_idle(branch: Branch, slot: Slot, queued: list[Effect]) -> None:
+    """What is in flight in this visit cannot be asked for again."""
     for effect in queued:
-        branch.require(*(ir.no(_is(slot, code, effect)) for code in waiting))
+        branch.require(*(ir.no(_is(slot, base(branch, v), effect)) for v in slot.queue))
         if slot.run is not None and slot.phase is not None:
             run, phase = base(branch, slot.run), base(branch, slot.phase)
             branch.require(ir.no(ir.both(_is(slot, run, effect), ir.eq(phase, ir.const(STARTED)))))
+
+
+def _same_visit(layout: Layout, branch: Branch, part: Part, queued: list[Effect]) -> list[Branch]:
+    """Added behind what waits already."""
+    slot = part.slot
+    waiting = [base(branch, v) for v in slot.queue]
+    for effect in queued:
         _capture(layout, branch, part, effect)
     ways = []
     for length in range(len(slot.queue) - len(queued) + 1):
@@ -109,7 +116,10 @@ def forget(branch: Branch, captured: Mapping[str, Variable]) -> None:
 
 
 def _notice(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
-    """One more notice pending; with something to remember, a second one is beyond the bound."""
+    """One more notice pending.
+
+    With something to remember, a second one is beyond the bound; a third, if each happens just once.
+    """
     variable = part.slot.notices[effect.name]
     pending = branch.updates.get(variable.index, base(branch, variable))
     if part.slot.captured[effect.name].current:
@@ -117,6 +127,8 @@ def _notice(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
         branch.updates[variable.index] = TRUE
         _capture(layout, branch, part, effect)
     else:
+        if effect.idempotent:
+            branch.within.append(ir.lt(pending, ir.const(MANY)))
         branch.updates[variable.index] = ir.least(ir.plus(pending, TRUE), ir.const(MANY))
 
 
@@ -131,6 +143,8 @@ def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None
         if where == "field":
             source = part.slot.fields[name]
             value = _after(branch, source)
+        elif where == "state":
+            value = _after(branch, part.slot.state)
         else:
             value = encoded(captured.keys[key], part.context.args[name])
         branch.updates[variable.index] = value

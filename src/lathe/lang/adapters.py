@@ -49,13 +49,17 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 @frozen
 class SettingSpec:
-    """One setting. A left-out one reads as `default`; None: it is absent."""
+    """One setting. A left-out one reads as `default`; None: it is absent.
+
+    With `named_after`, a left-out one reads as the name of the effect.
+    """
 
     kind: SettingKind
     doc: str
     required: bool = False
     choices: tuple[str, ...] = ()
     default: str | None = None
+    named_after: bool = False
 
 
 @frozen
@@ -135,7 +139,7 @@ EMIT = Adapter(
     name="emit",
     doc="A CloudEvent, to subscribers or signed to a URL. A notice: it has no end.",
     settings={
-        "type": SettingSpec("text", "The event's type. Default: the name of the effect."),
+        "type": SettingSpec("text", "The event's type. Default: the name of the effect.", named_after=True),
         "data": SettingSpec("json", "What the event carries."),
         "to": SettingSpec("url", "A URL. Default: whoever follows the app's events."),
     },

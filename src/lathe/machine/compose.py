@@ -147,7 +147,8 @@ class Draft:
         """What one execution does to the world's ghosts; repeats of an idempotent one do nothing."""
         if is_repeat and rule.effect.idempotent:
             return
-        frame = replace(self.frame(entity, invocation.args, None), fields=invocation.fields)
+        asker = replace(entity, state=invocation.state)
+        frame = replace(self.frame(entity, invocation.args, None), entity=asker, fields=invocation.fields)
         self.assign_ghosts(rule.world, entity, frame)
 
     def assign_ghosts(self, rules: tuple[AssignmentRule, ...], entity: Entity, frame: Frame) -> None:
@@ -188,23 +189,25 @@ class Draft:
             seen = self.view.seen.get(name)
             if seen is not None and seen.ghosts is not entity.ghosts:
                 self.written[name] = replace(entity, ghosts=seen.ghosts)
-        self._check_unique()
         parts = tuple(replace(p, after=self.written[p.entity]) for p in self.parts)
         requested = tuple(self.requested)
         return Step(event, parts, self.written, self.view.ghosts, requested, frozenset(self.view.reads))
 
-    def _check_unique(self) -> None:
-        for entity in list(self.written.values()):
+    def check_unique(self) -> None:
+        """Refuse what would let two entities hold the same claim."""
+        parts = {part.entity: part.after for part in self.parts}
+        for entity in parts.values():
             blueprint = self.table.blueprints[entity.blueprint].blueprint
             for unique in blueprint.unique.values():
                 claim = _claim(unique, entity)
-                if claim is not None and self._is_held(unique, entity, claim):
+                if claim is not None and self._is_held(unique, entity, claim, parts):
                     raise self.refused("unique", entity, None, f"`{unique.name}` is held by another")
 
-    def _is_held(self, unique: Unique, entity: Entity, claim: tuple[Value, ...]) -> bool:
-        others = {*self._world.population(entity.blueprint), *self.written} - {entity.id}
-        for name in others:
-            other = self.written.get(name) or self._world.get(name)
+    def _is_held(
+        self, unique: Unique, entity: Entity, claim: tuple[Value, ...], parts: Mapping[str, Entity]
+    ) -> bool:
+        for name in {*self._world.population(entity.blueprint), *parts} - {entity.id}:
+            other = parts.get(name) or self._world.get(name)
             if other is not None and other.blueprint == entity.blueprint and _claim(unique, other) == claim:
                 return True
         return False
@@ -236,6 +239,7 @@ def take_all(draft: Draft, *takes: Take) -> None:
         draft.assign_ghosts(rule.ghost, take.entity, ghosted)
     for take, rule, frame, part in done:
         draft.parts.append(_request(draft, take, rule, frame, part))
+    draft.check_unique()
 
 
 def _closure(draft: Draft, takes: tuple[Take, ...]) -> list[tuple[Take, Rule, Frame]]:
@@ -360,10 +364,12 @@ def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> 
     asked = list(rule.action.run)
     if rule.action.begins_visit:
         asked += draft.table.blueprints[entity.blueprint].blueprint.states[entity.state].run
+    for index, name in enumerate(asked):
+        is_notice = draft.effect(entity, name).effect.is_notice
+        if not is_notice and (name in asked[:index] or _is_in_flight(entity, name)):
+            raise draft.refused("busy", entity, take.action, f"`{name}` is still in flight")
     for name in asked:
         effect = draft.effect(entity, name)
-        if not effect.effect.is_notice and _is_in_flight(entity, name):
-            raise draft.refused("busy", entity, take.action, f"`{name}` is still in flight")
         invocation = Invocation(
             number=entity.invoked + 1,
             effect=name,
@@ -375,6 +381,7 @@ def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> 
             deliveries=_deliveries(
                 draft, take, effect.target, replace(frame, entity=entity, fields=entity.fields)
             ),
+            state=entity.state,
         )
         draft.requested.append((entity.id, invocation))
         listed = (*entity.invocations, invocation)

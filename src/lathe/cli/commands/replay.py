@@ -33,13 +33,20 @@ class Saved:
     "replay",
     examples=(
         "lathe replay trace.json examples/rollout",
-        "lathe replay gauges/one_down.json . && lathe check .",
+        "lathe replay gauges/one_down.json . --as english",
     ),
 )
 @click.argument("trace", type=click.Path())
 @click.argument("path", type=click.Path())
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["table", "english", "sequence"]),
+    default="table",
+    help="How to tell it: a table, sentences, or a Mermaid sequence chart.",
+)
 @colour_option
-def command(*, trace: str, path: str, color: output.When) -> int:
+def command(*, trace: str, path: str, form: str, color: output.When) -> int:
     """Run the steps of TRACE on the app at PATH again, and say whether the same happens.
 
     TRACE is a file of `lathe check --trace ID --json`, or a gauge (`{"trace": …, "expect": …}`). Exit
@@ -48,12 +55,28 @@ def command(*, trace: str, path: str, color: output.When) -> int:
     saved = _load(trace)
     app = read(path)
     run = _run(app, saved.trace, file=files.printable(trace))
-    drawn = steps.draw(replace(saved.trace, steps=_until_otherwise(run)), is_whole=True)
+    drawn = _drawn(replace(saved.trace, steps=_until_otherwise(run)), app, form)
     paint = Paint(output.has_colour(color))
     is_kept, verdict = _verdict(run, saved)
     told = paint("admitted" if is_kept else "refused", f"{app.name}: {verdict}")
-    output.data("\n".join([*map(output.clean, drawn), *_broken(run, paint), output.clean(told)]))
+    said = [*_broken(run, paint), output.clean(told)]
+    if form == "sequence":  # a chart for another program: what we say of it goes elsewhere
+        output.data("\n".join(map(output.clean, drawn)))
+        output.talk("\n".join(said))
+    else:
+        output.data("\n".join([*map(output.clean, drawn), *said]))
     return exitcode.DONE if is_kept else exitcode.FINDINGS
+
+
+def _drawn(trace: Trace, app: App, form: str) -> list[str]:
+    """The steps as they went now, in the form that was asked for."""
+    if form == "table":
+        return steps.draw(trace, is_whole=True)
+    from lathe.machine import reading, sequence  # only when asked for: start-up counts
+
+    if form == "sequence":
+        return sequence.sequence_chart(trace, app).splitlines()
+    return [reading.sentence(step, app) for step in trace.steps]
 
 
 def _run(app: App, trace: Trace, *, file: str) -> list[Replayed]:

@@ -80,6 +80,8 @@ def read_settings(cursor: Cursor, table: Mapping[str, object], place: SettingPla
             found[name] = _read_setting(cursor.at(name), name, table[name], spec, place)
         elif spec.default is not None:
             found[name] = spec.default
+        elif spec.named_after:
+            found[name] = place.effect
     return found
 
 
