@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
+from functools import reduce
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lathe.cli.main import run
+from lathe.gate import Options, check_files
+from lathe.machine import tracejson
 
 from .conftest import ROOT
 
 EXAMPLE = (ROOT / "examples" / "rollout" / "rollout.blueprint.toml").read_bytes()
 APP = (ROOT / "examples" / "rollout" / "app.toml").read_bytes()
+BROKEN = ROOT / "examples" / "rollout" / "broken" / "lost_end"
 PLACE = re.compile(r":\d+:\d+: (?:error|warning|note) LT\d{3}\b")
 FEW = settings(
     max_examples=60,
@@ -97,3 +102,53 @@ def test_hostile_files_are_refused_with_a_place(capsys: pytest.CaptureFixture[st
     assert code == 3
     assert all(PLACE.search(line) for line in lines[:-1])
     assert "\x1b" not in "".join(lines)
+
+
+JUNK = [
+    None,
+    True,
+    -1,
+    10**30,
+    "x",
+    "",
+    [],
+    [1],
+    {},
+    {"a": 1},
+    1.5,
+    "Rollout#9",
+    "2030-01-01T00:00:00Z",
+    "end",
+    "late",
+]
+
+
+def saved_trace() -> dict[str, object]:
+    """A run of a broken example, as JSON."""
+    files = {p.name: p.read_bytes() for p in BROKEN.glob("*.toml") if p.name != "expect.toml"}
+    report = check_files(files, Options(), lambda: 0.0).report
+    trace = next(finding.trace for finding in report.findings if finding.trace is not None)
+    return tracejson.to_json(trace)
+
+
+def places(data: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The paths of every member and element."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [p for key, value in items for p in ((*path, key), *places(value, (*path, key)))]
+
+
+@FEW
+@given(data=st.data())
+def test_a_mutated_trace_is_replayed_or_said_to_be_wrong(
+    capsys: pytest.CaptureFixture[str], data: st.DataObject
+) -> None:
+    trace = saved_trace()
+    for _ in range(data.draw(st.integers(1, 3))):
+        *way, last = data.draw(st.sampled_from(places(trace)))
+        reduce(lambda at, key: at[key], way, trace)[last] = data.draw(st.sampled_from(JUNK))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        path.write_text(json.dumps(trace), encoding="utf-8")
+        code = run(["replay", str(path), str(BROKEN)])
+    out, err = capsys.readouterr()
+    assert code in (0, 1, 3), out + err

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.support import Machine, caller
 
 from lathe.machine.event import Create
-from tests.support import Machine, caller
 
 CARD = """
 blueprint = "Thing"
@@ -52,7 +52,9 @@ guarded = { from = "open", by = "role:clerk", fenced = true }
 [action.give]
 from = "open"
 by = "role:clerk"
-args = { n = { type = "int", range = [0, 9] }, note = { type = "text", max = 3, optional = true }, more = { type = "int", range = [0, 9], default = 2 } }
+args.n = { type = "int", range = [0, 9] }
+args.note = { type = "text", max = 3, optional = true }
+args.more = { type = "int", range = [0, 9], default = 2 }
 when = "arg.note is None or arg.note != 'no'"
 do = ["size = arg.n + arg.more"]
 """

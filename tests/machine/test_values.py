@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.support import app_of
 
 from lathe.machine.evaluate import EvaluationError, Frame, evaluate, holds
 from lathe.machine.lower import lower
 from lathe.machine.snapshot import Entity, MemoryWorld, Value
-from tests.support import app_of
 
 HEAD = """
 blueprint = "Thing"
@@ -57,10 +57,9 @@ def value_of(text: str) -> Value | str:
 @pytest.mark.parametrize("text", [
     "a is None", "a == None", "a == b", "a != 'x'", "not a == 'x'", "who is None", "due is None",
     "other is None", "other.state is None", "other.n is None", "other.who == who", "other == None",
-    "a not in ('x', 'y')", "who not in folk", "not a in ('x',)", "other.tags == other.tags or len(other.tags) == 0",
+    "a not in ('x', 'y')", "who not in folk", "not a in ('x',)", "len(other.tags) == 0",
 ])  # fmt: skip
 def test_unset_values_compare_as_unset(text: str) -> None:
-    text = "len(other.tags) == 0" if "other.tags" in text else text
     assert value_of(text) is True
 
 
@@ -81,7 +80,8 @@ def test_arithmetic_with_an_unset_value_has_no_value(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "other is None or other.n + 1 > 0", "not (other is not None and other.n + 1 > 0)", "yes or n // zero == 0",
+    "other is None or other.n + 1 > 0", "not (other is not None and other.n + 1 > 0)",
+    "yes or n // zero == 0",
     "(1 if yes else n // zero) == 1",
 ])  # fmt: skip
 def test_what_is_decided_is_not_read_further(text: str) -> None:
@@ -94,7 +94,8 @@ def test_division_by_zero_has_no_value(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "n // 2 == 3", "-n // 2 == -4", "n % 4 == 3", "-n % 4 == 1", "n % -4 == -1", "n * 1000000000000 * 1000000 > n",
+    "n // 2 == 3", "-n // 2 == -4", "n % 4 == 3", "-n % 4 == 1", "n % -4 == -1",
+    "n * 1000000000000 * 1000000 > n",
     "min(n, 3, 5) == 3", "max(n, 8) == 8", "abs(-n) == 7", "-n < 0", "1 < n < 9", "not 1 < n < 5",
 ])  # fmt: skip
 def test_ints_are_exact_and_division_floors(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.support import Machine
 
 JOB = """
@@ -19,7 +18,10 @@ note = { type = "text", max = 9 }
 
 [action]
 create = { by = "role:clerk" }
-work = { from = ["idle", "busy"], to = "busy", by = "role:clerk", args = { n = { type = "int", range = [0, 9], default = 1 } } }
+work.from = ["idle", "busy"]
+work.to = "busy"
+work.by = "role:clerk"
+work.args = { n = { type = "int", range = [0, 9], default = 1 } }
 side = { from = "*", by = "role:clerk", run = "third" }
 again = { from = "busy", by = "role:clerk", run = "first" }
 both = { from = "idle", to = "busy", by = "role:clerk", run = "first" }
@@ -78,7 +80,10 @@ def test_a_visit_begins_with_create_and_with_every_entry(machine: Machine) -> No
 def test_entering_a_state_asks_for_its_effects_in_order(machine: Machine) -> None:
     thing = busy(machine)
     invocations = machine.entity(thing).invocations
-    assert [(i.effect, i.phase, i.visit) for i in invocations] == [("first", "waiting", 2), ("second", "waiting", 2)]
+    assert [(i.effect, i.phase, i.visit) for i in invocations] == [
+        ("first", "waiting", 2),
+        ("second", "waiting", 2),
+    ]
 
 
 def test_an_invocation_sees_the_fields_as_the_action_left_them_and_its_arguments(machine: Machine) -> None:

@@ -104,7 +104,7 @@ def _rows(trace: Trace, *, is_whole: bool) -> Iterator[_Row]:
             yield from _committed(step, str(number), has_actors=has_actors)
         elif is_whole or step.world or step.event in ("execute", "late", "notify") or step.parts[0].changes:
             who = f"effect:{step.effect}" if step.effect else step.by
-            yield _Row("·", who, _BETWEEN[step.event], step.entity, _changes(step.world, {}))
+            yield _Row("·", who, _BETWEEN.get(step.event, step.event), step.entity, _changes(step.world, {}))
 
 
 def _committed(step: TraceStep, number: str, *, has_actors: bool) -> Iterator[_Row]:
@@ -114,7 +114,10 @@ def _committed(step: TraceStep, number: str, *, has_actors: bool) -> Iterator[_R
         what = " ".join(filter(None, [_changes(part.changes, _news(part)), *notes]))
         action = part.action or ""
         if index == 0:
-            action = action or _BETWEEN[step.event] + {True: " well", False: " badly", None: ""}[step.ok]
+            action = (
+                action
+                or _BETWEEN.get(step.event, step.event) + {True: " well", False: " badly", None: ""}[step.ok]
+            )
             yield _Row(number, by, action, part.entity, what)
         else:
             yield _Row("", "  also", action, part.entity, what)

@@ -55,7 +55,7 @@ def _plan_actions(d: Dice, app: AppPlan, plan: BlueprintPlan) -> None:
     for name, held in plan.fields.items():
         if held.default is None and held.type.kind in NEVER_UNSET:
             create.sets.append(name)
-        elif d.chance(45 if held.type.kind == "ref" else 25):
+        elif d.chance(50 if held.type.kind in ("ref", "set") else 20):
             create.sets.append(name)
     plan.actions["create"] = create
     for index in range(d.number(2, 4)):
@@ -64,15 +64,18 @@ def _plan_actions(d: Dice, app: AppPlan, plan: BlueprintPlan) -> None:
         for index in range(d.weighed([(6, 0), (3, 1), (1, 2)])):
             names = tuple(b.name for b in app.blueprints)
             action.args[f"x{index}"] = argument(d, random_type(d, names, json=False))
-        if d.chance(85):
+        if action.name == "create" or d.chance(80):
             action.by += d.some([f"role:{r}" for r in app.roles], 1, 2)
         elif d.chance(50):
             action.by.append("any")
 
 
 def _plan_action(d: Dice, app: AppPlan, plan: BlueprintPlan, name: str) -> ActionPlan:
-    action = ActionPlan(name, d.some(plan.live, 1, 3))
-    how = d.weighed([(3, "stay"), (6, "to"), (2, "to_if")])
+    sources = d.some(plan.live, 1, 3)
+    if d.chance(50) and plan.states[0] not in sources:
+        sources.insert(0, plan.states[0])
+    action = ActionPlan(name, sources)
+    how = d.weighed([(4, "stay"), (6, "to"), (2, "to_if")])
     if how == "to":
         action.to = d.pick(plan.states)
     elif how == "to_if":
@@ -137,9 +140,7 @@ def _has_json(plan: BlueprintPlan, action: ActionPlan) -> bool:
 
 def _place(d: Dice, plan: BlueprintPlan, effect: EffectPlan) -> None:
     """Who asks for the effect: a state, or an action; what ends is never asked for at the end."""
-    actions = [
-        a for a in plan.actions.values() if effect.is_notice or plan.final not in plan.entered(a) or not plan.final
-    ]
+    actions = [a for a in plan.actions.values() if effect.is_notice or _may_run(plan, a, effect)]
     states = plan.states if effect.is_notice else plan.live
     if actions and d.chance(40):
         run = d.pick(actions).run
@@ -147,6 +148,12 @@ def _place(d: Dice, plan: BlueprintPlan, effect: EffectPlan) -> None:
         run = plan.runs.setdefault(d.pick(states), [])
     if effect.name not in run:
         run.append(effect.name)
+
+
+def _may_run(plan: BlueprintPlan, action: ActionPlan, effect: EffectPlan) -> bool:
+    """Whether an action may ask for what ends: not at the end, nor twice at once."""
+    entered = plan.entered(action)
+    return plan.final not in entered and not any(effect.name in plan.runs.get(s, ()) for s in entered)
 
 
 def _where(d: Dice, plan: BlueprintPlan, effect: EffectPlan) -> list[str]:
@@ -280,14 +287,14 @@ def _write_body(d: Dice, app: AppPlan, plan: BlueprintPlan, action: ActionPlan) 
     is_create = action.name == "create"
     guarded = sight(app, plan, arguments=given, actor=True, own=not is_create)
     body = action.body
-    if d.chance(15 if is_create else 35):
+    if d.chance(5 if is_create else 25):
         body["when"] = condition(d, guarded)
     seen = sight(app, plan, arguments=given, actor=True, now=True)
     do: list[Data] = []
     for name, held in plan.fields.items():
         can = name not in action.sets and held.type.kind != "json" and (is_create or not held.frozen)
-        if can and d.chance(40):
-            do.append(_assignment(d, name, held, value(d, seen, held.type)))
+        if can and d.chance(30):
+            do.append(_assignment(d, name, held, value(d, seen, held.type), is_gentle=is_create))
     if do:
         body["do"] = do
     seen = sight(app, plan, arguments=given, actor=True)
@@ -326,7 +333,9 @@ def _marks(d: Dice, app: AppPlan, plan: BlueprintPlan, given: dict[str, Held]) -
     return marked
 
 
-def _assignment(d: Dice, target: str, held: Held, text: str) -> str:
+def _assignment(d: Dice, target: str, held: Held, text: str, *, is_gentle: bool = False) -> str:
+    if held.type.kind == "int" and is_gentle and d.chance(80):
+        return f"{target} = {held.type.high}"
     if held.type.kind == "int" and d.chance(45):
         return f"{target} {d.pick(('+=', '-='))} {d.number(1, 2)}"
     if held.type.kind == "set" and d.chance(50) and not text.startswith("("):
@@ -342,7 +351,8 @@ def _also(d: Dice, app: AppPlan, plan: BlueprintPlan, action: ActionPlan) -> lis
     refs = [a for a in seen.of("ref") if a.text.count(".") <= 1 + a.text.startswith("arg.")]
     refs = [a for a in refs if not a.text.startswith("self")]
     found: list[Data] = []
-    for _ in range(d.weighed([(6, 0), (3, 1), (1, 2)]) if refs else 0):
+    often = [(8, 0), (1, 1)] if action.name == "create" else [(4, 0), (4, 1), (2, 2)]
+    for _ in range(d.weighed(often) if refs else 0):
         on = d.pick(refs)
         other = next(b for b in app.blueprints if b.name == on.type.blueprint)
         above = [

@@ -180,8 +180,8 @@ def random_type(d: Dice, names: tuple[str, ...], *, json: bool) -> Type:
         (12, _enum(d)),
         (8, Type("text", maximum=d.pick((8, 2, 1)))),
         (10, ID),
-        (20, Type("ref", blueprint=d.pick(names))),
-        (15, _set(d, names)),
+        (24, Type("ref", blueprint=d.pick(names))),
+        (18, _set(d, names)),
         (8, TIME),
     ]
     return d.weighed([*choices, (2, Type("json", maximum=64))] if json else choices)

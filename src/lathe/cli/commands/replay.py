@@ -81,6 +81,8 @@ def _drawn(trace: Trace, app: App, form: str) -> list[str]:
 
 def _run(app: App, trace: Trace, *, file: str) -> list[Replayed]:
     for number, step in enumerate(trace.steps, 1):
+        if step.event not in tracejson.EVENTS:
+            raise _unreadable("LT004", f"event {number} is of no kind that there is", file)
         values = [*step.results.values(), *(given for part in step.parts for given in part.args.values())]
         if not all(map(_is_plain, values)):
             raise _unreadable("LT004", f"a value of event {number} is none of the language", file)

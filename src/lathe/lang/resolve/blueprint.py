@@ -94,7 +94,7 @@ def _read_rule(world: World, outline: Outline, actions: Mapping[str, Action]) ->
     key = "by" if record.has("by") else "read"
     by = read_principals(record.words(key), world.known(outline)) if record.has(key) else default
     names = world.names(outline, "`read`", specials=POLICY_SPECIALS)
-    when = read_policy_condition(record, names, is_whole=outline.is_whole)
+    when = read_policy_condition(outline, record, names)
     return ReadRule(by, when, top.at("read").key)
 
 

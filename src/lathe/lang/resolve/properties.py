@@ -225,7 +225,7 @@ def read_cannot(world: World, outline: Outline, taken: PropertyNames, known: Kno
             actions[word.text] = None
         if record.has("do") and not actions:
             record.at("do").report("LT004", "`do` names at least one action")
-        when = read_policy_condition(record, names, is_whole=outline.is_whole)
+        when = read_policy_condition(outline, record, names)
         if role is not None:
             found[name] = Cannot(name, role.text, tuple(actions), when, record.doc(), record.cursor.key)
     return found

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from lathe.errors import Diagnostic
 from lathe.lang.adapters import Adapter
-from lathe.lang.expr import Expression, Follow, walk
+from lathe.lang.expr import Expression, Follow, Read, walk
 from lathe.lang.model import Ghost
 from lathe.lang.names import NOTHING, Names, Shape
 from lathe.lang.parse import Assigned, ExpressionError, Targets, parse_assignment, parse_expression
@@ -118,15 +118,17 @@ def read_condition(record: Record, key: str, names: Names, *, is_whole: bool) ->
     return read_expression(record.at(key), text, names, expect=BOOL, is_whole=is_whole)
 
 
-def read_policy_condition(record: Record, names: Names, *, is_whole: bool) -> Expression | None:
-    """`when` of `read` or `cannot`, which sees this entity alone, so it follows no ref."""
-    found = read_condition(record, "when", names, is_whole=is_whole)
+def read_policy_condition(outline: Outline, record: Record, names: Names) -> Expression | None:
+    """`when` of `read` or `cannot`: it sees this entity alone, and nothing secret."""
+    found = read_condition(record, "when", names, is_whole=outline.is_whole)
     for node in walk(found.tree) if found is not None else ():
         if isinstance(node, Follow):
             message = f"{names.place} sees this entity alone, so it cannot follow a ref"
-            record.cursor.faults.add(
-                "LT101", node.span, message, help="keep what it needs in a field of its own"
-            )
+        elif isinstance(node, Read) and node.scope == "field" and outline.fields[node.name].secret:
+            message = f"`{node.name}` is secret, so {names.place} cannot read it"
+        else:
+            continue
+        record.cursor.faults.add("LT101", node.span, message, help="keep what it needs in a field of its own")
     return found
 
 
