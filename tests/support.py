@@ -43,6 +43,14 @@ def files_of(text: str) -> dict[str, bytes]:
     return {name: body.encode() for name, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
+def several(top: str = "", **blueprints: str) -> str:
+    """The text of an app with the role `clerk`, the text of its blueprints by their names."""
+    parts = [f'# --- app.toml\napp = "small"\n[role]\nclerk = "c"\n{top}']
+    for name, body in blueprints.items():
+        parts.append(f'# --- {name.lower()}.blueprint.toml\nblueprint = "{name}"\n{body}')
+    return "\n".join(parts)
+
+
 def app_of(text: str) -> App:
     """The app that a text means; fails with what is wrong with it."""
     reading = read_app(files_of(text))

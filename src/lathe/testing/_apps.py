@@ -7,6 +7,7 @@ from lathe.lang.types import Type
 from lathe.testing._dice import Dice
 from lathe.testing._expressions import Atom, condition, value
 from lathe.testing._plan import (
+    NAMES,
     NEVER_UNSET,
     ROLES,
     ActionPlan,
@@ -55,7 +56,7 @@ def _plan_actions(d: Dice, app: AppPlan, plan: BlueprintPlan) -> None:
     for name, held in plan.fields.items():
         if held.default is None and held.type.kind in NEVER_UNSET:
             create.sets.append(name)
-        elif d.chance(50 if held.type.kind in ("ref", "set") else 20):
+        elif _may_come_first(plan, held.type) and d.chance(60 if held.type.kind in ("ref", "set") else 20):
             create.sets.append(name)
     plan.actions["create"] = create
     for index in range(d.number(2, 4)):
@@ -63,11 +64,18 @@ def _plan_actions(d: Dice, app: AppPlan, plan: BlueprintPlan) -> None:
     for action in plan.actions.values():
         for index in range(d.weighed([(6, 0), (3, 1), (1, 2)])):
             names = tuple(b.name for b in app.blueprints)
-            action.args[f"x{index}"] = argument(d, random_type(d, names, json=False))
+            held = argument(d, random_type(d, names, json=False))
+            held.optional |= action is create and not _may_come_first(plan, held.type)
+            action.args[f"x{index}"] = held
         if action.name == "create" or d.chance(80):
             action.by += d.some([f"role:{r}" for r in app.roles], 1, 2)
         elif d.chance(50):
             action.by.append("any")
+
+
+def _may_come_first(plan: BlueprintPlan, kind: Type) -> bool:
+    """Whether a value can be given to `create` without waiting in a circle: refs lead to later blueprints."""
+    return kind.kind != "ref" or NAMES.index(kind.blueprint or "") > plan.index
 
 
 def _plan_action(d: Dice, app: AppPlan, plan: BlueprintPlan, name: str) -> ActionPlan:
