@@ -18,9 +18,12 @@ from lathe.check.system import System
 from lathe.check.trace import Run, begin, follow, moves_along, path_to
 from lathe.errors import Span
 from lathe.lang.model import App, Principal
-from lathe.machine.event import Act, Caller, Ends
+from lathe.machine import step as stepping
+from lathe.machine.compose import Draft, Refused, Take, take_all
+from lathe.machine.event import Caller, Delivers, Ends, Event, Notifies
 from lathe.machine.outcome import Refusal, Step
-from lathe.machine.snapshot import MemoryWorld
+from lathe.machine.properties import broken
+from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Value
 from lathe.machine.step import admitted, step
 from lathe.machine.table import Table
 
@@ -37,6 +40,7 @@ class Side:
     """What one of the two says of a state."""
 
     edges: dict[Edge, str] = field(default_factory=dict)
+    broken: set[tuple[Key, str]] = field(default_factory=set)
     faults: set[Blame] = field(default_factory=set)
     lost: set[Key] = field(default_factory=set)
 
@@ -64,10 +68,14 @@ class Comparison:
         for edge in sorted(machine.edges.keys() - search.edges.keys()):
             if edge[0] not in sampled:
                 yield f"only the machine: {machine.edges[edge]}"
+        yield from (f"only the machine breaks: {b}" for b in sorted(machine.broken - search.broken))
+        yield from (f"only the search breaks: {b}" for b in sorted(search.broken - machine.broken))
         for edge in sorted(search.edges.keys() - machine.edges.keys()):
             yield f"only the search: {search.edges[edge]}"
         if not sampled:
-            yield from (f"only the machine refuses a value: {b}" for b in sorted(machine.faults - search.faults))
+            yield from (
+                f"only the machine refuses a value: {b}" for b in sorted(machine.faults - search.faults)
+            )
             yield from (f"only the machine loses an end: {k}" for k in sorted(machine.lost - search.lost))
         yield from (f"only the search finds a fault: {b}" for b in sorted(search.faults - machine.faults))
         yield from (f"only the search loses an end: {k}" for k in sorted(search.lost - machine.lost))
@@ -87,12 +95,13 @@ class Comparison:
 
     def _note(self, side: Side, watch: Watch) -> None:
         if not watch.is_fault:
+            side.broken.add((key_of(watch.command), str(watch.subject)))
             return
         fault = watch.command.faults[int(watch.subject)]
         key = key_of(watch.command)
         if fault.code == "LT501":
             side.lost.add(key)
-        elif fault.span not in self.ghostly and key[1] not in ("deliver", "notify"):
+        elif fault.span not in self.ghostly:
             side.faults.add((key, fault.blueprint, fault.action or ""))
 
     def _machine(self, run: Run, here: int) -> Side:
@@ -103,6 +112,10 @@ class Comparison:
             self._blame(side, happening, before, outcome)
             if isinstance(outcome, Refusal) or self._is_cut(outcome, happening):
                 continue
+            for property_ in broken(self.table, before, outcome, world):
+                if property_.prop.kind == "step":
+                    owner = world.entities[property_.entity].blueprint if property_.entity else ""
+                    side.broken.add((happening.key, f"{owner}.{property_.prop.name}"))
             there = encode(layout, world, happening.names, run.roles)
             if there != here:
                 told = f"{happening.key} {happening.events} -> {self.shown(here, there)}"
@@ -141,51 +154,54 @@ class Comparison:
                     return True
         return False
 
-    def _blame(
-        self, side: Side, happening: Happening, before: MemoryWorld, outcome: Step | Refusal
-    ) -> None:
+    def _blame(self, side: Side, happening: Happening, before: MemoryWorld, outcome: Step | Refusal) -> None:
         """Which value could not be stored, or which end was lost."""
         event = happening.events[-1]
-        if isinstance(event, Ends) or happening.key[1] == "deliver":
-            if isinstance(outcome, Refusal) and outcome.reason != "stale":
-                side.lost.add(happening.key)
+        is_end = isinstance(event, Ends | Delivers)
+        if is_end and isinstance(outcome, Refusal) and outcome.reason != "stale":
+            side.lost.add(happening.key)
         for refusal in self._refusals(happening, before, outcome):
-            if refusal.reason in VALUE_REASONS and happening.key[1] not in ("deliver", "notify"):
-                entity = refusal.entity or ""
-                slot = happening.names[entity]
+            if refusal.reason in VALUE_REASONS:
+                slot = happening.names[refusal.entity or ""]
                 side.faults.add((happening.key, slot.blueprint.name, refusal.action or ""))
 
     def _refusals(
         self, happening: Happening, before: MemoryWorld, outcome: Step | Refusal
     ) -> Iterator[Refusal]:
+        """Why the event was refused, or what it was about before something else was taken instead."""
         if isinstance(outcome, Refusal):
             yield outcome
         event = happening.events[-1]
-        if isinstance(event, Ends) and event.ok:
-            refused = self._refused_ok(before, event)
+        is_good = isinstance(event, Ends) and event.ok
+        is_notified = isinstance(event, Notifies) and _is_call(self.table, before, event)
+        if is_good or isinstance(event, Delivers) or is_notified:
+            refused = self._refused_first(before, event)
             if refused is not None:
                 yield refused
 
-    def _refused_ok(self, world: MemoryWorld, event: Ends) -> Refusal | None:
-        """Why the `ok` of a good end was refused, before `error` was taken."""
+    def _refused_first(self, world: MemoryWorld, event: Event) -> Refusal | None:
+        """Why the first choice of an event was refused: `ok`, and the other side of a call."""
+        draft = Draft(self.table, world, admitted, event.now)
+        assert isinstance(event, Ends | Delivers | Notifies), "others have one way to go"
         entity = world.entities[event.entity]
-        active = entity.active
-        assert active is not None, "what ends was started"
-        effect = self.system.layout.app.blueprints[entity.blueprint].effects[active.effect]
-        if effect.ok is None or (effect.world and not active.executed):
+        over = _what_is_over(entity, event)
+        rest = replace(entity, invocations=tuple(i for i in entity.invocations if i is not over))
+        rule = self.table.blueprints[entity.blueprint].effects[over.effect]
+        if isinstance(event, Ends) and rule.world and not over.executed:
             return None
-        others = tuple(i for i in entity.invocations if i is not active)
-        rest = replace(entity, invocations=others)
-        there = world.after({entity.id: rest}, world.ghosts)
-        args = {n: v for n, v in event.results.items()}
-        act = Act(entity.id, effect.ok, args, Caller("inbound", "end"), event.now)
-        outcome = step(
-            self.table,
-            there,
-            act,
-            permit=lambda a, e, by, given: by.name == "end" or admitted(a, e, by, given),
-        )
-        return outcome if isinstance(outcome, Refusal) else None
+        draft.replace(rest)
+        try:
+            takes = [] if isinstance(event, Ends) else stepping._targets(draft, rule, over, event)
+            results: dict[str, Value] = dict(event.results) if isinstance(event, Ends) else {}
+            if takes and rule.target is not None and rule.target.action == "create" and not rule.target.each:
+                results = {"made": takes[0].entity.id}
+            if rule.effect.ok is not None:
+                given = draft.offered(rest, rule.effect.ok, results)
+                takes.insert(0, Take(rest, rule.effect.ok, given, Caller("effect", rule.effect.name)))
+            take_all(draft, *takes)
+        except Refused as refused:
+            return refused.refusal
+        return None
 
     def shown(self, here: int, there: int) -> str:
         """What is different after a step, variable by variable."""
@@ -194,6 +210,20 @@ class Comparison:
             if v.read(here) != v.read(there):
                 changed.append(f"{v.name} {v.read(here)}→{v.read(there)}")
         return ", ".join(changed)
+
+
+def _is_call(table: Table, world: MemoryWorld, event: Notifies) -> bool:
+    blueprint = table.blueprints[world.entities[event.entity].blueprint]
+    return blueprint.effects[event.effect].target is not None
+
+
+def _what_is_over(entity: Entity, event: Ends | Delivers | Notifies) -> Invocation:
+    if isinstance(event, Notifies):
+        listed = (i for i in entity.invocations if (i.phase, i.effect) == ("notice", event.effect))
+        return next(listed)
+    found = entity.active if isinstance(event, Ends) else entity.head
+    assert found is not None, "it has begun, or its turn has come"
+    return found
 
 
 def key_of(command: Command) -> Key:

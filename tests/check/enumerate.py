@@ -35,7 +35,6 @@ Key = tuple[str, ...]
 """What an event is about: its kind, slot, action or effect, and who acts."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One thing that may happen: events to take one after another, in `world`.
@@ -81,7 +80,9 @@ class Place:
         return found
 
 
-def happenings(layout: Layout, world: MemoryWorld, names: Mapping[str, Slot], roles: int) -> Iterator[Happening]:
+def happenings(
+    layout: Layout, world: MemoryWorld, names: Mapping[str, Slot], roles: int
+) -> Iterator[Happening]:
     """Everything that may happen."""
     now = 1_000_000_000
     place = Place(layout, world, names, roles, now, count())
@@ -166,7 +167,7 @@ def _active(place: Place, entity: Entity, blueprint: Blueprint) -> Iterator[Happ
     effect = blueprint.effects[active.effect]
     name = effect.name
     counted = changes_world(effect, blueprint.name, place.layout.explored)
-    if counted:
+    if counted and not (effect.idempotent and active.executed):
         yield _happening(place, entity, ("execute", name), Executes(entity.id, place.now))
     if active.phase == "stopping":
         yield _happening(place, entity, ("stop", name), Stops(entity.id, place.now))
@@ -339,5 +340,3 @@ def _subsets(place: Place, kind: Type) -> Iterator[Value]:
     for size in range(min(kind.maximum, len(members)) + 1):
         for chosen in combinations(members, size):
             yield frozenset(chosen)
-
-

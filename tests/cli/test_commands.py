@@ -122,6 +122,7 @@ def test_a_trace_is_shown_whole_saved_and_replayed(lathe: Lathe, tmp_path: Path)
         0,
         "rollout: goes as recorded; breaks one_broker_down",
     )
+    assert "\x1b[1;32mrollout: goes as recorded" in lathe("replay", path, BAD, "--color", "always").out
     mended = lathe("replay", path, GOOD)
     assert mended.code == 1
     assert mended.out.splitlines()[-1].startswith("rollout: goes otherwise at event 5, `drain`")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lathe.check.relevance import Key
+from lathe.check.roles import fewest_holders, maximal_role_sets
 from lathe.frozen import frozen
 from lathe.lang.expr import Compare, Expression, Literal, Node, Read, Special, walk
 from lathe.lang.model import App, Argument, Blueprint, Field, Ghost, Value as Default
@@ -280,13 +281,16 @@ def _slots(app: App, instances: Mapping[str, int], explored: frozenset[Key], kin
 def _principals(
     app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]
 ) -> tuple[str, ...]:
-    """One more principal than the explored ids can tell apart, at most four."""
+    """One more principal than the explored ids can tell apart, at most four; enough to hold all roles."""
+    if app.scope.principals is not None:
+        return tuple(f"p{i + 1}" for i in range(app.scope.principals))
     count = _slots(app, instances, explored, "id") + 1
     if any(isinstance(n, Read) and n.scope == "arg" and n.type.kind == "id" for n in nodes):
         count = max(count, 2)
-    if app.scope.principals is not None:
-        count = app.scope.principals
-    return tuple(f"p{i + 1}" for i in range(max(1, min(count, MAX_PRINCIPALS))))
+    count = min(count, MAX_PRINCIPALS)
+    if count > 1 and app.exclusive:
+        count = max(count, fewest_holders(maximal_role_sets(app)))
+    return tuple(f"p{i + 1}" for i in range(count))
 
 
 def _fresh_texts(app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from lathe.check.domain import SCALARS, Domains
 from lathe.check.ir import Formula, var
 from lathe.check.relevance import Key, askers, explored
+from lathe.check.roles import maximal_role_sets
 from lathe.frozen import frozen
 from lathe.lang.expr import Read, Special, walk
 from lathe.lang.model import App, Blueprint, Effect
@@ -160,21 +161,6 @@ def make_layout(app: App, domains: Domains, keys: frozenset[Key] | None = None) 
         for index in range(domains.instances[name])
     ]
     return Layout(app, domains, keys, tuple(slots), ghosts, roles, role_sets, tuple(builder.found))
-
-
-def maximal_role_sets(app: App) -> tuple[frozenset[str], ...]:
-    """The largest sets of roles that one principal may hold, `exclusive` groups considered."""
-    found: set[frozenset[str]] = {frozenset(app.roles)}
-    for group in app.exclusive:
-        split: set[frozenset[str]] = set()
-        for held in found:
-            inside = held & set(group)
-            if len(inside) < 2:
-                split.add(held)
-            else:
-                split |= {(held - inside) | {kept} for kept in inside}
-        found = {a for a in split if not any(a < b for b in split)}
-    return tuple(sorted(found, key=sorted))
 
 
 def _slot(app: App, blueprint: Blueprint, index: int, builder: _Builder, keys: frozenset[Key]) -> Slot:

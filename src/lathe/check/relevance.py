@@ -24,6 +24,7 @@ from lathe.lang.expr import (
     walk,
 )
 from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, target_type
+from lathe.lang.resolve.asked import leads_to
 from lathe.lang.types import Type
 
 Key = tuple[str, str, str, str]
@@ -67,8 +68,7 @@ def entered_states(blueprint: Blueprint, action: Action) -> tuple[str, ...]:
         return (action.to,)
     if action.to_if is None:
         return ()
-    quoted = {n.value for n in walk(action.to_if.tree) if isinstance(n, Literal) and n.type.kind == "state"}
-    return tuple(sorted(str(v) for v in quoted))
+    return tuple(sorted(leads_to(action.to_if)))
 
 
 def reads(blueprint: str, action: str, expression: Expression | None) -> Iterator[Key]:

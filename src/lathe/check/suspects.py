@@ -121,6 +121,8 @@ def _own_side_admits(system: System, graph: Graph, blueprint: Blueprint, action:
     for slot in system.layout.of(blueprint.name):
         codes = [ir.const(slot.state_code(s)) for s in action.from_states]
         here = ir.either(*(ir.eq(slot.state.formula, code) for code in codes))
+        if action.name == "create":
+            here = ir.eq(slot.state.formula, FALSE)
         guard = ir.TRUE
         if action.when is not None and not action.arguments:
             guard = holds(action.when.tree, Context(system.layout, slot))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations_with_replacement
 
 from lathe.check import ir
 from lathe.check.bounds import MAX_COMMANDS, require
@@ -15,6 +14,7 @@ from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot, make_layout
 from lathe.check.lowering import Context, holds
 from lathe.check.relevance import Key, explored
+from lathe.check.roles import distributions
 from lathe.frozen import frozen
 from lathe.lang.model import App, Property
 
@@ -63,15 +63,13 @@ def _initial(layout: Layout) -> Iterator[int]:
     if not layout.roles:
         yield start
         return
-    for held in combinations_with_replacement(range(len(layout.role_sets)), len(layout.roles)):
+    for held in distributions(layout.role_sets, len(layout.roles)):
         yield start | sum(code << v.offset for code, v in zip(held, layout.roles, strict=True))
 
 
 def _step_checks(layout: Layout, command: Command) -> Iterator[tuple[str, Formula]]:
     """The step properties that a command could break, and the condition under which it does."""
-    if command.label.event in ("start", "stop", RECYCLE) or (
-        command.label.event == "end" and not command.shares
-    ):
+    if command.label.event in ("start", "stop", RECYCLE) or _is_idle(command):
         return
     old: dict[int, Formula] = {}
     if command.state is not None:
@@ -89,6 +87,14 @@ def _step_checks(layout: Layout, command: Command) -> Iterator[tuple[str, Formul
             broken = violation(prop, Context(layout, None, known=new, old=old))
             if broken != FALSE:
                 yield f".{prop.name}", broken
+
+
+def _is_idle(command: Command) -> bool:
+    """Whether it is an end, or a call that is delivered, without anybody's action."""
+    label = command.label
+    effect = label.slot.blueprint.effects.get(label.effect or "")
+    is_call = effect is not None and effect.target is not None
+    return not command.shares and (label.event in ("end", "deliver") or is_call)
 
 
 def _participants(command: Command) -> tuple[Slot, ...]:

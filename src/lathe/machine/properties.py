@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeGuard
 
 from lathe.frozen import frozen
 from lathe.lang.model import Property
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import Frame, entity_frame, holds
+from lathe.machine.event import Event, Executes, LateExecution, Notifies
 from lathe.machine.outcome import Step
 from lathe.machine.snapshot import MemoryWorld
 from lathe.machine.table import Table
@@ -25,10 +27,14 @@ class Broken:
 
 
 def broken(table: Table, before: MemoryWorld, step: Step, after: MemoryWorld) -> Iterator[Broken]:
-    """Invariants that are false after a step, and step properties that the step itself breaks."""
+    """Invariants that are false after a step, and step properties that the step itself breaks.
+
+    The start of an invocation, its stop, and an end without an action are no steps in that sense.
+    """
+    actors = _actors(table, before, step)
     for entity in sorted(after, key=lambda e: e.id):
         old = before.get(entity.id)
-        took_part = entity.id in step.written and old is not None
+        took_part = entity.id in actors and old is not None
         for prop in table.blueprints[entity.blueprint].blueprint.properties.values():
             frame = entity_frame(after, entity)
             if prop.kind == "step":
@@ -36,9 +42,25 @@ def broken(table: Table, before: MemoryWorld, step: Step, after: MemoryWorld) ->
             if prop.kind == "invariant" or (prop.kind == "step" and took_part):
                 yield from _judge(table, prop, frame, entity.id)
     for prop in table.app.properties.values():
-        if prop.kind != "sometimes":
+        if prop.kind == "invariant" or (prop.kind == "step" and actors):
             frame = Frame(world=after, app_ghosts=after.ghosts, old_app_ghosts=before.ghosts)
             yield from _judge(table, prop, frame, None)
+
+
+def _actors(table: Table, before: MemoryWorld, step: Step) -> frozenset[str]:
+    """The entities of which an action is taken, or an effect executed."""
+    event = step.event
+    if isinstance(event, (Executes, LateExecution)) or _is_told(table, before, event):
+        return frozenset((event.entity,))
+    return frozenset(part.entity for part in step.parts if part.action is not None)
+
+
+def _is_told(table: Table, before: MemoryWorld, event: Event) -> TypeGuard[Notifies]:
+    """Whether an event is a notice that happens outside, not a call that nobody waits for."""
+    if not isinstance(event, Notifies):
+        return False
+    blueprint = table.blueprints[before.entities[event.entity].blueprint]
+    return blueprint.effects[event.effect].target is None
 
 
 def _judge(table: Table, prop: Property, frame: Frame, entity: str | None) -> Iterator[Broken]:

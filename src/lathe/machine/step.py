@@ -248,7 +248,7 @@ def _targets(draft: Draft, rule: EffectRule, head: Invocation, event: Delivers |
             draft.introduce(fresh)
             found.append(Take(fresh, "create", delivery.args, caller, is_new=True))
         elif delivery.entity is None:
-            raise draft.refused("unset", draft.entity(event.entity), target.action)
+            raise draft.refused("missing", draft.entity(event.entity), target.action)
         else:
             found.append(Take(draft.entity(delivery.entity), target.action, delivery.args, caller))
     return found

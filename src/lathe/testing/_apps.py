@@ -33,7 +33,9 @@ def write_app(d: Dice) -> dict[str, bytes]:
     blueprints = plan_blueprints(d)
     roles = list(ROLES[: d.number(1, 3)])
     names = tuple(b.name for b in blueprints)
-    ghosts = {f"w{i}": ghost(d, random_type(d, names, json=False)) for i in range(d.weighed([(3, 0), (2, 1)]))}
+    ghosts = {
+        f"w{i}": ghost(d, random_type(d, names, json=False)) for i in range(d.weighed([(3, 0), (2, 1)]))
+    }
     app = AppPlan(blueprints, ghosts, roles)
     for plan in blueprints:
         _plan_actions(d, app, plan)
@@ -196,9 +198,7 @@ def _offers(effect: EffectPlan, action: ActionPlan) -> bool:
     return effect.data["uses"] == "create" and bool(action.sets)
 
 
-def _plan_results(
-    d: Dice, app: AppPlan, plan: BlueprintPlan, effect: EffectPlan, action: ActionPlan
-) -> None:
+def _plan_results(d: Dice, app: AppPlan, plan: BlueprintPlan, effect: EffectPlan, action: ActionPlan) -> None:
     names = tuple(b.name for b in app.blueprints)
     take: dict[str, Data] = {}
     if d.chance(50):
@@ -228,7 +228,9 @@ def _plan_error(d: Dice, plan: BlueprintPlan, effect: EffectPlan) -> str:
     if d.chance(10):
         action.args["message"] = Held(Type("text", maximum=2000))
     if d.chance(20):
-        action.args["note"] = Held(Type("bool"), default=False) if d.chance(50) else Held(Type("id"), optional=True)
+        action.args["note"] = (
+            Held(Type("bool"), default=False) if d.chance(50) else Held(Type("id"), optional=True)
+        )
     return action.name
 
 
@@ -473,8 +475,14 @@ def _properties(d: Dice, app: AppPlan, plan: BlueprintPlan) -> dict[str, Data]:
     now = sight(app, plan, ghosts=True, populations=True)
     past = sight(app, plan, ghosts=True, populations=True, old=True)
     found: dict[str, Data] = {
-        "invariant": {f"inv{i}": _property(d, plan, condition(d, now), condition(d, now, 1)) for i in range(d.number(0, 2))},
-        "step": {f"stp{i}": _property(d, plan, condition(d, past), condition(d, past, 1)) for i in range(d.number(0, 2))},
+        "invariant": {
+            f"inv{i}": _property(d, plan, condition(d, now), condition(d, now, 1))
+            for i in range(d.number(0, 2))
+        },
+        "step": {
+            f"stp{i}": _property(d, plan, condition(d, past), condition(d, past, 1))
+            for i in range(d.number(0, 2))
+        },
         "sometimes": {"some": condition(d, now)} if d.chance(30) else {},
     }
     if d.chance(20):
@@ -507,7 +515,7 @@ def _property(d: Dice, plan: BlueprintPlan, that: str, when: str) -> Data:
 def _app_data(d: Dice, app: AppPlan) -> dict[str, Data]:
     data: dict[str, Data] = {"app": "fuzz"}
     if len(app.roles) > 1 and d.chance(25):
-        data["exclusive"] = [app.roles[:2]]
+        data["exclusive"] = [[*app.roles[:2]]]
     data["role"] = {role: "somebody" for role in app.roles}
     if d.chance(15):
         data["scope"] = {"principals": d.number(1, 3)}

@@ -192,7 +192,10 @@ def number(d: Dice, s: Sight, depth: int = 2) -> str:
     if s.of("set"):
         rules.append((2, lambda: f"len({d.pick(s.of('set')).text})"))
     if depth > 0:
-        inner = lambda: number(d, s, depth - 1)  # noqa: E731
+
+        def inner() -> str:
+            return number(d, s, depth - 1)
+
         rules += [
             (6, lambda: f"({inner()} {d.pick(('+', '-'))} {inner()})"),
             (2, lambda: f"({inner()} {d.pick(('*', '//', '%'))} {inner()})"),

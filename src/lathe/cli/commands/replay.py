@@ -58,8 +58,8 @@ def command(*, trace: str, path: str, form: str, color: output.When) -> int:
     drawn = _drawn(replace(saved.trace, steps=_until_otherwise(run)), app, form)
     paint = Paint(output.has_colour(color))
     is_kept, verdict = _verdict(run, saved)
-    told = paint("admitted" if is_kept else "refused", f"{app.name}: {verdict}")
-    said = [*_broken(run, paint), output.clean(told)]
+    told = paint("admitted" if is_kept else "refused", output.clean(f"{app.name}: {verdict}"))
+    said = [*_broken(run, paint), told]
     if form == "sequence":  # a chart for another program: what we say of it goes elsewhere
         output.data("\n".join(map(output.clean, drawn)))
         output.talk("\n".join(said))

@@ -7,6 +7,7 @@ The tables hold, by advance width in hundredths of an em, the characters for whi
 from __future__ import annotations
 
 import unicodedata
+from math import fsum
 
 _REGULAR = {
     28: "'ijl", 30: "I", 32: " ,.·’", 34: "/:;\\|", 36: "f", 37: "-", 40: "()[]t", 41: "!", 42: "r", 46: '"',
@@ -29,7 +30,7 @@ _WIDTHS = tuple(
 def text_width(text: str, size: float, *, is_bold: bool = False) -> float:
     """An upper bound of the width of a line, in the unit of `size`."""
     table = _WIDTHS[is_bold]
-    return size * sum(table.get(c) or table.get(_base(c)) or _foreign_width(c) for c in text)
+    return size * fsum(table.get(c) or table.get(_base(c)) or _foreign_width(c) for c in text)
 
 
 def is_known(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import fsum
 
 ROUNDS = 40
 INFINITE = float("inf")
@@ -72,8 +73,8 @@ def _round(
         weights: list[float] = []
         for node in row:
             seen = [(n, w) for n, w in near[node] if looks_both_ways or (level[n] < index) is is_down]
-            total = sum(w for _, w in seen)
-            wanted.append(sum(found[n] * w for n, w in seen) / total if total else found[node])
+            total = fsum(w for _, w in seen)
+            wanted.append(fsum(found[n] * w for n, w in seen) / total if total else found[node])
             weights.append(total or 0.1)
         for node, place in zip(row, spread(wanted, weights, gaps[index]), strict=True):
             found[node] = place

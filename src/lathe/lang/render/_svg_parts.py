@@ -124,7 +124,8 @@ def icon(kind: str, x: float, y: float) -> str:
 
 def number(value: float) -> str:
     """A coordinate with one decimal at most, the same on every machine."""
-    return f"{round(value, 1):g}" if abs(value) < 100_000 else str(round(value))
+    tenths = round(value + 1e-6, 1) + 0.0
+    return f"{tenths:g}" if abs(value) < 100_000 else str(round(value))
 
 
 def style_sheet() -> str:

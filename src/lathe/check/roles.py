@@ -1,0 +1,47 @@
+"""Which roles principals may hold together, and how they are given out while checking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
+
+from lathe.lang.model import App
+
+RoleSets = tuple[frozenset[str], ...]
+
+
+def maximal_role_sets(app: App) -> RoleSets:
+    """The largest sets of roles that one principal may hold, `exclusive` groups considered."""
+    found: set[frozenset[str]] = {frozenset(app.roles)}
+    for group in app.exclusive:
+        split: set[frozenset[str]] = set()
+        for held in found:
+            inside = held & set(group)
+            if len(inside) < 2:
+                split.add(held)
+            else:
+                split |= {(held - inside) | {kept} for kept in inside}
+        found = {a for a in split if not any(a < b for b in split)}
+    return tuple(sorted(found, key=sorted))
+
+
+def distributions(role_sets: RoleSets, principals: int) -> Iterator[tuple[int, ...]]:
+    """Every way to give the sets to so many principals, by their numbers; each role has its holder.
+
+    Where there are too few principals for that, every way there is.
+    """
+    is_complete = principals >= fewest_holders(role_sets)
+    whole = frozenset[str]().union(*role_sets)
+    for held in combinations_with_replacement(range(len(role_sets)), principals):
+        if not is_complete or frozenset[str]().union(*(role_sets[i] for i in held)) == whole:
+            yield held
+
+
+def fewest_holders(role_sets: RoleSets) -> int:
+    """A number of principals with which each role can have its holder: greedy, so close to the fewest."""
+    left = frozenset[str]().union(*role_sets)
+    number = 0
+    while left:
+        left -= max(role_sets, key=lambda held: len(held & left))
+        number += 1
+    return number
