@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lathe.check.relevance import Key
 from lathe.check.roles import fewest_holders, maximal_role_sets
 from lathe.frozen import frozen
+from lathe.lang.adapters import REFUSED
 from lathe.lang.expr import Compare, Expression, Literal, Node, Read, Special, walk
 from lathe.lang.model import App, Argument, Blueprint, Field, Ghost, Value as Default
 from lathe.lang.types import Type
@@ -192,7 +193,7 @@ def make_domains(app: App, instances: Mapping[str, int], explored: frozenset[Key
     literal_ids = sorted(_literals(nodes, "id") | _defaults(app, "id"))
     principals = _principals(app, instances, explored, nodes)
     texts = sorted(_literals(nodes, "text"))
-    texts += sorted(_defaults(app, "text") - set(texts))
+    texts += sorted((_defaults(app, "text") | _messages(app, explored)) - set(texts))
     if any(isinstance(n, Special) and n.name == "id" for n in nodes):
         texts += [f"{b}#{i + 1}" for b, n in sorted(instances.items()) for i in range(n)]
     fresh = _fresh_texts(app, instances, explored, nodes)
@@ -253,6 +254,17 @@ def _defaults(app: App, kind: str) -> set[str]:
         if kind in (holder.type.kind, holder.type.element.kind if holder.type.element else ""):
             found |= {v for v in values if isinstance(v, str)}
     return found
+
+
+def _messages(app: App, explored: frozenset[Key]) -> set[str]:
+    """What a refusal says, as far as the arguments that take it hold it."""
+    return {
+        REFUSED[: action.arguments["message"].type.maximum]
+        for blueprint in app.blueprints.values()
+        for action in blueprint.actions.values()
+        if ("arg", blueprint.name, action.name, "message") in explored
+        and action.arguments["message"].type.kind == "text"
+    }
 
 
 def _fresh_name(index: int, taken: list[str]) -> str:

@@ -12,14 +12,17 @@ from lathe.check.bounds import MAX_BRANCHES, require
 from lathe.check.branch import Branch, Fault, Take
 from lathe.check.closure import assign_ghosts, closure
 from lathe.check.command import BAD_MESSAGE, RECYCLE, Command, Label, Param
+from lathe.check.domain import expressions
 from lathe.check.ground import Choices, finish, known_state, newborn, param_term, unborn
 from lathe.check.invoke import MANY, deliveries, forget
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import STARTED, STOPPING, Layout, Slot, Variable, changes_world
 from lathe.check.lowering import Context, Term, decoded
 from lathe.check.relevance import askers, entered_states
-from lathe.lang.expr import Population, walk
+from lathe.lang.adapters import REFUSED
+from lathe.lang.expr import Population, Special, walk
 from lathe.lang.model import Action, Effect, Principal
+from lathe.lang.types import Type
 
 CAUSES = ("timeout", "unreachable", "refused", "invalid", "crashed", "cancelled")
 
@@ -269,14 +272,15 @@ def _causes(layout: Layout, slot: Slot, action: Action, *, is_refused: bool) -> 
 
 
 def _told(choices: Choices, action: Action, cause: str, *, is_refused: bool) -> dict[str, Term]:
-    """What a bad end offers: its cause and a message; of a refusal it is one of our own."""
+    """What a bad end offers: its cause and a message, which of a refusal is our own."""
     domains, found = choices.layout.domains, dict[str, Term]()
     for argument in action.arguments.values():
         if argument.name == "cause":
             found["cause"] = Term(ir.const(domains.code(argument.type, cause)))
         elif argument.name == "message":
-            codes = domains.choice(argument).codes
-            param = Param(BAD_MESSAGE, codes[-1:] if is_refused else codes, argument.type, None)
+            ours = (domains.code(argument.type, REFUSED[: argument.type.maximum]),)
+            codes = ours if is_refused else domains.choice(argument).codes
+            param = Param(BAD_MESSAGE, codes, argument.type, None)
             choices.params.append(param)
             found["message"] = param_term(param)
     return found
@@ -490,13 +494,13 @@ def _recycling(layout: Layout, slot: Slot) -> Iterator[Command]:
 
 
 def is_forgettable(layout: Layout, slot: Slot) -> bool:
-    """Whether no property of the app and no `unique` can read an entity that is final."""
+    """Whether nothing can read an entity that is final: no property, no `unique`, no text its name."""
     blueprint = slot.blueprint
-    for prop in layout.app.properties.values():
-        for expression in (prop.that, *([prop.when] if prop.when else [])):
-            if any(
-                isinstance(n, Population) and n.blueprint == blueprint.name for n in walk(expression.tree)
-            ):
+    for expression in expressions(layout.app):
+        for node in walk(expression.tree):
+            if isinstance(node, Special) and node.name == "id":
+                return False
+            if isinstance(node, Population) and node.blueprint == blueprint.name:
                 return False
     finals = {s.name for s in blueprint.states.values() if s.final}
     return not any(not u.in_states or set(u.in_states) & finals for u in blueprint.unique.values())
@@ -510,3 +514,13 @@ def _unreferred(layout: Layout, slot: Slot) -> Iterator[Formula]:
             yield ir.no(ir.eq(variable.formula, ir.const(me)))
         elif kind.kind == "set" and kind.element and kind.element.blueprint == slot.blueprint.name:
             yield ir.no(ir.bit(variable.formula, ir.const(me - 1)))
+    for other in layout.slots:
+        for name, captured in other.captured.items():
+            each = other.blueprint.fields.get(_each(other.blueprint.effects[name]))
+            if each is not None and each.type.element == Type("ref", blueprint=slot.blueprint.name):
+                yield ir.eq(captured.current[f"has:{slot.index}"].formula, FALSE)
+
+
+def _each(effect: Effect) -> str:
+    """The set field for whose members a call or creation is done; empty if there is none."""
+    return (effect.target.each or "") if effect.target is not None else ""

@@ -6,7 +6,7 @@ masks that travel backwards along the steps until nothing changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from lathe.check.command import RECYCLE, Command
 from lathe.check.layout import Slot
@@ -17,6 +17,12 @@ from lathe.lang.model import State
 
 _IDLE_EVENTS = frozenset({"create", "late", "notify", "stop", RECYCLE})
 """Events that are nothing that the entity itself does; others may take part in them."""
+
+Edge = tuple[int, int]
+"""A command's number, and the index of the state that it leads to."""
+
+Round = tuple[int, tuple[Edge, ...]]
+"""A state of the graph, and a way from it back to it."""
 
 
 @frozen
@@ -156,37 +162,70 @@ def _spread(graph: Graph, good: list[int], allowed: bytes | None) -> list[int]:
     return good
 
 
-def call_cycle(system: System, graph: Graph) -> int | None:
-    """A state on a cycle of deliveries alone, if there is one: calls that go round without end."""
-    is_call = bytes(c.label.event == "deliver" or bool(c.label.made) for c in system.commands)
+def call_round(system: System, graph: Graph) -> Round | None:
+    """A shortest round of deliveries alone, if there is one: calls that go on without end.
+
+    A slot that falls empty on the way makes room for an entity that a delivery creates.
+    """
+    is_call = bytes(_is_call(c) for c in system.commands)
     if not any(is_call):
         return None
-    edges = {i: list(_along(graph, i, is_call)) for i in range(len(graph.states))}
-    return _cycle({i: e for i, e in edges.items() if e})
+    allowed = bytes(is_call[c.index] or c.label.event == RECYCLE for c in system.commands)
+    edges = {i: list(_along(graph, i, allowed)) for i in range(len(graph.states))}
+    left = _on_rounds(edges)
+    for index in sorted(left):
+        if any(is_call[label] and target in left for label, target in edges[index]):
+            found = _back_to(index, {i: [e for e in edges[i] if e[1] in left] for i in left})
+            if found:
+                return index, found
+    return None
 
 
-def _along(graph: Graph, index: int, allowed: bytes) -> Iterator[int]:
+def _is_call(command: Command) -> bool:
+    label = command.label
+    if label.event == "notify":
+        return label.slot.blueprint.effects[label.effect or ""].target is not None
+    return label.event == "deliver"
+
+
+def _along(graph: Graph, index: int, allowed: bytes) -> Iterator[Edge]:
     start = graph.first[index]
     for position in range(start, start + graph.degree[index]):
         if allowed[graph.labels[position]]:
-            yield graph.targets[position]
+            yield graph.labels[position], graph.targets[position]
 
 
-def _cycle(edges: dict[int, list[int]]) -> int | None:
-    """A node on some cycle, by taking away what has no way in until nothing more goes."""
-    waiting = dict.fromkeys(edges, 0)
-    for found in edges.values():
-        for target in found:
-            if target in waiting:
-                waiting[target] += 1
-    free = [node for node, count in waiting.items() if not count]
-    gone = set(free)
-    while free:
-        for target in edges[free.pop()]:
-            if target in waiting:
-                waiting[target] -= 1
-                if not waiting[target]:
-                    free.append(target)
-                    gone.add(target)
-    left = sorted(set(edges) - gone)
-    return left[0] if left else None
+def _on_rounds(edges: Mapping[int, list[Edge]]) -> set[int]:
+    """The nodes on rounds or between two: what has no way in, or no way on, is taken away."""
+    forward = {i: {target for _, target in found} for i, found in edges.items()}
+    backward: dict[int, set[int]] = {i: set() for i in edges}
+    for i, targets in forward.items():
+        for target in targets:
+            backward[target].add(i)
+    left = set(edges)
+    waiting = [i for i in left if not forward[i] or not backward[i]]
+    while waiting:
+        gone = waiting.pop()
+        if gone in left:
+            left.discard(gone)
+            near = (forward[gone] | backward[gone]) & left
+            waiting.extend(i for i in near if not forward[i] & left or not backward[i] & left)
+    return left
+
+
+def _back_to(start: int, edges: Mapping[int, list[Edge]]) -> tuple[Edge, ...]:
+    """A shortest way from a node back to it."""
+    before: dict[int, tuple[int, Edge]] = {}
+    waiting = [start]
+    for node in waiting:
+        for edge in edges[node]:
+            if edge[1] == start:
+                way = [edge]
+                while node != start:
+                    node, edge = before[node]
+                    way.append(edge)
+                return tuple(reversed(way))
+            if edge[1] not in before:
+                before[edge[1]] = (node, edge)
+                waiting.append(edge[1])
+    return ()

@@ -13,7 +13,7 @@ from lathe.check.bounds import TooLargeError
 from lathe.check.coverage import fingerprint, taken_actions
 from lathe.check.liveness import Unfair, failures
 from lathe.check.outlive import outliving
-from lathe.check.progress import Standstill, call_cycle, first_of_each, situations, standstills
+from lathe.check.progress import Standstill, call_round, first_of_each, situations, standstills
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.check.scope import Instances, linked, scopes
 from lathe.check.search import Clock, Graph, Limits, search
@@ -210,7 +210,7 @@ def _instances_text(instances: Instances) -> str:
 def _judge_complete(progress: _Progress, system: System, graph: Graph, instances: Instances) -> None:
     """What only a complete search can say, and only if one more instance would not change it."""
     permits = list(permitted_after_all(system, graph))
-    cycle = call_cycle(system, graph)
+    cycle = call_round(system, graph)
     doubtful, still = never(system, graph), standstills(system, graph)
     unfair = _by_property(failures(system, graph))
     if not (permits or doubtful or still or unfair or cycle is not None):
@@ -226,7 +226,7 @@ def _judge_complete(progress: _Progress, system: System, graph: Graph, instances
     for cannot, actions, index in permits:
         progress.add(tell.tell_permitted(case, cannot, actions, index))
     if cycle is not None:
-        progress.add([tell.tell_call_cycle(case, cycle)])
+        progress.add([tell.tell_call_round(case, cycle)])
     progress.add(tell.tell_never(n) for n in doubtful)
     progress.add(tell.tell_unfair(case, f) for f in unfair.values())
     progress.add(tell.tell_standstill(case, s) for s in still)

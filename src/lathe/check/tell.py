@@ -14,7 +14,7 @@ from lathe.check.cure import guard_for, range_guard, unset_guard, zero_guard
 from lathe.check.domain import A_TIME
 from lathe.check.liveness import Edge, Unfair
 from lathe.check.outlive import Outliving
-from lathe.check.progress import Standstill
+from lathe.check.progress import Round, Standstill
 from lathe.check.read import denial, finding
 from lathe.check.report import Finding
 from lathe.check.search import Graph, Watch
@@ -383,18 +383,19 @@ def _walk(case: Case, run: Run, index: int, edges: tuple[Edge, ...]) -> int:
     return index
 
 
-def tell_call_cycle(case: Case, index: int) -> Finding:
-    """LT505, for calls: a reachable round of deliveries alone."""
-    graph = case.graph
-    start = graph.first[index]
-    labels = graph.labels[start : start + graph.degree[index]]
-    label = next(
-        case.system.commands[n].label for n in labels if case.system.commands[n].label.event == "deliver"
-    )
+def tell_call_round(case: Case, found: Round) -> Finding:
+    """LT505, for calls: the way to a round of deliveries alone, and the round."""
+    index, edges = found
+    run = run_to(case, index)
+    loop_from = len(run.steps)
+    _walk(case, run, index, edges)
+    labels = [case.system.commands[number].label for number, _ in edges]
+    label = next(x for x in labels if x.effect is not None)
     effect = label.slot.blueprint.effects[label.effect or ""]
     message = f"calls can go round without end: `{effect.name}` leads to itself again"
     cure = "let a counter or a state end the round, or take one call out of it"
-    return finding("LT505", message, effect.span, cure, trace=trace_to(case, index))
+    trace = make_trace(run, case.digest, loop_from=loop_from)
+    return finding("LT505", message, effect.span, cure, trace=trace)
 
 
 def undecided(app: App, why: str) -> Finding:

@@ -40,6 +40,9 @@ BAD_END: Mapping[str, Type] = MappingProxyType(
 )
 """The results of every bad end."""
 
+REFUSED = "it was refused"
+"""The message of an end that is bad because an action was refused."""
+
 DEFAULT_TIMEOUT_MS = 30_000
 DEFAULT_BACKOFF_MS = (1_000, 300_000)
 DEFAULT_ATTEMPTS = 1
@@ -179,5 +182,5 @@ ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
 
 __all__ = [
     "ADAPTERS", "BAD_CAUSES", "BAD_END", "DEFAULT_ATTEMPTS", "DEFAULT_BACKOFF_MS", "DEFAULT_TIMEOUT_MS",
-    "METHODS", "Adapter", "Idempotence", "SettingKind", "SettingSpec",
+    "METHODS", "REFUSED", "Adapter", "Idempotence", "SettingKind", "SettingSpec",
 ]  # fmt: skip

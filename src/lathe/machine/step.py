@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from lathe.lang.adapters import REFUSED
 from lathe.lang.model import Action, Principal
 from lathe.machine.compose import Draft, Refused, Take, take_all
 from lathe.machine.event import (
@@ -151,7 +152,7 @@ def _take_end(
         except Refused:
             draft.reset()
             draft.replace(entity)
-        results = {"cause": "refused", "message": "the end was refused"}
+        results = {"cause": "refused", "message": REFUSED}
     if effect.error is None:
         raise draft.refused("lost", entity, None)
     take_all(draft, Take(entity, effect.error, draft.offered(entity, effect.error, results), caller))
@@ -231,7 +232,7 @@ def _delivers(draft: Draft, event: Delivers) -> None:
         draft.replace(rest)
         if rule.effect.error is None:
             raise draft.refused("lost", entity, None) from None
-        bad: dict[str, Value] = {"cause": "refused", "message": "the target refused"}
+        bad: dict[str, Value] = {"cause": "refused", "message": REFUSED}
         args = draft.offered(rest, rule.effect.error, bad)
         take_all(draft, Take(rest, rule.effect.error, args, Caller("effect", rule.effect.name)))
 
