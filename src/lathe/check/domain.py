@@ -24,6 +24,11 @@ MAX_DOMAIN = 64
 """An argument with more values than this is sampled."""
 
 MAX_PRINCIPALS = 4
+"""Principals of a search, unless `[scope]` says otherwise."""
+
+WIDEST_PRINCIPALS = 8
+"""Principals of a search that asks again what fewer of them could not do."""
+
 MAX_FRESH_TEXTS = 4
 A_TIME = 1_000
 """The instant that stands for every set time, in milliseconds."""
@@ -42,10 +47,14 @@ class Choice:
 
 @frozen
 class Domains:
-    """The values of a scope: instances of each blueprint, principals, texts; ints to sample at."""
+    """The values of a scope: instances of each blueprint, principals, texts; ints to sample at.
+
+    `could_differ` is the number of principals that the app could tell apart, and one more.
+    """
 
     instances: Mapping[str, int]
     principals: tuple[str, ...]
+    could_differ: int
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     landmarks: tuple[int, ...]
@@ -187,11 +196,15 @@ class Domains:
         return Choice((0, *singles, *({fullest} - set(singles) - {0})), True)
 
 
-def make_domains(app: App, instances: Mapping[str, int], explored: frozenset[Key]) -> Domains:
-    """The domains of an app at a scope."""
+def make_domains(
+    app: App, instances: Mapping[str, int], explored: frozenset[Key], principals: int | None = None
+) -> Domains:
+    """The domains of an app at a scope. `principals` overrides how many there are."""
     nodes = [n for e in expressions(app) for n in walk(e.tree)]
     literal_ids = sorted(_literals(nodes, "id") | _defaults(app, "id"))
-    principals = _principals(app, instances, explored, nodes)
+    wanted = _wanted_principals(app, instances, explored, nodes)
+    count = principals or _principals(app, wanted)
+    people = tuple(f"p{i + 1}" for i in range(count))
     texts = sorted(_literals(nodes, "text"))
     texts += sorted((_defaults(app, "text") | _messages(app, explored)) - set(texts))
     if any(isinstance(n, Special) and n.name == "id" for n in nodes):
@@ -203,8 +216,9 @@ def make_domains(app: App, instances: Mapping[str, int], explored: frozenset[Key
     landmarks |= {x for x in ends if x is not None}
     return Domains(
         instances=dict(instances),
-        principals=principals,
-        ids=(*principals, *(i for i in literal_ids if i not in principals)),
+        principals=people,
+        could_differ=max(wanted, count),
+        ids=(*people, *(i for i in literal_ids if i not in people)),
         texts=tuple(texts),
         landmarks=tuple(sorted(landmarks)[:MAX_DOMAIN]),
     )
@@ -290,19 +304,21 @@ def _slots(app: App, instances: Mapping[str, int], explored: frozenset[Key], kin
     return total
 
 
-def _principals(
+def _wanted_principals(
     app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]
-) -> tuple[str, ...]:
-    """One more principal than the explored ids can tell apart, at most four; enough to hold all roles."""
-    if app.scope.principals is not None:
-        return tuple(f"p{i + 1}" for i in range(app.scope.principals))
+) -> int:
+    """One more principal than the explored ids can tell apart."""
     count = _slots(app, instances, explored, "id") + 1
-    if any(isinstance(n, Read) and n.scope == "arg" and n.type.kind == "id" for n in nodes):
-        count = max(count, 2)
-    count = min(count, MAX_PRINCIPALS)
-    if count > 1 and app.exclusive:
-        count = max(count, fewest_holders(maximal_role_sets(app)))
-    return tuple(f"p{i + 1}" for i in range(count))
+    compares = any(isinstance(n, Read) and n.scope == "arg" and n.type.kind == "id" for n in nodes)
+    return max(count, 2) if compares else count
+
+
+def _principals(app: App, wanted: int) -> int:
+    """How many principals there are: what `[scope]` says, or at most four; enough to hold all roles."""
+    if app.scope.principals is not None:
+        return app.scope.principals
+    count = min(wanted, MAX_PRINCIPALS)
+    return max(count, fewest_holders(maximal_role_sets(app))) if count > 1 and app.exclusive else count
 
 
 def _fresh_texts(app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]) -> int:

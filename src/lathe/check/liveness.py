@@ -17,7 +17,8 @@ from lathe.check.layout import Slot
 from lathe.check.search import Graph, masks_where
 from lathe.check.system import System
 from lathe.frozen import frozen
-from lathe.lang.model import Eventually
+from lathe.lang.expr import Literal
+from lathe.lang.model import Blueprint, Eventually
 
 Edge = tuple[int, int]
 """A command's number, and the index of the state that it leads to."""
@@ -75,6 +76,18 @@ def _ended(command: Command, bit: Mapping[str, int]) -> int:
             for what in ("timer ", "start", "deliver", "end"):
                 mask |= bit.get(f"{share.slot.name} {what}", 0)
     return mask
+
+
+def moved_deadlines(blueprint: Blueprint) -> Iterator[str]:
+    """The deadlines that some action can set while they are set."""
+    for deadline in blueprint.timers.values():
+        for action in blueprint.actions.values():
+            given = deadline.at in action.sets or any(
+                a.target == deadline.at and not isinstance(a.value.tree, Literal) for a in action.do
+            )
+            if given and action.name not in ("create", deadline.then):
+                yield deadline.name
+                break
 
 
 def _possible(graph: Graph, index: int, debts: list[int]) -> int:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from lathe.check.bounds import TooLargeError
 from lathe.check.coverage import fingerprint, taken_actions
-from lathe.check.liveness import Unfair, failures
+from lathe.check.domain import WIDEST_PRINCIPALS
+from lathe.check.liveness import Unfair, failures, moved_deadlines
 from lathe.check.outlive import outliving
 from lathe.check.progress import Standstill, call_round, first_of_each, situations, standstills
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
@@ -25,6 +26,7 @@ from lathe.check.suspects import (
     met,
     never,
     permitted_after_all,
+    rooted,
     violated,
 )
 from lathe.check.system import System, make_system
@@ -79,6 +81,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     for instances in scopes(app):
         if not _search_scope(progress, instances):
             break
+    _judge_last(progress)
     _tell_empty(progress)
     _tell_sampled(progress)
     level = _level(progress, clock() - started)
@@ -86,7 +89,8 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     if (progress.completed is None and not has_answer) or progress.doubts:
         from lathe.check.tell import undecided  # a check that finds nothing never loads the machine
 
-        progress.add([undecided(app, (progress.doubts or progress.partial)[-1])])
+        said = progress.doubts[-1] if progress.doubts else _out_of_budget(progress.partial[-1])
+        progress.add([undecided(app, said)])
     return Reached(
         level, tuple(progress.findings.values()), _coverage(progress), tuple(_not_covered(progress))
     )
@@ -126,7 +130,7 @@ def _search_scope(progress: _Progress, instances: Instances) -> bool:
         progress.partial.append(_why(graph, instances))
         return False
     progress.completed = (system, graph)
-    _judge_complete(progress, system, graph, instances)
+    _judge_scope(progress, system, graph)
     return not progress.has_errors
 
 
@@ -207,29 +211,105 @@ def _instances_text(instances: Instances) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(instances.items()))
 
 
-def _judge_complete(progress: _Progress, system: System, graph: Graph, instances: Instances) -> None:
-    """What only a complete search can say, and only if one more instance would not change it."""
+@frozen
+class _Wider:
+    """A larger scope, in which what a smaller one never showed is asked again."""
+
+    instances: Instances
+    principals: int | None
+
+
+def _wider(system: System, graph: Graph) -> _Wider | None:
+    """One more of everything that the scope alone cut, and the principals that were left out, if any were."""
+    domains = system.layout.domains
+    cut = _cut(system, graph)
+    crowd = min(domains.could_differ, WIDEST_PRINCIPALS)
+    is_few = system.layout.app.scope.principals is None and crowd > len(domains.principals)
+    if not cut and not is_few:
+        return None
+    instances = {name: count + (name in cut) for name, count in domains.instances.items()}
+    return _Wider(instances, crowd if is_few else None)
+
+
+def _search_wider(
+    progress: _Progress, system: System, wider: _Wider, states: Iterable[int] = ()
+) -> tuple[System, Graph, list[int]] | None:
+    """Search the larger scope, from states of the smaller one; None, and a doubt, if that does not end."""
+    from lathe.check.encode import transferred  # only here, so that a clean check starts sooner
+
+    try:
+        large = make_system(progress.app, wider.instances, principals=wider.principals)
+    except TooLargeError as error:
+        progress.doubts.append(_out_of_budget(f"{_instances_text(wider.instances)}: {error}"))
+        return None
+    starts = [transferred(system.layout, large.layout, packed) for packed in states]
+    graph = search(large, progress.limits, list(dict.fromkeys(starts)) or None)
+    if not graph.is_complete:
+        progress.doubts.append(_out_of_budget(_why(graph, wider.instances)))
+        return None
+    return large, graph, starts
+
+
+def _out_of_budget(why: str) -> str:
+    return f"the search did not end within its budget ({why})"
+
+
+def _judge_scope(progress: _Progress, system: System, graph: Graph) -> None:
+    """What a complete search of one scope can say: forbidden permits, endless calls, who cannot go on."""
     permits = list(permitted_after_all(system, graph))
     cycle = call_round(system, graph)
-    doubtful, still = never(system, graph), standstills(system, graph)
-    unfair = _by_property(failures(system, graph))
-    if not (permits or doubtful or still or unfair or cycle is not None):
+    still = standstills(system, graph)
+    if not (permits or still or cycle is not None):
         return
     from lathe.check import tell  # only here, so that a clean check starts sooner
 
-    cut = _cut(system, graph)
-    if cut:
-        wider = {name: count + (name in cut) for name, count in instances.items()}
-        doubtful, unfair = _confirmed(progress, wider, doubtful, unfair)
-        still = _still_so(progress, (system, graph), wider) if still else []
+    wider = _wider(system, graph)
+    if still and wider is not None:
+        still = _still_so(progress, (system, graph), wider)
+    if still and _is_sampled(progress, system, [f"`{s.state}`" for s in still], "can be left"):
+        still = []
     case = tell.make_case(system, graph, progress.digest)
     for cannot, actions, index in permits:
         progress.add(tell.tell_permitted(case, cannot, actions, index))
     if cycle is not None:
         progress.add([tell.tell_call_round(case, cycle)])
-    progress.add(tell.tell_never(n) for n in doubtful)
-    progress.add(tell.tell_unfair(case, f) for f in unfair.values())
     progress.add(tell.tell_standstill(case, s) for s in still)
+
+
+def _judge_last(progress: _Progress) -> None:
+    """What only the largest scope that was completed can say: what never happens, and what never ends."""
+    if progress.completed is None:
+        return
+    system, graph = progress.completed
+    doubtful, unfair = never(system, graph), _by_property(failures(system, graph))
+    if not doubtful and not unfair:
+        return
+    wider = _wider(system, graph)
+    if wider is not None:
+        doubtful, unfair = _confirmed(progress, system, wider, doubtful, unfair)
+    names = [f"`{n.subject.name}`" for n in doubtful]
+    if names and _is_sampled(progress, system, names, "is possible"):
+        doubtful = []
+    if doubtful or unfair:
+        from lathe.check import tell  # only here, so that a clean check starts sooner
+
+        case = tell.make_case(system, graph, progress.digest)
+        progress.add(tell.tell_never(n, _bounds_text(system, wider)) for n in rooted(doubtful))
+        progress.add(tell.tell_unfair(case, f) for f in unfair.values())
+
+
+def _bounds_text(system: System, wider: _Wider | None) -> str:
+    """In which scope something never happens, where a larger one might differ."""
+    return _instances_text(wider.instances) if wider is not None and linked(system.layout.app) else ""
+
+
+def _is_sampled(progress: _Progress, system: System, names: list[str], what: str) -> bool:
+    """Whether values were sampled, so that what never happened may happen for others: then it is a doubt."""
+    if not any(p.sampled for c in system.commands for p in c.params):
+        return False
+    told = ", ".join(dict.fromkeys(names))
+    progress.doubts.append(f"whether {told} {what} was tried only for a sample of the values (LT802)")
+    return True
 
 
 def _by_property(found: Iterable[Unfair]) -> dict[Span, Unfair]:
@@ -249,48 +329,33 @@ def _cut(system: System, graph: Graph) -> frozenset[str]:
 
 
 def _confirmed(
-    progress: _Progress, wider: Instances, doubtful: list[Never], unfair: dict[Span, Unfair]
+    progress: _Progress, system: System, wider: _Wider, doubtful: list[Never], unfair: dict[Span, Unfair]
 ) -> tuple[list[Never], dict[Span, Unfair]]:
-    """What one more instance of everything that was cut does not take away."""
-    if not doubtful and not unfair:
-        return doubtful, unfair
-    try:
-        system = make_system(progress.app, wider)
-    except TooLargeError as error:
-        progress.doubts.append(f"{_instances_text(wider)}: {error}")
+    """What the larger scope does not take away."""
+    found = _search_wider(progress, system, wider)
+    if found is None:
         return [], {}
-    graph = search(system, progress.limits)
-    if not graph.is_complete:
-        progress.doubts.append(_why(graph, wider))
-        return [], {}
-    seen = {(n.code, n.subject.span) for n in never(system, graph)}
-    open_still = _by_property(failures(system, graph))
+    large, graph, _ = found
+    seen = {(n.code, n.subject.span) for n in never(large, graph)}
+    open_still = _by_property(failures(large, graph))
     kept = {span: f for span, f in unfair.items() if span in open_still}
     return [n for n in doubtful if (n.code, n.subject.span) in seen], kept
 
 
-def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Instances) -> list[Standstill]:
+def _still_so(progress: _Progress, found: tuple[System, Graph], wider: _Wider) -> list[Standstill]:
     """Who still cannot go on if there is room for more, from each place where one was found."""
-    from lathe.check.encode import transferred  # only here, so that a clean check starts sooner
-
     small, graph = found
-    try:
-        large = make_system(progress.app, wider)
-    except TooLargeError as error:
-        progress.doubts.append(f"{_instances_text(wider)}: {error}")
-        return []
     doubtful = list(situations(small, graph, len(graph.states)))
-    starts = {transferred(small.layout, large.layout, graph.states[s.index]): s.index for s in doubtful}
-    again = search(large, progress.limits, list(starts))
-    if not again.is_complete:
-        progress.doubts.append(_why(again, wider))
+    where = list(dict.fromkeys(s.index for s in doubtful))
+    again = _search_wider(progress, small, wider, [graph.states[i] for i in where])
+    if again is None:
         return []
-    there = list(starts.values())
+    large, wide, _ = again
     known = {(s.slot.name, s.index): s for s in doubtful}
     return first_of_each(
         replace(before, code=now.code)
-        for now in situations(large, again, len(starts))
-        if (before := known.get((now.slot.name, there[now.index])))
+        for now in situations(large, wide, len(where))
+        if (before := known.get((now.slot.name, where[now.index])))
     )
 
 
@@ -335,5 +400,7 @@ def _not_covered(progress: _Progress) -> Iterator[str]:
         for effect in blueprint.effects.values():
             if not effect.late and not effect.is_notice and effect.target is None:
                 yield f"that `{blueprint.name}.{effect.name}` is never executed late is taken on trust"
+        for name in moved_deadlines(blueprint) if blueprint.eventually else ():
+            yield f"that `{blueprint.name}.{name}` comes at last, however often it is moved, is taken on trust"
     if any(s.after_ms is not None for b in app.blueprints.values() for s in b.states.values()):
         yield "durations: a timer may fire at any moment while it is armed"

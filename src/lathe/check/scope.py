@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lathe.lang.expr import Expression, Population, walk
-from lathe.lang.model import App, Blueprint
+from lathe.lang.model import App, Blueprint, Property
 from lathe.lang.types import Type
 
 Instances = dict[str, int]
@@ -30,8 +30,11 @@ def linked(app: App) -> frozenset[str]:
         if blueprint.unique:
             found.add(blueprint.name)
     for prop in app.properties.values():
-        for expression in (prop.that, *([prop.when] if prop.when else [])):
-            found |= set(_populations(expression))
+        found |= set(_counted(prop))
+    for blueprint in app.blueprints.values():
+        for prop in blueprint.properties.values():
+            counted = set(_counted(prop))
+            found |= counted | ({blueprint.name} if counted else set())
     return frozenset(found & set(app.blueprints))
 
 
@@ -52,6 +55,13 @@ def _refs(kind: Type) -> Iterator[str]:
         yield kind.blueprint
     elif kind.element is not None:
         yield from _refs(kind.element)
+
+
+def _counted(prop: Property) -> Iterator[str]:
+    """The blueprints over whose entities a property goes."""
+    yield from _populations(prop.that)
+    if prop.when is not None:
+        yield from _populations(prop.when)
 
 
 def _populations(expression: Expression) -> Iterator[str]:

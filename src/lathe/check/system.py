@@ -13,7 +13,7 @@ from lathe.check.internal import held_up, internal_commands
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot, make_layout
 from lathe.check.lowering import Context, holds
-from lathe.check.relevance import Key, explored
+from lathe.check.relevance import explored
 from lathe.check.roles import distributions
 from lathe.frozen import frozen
 from lathe.lang.model import App, Property
@@ -32,10 +32,10 @@ class System:
     held: tuple[Formula, ...]
 
 
-def make_system(app: App, instances: Mapping[str, int], keys: frozenset[Key] | None = None) -> System:
-    """The system of an app with so many instances of each blueprint."""
-    keys = explored(app) if keys is None else keys
-    layout = make_layout(app, make_domains(app, instances, keys), keys)
+def make_system(app: App, instances: Mapping[str, int], *, principals: int | None = None) -> System:
+    """The system of an app with so many instances of each blueprint (and so many principals)."""
+    keys = explored(app)
+    layout = make_layout(app, make_domains(app, instances, keys, principals), keys)
     found = tuple(_commands(layout))
     require(len(found), MAX_COMMANDS, "the system of this scope")
     for index, command in enumerate(found):

@@ -247,8 +247,16 @@ def _step_frames(run: Run, before: MemoryWorld, step: Step, blueprint: str) -> I
             yield replace(entity_frame(run.world, after), old=old, old_app_ghosts=before.ghosts)
 
 
-def tell_never(suspect: Never) -> Finding:
-    """LT201, LT202, LT403, LT506."""
+def tell_never(suspect: Never, bounds: str = "") -> Finding:
+    """LT201, LT202, LT403, LT506. `bounds` is the scope, where a larger one might tell otherwise."""
+    told = _never(suspect)
+    if not bounds:
+        return told
+    said = f"{told.diagnostic.help}; this is known of {bounds}: if it takes more, say so in `[scope]`"
+    return replace(told, diagnostic=replace(told.diagnostic, help=said))
+
+
+def _never(suspect: Never) -> Finding:
     subject, blueprint = suspect.subject, suspect.blueprint
     if isinstance(subject, Property):
         message = f"`{subject.name}` never holds: no reachable state makes `{subject.that.text}` true"
@@ -398,11 +406,13 @@ def tell_call_round(case: Case, found: Round) -> Finding:
     return finding("LT505", message, effect.span, cure, trace=trace)
 
 
-def undecided(app: App, why: str) -> Finding:
-    """LT801: the budget ended first."""
-    message = f"the search did not end within its budget ({why})"
+def undecided(app: App, message: str) -> Finding:
+    """LT801: the budget ended first, or a sample did not settle it."""
+    larger = "a larger `budget_states` there" if "budget of states" in message else "a larger `--budget`"
     cure = (
-        "give it smaller ranges or fewer instances (`[scope]` in app.toml), a larger `--budget`, "
+        f"give it smaller ranges or fewer instances (`[scope]` in app.toml), {larger}, "
         "or accept the bounds with `--accept-bounds`"
     )
+    if "sample" in message:
+        cure = "narrow the range to 64 values or fewer, or accept the bounds with `--accept-bounds`"
     return finding("LT801", message, app.span, cure)

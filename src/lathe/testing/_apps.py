@@ -56,9 +56,9 @@ def write_app(d: Dice) -> dict[str, bytes]:
 def _plan_actions(d: Dice, app: AppPlan, plan: BlueprintPlan) -> None:
     create = ActionPlan("create", [])
     for name, held in plan.fields.items():
-        if held.default is None and held.type.kind in NEVER_UNSET:
-            create.sets.append(name)
-        elif _may_come_first(plan, held.type) and d.chance(60 if held.type.kind in ("ref", "set") else 20):
+        is_needed = held.default is None and held.type.kind in NEVER_UNSET
+        often = 60 if held.type.kind in ("ref", "set") else 20
+        if is_needed or (_may_come_first(plan, held.type) and d.chance(often)):
             create.sets.append(name)
     plan.actions["create"] = create
     for index in range(d.number(2, 4)):
@@ -152,10 +152,8 @@ def _place(d: Dice, plan: BlueprintPlan, effect: EffectPlan) -> None:
     """Who asks for the effect: a state, or an action; what ends is never asked for at the end."""
     actions = [a for a in plan.actions.values() if effect.is_notice or _may_run(plan, a, effect)]
     states = plan.states if effect.is_notice else plan.live
-    if actions and d.chance(40):
-        run = d.pick(actions).run
-    else:
-        run = plan.runs.setdefault(d.pick(states), [])
+    is_asked = bool(actions) and d.chance(40)
+    run = d.pick(actions).run if is_asked else plan.runs.setdefault(d.pick(states), [])
     if effect.name not in run:
         run.append(effect.name)
 
@@ -516,7 +514,7 @@ def _app_data(d: Dice, app: AppPlan) -> dict[str, Data]:
     data: dict[str, Data] = {"app": "fuzz"}
     if len(app.roles) > 1 and d.chance(25):
         data["exclusive"] = [[*app.roles[:2]]]
-    data["role"] = {role: "somebody" for role in app.roles}
+    data["role"] = dict.fromkeys(app.roles, "somebody")
     if d.chance(15):
         data["scope"] = {"principals": d.number(1, 3)}
     data["ghost"] = {name: held.table() for name, held in app.ghosts.items()}
