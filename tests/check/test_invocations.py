@@ -49,7 +49,9 @@ def test_callbacks_are_needed_only_in_the_visit_that_asked() -> None:
 
 
 def test_a_bad_end_is_lost_where_error_is_refused() -> None:
-    text = changed('fail = { from = "busy", to = "failed" }', 'fail = { from = "busy", to = "failed", when = "n < 2" }')
+    text = changed(
+        'fail = { from = "busy", to = "failed" }', 'fail = { from = "busy", to = "failed", when = "n < 2" }'
+    )
     found = finding(report_of(text), "LT501")
     assert sorted(run_of(found)[1:4]) == ["more", "more", "start work"]
     assert run_of(found)[4] == "end work badly (refused)"
@@ -58,11 +60,21 @@ def test_a_bad_end_is_lost_where_error_is_refused() -> None:
 
 
 def test_a_good_end_is_lost_only_where_error_is_refused_too() -> None:
-    assert lost(changed('ok = { from = "busy", to = "done" }', 'ok = { from = "busy", to = "done", when = "n < 1" }')) == []
+    assert (
+        lost(
+            changed(
+                'ok = { from = "busy", to = "done" }', 'ok = { from = "busy", to = "done", when = "n < 1" }'
+            )
+        )
+        == []
+    )
 
 
 def test_an_effect_asked_for_in_one_visit_may_end_in_each_of_its_states() -> None:
-    text = changed('more = { from = "busy", by', 'side = { from = "paused", by = "role:clerk", run = "work" }\nmore = { from = "busy", by')
+    text = changed(
+        'more = { from = "busy", by',
+        'side = { from = "paused", by = "role:clerk", run = "work" }\nmore = { from = "busy", by',
+    )
     found = finding(report_of(text), "LT501")
     assert "paused" in found.diagnostic.message
 
@@ -74,34 +86,52 @@ def test_an_effect_asked_for_in_one_visit_may_end_in_each_of_its_states() -> Non
 ])  # fmt: skip
 def test_a_bad_end_may_have_any_cause(guard: str, *, is_lost: bool) -> None:
     causes = '["timeout", "unreachable", "refused", "invalid", "crashed", "cancelled"]'
-    text = changed('fail = { from = "busy", to = "failed" }', f'fail.from = "busy"\nfail.to = "failed"\nfail.when = "{guard}"\nfail.args.cause = {{ type = "enum", of = {causes} }}')
+    text = changed(
+        'fail = { from = "busy", to = "failed" }',
+        f'fail.from = "busy"\nfail.to = "failed"\nfail.when = "{guard}"\nfail.args.cause = {{ type = "enum", of = {causes} }}',
+    )
     assert bool(lost(text)) is is_lost
 
 
 def test_results_range_over_their_domains() -> None:
-    text = changed('ok = { from = "busy", to = "done" }', 'ok = { from = "busy", to = "done", do = ["n = 0 if arg.status < 300 else 2"], args = { status = { type = "int", range = [200, 299], default = 200 } } }')
-    assert "LT401 p" not in codes(text + '\n[invariant]\np = { that = "n <= 1", in = ["done"], when = "n != 1" }\n')
+    text = changed(
+        'ok = { from = "busy", to = "done" }',
+        'ok = { from = "busy", to = "done", do = ["n = 0 if arg.status < 300 else 2"], args = { status = { type = "int", range = [200, 299], default = 200 } } }',
+    )
+    assert "LT401 p" not in codes(
+        text + '\n[invariant]\np = { that = "n <= 1", in = ["done"], when = "n != 1" }\n'
+    )
     wide = text.replace("[200, 299]", "[200, 399]")
     assert "LT401 p" in codes(wide + '\n[invariant]\np = { that = "n < 2", in = ["done"] }\n')
 
 
 def test_a_result_that_the_adapter_does_not_offer_is_left_out() -> None:
-    text = changed('ok = { from = "busy", to = "done" }', 'ok = { from = "busy", to = "done", do = ["n = arg.extra"], args = { extra = { type = "int", range = [0, 2], default = 0 } } }')
+    text = changed(
+        'ok = { from = "busy", to = "done" }',
+        'ok = { from = "busy", to = "done", do = ["n = arg.extra"], args = { extra = { type = "int", range = [0, 2], default = 0 } } }',
+    )
     only = text.replace('more = { from = "busy", by = "role:clerk", when = "n < 2", do = ["n += 1"] }\n', "")
     assert codes(only + '\n[invariant]\np = "n == 0"\n') == []
 
 
 def test_progress_is_possible_while_started_and_only_then() -> None:
-    text = changed("more = {", 'tick = { from = ["busy", "paused"], by = "effect:work", when = "n < 2", do = ["n += 1"] }\nmore = {')
+    text = changed(
+        "more = {",
+        'tick = { from = ["busy", "paused"], by = "effect:work", when = "n < 2", do = ["n += 1"] }\nmore = {',
+    )
     alone = text.replace('more = { from = "busy", by = "role:clerk", when = "n < 2", do = ["n += 1"] }\n', "")
     found = finding(report_of(alone + '\n[invariant]\np = "n == 0"\n'), "LT401")
     assert run_of(found) == ["create", "start work", "tick"]
-    paused = alone + '\n[step]\np = { that = "n == old.n", in = ["paused"], when = "old.state == \'paused\'" }\n'
+    paused = (
+        alone + '\n[step]\np = { that = "n == old.n", in = ["paused"], when = "old.state == \'paused\'" }\n'
+    )
     assert codes(paused) == [], "its visit is over"
 
 
 def test_one_after_another() -> None:
-    text = changed('run = "work" }', 'run = ["work", "then"] }').replace('ok = { from = "busy", to = "done" }', 'ok = { from = "busy" }\nend = { from = "busy", to = "done" }')
+    text = changed('run = "work" }', 'run = ["work", "then"] }').replace(
+        'ok = { from = "busy", to = "done" }', 'ok = { from = "busy" }\nend = { from = "busy", to = "done" }'
+    )
     text += '\n[ghost]\nfirst_done = { type = "bool", default = false }\nearly = { type = "bool", default = false }\n'
     text = text.replace('ok = { from = "busy" }', 'ok = { from = "busy", ghost = ["first_done = True"] }')
     text += '\n[effect.then]\nuses = "http"\nwith = { url = "https://x.example" }\nworld = ["early = early or not first_done"]\nok = "end"\nerror = "fail"\n'
@@ -150,9 +180,22 @@ fill = { from = "here", by = "role:clerk", do = ["left = 1"] }
 
 def test_a_call_arrives_together_with_ok_or_is_refused() -> None:
     top = '[ghost]\ntaken = { type = "int", range = [0, 3], default = 0 }\n[invariant]\nno_more = "sum(1 for o in Order if o.state == \'got\') <= 1"\n'
-    body = CALLS["Stock"].replace('fill = { from = "here", by = "role:clerk", do = ["left = 1"] }\n', 'look = { from = "here", by = "role:clerk" }\n')
-    assert codes(several("[scope]\nOrder = 2\nStock = 1\n" + top.replace("[ghost]\ntaken = { type = \"int\", range = [0, 3], default = 0 }\n", ""), Order=CALLS["Order"], Stock=body)) == []
-    report = report_of(several("[scope]\nOrder = 2\nStock = 1\n" + top[top.index("[invariant]"):], **CALLS))
+    body = CALLS["Stock"].replace(
+        'fill = { from = "here", by = "role:clerk", do = ["left = 1"] }\n',
+        'look = { from = "here", by = "role:clerk" }\n',
+    )
+    assert (
+        codes(
+            several(
+                "[scope]\nOrder = 2\nStock = 1\n"
+                + top.replace('[ghost]\ntaken = { type = "int", range = [0, 3], default = 0 }\n', ""),
+                Order=CALLS["Order"],
+                Stock=body,
+            )
+        )
+        == []
+    )
+    report = report_of(several("[scope]\nOrder = 2\nStock = 1\n" + top[top.index("[invariant]") :], **CALLS))
     assert run_of(finding(report, "LT401"))[-1].startswith("deliver ask")
 
 
@@ -202,13 +245,25 @@ def test_calls_that_go_round_without_end() -> None:
 
 
 def test_a_creation_by_a_caller_is_no_endless_round() -> None:
-    body = MAKE["Cell"].replace('new = { initial = true, run = "split" }', 'new = { initial = true, waits = "x" }\nbusy = { run = "split" }')
-    body = body.replace('done = { from = "new"', 'go = { from = "new", to = "busy", by = "role:clerk" }\ndone = { from = "busy"')
+    body = MAKE["Cell"].replace(
+        'new = { initial = true, run = "split" }',
+        'new = { initial = true, waits = "x" }\nbusy = { run = "split" }',
+    )
+    body = body.replace(
+        'done = { from = "new"',
+        'go = { from = "new", to = "busy", by = "role:clerk" }\ndone = { from = "busy"',
+    )
     assert "LT505" not in codes(several(**{"Cell": body}))
 
 
 def test_a_notice_that_calls_may_be_refused_without_a_trace() -> None:
-    order = CALLS["Order"].replace('ok = "gotten"\nerror = "denied"\n', "").replace('gotten = { from = "asking", to', 'gotten = { from = "asking", by = "role:clerk", to').replace('denied = { from = "asking", to', 'denied = { from = "asking", by = "role:clerk", to').replace('asking = { run = "ask" }', 'asking = { run = "ask", waits = "x" }')
+    order = (
+        CALLS["Order"]
+        .replace('ok = "gotten"\nerror = "denied"\n', "")
+        .replace('gotten = { from = "asking", to', 'gotten = { from = "asking", by = "role:clerk", to')
+        .replace('denied = { from = "asking", to', 'denied = { from = "asking", by = "role:clerk", to')
+        .replace('asking = { run = "ask" }', 'asking = { run = "ask", waits = "x" }')
+    )
     assert codes(several(Order=order, Stock=CALLS["Stock"])) == []
     top = '[invariant]\np = "all(s.left == 1 for s in Stock)"\n'
     found = finding(report_of(several(top, Order=order, Stock=CALLS["Stock"])), "LT401")

@@ -35,18 +35,28 @@ def test_a_run_may_stop_where_nothing_is_owed() -> None:
 
 
 def test_a_fair_action_is_owed() -> None:
-    states = 'a = { initial = true }\nz = { final = true }'
-    assert codes(thing(states, CREATE + 'end = { from = "a", to = "z", by = "role:clerk", fair = true }')) == []
+    states = "a = { initial = true }\nz = { final = true }"
+    assert (
+        codes(thing(states, CREATE + 'end = { from = "a", to = "z", by = "role:clerk", fair = true }')) == []
+    )
 
 
 def test_a_timer_is_owed() -> None:
     states = 'a = { initial = true, after = "1m", then = "end" }\nz = { final = true }'
-    assert codes(thing(states, CREATE + 'end = { from = "a", to = "z" }\nstay = { from = "a", by = "role:clerk" }')) == []
+    assert (
+        codes(
+            thing(states, CREATE + 'end = { from = "a", to = "z" }\nstay = { from = "a", by = "role:clerk" }')
+        )
+        == []
+    )
 
 
 def test_a_timer_that_may_be_refused_for_ever_is_not_taken() -> None:
     states = 'a = { initial = true, after = "1m", then = "end", waits = "x" }\nz = { final = true }'
-    actions = CREATE + 'end = { from = "a", to = "z", when = "n == 1" }\nset = { from = "a", by = "role:clerk", do = ["n = 1 - n"] }'
+    actions = (
+        CREATE
+        + 'end = { from = "a", to = "z", when = "n == 1" }\nset = { from = "a", by = "role:clerk", do = ["n = 1 - n"] }'
+    )
     field = '[field]\nn = { type = "int", range = [0, 1], default = 0 }\n'
     found = finding(report_of(thing(states, actions, field)), "LT304")
     assert run_of(found) == ["create"], "nobody needs to make it possible"
@@ -54,7 +64,7 @@ def test_a_timer_that_may_be_refused_for_ever_is_not_taken() -> None:
 
 def test_what_is_possible_now_and_then_need_not_be_taken() -> None:
     """Weak fairness: `end` is possible in every other state of the round, so a run may miss it."""
-    states = 'a = { initial = true }\nz = { final = true }'
+    states = "a = { initial = true }\nz = { final = true }"
     actions = CREATE + (
         'end = { from = "a", to = "z", when = "n == 1", by = "role:clerk", fair = true }\n'
         'set = { from = "a", by = "role:clerk", fair = true, do = ["n = 1 - n"] }'
@@ -76,13 +86,19 @@ def test_how_an_effect_ends_is_never_owed() -> None:
 
 def test_that_an_effect_ends_is_owed() -> None:
     states = 'a = { initial = true, run = "work" }\nz = { final = true }'
-    actions = CREATE + 'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\npoke = { from = "a", by = "role:clerk" }'
+    actions = (
+        CREATE
+        + 'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\npoke = { from = "a", by = "role:clerk" }'
+    )
     assert codes(thing(states, actions, WORK)) == []
 
 
 def test_progress_and_executions_may_go_on_for_ever_but_the_end_is_owed() -> None:
     states = 'a = { initial = true, run = "work" }\nz = { final = true }'
-    actions = CREATE + 'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\ntick = { from = "a", by = "effect:work" }'
+    actions = (
+        CREATE
+        + 'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\ntick = { from = "a", by = "effect:work" }'
+    )
     rest = WORK.replace('ok = "ok"', 'world = ["n += 1"]\nok = "ok"').replace("GET", "POST")
     rest += '[ghost]\nn = { type = "int", range = [0, 1], default = 0 }\n[invariant]\ni = "n <= 1"\n'
     assert codes(thing(states, actions, rest)) == []
@@ -105,19 +121,29 @@ def test_a_new_visit_has_a_timer_of_its_own() -> None:
     assert found.trace is not None
     assert run_of(found)[found.trace.loop_from :] == ["go", "back"]
     stays = actions.replace('to = "b", by', "by").replace('from = "b", to = "a"', 'from = "a"')
-    assert codes(thing(states.replace('b = { after = "1m", then = "end" }\n', ""), stays.replace('["a", "b"]', '"a"'))) == []
+    assert (
+        codes(
+            thing(
+                states.replace('b = { after = "1m", then = "end" }\n', ""), stays.replace('["a", "b"]', '"a"')
+            )
+        )
+        == []
+    )
 
 
 def test_a_new_visit_has_invocations_of_its_own() -> None:
     states = 'a = { initial = true, run = "work" }\nz = { final = true }'
-    actions = CREATE + 'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\nagain = { from = "a", to = "a", by = "role:clerk" }'
+    actions = (
+        CREATE
+        + 'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\nagain = { from = "a", to = "a", by = "role:clerk" }'
+    )
     found = finding(report_of(thing(states, actions, WORK)), "LT304")
     assert found.trace is not None
     assert run_of(found)[found.trace.loop_from :] == ["again"]
 
 
 def test_a_deadline_that_is_moved_stays_the_same_one() -> None:
-    states = 'a = { initial = true }\nz = { final = true }'
+    states = "a = { initial = true }\nz = { final = true }"
     actions = 'create = { by = "role:clerk", do = ["due = now + 60"] }\nbeat = { from = "a", by = "role:clerk", do = ["due = now + 60"] }\nend = { from = "a", to = "z" }'
     rest = '[field]\ndue = { type = "time" }\n[timer]\nt = { at = "due", then = "end" }\n'
     report = report_of(thing(states, actions, rest))
@@ -127,7 +153,10 @@ def test_a_deadline_that_is_moved_stays_the_same_one() -> None:
 
 def test_another_final_state_is_not_there() -> None:
     states = 'a = { initial = true, after = "1m", then = "end" }\nz = { final = true }\ny = { final = true }'
-    actions = CREATE + 'end = { from = "a", to_if = "\'z\' if n == 0 else \'y\'" }\nset = { from = "a", by = "role:clerk", do = ["n = 1"] }'
+    actions = (
+        CREATE
+        + 'end = { from = "a", to_if = "\'z\' if n == 0 else \'y\'" }\nset = { from = "a", by = "role:clerk", do = ["n = 1"] }'
+    )
     field = '[field]\nn = { type = "int", range = [0, 1], default = 0 }\n'
     found = finding(report_of(thing(states, actions, field)), "LT304")
     assert run_of(found) == ["create", "set", "timer end"]
@@ -156,13 +185,11 @@ ends = { from = ["a"], to = ["z"] }
 
 
 @pytest.mark.parametrize(("to", "holds"), [('["z"]', True), ('["b", "z"]', True), ('["b"]', False)])
-def test_where_it_comes_from_counts_and_where_it_gets_to(to: str, *, holds: bool) -> None:
+def test_where_it_gets_to_counts(to: str, *, holds: bool) -> None:
     states = 'a = { initial = true, after = "1m", then = "end" }\nb = { waits = "x" }\nz = { final = true }'
-    actions = CREATE + 'end = { from = "a", to = "z" }\ngo = { from = "z0", to = "b", by = "role:clerk" }'.replace('"z0"', '"b"')
-    actions += '\nenter = { from = "b", to = "b", by = "role:clerk" }\nleave = { from = "b", to = "z", by = "role:clerk" }'
-    actions = actions.replace('end = { from = "a", to = "z" }', 'end = { from = "a", to = "z" }\nside = { from = "a", to = "a", by = "role:clerk", when = "1 == 2" }')
-    found = [c for c in codes(thing(states, actions, to=to)) if c.startswith("LT304")]
-    assert (found == []) is holds
+    actions = CREATE + 'end = { from = "a", to = "z" }\ngo = { from = "a", to = "b", by = "role:clerk" }\n'
+    actions += 'leave = { from = "b", to = "z", by = "role:clerk", fair = true }'
+    assert ("LT304 ends" not in codes(thing(states, actions, to=to))) is holds
 
 
 def test_one_entity_that_goes_round_excuses_no_other() -> None:

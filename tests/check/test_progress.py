@@ -17,7 +17,9 @@ def thing(states: str, actions: str, rest: str = "") -> str:
 def test_a_state_with_no_way_out_is_stuck_and_waits_does_not_excuse_it() -> None:
     assert codes(thing('a = { initial = true, waits = "x" }', "")) == ["LT301"]
     assert codes(thing("a = { initial = true, final = true }", "")) == []
-    assert codes(thing('a = { initial = true, waits = "x" }', 'stay = { from = "a", by = "role:clerk" }')) == []
+    assert (
+        codes(thing('a = { initial = true, waits = "x" }', 'stay = { from = "a", by = "role:clerk" }')) == []
+    )
 
 
 def test_stuck_is_a_situation_not_only_a_state() -> None:
@@ -54,7 +56,9 @@ def test_waiting_without_saying_so() -> None:
 def test_fair_actions_timers_and_effects_can_end_a_visit(actions: str, rest: str) -> None:
     text = thing("a = { initial = true }\nz = { final = true }", actions, rest)
     if "due" in rest:
-        text = text.replace('create = { by = "role:clerk" }', 'create = { by = "role:clerk", do = ["due = now + 5"] }')
+        text = text.replace(
+            'create = { by = "role:clerk" }', 'create = { by = "role:clerk", do = ["due = now + 5"] }'
+        )
     assert codes(text) == []
 
 
@@ -78,7 +82,9 @@ def test_an_effect_ends_a_visit_by_either_end() -> None:
     states = 'a = { initial = true, run = "work" }\nz = { final = true }'
     effect = '[effect.work]\nuses = "http"\nwith = { url = "https://x.example" }\nok = "ok"\nerror = "bad"\nlate = false\n'
     ends = 'bad = { from = "a", to = "z" }\n'
-    assert codes(thing(states, 'ok = { from = "a" }\n' + ends, effect)) == ["LT301"], "after a good end nothing comes"
+    assert codes(thing(states, 'ok = { from = "a" }\n' + ends, effect)) == ["LT301"], (
+        "after a good end nothing comes"
+    )
     assert codes(thing(states, 'ok = { from = "a", to = "z" }\n' + ends, effect)) == []
 
 
@@ -96,7 +102,10 @@ def test_one_state_is_reported_once_by_the_first_that_applies() -> None:
         'go = { from = "a", to = "b", by = "role:clerk" }',
     )
     report = report_of(text)
-    assert [(f.diagnostic.code, f.diagnostic.span.line) for f in report.findings] == [("LT302", 3), ("LT301", 4)]
+    assert [(f.diagnostic.code, f.diagnostic.span.line) for f in report.findings] == [
+        ("LT302", 3),
+        ("LT301", 4),
+    ]
 
 
 ROOM = """
@@ -123,9 +132,14 @@ leave = { from = "out", to = "left", by = "role:clerk"RUN }
 
 
 def test_what_another_entity_may_do_to_it_is_a_way_on() -> None:
-    joint = 'leave = { from = "out", to = "left", by = "role:clerk", also = [{ on = "room", action = "take" }] }'
+    joint = (
+        'leave = { from = "out", to = "left", by = "role:clerk", also = [{ on = "room", action = "take" }] }'
+    )
     guest = GUEST.replace("CREATE", '{ by = "role:clerk", sets = ["room"] }')
-    guest = guest.replace('leave = { from = "out", to = "left", by = "role:clerk"RUN }', joint + '\nquit = { from = "out", to = "left", by = "role:clerk" }')
+    guest = guest.replace(
+        'leave = { from = "out", to = "left", by = "role:clerk"RUN }',
+        joint + '\nquit = { from = "out", to = "left", by = "role:clerk" }',
+    )
     assert codes(several(Room=ROOM, Guest=guest)) == []
 
 

@@ -70,8 +70,10 @@ def test_a_step_property_is_true_of_every_step_of_an_existing_entity(entry: str,
 
 
 def test_create_is_no_step() -> None:
-    assert "LT402 p" not in codes(DOOR + '\n[step]\np = { that = "False", when = "old.state != state and old.state == state" }\n')
-    first = 'p = { that = "n != 0", when = "old.n == 0 and state == \'open\' and old.state == \'shut\'" }'
+    assert "LT402 p" not in codes(
+        DOOR + '\n[step]\np = { that = "False", when = "old.state != state and old.state == state" }\n'
+    )
+    first = "p = { that = \"n != 0\", when = \"old.n == 0 and state == 'open' and old.state == 'shut'\" }"
     assert "LT402 p" not in codes(DOOR + f"\n[step]\n{first}\n")
 
 
@@ -178,7 +180,12 @@ def test_a_property_of_several_that_needs_three_is_judged_with_one_more() -> Non
 def test_ghosts_of_the_app_and_old_ones_are_read_by_its_properties() -> None:
     body = DOOR.replace('blueprint = "Thing"\n', "").replace('"seen += 1"', '"seen += 1", "total += 1"')
     top = '[ghost]\ntotal = { type = "int", range = [0, 2], default = 0 }\n'
-    assert codes(several(top + '[invariant]\np = "total <= 2"\n[step]\nq = "total <= old.total + 1"\n', Thing=body)) == []
+    assert (
+        codes(
+            several(top + '[invariant]\np = "total <= 2"\n[step]\nq = "total <= old.total + 1"\n', Thing=body)
+        )
+        == []
+    )
     assert codes(several(top + '[step]\nq = "total == old.total"\n', Thing=body)) == ["LT402 q"]
     assert "LT401 p" in codes(several(top + '[invariant]\np = "total < 2"\n', Thing=body))
 

@@ -140,7 +140,9 @@ enter = { from = "out", to = "inside", by = "role:clerk", also = [{ on = "room",
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [("taken", []), ("free", ["LT202", "LT506"])])
-def test_a_joint_step_that_each_side_admits_and_that_is_never_possible(wanted: str, expected: list[str]) -> None:
+def test_a_joint_step_that_each_side_admits_and_that_is_never_possible(
+    wanted: str, expected: list[str]
+) -> None:
     room = INN["Room"].replace("WANTED", wanted)
     assert codes(several(Room=room, Guest=INN["Guest"])) == expected
 
@@ -155,7 +157,7 @@ def test_a_creation_that_takes_others_along_and_is_never_possible_is_a_joint_ste
 
 
 def test_a_joint_step_that_its_own_side_refuses_is_an_action_that_is_never_taken() -> None:
-    guest = INN["Guest"].replace('also = [', 'when = "state == \'inside\'", also = [')
+    guest = INN["Guest"].replace("also = [", "when = \"state == 'inside'\", also = [")
     found = codes(several(Room=INN["Room"].replace("WANTED", "taken"), Guest=guest))
     assert "LT506" not in found
     assert found.count("LT202") == 2, "`enter`, and `take` that it alone reaches"
@@ -163,9 +165,13 @@ def test_a_joint_step_that_its_own_side_refuses_is_an_action_that_is_never_taken
 
 def test_what_another_sides_guard_refuses_leaves_no_range() -> None:
     guest = INN["Guest"].replace("[field]", '[field]\nn = { type = "int", range = [0, 1], default = 0 }')
-    guest = guest.replace('to = "inside", by = "role:clerk", also', 'to = "inside", by = "role:clerk", do = ["n += 1"], also')
+    guest = guest.replace(
+        'to = "inside", by = "role:clerk", also', 'to = "inside", by = "role:clerk", do = ["n += 1"], also'
+    )
     room = INN["Room"].replace("when = \"state == 'WANTED'\"", 'when = "uses < 1", do = ["uses += 1"]')
-    room = room.replace("[action]", '[field]\nuses = { type = "int", range = [0, 1], default = 0 }\n\n[action]')
+    room = room.replace(
+        "[action]", '[field]\nuses = { type = "int", range = [0, 1], default = 0 }\n\n[action]'
+    )
     assert codes(several(Room=room, Guest=guest)) == []
     assert "LT204" in codes(several(Room=room.replace('when = "uses < 1", ', ""), Guest=guest))
 
@@ -310,4 +316,6 @@ args = { n = "body.n" }
 never = "not forced"
 """
     assert codes(text) == []
-    assert codes(text.replace('args = { n = "body.n" }', 'args = { force = "body.force" }')) == ["LT401 never"]
+    assert codes(text.replace('args = { n = "body.n" }', 'args = { force = "body.force" }')) == [
+        "LT401 never"
+    ]

@@ -46,11 +46,13 @@ def test_nothing_is_wrong_with_the_letter() -> None:
     'burn = { from = ["failed", "sent"], by = "role:clerk" }',
 ])  # fmt: skip
 def test_nothing_leaves_a_final_state_nor_stays_in_one(way: str) -> None:
-    assert "LT203" in codes(changed(('restart = {', f"{way}\nrestart = {{")))
+    assert "LT203" in codes(changed(("restart = {", f"{way}\nrestart = {{")))
 
 
 def test_a_final_state_has_no_timer_of_its_own() -> None:
-    assert "LT203" in codes(changed(("sent = { final = true }", 'sent = { final = true, after = "1s", then = "fail" }')))
+    assert "LT203" in codes(
+        changed(("sent = { final = true }", 'sent = { final = true, after = "1s", then = "fail" }'))
+    )
 
 
 def test_only_notices_are_asked_for_on_entering_a_final_state() -> None:
@@ -59,16 +61,26 @@ def test_only_notices_are_asked_for_on_entering_a_final_state() -> None:
     text = changed(('to = "sent" }', 'to = "sent", run = "mail" }'))
     assert "LT203" in codes(text)
     notice = '\n[effect.announce]\nuses = "emit"\n'
-    assert codes(changed(("sent = { final = true }", 'sent = { final = true, run = "announce" }')) + notice) == []
+    assert (
+        codes(changed(("sent = { final = true }", 'sent = { final = true, run = "announce" }')) + notice)
+        == []
+    )
     assert codes(changed(('to = "sent" }', 'to = "sent", run = "announce" }')) + notice) == []
 
 
 def test_an_effect_that_is_no_notice_has_an_error() -> None:
-    assert "LT502" in codes(changed(('error = "fail"\n', ""), ('fail = { from = "sending", to', 'fail = { by = "role:clerk", from = "sending", to')))
+    assert "LT502" in codes(
+        changed(
+            ('error = "fail"\n', ""),
+            ('fail = { from = "sending", to', 'fail = { by = "role:clerk", from = "sending", to'),
+        )
+    )
 
 
 def test_an_effect_without_ok_needs_a_timer_that_leaves_the_state() -> None:
-    without = changed(('ok = "delivered"\n', ""), ('delivered = { from', 'delivered = { by = "role:clerk", from'))
+    without = changed(
+        ('ok = "delivered"\n', ""), ("delivered = { from", 'delivered = { by = "role:clerk", from')
+    )
     assert "LT502" in codes(without)
     timed = without.replace('run = "mail" }', 'run = "mail", after = "1m", then = "fail" }')
     assert "LT502" not in codes(timed)
@@ -93,22 +105,32 @@ def test_what_repeats_harmlessly_is_what_the_adapter_says(method: str, *, is_tol
 
 
 def test_nobody_may_ever_take_an_action_that_nothing_admits() -> None:
-    text = changed(('restart = { from = "failed", to = "sending", by = "role:clerk" }', 'restart = { from = "failed", to = "sending" }'))
+    text = changed(
+        (
+            'restart = { from = "failed", to = "sending", by = "role:clerk" }',
+            'restart = { from = "failed", to = "sending" }',
+        )
+    )
     assert "LT601" in codes(text)
     assert "LT202" not in codes(text), "one action is reported once"
 
 
 def test_what_changes_something_is_not_open_to_everybody() -> None:
-    text = changed(('restart = {', 'look = { from = "failed", by = "any" }\nrestart = {'))
+    text = changed(("restart = {", 'look = { from = "failed", by = "any" }\nrestart = {'))
     assert codes(text) == [], "it changes nothing"
-    text = changed(('restart = { from = "failed", to = "sending", by = "role:clerk" }', 'restart = { from = "failed", to = "sending", by = "any" }'))
+    text = changed(
+        (
+            'restart = { from = "failed", to = "sending", by = "role:clerk" }',
+            'restart = { from = "failed", to = "sending", by = "any" }',
+        )
+    )
     assert codes(text) == ["LT602"]
     assert report_of(text).verdict == "admitted"
 
 
 def test_an_event_from_outside_is_signed() -> None:
     event = '\n[inbound.bounced]\npath = "bounced/{id}"\nfind = { id = "path.id" }\naction = "bounce"\n'
-    text = changed(('restart = {', 'bounce = { from = "failed" }\nrestart = {')) + event
+    text = changed(("restart = {", 'bounce = { from = "failed" }\nrestart = {')) + event
     assert codes(text) == ["LT602"]
     assert codes(text + 'signed = { scheme = "standard", secret = "POST" }\n') == []
 
@@ -148,7 +170,9 @@ def test_a_cannot_holds_where_by_denies_it_in_every_reachable_state(entry: str, 
 
 
 def test_a_cannot_that_a_state_breaks_comes_with_the_way_there() -> None:
-    text = several('boss = "b"\n', Thing=CANNOT + '\n[cannot]\nc = { role = "boss", do = ["grow"], when = "big" }\n')
+    text = several(
+        'boss = "b"\n', Thing=CANNOT + '\n[cannot]\nc = { role = "boss", do = ["grow"], when = "big" }\n'
+    )
     found = finding(report_of(text), "LT603")
     assert found.trace is not None
     assert [s.action for s in found.trace.steps] == ["create", "grow"]
@@ -174,13 +198,19 @@ create = { by = "role:clerk" }
 
 @pytest.mark.parametrize("clause", ["", ', when = "False"'])
 def test_a_round_of_joint_steps_has_no_end_whatever_when_says(clause: str) -> None:
-    one = ROUND + f'go = {{ from = "here", by = ["role:clerk", "entity:B"], also = [{{ on = "other", action = "go"{clause} }}] }}\n'
+    one = (
+        ROUND
+        + f'go = {{ from = "here", by = ["role:clerk", "entity:B"], also = [{{ on = "other", action = "go"{clause} }}] }}\n'
+    )
     two = one.replace('to = "B"', 'to = "A"').replace('"role:clerk", "entity:B"', '"entity:A"')
     report = report_of(several(A=one, B=two))
     assert [f.diagnostic.code for f in report.findings].count("LT505") == 1
 
 
 def test_policies_that_are_not_read_leave_the_verdict_open() -> None:
-    text = several(Letter=LETTER.replace('blueprint = "Letter"\n', "")) + '\n# --- house.cedar\npermit(principal, action, resource);\n'
+    text = (
+        several(Letter=LETTER.replace('blueprint = "Letter"\n', ""))
+        + "\n# --- house.cedar\npermit(principal, action, resource);\n"
+    )
     report = report_of(text)
     assert (report.verdict, [f.diagnostic.code for f in report.findings]) == ("unknown", ["LT801"])

@@ -40,6 +40,8 @@ def guard_for(clause: Node, action: Action) -> str | None:
     if not any(isinstance(n, Read) and n.name in new for n in walk(clause)):
         return None
     tree = _substituted(clause, new)
+    if any(isinstance(n, Arithmetic) and n.op in ("//", "%") for n in walk(tree)):
+        return None
     text = f"({unparse(tree)})" if isinstance(tree, (Or, IfElse)) else unparse(tree)
     return text if len(text) <= MAX_LENGTH else None
 
@@ -87,6 +89,8 @@ def range_guard(blueprint: Blueprint, action: Action, subject: str) -> str:
         return f"guard `{action.name}` (`when`) so that the value stays within its range, or widen the range"
     if field.type.kind == "set":
         return f"add `len({name}) < {field.type.maximum}` to the `when` of `{action.name}`, or raise `max`"
+    if field.type.low is None:
+        return f"raise the `max` of `{name}`, or let the value be no longer than it"
     low, high = field.type.low, field.type.high
     return (
         f"add `{low} <= {bracketed(value.tree)} <= {high}` to the `when` of `{action.name}`, "
@@ -99,7 +103,7 @@ def zero_guard(action: Action, subject: str) -> str:
     value = assigned(action, subject)
     for node in walk(value.tree) if value else ():
         if isinstance(node, Arithmetic) and node.op in ("//", "%"):
-            return f"add `{bracketed(node.right)} != 0` to the `when` of `{action.name}`"
+            return f"put `{bracketed(node.right)} != 0 and` first in the `when` of `{action.name}`"
     return f"guard `{action.name}` so that what it divides by is not 0"
 
 

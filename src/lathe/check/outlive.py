@@ -10,6 +10,7 @@ from lathe.check.relevance import entered_states
 from lathe.check.search import Graph
 from lathe.check.system import System
 from lathe.frozen import frozen
+from lathe.lang.adapters import ADAPTERS
 from lathe.lang.model import Blueprint, Effect
 
 
@@ -63,13 +64,12 @@ def powerless_states(blueprint: Blueprint) -> frozenset[str]:
 
 
 def _leavers(command: Command, last: dict[str, frozenset[str]]) -> Iterator[Slot]:
-    """The entities that a command takes out of a visit for a state of no return."""
+    """The entities that a command takes out of a visit for a state of no return, asking for nothing."""
     for share in command.shares:
-        if (
-            not share.is_new
-            and share.slot.run is not None
-            and share.target in last[share.slot.blueprint.name]
-        ):
+        blueprint, target = share.slot.blueprint, share.target
+        if share.is_new or share.slot.run is None or target not in last[blueprint.name]:
+            continue
+        if not blueprint.states[target].run and not blueprint.actions[share.action].run:
             yield share.slot
 
 
@@ -80,6 +80,9 @@ def _left_behind(command: Command, slot: Slot, packed: int) -> Effect | None:
     if not code or slot.phase.read(packed) != STARTED:
         return None
     effect = slot.effects[code - 1]
+    adapter = ADAPTERS.get(effect.uses)
+    if adapter is not None and adapter.harmless.holds_for(effect.settings) and not effect.world:
+        return None
     is_own_end = command.label.event == "end" and command.label.slot is slot
     if is_own_end and (command.label.is_ok or not effect.late):
         return None

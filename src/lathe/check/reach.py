@@ -23,6 +23,7 @@ from lathe.check.suspects import (
     alarm,
     empty_promises,
     full,
+    implied_by_ranges,
     met,
     never,
     permitted_after_all,
@@ -32,7 +33,8 @@ from lathe.check.suspects import (
 from lathe.check.system import System, make_system
 from lathe.errors import Span
 from lathe.frozen import frozen
-from lathe.lang.model import App, Property
+from lathe.lang.adapters import ADAPTERS
+from lathe.lang.model import App, Blueprint, Property
 
 DEFAULT_SECONDS = 10.0
 
@@ -162,8 +164,8 @@ def _tell_empty(progress: _Progress) -> None:
     if progress.completed is None:
         return
     system, graph = progress.completed
-    empties = empty_promises(system, graph)
-    if not empties:
+    empties, implied = empty_promises(system, graph), implied_by_ranges(system)
+    if not empties and not implied:
         return
     from lathe.check import tell  # only here, so that a clean check starts sooner
 
@@ -172,6 +174,7 @@ def _tell_empty(progress: _Progress) -> None:
         instances = system.layout.domains.instances
         empties = _still_empty(progress, {n: c + (n in cut) for n, c in instances.items()}, empties)
     progress.add(tell.tell_empty(p) for p in empties)
+    progress.add(tell.tell_implied(p) for p in implied)
 
 
 def _still_empty(progress: _Progress, wider: Instances, empties: list[Property]) -> list[Property]:
@@ -385,22 +388,40 @@ def _all_states(app: App) -> Iterator[tuple[str, str]]:
 
 
 def _not_covered(progress: _Progress) -> Iterator[str]:
+    """What the report does not vouch for: promises first, then bounds, then what waits."""
     app = progress.app
+    for blueprint in app.blueprints.values():
+        yield from _promises(blueprint)
     if progress.completed is not None:
-        system = progress.completed[0]
-        for name, count in sorted(system.layout.domains.instances.items()):
+        domains = progress.completed[0].layout.domains
+        for name, count in sorted(domains.instances.items()):
             yield f"more than {count} {name}"
-        sampled = {p.name for c in system.commands for p in c.params if p.sampled}
+        if domains.could_differ > len(domains.principals):
+            yield f"more than {len(domains.principals)} principals, where {domains.could_differ} could differ"
+        sampled = {p.name for c in progress.completed[0].commands for p in c.params if p.sampled}
         yield from (f"values of `{name}` beyond a sample" for name in sorted(sampled))
     yield from progress.partial
     for blueprint in app.blueprints.values():
         for state in blueprint.states.values():
             if state.waits is not None:
                 yield f"{blueprint.name} may wait in `{state.name}` for ever: {state.waits}"
-        for effect in blueprint.effects.values():
-            if not effect.late and not effect.is_notice and effect.target is None:
-                yield f"that `{blueprint.name}.{effect.name}` is never executed late is taken on trust"
-        for name in moved_deadlines(blueprint) if blueprint.eventually else ():
-            yield f"that `{blueprint.name}.{name}` comes at last, however often it is moved, is taken on trust"
-    if any(s.after_ms is not None for b in app.blueprints.values() for s in b.states.values()):
+    if any(
+        b.timers or any(s.after_ms is not None for s in b.states.values()) for b in app.blueprints.values()
+    ):
         yield "durations: a timer may fire at any moment while it is armed"
+
+
+def _promises(blueprint: Blueprint) -> Iterator[str]:
+    """What the author says of the outside, and nobody can check."""
+    for effect in blueprint.effects.values():
+        adapter = ADAPTERS.get(effect.uses)
+        by_itself = adapter is not None and adapter.idempotence.holds_for(effect.settings)
+        if effect.idempotent and not by_itself:
+            yield f"on trust: repeats of `{blueprint.name}.{effect.name}` do no more than one (`idempotent`)"
+        if not effect.late and not effect.is_notice and effect.target is None:
+            yield f"on trust: `{blueprint.name}.{effect.name}` is never executed late (`late = false`)"
+    for action in blueprint.actions.values():
+        if action.fair:
+            yield f"on trust: somebody takes `{blueprint.name}.{action.name}` in the end (`fair`)"
+    for name in moved_deadlines(blueprint) if blueprint.eventually else ():
+        yield f"on trust: `{blueprint.name}.{name}` comes at last, however often it is moved"

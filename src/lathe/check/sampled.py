@@ -53,7 +53,7 @@ def tell_sampled(system: System) -> Iterator[Finding]:
         size = system.layout.domains.size(param.kind)
         size -= param.kind.kind not in (*SCALARS, "set")
         message = f"sampled: `{name}`, {len(param.codes):,} of {size:,} values were tried"
-        cure = "narrow it to 64 values or fewer, and all of them are tried; `explore` names those that matter"
+        cure = "narrow it to 64 values or fewer, and all of them are tried"
         yield finding("LT802", message, place, cure, severity="note")
     needs = dependencies(app) if found else {}
     for subject in _subjects(app) if found else ():

@@ -171,6 +171,20 @@ def empty_promises(system: System, graph: Graph) -> list[Property]:
     return [prop for number, prop in enumerate(asked) if number not in found]
 
 
+def implied_by_ranges(system: System) -> list[Property]:
+    """Invariants about ghosts that cannot fail, because a ghost stops at the end of its range."""
+    found = []
+    for owner, prop in _properties(system, "invariant"):
+        reads_ghost = any(_is_ghost(n) for n in walk(prop.that.tree))
+        if reads_ghost and all(violation(prop, c) == FALSE for c in _contexts(system, owner)):
+            found.append(prop)
+    return found
+
+
+def _is_ghost(node: Node) -> bool:
+    return getattr(node, "scope", "") in ("ghost", "app_ghost") or getattr(node, "what", "") == "ghost"
+
+
 def _premise(prop: Property, context: Context) -> Formula | None:
     """When a property says something at all; None if that is always, or no state alone can tell."""
     tree = prop.that.tree

@@ -124,11 +124,22 @@ def _guard_help(run: Run, prop: Property) -> str:
     clause = _first_false(prop.that.tree, run)
     needed = guard_for(clause, action) if clause is not None else None
     if needed is None:
-        return f"forbid `{action.name}` here (its `when`, `from` or `by`), or weaken `{prop.name}`"
+        way = f"forbid `{action.name}` here (its `when`, `from` or `by`), let an earlier step do more"
+        return f"{way}{_outside_help(run)}, or weaken `{prop.name}`"
     where = f"`{action.name}` at line {action.span.line}"
     if action.when is None:
         return f'let {where} refuse it: add `when = "{needed}"`; or weaken `{prop.name}`'
     return f"let {where} refuse it: `{needed}` must hold too, in its `when`; or weaken `{prop.name}`"
+
+
+def _outside_help(run: Run) -> str:
+    """What the other side could promise, where the run shows a late or a repeated execution."""
+    happened = [s.effect for s in run.steps if s.event == "execute"]
+    late = next((s.effect for s in run.steps if s.event == "late"), None)
+    again = next((e for e in happened if happened.count(e) > 1), None)
+    if late is not None:
+        return f", say `late = false` of `{late}` if the other side keeps it"
+    return f", say `idempotent = true` of `{again}` if repeats do no more" if again is not None else ""
 
 
 def _execution_help(told: TraceStep, prop: Property) -> str:
@@ -170,7 +181,9 @@ def tell_met(case: Case, suspect: Met) -> Finding:
     blueprint = case.system.layout.app.blueprints[fault.blueprint]
     action = blueprint.actions[fault.action] if fault.action else None
     does, cure = _fault_text(run, fault, blueprint, action)
-    message = f"`{fault.subject}` in {where} {does}, after {_steps(max(trace.length - 1, 0))}"
+    before = trace.length - 1
+    when = f"after {_steps(before)}" if before > 0 else "at the first step"
+    message = f"`{fault.subject}` in {where} {does}, {when}"
     return finding(fault.code, message, fault.span, cure, trace=trace)
 
 
@@ -328,6 +341,18 @@ def tell_outliving(case: Case, found: Outliving) -> Finding:
     )
     trace = make_trace(run, case.digest)
     return finding("LT504", message, effect.span, cure, severity="warning", trace=trace)
+
+
+def tell_implied(prop: Property) -> Finding:
+    """LT404, where the range of a ghost alone makes a property true."""
+    return finding(
+        "LT404",
+        f"`{prop.name}` cannot fail: a ghost that it reads stops at the end of its range",
+        prop.span,
+        "let the ghost's range go at least one further than the property allows",
+        severity="warning",
+        prop=prop.name,
+    )
 
 
 def tell_permitted(case: Case, cannot: Cannot, actions: list[str], index: int) -> Iterator[Finding]:

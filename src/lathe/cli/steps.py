@@ -104,7 +104,12 @@ def _rows(trace: Trace, *, is_whole: bool) -> Iterator[_Row]:
             yield from _committed(step, str(number), has_actors=has_actors)
         elif is_whole or step.world or step.event in ("execute", "late", "notify") or step.parts[0].changes:
             who = f"effect:{step.effect}" if step.effect else step.by
-            yield _Row("·", who, _BETWEEN.get(step.event, step.event), step.entity, _changes(step.world, {}))
+            yield _Row("·", who, _BETWEEN.get(step.event, step.event), step.entity, _outside(step))
+
+
+def _outside(step: TraceStep) -> str:
+    """What an execution did to the world: the ghosts of the entity and of the app."""
+    return _changes({**step.parts[0].changes, **step.world}, {})
 
 
 def _committed(step: TraceStep, number: str, *, has_actors: bool) -> Iterator[_Row]:
@@ -129,7 +134,7 @@ def _notes(step: TraceStep) -> list[str]:
         notes.append(f"({step.cause})")
     if step.timer:
         notes.append(f"(timer {step.timer})")
-    if step.results:
+    if step.results and step.ok:
         notes.append(_pairs(step.results))
     if step.world:
         notes.append(_changes(step.world, {}))

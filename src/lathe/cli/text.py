@@ -160,7 +160,7 @@ def _covered(report: Report) -> list[str]:
     for word, counts in (
         ("actions", covered.actions),
         ("states", covered.states),
-        ("effects", covered.effects),
+        ("ends of effects", covered.effects),
     ):
         if counts:
             said.append(f"{sum(map(bool, counts.values()))} of {len(counts)} {word}")

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from lathe.frozen import frozen
+from lathe.lang.model import Setting
 from lathe.lang.types import Type
 
 SettingKind = Literal[
@@ -77,12 +78,20 @@ class Idempotence:
     setting: str | None = None
     values: tuple[str | None, ...] = ()
 
+    def holds_for(self, settings: Mapping[str, Setting]) -> bool:
+        """Whether repeats are harmless with these settings, by the adapter's own account."""
+        if self.setting is None:
+            return self.always
+        value = settings.get(self.setting)
+        return (None if value in (None, "", ()) else value) in self.values
+
 
 @frozen
 class Adapter:
     """What one adapter takes (`settings`) and gives back on a good end (`results`).
 
-    `open_results`: any argument of the `ok` action may be a result, typed by that argument.
+    `idempotence`: when repeats do no more than one; `harmless`: when an execution changes nothing at all
+    (RFC 9110, 9.2.1). `open_results`: any argument of the `ok` action may be a result, typed by that argument.
     `is_notice`: there is no end, so neither `ok` nor `error`.
     `is_internal`: done inside one transaction, so `timeout`, `attempts`, `backoff`, `late` do not apply.
     """
@@ -92,6 +101,7 @@ class Adapter:
     settings: Mapping[str, SettingSpec]
     results: Mapping[str, Type] = field(default_factory=dict)
     idempotence: Idempotence = Idempotence()
+    harmless: Idempotence = Idempotence()
     open_results: bool = False
     is_notice: bool = False
     is_internal: bool = False
@@ -111,6 +121,7 @@ HTTP = Adapter(
     },
     results={"status": Type("int", low=100, high=599)},
     idempotence=Idempotence(setting="method", values=("GET", "HEAD", "PUT", "DELETE")),
+    harmless=Idempotence(setting="method", values=("GET", "HEAD")),
 )
 
 CALL = Adapter(

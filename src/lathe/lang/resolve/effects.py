@@ -150,13 +150,7 @@ def _backoff(record: Record) -> tuple[int, int]:
 def _idempotent(record: Record, adapter: Adapter, settings: Mapping[str, Setting]) -> bool:
     if record.has("idempotent"):
         return record.flag("idempotent")
-    rule = adapter.idempotence
-    if rule.setting is None:
-        return rule.always
-    value = settings.get(rule.setting)
-    if value in (None, "", ()):
-        return None in rule.values
-    return value in rule.values
+    return adapter.idempotence.holds_for(settings)
 
 
 def _read_world(world: World, outline: Outline, record: Record, asked: Asked) -> tuple[Assignment, ...]:

@@ -1,0 +1,83 @@
+"""What ends a search early, and what is told then."""
+
+from __future__ import annotations
+
+from lathe.gate import Options, check_files
+from tests.support import codes, files_of, finding, report_of, several, told
+
+COUNTER = """
+[state]
+open = { initial = true, waits = "x" }
+shut = { final = true }
+
+[field]
+n = { type = "int", range = [0, 5000], default = 0 }
+
+[action]
+create = { by = "role:clerk" }
+up = { from = "open", by = "role:clerk", when = "n < 5000", do = ["n += 1"] }
+close = { from = "open", to = "shut", by = "role:clerk" }
+"""
+
+
+def test_states_that_run_out_leave_the_verdict_unknown() -> None:
+    report = report_of(several("[scope]\nbudget_states = 100\n", Thing=COUNTER))
+    assert (report.verdict, told(report)) == ("unknown", ["LT801"])
+    level = next(x for x in report.levels if x.level == 2)
+    assert level.verdict == "unknown"
+    assert "budget of states" in level.why
+    assert report.covered.exhaustive == "no scope was completed"
+
+
+def test_what_was_found_by_then_is_told() -> None:
+    text = several("[scope]\nbudget_states = 100\n", Thing=COUNTER + '\n[invariant]\np = "n < 3"\n')
+    report = report_of(text)
+    assert report.verdict == "refused"
+    assert "LT401 p" in told(report)
+    assert finding(report, "LT401").trace is not None
+
+
+def test_an_undecided_search_never_tells_what_it_did_not_see() -> None:
+    never = COUNTER + 'far = { from = "open", to = "far", by = "role:clerk", when = "n == 4999" }\n'
+    never = (
+        never.replace("shut = {", 'far = { waits = "x" }\nshut = {') + '\n[sometimes]\nmany = "n == 4000"\n'
+    )
+    text = several("[scope]\nbudget_states = 100\n", Thing=never)
+    assert codes(text) == ["LT801"], "no LT201, LT202, LT301 nor LT403"
+
+
+def test_seconds_are_a_safety_stop_and_the_report_says_so() -> None:
+    ticks = iter(range(10_000))
+    files = files_of(several(Thing=COUNTER))
+    report = check_files(files, Options(budget_seconds=3.0), lambda: float(next(ticks))).report
+    assert report.verdict == "unknown"
+    assert "seconds" in finding(report, "LT801").diagnostic.message
+
+
+def test_a_clock_that_stands_still_never_stops_a_search() -> None:
+    assert codes(several(Thing=COUNTER.replace("5000", "50"))) == []
+
+
+def test_a_larger_scope_that_does_not_fit_is_listed_and_refuses_nothing() -> None:
+    body = (
+        COUNTER.replace("5000", "60")
+        + '\n[action.see]\nfrom = "open"\nby = "role:clerk"\nargs.other = { type = "ref", to = "Thing" }\nwhen = "arg.other.n == n"\n'
+    )
+    report = report_of(several("[scope]\nbudget_states = 200\n", Thing=body))
+    assert (report.verdict, report.covered.bounds["Thing"]) == ("admitted", 1)
+    assert any(line.startswith("2 Thing: its budget of states") for line in report.not_covered)
+
+
+def test_what_a_scope_says_must_be_completed() -> None:
+    body = COUNTER.replace("5000", "60")
+    report = report_of(several("[scope]\nThing = 3\nbudget_states = 200\n", Thing=body))
+    assert (report.verdict, told(report)) == ("unknown", ["LT801"])
+
+
+def test_a_doubt_that_a_larger_scope_would_settle_and_that_cannot_be_searched_is_unknown() -> None:
+    body = (
+        COUNTER.replace("5000", "60")
+        + '\n[action.see]\nfrom = "open"\nby = "role:clerk"\nargs.other = { type = "ref", to = "Thing" }\nwhen = "arg.other != self"\n'
+    )
+    report = report_of(several("[scope]\nThing = 1\nbudget_states = 200\n", Thing=body))
+    assert (report.verdict, told(report)) == ("unknown", ["LT801"])

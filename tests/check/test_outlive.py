@@ -1,0 +1,116 @@
+"""Effects that may still be executed where their entity can ask for no effect any more."""
+
+from __future__ import annotations
+
+import pytest
+
+from lathe.check.outlive import powerless_states
+from tests.support import app_of, codes, finding, report_of, run_of
+
+MAIL = """
+blueprint = "Letter"
+
+[state]
+draft = { initial = true, waits = "x" }
+sending = { run = "mail" }
+failed = { waits = "x" }
+undoing = { run = "undo" }
+dropped = { final = true }
+sent = { final = true }
+
+[action]
+create = { by = "role:clerk" }
+send = { from = "draft", to = "sending", by = "role:clerk" }
+delivered = { from = "sending", to = "sent" }
+fail = { from = "sending", to = "failed" }
+again = { from = "failed", to = "sending", by = "role:clerk" }
+give_up = { from = "failed", to = "dropped", by = "role:clerk" }
+undone = { from = "undoing", to = "dropped" }
+drop = { from = "draft", to = "undoing", by = "role:clerk" }
+
+[effect.mail]
+uses = "http"
+with = { method = "PUT", url = "https://post.example" }
+ok = "delivered"
+error = "fail"
+
+[effect.undo]
+uses = "http"
+with = { method = "DELETE", url = "https://post.example" }
+ok = "undone"
+error = "undone"
+late = false
+"""
+
+
+def changed(*pairs: tuple[str, str]) -> str:
+    text = MAIL
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def test_states_from_which_no_effect_can_be_asked_for() -> None:
+    assert powerless_states(app_of(MAIL).blueprints["Letter"]) == {"undoing", "dropped", "sent"}
+
+
+def test_an_effect_that_ends_where_others_can_follow_is_fine() -> None:
+    assert codes(MAIL) == []
+
+
+@pytest.mark.parametrize(("late", "expected"), [("", ["LT504"]), ("late = false\n", ["LT504"])])
+def test_a_cancelled_effect_may_be_executed_until_it_has_stopped(late: str, expected: list[str]) -> None:
+    text = changed(
+        ('drop = { from = "draft", to = "undoing"', 'drop = { from = ["draft", "sending"], to = "dropped"'),
+        (
+            'undone = { from = "undoing"',
+            'to_undo = { from = "failed", to = "undoing", by = "role:clerk" }\nundone = { from = "undoing"',
+        ),
+    )
+    text = text.replace('error = "fail"\n', f'error = "fail"\n{late}')
+    report = report_of(text)
+    assert codes(text) == expected
+    found = finding(report, "LT504")
+    assert (report.verdict, found.diagnostic.severity) == ("admitted", "warning")
+    assert run_of(found) == ["create", "send", "start mail", "drop", "execute mail"]
+
+
+def test_a_bad_end_leaves_a_late_execution_unless_it_promises_none() -> None:
+    text = changed(
+        (
+            'fail = { from = "sending", to = "failed" }',
+            'fail = { from = "sending", to = "dropped" }\nlose = { from = "draft", to = "failed", by = "role:clerk" }',
+        )
+    )
+    assert codes(text) == ["LT504"]
+    assert codes(text.replace('error = "fail"\n', 'error = "fail"\nlate = false\n')) == []
+
+
+def test_a_good_end_leaves_nothing() -> None:
+    assert "LT504" not in codes(MAIL), "`delivered` leads to `sent`"
+
+
+def test_a_state_whose_own_effect_undoes_it_is_between() -> None:
+    text = changed(('drop = { from = "draft"', 'drop = { from = ["draft", "sending"]'))
+    assert codes(text) == []
+
+
+def test_calls_and_notices_are_not_meant() -> None:
+    text = """
+blueprint = "Thing"
+[state]
+a = { initial = true, run = ["tell", "make"], waits = "x" }
+z = { final = true }
+[action]
+create = { by = ["role:clerk", "entity:Thing"] }
+made = { from = "a" }
+end = { from = "a", to = "z", by = "role:clerk" }
+[effect.tell]
+uses = "emit"
+[effect.make]
+uses = "create"
+with = { blueprint = "Thing" }
+ok = "made"
+"""
+    assert "LT504" not in codes(text)

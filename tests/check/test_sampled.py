@@ -1,0 +1,122 @@
+"""Domains that are too large to be tried whole: what is sampled, and what that leaves undecided."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import codes, finding, report_of, told
+
+CLAIM = """
+blueprint = "Claim"
+
+[state]
+open = { initial = true, waits = "x" }
+paid = { final = true }
+
+[field]
+amount = { type = "int", range = [0, 9000] }
+small = { type = "int", range = [0, 9], default = 0 }
+total = { type = "int", range = [0, 20000], default = 0 }
+
+[action]
+create = { by = "role:clerk", sets = ["amount"] }
+pay = { from = "open", to = "paid", by = "role:clerk", when = "amount <= 50" }
+refuse = { from = "open", to = "paid", by = "role:clerk", sets = ["small"] }
+"""
+
+
+def test_a_sampled_domain_is_noted_where_it_is_declared() -> None:
+    report = report_of(CLAIM)
+    found = finding(report, "LT802")
+    assert report.verdict == "admitted"
+    assert (found.diagnostic.severity, found.diagnostic.span.line) == ("note", 9)
+    assert "values of `amount` beyond a sample" in report.not_covered
+
+
+def test_what_nothing_reads_is_not_sampled() -> None:
+    assert codes(CLAIM.replace(', when = "amount <= 50"', "")) == []
+
+
+def test_a_domain_of_64_values_is_tried_whole() -> None:
+    assert codes(CLAIM.replace("[0, 9000]", "[0, 63]")) == []
+    assert codes(CLAIM.replace("[0, 9000]", "[0, 64]")) == ["LT802"]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_found"), [(0, True), (9000, True), (49, True), (51, True), (4321, True)]
+)
+def test_both_ends_and_each_constant_and_its_neighbours_are_tried(value: int, *, is_found: bool) -> None:
+    text = CLAIM + f'\n[invariant]\np = "amount != {value}"\n'
+    assert ("LT401 p" in codes(text)) is is_found
+
+
+@pytest.mark.parametrize(("rest", "expected"), [
+    ('[invariant]\np = "amount <= 9000"\n', ["LT801 p", "LT802"]),
+    ('[invariant]\np = { that = "small <= 9", when = "amount > 3" }\n', ["LT801 p", "LT802"]),
+    ('[step]\np = "amount == old.amount"\n', ["LT801 p", "LT802"]),
+    ('[invariant]\np = "small <= 9"\n', ["LT802"]),
+    ('[sometimes]\np = "amount == 9000"\n', ["LT802"]),
+    ('[cannot]\nc = { role = "clerk", do = ["pay"], when = "amount == 77" }\n', ["LT603 c", "LT802"]),
+    ('[cannot]\nc = { role = "clerk", do = ["pay"], when = "amount > 60 and amount % 7 == 3 and amount < 80" }\n', ["LT801 c", "LT802"]),
+])  # fmt: skip
+def test_what_reads_sampled_data_is_undecided(rest: str, expected: list[str]) -> None:
+    assert codes(CLAIM + "\n" + rest) == expected
+
+
+def test_data_that_are_computed_from_a_sample_are_sampled_too() -> None:
+    text = (
+        CLAIM
+        + 'add = { from = "open", by = "role:clerk", when = "total == 0", do = ["total = amount * 2"] }\n'
+    )
+    assert codes(text + '[invariant]\np = "total <= 18000"\n') == ["LT801 p", "LT802"]
+
+
+def test_a_range_that_a_sample_decides_is_undecided() -> None:
+    text = (
+        CLAIM + 'add = { from = "open", by = "role:clerk", when = "total < 1", do = ["total += amount"] }\n'
+    )
+    report = report_of(text)
+    assert told(report) == ["LT801", "LT802"]
+    assert "total += amount" in finding(report, "LT801").diagnostic.message
+    assert codes(text.replace("total < 1", "total < 20000")) == ["LT204", "LT802"], "a witness is one"
+
+
+def test_an_end_that_a_sample_decides_is_undecided() -> None:
+    effect = '[effect.work]\nuses = "http"\nwith = { url = "https://x.example" }\nok = "good"\nerror = "bad"\nlate = false\n'
+    text = CLAIM.replace("paid = {", 'busy = { run = "work" }\npaid = {')
+    text += 'go = { from = "open", to = "busy", by = "role:clerk" }\ngood = { from = "busy", to = "paid" }\nbad = { from = "busy", to = "paid"GUARD }\n'
+    assert codes(text.replace("GUARD", "") + effect) == ["LT802"]
+    found = codes(text.replace("GUARD", ', when = "amount >= 0"') + effect)
+    assert found == ["LT801", "LT802"]
+
+
+def test_a_refused_property_is_not_undecided_as_well() -> None:
+    assert codes(CLAIM + '\n[invariant]\np = "amount < 9000"\n') == ["LT401 p", "LT802"]
+
+
+def test_an_undecided_level_says_why() -> None:
+    report = report_of(CLAIM + '\n[invariant]\np = "amount <= 9000"\n')
+    level = next(x for x in report.levels if x.level == 2)
+    assert (report.verdict, level.verdict) == ("unknown", "unknown")
+    assert "`p`" in level.why
+
+
+def test_explore_tries_every_value_of_it_and_cuts_what_would_leave_it() -> None:
+    text = CLAIM.replace("range = [0, 9000]", "range = [0, 9000], explore = [10, 12]")
+    assert codes(text + '\n[sometimes]\na = "amount == 10"\nb = "amount == 11"\nc = "amount == 12"\n') == [
+        "LT802"
+    ]
+    assert "LT801" in codes(text + '\n[sometimes]\na = "amount == 9000"\n'), "it may be possible elsewhere"
+    more = (
+        text + 'more = { from = "open", by = "role:clerk", when = "amount < 9000", do = ["amount += 1"] }\n'
+    )
+    assert "LT401 p" not in codes(more + '[invariant]\np = "amount <= 12"\n')
+
+
+def test_stored_values_are_exact_and_reached_by_steps() -> None:
+    text = (
+        CLAIM + 'more = { from = "open", by = "role:clerk", when = "amount < 9000", do = ["amount += 1"] }\n'
+    )
+    assert "LT403 p" not in codes(text + '[sometimes]\np = "amount == 60"\n')
+    found = finding(report_of(text + '[invariant]\np = "amount % 61 != 60"\n'), "LT401")
+    assert found.trace is not None

@@ -1,0 +1,134 @@
+"""Traces: shortest, counted in committed steps, and taken again on the machine."""
+
+from __future__ import annotations
+
+import json
+
+from lathe.machine.trace import Trace
+from tests.support import finding, report_of, run_of, several
+
+LAMP = """
+blueprint = "Thing"
+
+[state]
+off = { initial = true, waits = "x" }
+on = { run = "glow", after = "1m", then = "cool" }
+hot = { waits = "x" }
+
+[field]
+n = { type = "int", range = [0, 5], default = 0 }
+mark = { type = "text", max = 9 }
+
+[ghost]
+glowed = { type = "int", range = [0, 1], default = 0 }
+
+[action]
+create = { by = "role:clerk", sets = ["mark"] }
+switch = { from = "off", to = "on", by = "role:clerk" }
+slow = { from = "off", by = "role:clerk", when = "n < 5", do = ["n += 1"] }
+fast = { from = "off", by = "role:clerk", when = "n < 3", do = ["n += 3"] }
+good = { from = "on", to = "hot" }
+bad = { from = "on", to = "off" }
+cool = { from = "on", to = "off" }
+rest = { from = "hot", to = "off", by = "role:clerk" }
+
+[effect.glow]
+uses = "http"
+with = { method = "POST", url = "https://x.example" }
+world = ["glowed = 1"]
+ok = "good"
+error = "bad"
+"""
+
+
+def shown(entry: str, table: str = "invariant") -> Trace:
+    found = finding(
+        report_of(LAMP + f"\n[{table}]\np = {entry}\n"), "LT401" if table == "invariant" else "LT402"
+    )
+    assert found.trace is not None
+    return found.trace
+
+
+def test_a_trace_is_a_shortest_one() -> None:
+    assert sorted(str(s.action) for s in shown('"n < 4"').steps) == ["create", "fast", "slow"]
+    assert shown('"n < 5"').length == 4
+
+
+def test_starts_executions_and_stops_do_not_count() -> None:
+    trace = shown('"glowed == 0"')
+    assert [s.event for s in trace.steps] == ["create", "act", "start", "execute"]
+    assert trace.length == 2
+
+
+def test_what_costs_no_step_is_preferred_to_what_does() -> None:
+    """`hot` after three committed steps, however many things happen between them."""
+    trace = shown("\"state != 'hot'\"")
+    assert trace.length == 3
+    assert trace.steps[-1].event == "end"
+
+
+def test_a_joint_step_is_one_and_names_everyone() -> None:
+    room = """
+[state]
+free = { initial = true, waits = "x" }
+taken = { waits = "x" }
+[action]
+create = { by = "role:clerk" }
+take = { from = "free", to = "taken", by = "entity:Guest" }
+leave = { from = "taken", to = "free", by = "role:clerk" }
+[invariant]
+p = "state == 'free'"
+"""
+    guest = """
+[state]
+out = { initial = true, waits = "x" }
+[field]
+room = { type = "ref", to = "Room", frozen = true }
+[action]
+create = { by = "role:clerk", sets = ["room"] }
+enter = { from = "out", by = "role:clerk", also = [{ on = "room", action = "take" }] }
+"""
+    found = finding(report_of(several(Room=room, Guest=guest)), "LT401")
+    assert found.trace is not None
+    assert found.trace.length == 3
+    assert [(p.action, p.by) for p in found.trace.steps[-1].parts] == [
+        ("enter", "role:clerk"),
+        ("take", "entity:Guest"),
+    ]
+
+
+def test_a_trace_tells_who_what_with_which_arguments_and_what_changed() -> None:
+    trace = shown("\"mark == 'a' or n == 0\"")
+    created, step = trace.steps[0], trace.steps[-1]
+    assert (created.by, created.event) == ("role:clerk", "create")
+    assert created.parts[0].args["mark"] == created.parts[0].changes["mark"][1]
+    assert step.parts[0].changes["n"][0] == 0
+    assert created.parts[0].changes["state"] == (None, "off")
+
+
+def test_a_trace_says_which_clause_is_false() -> None:
+    trace = shown('"glowed >= 0 and n < 4"')
+    assert [(c.text, dict(c.values)) for c in trace.clauses] == [("n < 4", {"n": 4})]
+
+
+def test_the_same_app_gives_the_same_trace() -> None:
+    assert shown('"n < 4"') == shown('"n < 4"')
+    assert len({shown('"n < 4"').id, shown('"n < 5"').id}) == 2
+
+
+def test_what_a_path_does_not_read_is_given_something_that_fits() -> None:
+    text = LAMP.replace(
+        "[ghost]",
+        'spare = { type = "set", of = { type = "id" }, max = 2 }\ndue = { type = "time" }\nwho = { type = "id" }\ntop = { type = "enum", of = ["x"], default = "x" }\nraw = { type = "json", max = 9 }\n\n[ghost]',
+    )
+    text = text.replace('sets = ["mark"]', 'sets = ["mark", "spare", "due", "who", "top", "raw"]')
+    found = finding(report_of(text + '\n[invariant]\np = "n < 4"\n'), "LT401")
+    assert found.trace is not None
+    assert found.trace.length == 3
+    json.dumps(dict(found.trace.steps[0].parts[0].args))
+
+
+def test_a_step_property_that_an_execution_breaks_first_is_told_by_it() -> None:
+    trace = shown("\"glowed == old.glowed and state != 'hot'\"", "step")
+    assert trace.steps[-1].event == "execute"
+    assert trace.length == 2
