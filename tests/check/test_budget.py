@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lathe.gate import Options, check_files
 from tests.support import codes, files_of, finding, report_of, several, told
+
+from lathe.gate import Options, check_files
 
 COUNTER = """
 [state]
@@ -59,9 +60,9 @@ def test_a_clock_that_stands_still_never_stops_a_search() -> None:
 
 
 def test_a_larger_scope_that_does_not_fit_is_listed_and_refuses_nothing() -> None:
-    body = (
-        COUNTER.replace("5000", "60")
-        + '\n[action.see]\nfrom = "open"\nby = "role:clerk"\nargs.other = { type = "ref", to = "Thing" }\nwhen = "arg.other.n == n"\n'
+    body = COUNTER.replace("5000", "60") + (
+        '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
+        'args.other = { type = "ref", to = "Thing" }\nwhen = "arg.other.n == n"\n'
     )
     report = report_of(several("[scope]\nbudget_states = 200\n", Thing=body))
     assert (report.verdict, report.covered.bounds["Thing"]) == ("admitted", 1)
@@ -75,9 +76,9 @@ def test_what_a_scope_says_must_be_completed() -> None:
 
 
 def test_a_doubt_that_a_larger_scope_would_settle_and_that_cannot_be_searched_is_unknown() -> None:
-    body = (
-        COUNTER.replace("5000", "60")
-        + '\n[action.see]\nfrom = "open"\nby = "role:clerk"\nargs.other = { type = "ref", to = "Thing" }\nwhen = "arg.other != self"\n'
+    body = COUNTER.replace("5000", "60") + (
+        '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
+        'args.other = { type = "ref", to = "Thing" }\nwhen = "arg.other != self"\n'
     )
     report = report_of(several("[scope]\nThing = 1\nbudget_states = 200\n", Thing=body))
     assert (report.verdict, told(report)) == ("unknown", ["LT801"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.support import codes, finding, report_of, run_of, several
 
 WORK = """
@@ -88,7 +87,10 @@ def test_a_bad_end_may_have_any_cause(guard: str, *, is_lost: bool) -> None:
     causes = '["timeout", "unreachable", "refused", "invalid", "crashed", "cancelled"]'
     text = changed(
         'fail = { from = "busy", to = "failed" }',
-        f'fail.from = "busy"\nfail.to = "failed"\nfail.when = "{guard}"\nfail.args.cause = {{ type = "enum", of = {causes} }}',
+        (
+            f'fail.from = "busy"\nfail.to = "failed"\nfail.when = "{guard}"\n'
+            f'fail.args.cause = {{ type = "enum", of = {causes} }}'
+        ),
     )
     assert bool(lost(text)) is is_lost
 
@@ -96,7 +98,8 @@ def test_a_bad_end_may_have_any_cause(guard: str, *, is_lost: bool) -> None:
 def test_results_range_over_their_domains() -> None:
     text = changed(
         'ok = { from = "busy", to = "done" }',
-        'ok = { from = "busy", to = "done", do = ["n = 0 if arg.status < 300 else 2"], args = { status = { type = "int", range = [200, 299], default = 200 } } }',
+        'ok.from = "busy"\nok.to = "done"\nok.do = ["n = 0 if arg.status < 300 else 2"]\n'
+        'ok.args.status = { type = "int", range = [200, 299], default = 200 }',
     )
     assert "LT401 p" not in codes(
         text + '\n[invariant]\np = { that = "n <= 1", in = ["done"], when = "n != 1" }\n'
@@ -108,7 +111,8 @@ def test_results_range_over_their_domains() -> None:
 def test_a_result_that_the_adapter_does_not_offer_is_left_out() -> None:
     text = changed(
         'ok = { from = "busy", to = "done" }',
-        'ok = { from = "busy", to = "done", do = ["n = arg.extra"], args = { extra = { type = "int", range = [0, 2], default = 0 } } }',
+        'ok.from = "busy"\nok.to = "done"\nok.do = ["n = arg.extra"]\n'
+        'ok.args.extra = { type = "int", range = [0, 2], default = 0 }',
     )
     only = text.replace('more = { from = "busy", by = "role:clerk", when = "n < 2", do = ["n += 1"] }\n', "")
     assert codes(only + '\n[invariant]\np = "n == 0"\n') == []
@@ -132,9 +136,15 @@ def test_one_after_another() -> None:
     text = changed('run = "work" }', 'run = ["work", "then"] }').replace(
         'ok = { from = "busy", to = "done" }', 'ok = { from = "busy" }\nend = { from = "busy", to = "done" }'
     )
-    text += '\n[ghost]\nfirst_done = { type = "bool", default = false }\nearly = { type = "bool", default = false }\n'
+    text += (
+        '\n[ghost]\nfirst_done = { type = "bool", default = false }\n'
+        'early = { type = "bool", default = false }\n'
+    )
     text = text.replace('ok = { from = "busy" }', 'ok = { from = "busy", ghost = ["first_done = True"] }')
-    text += '\n[effect.then]\nuses = "http"\nwith = { url = "https://x.example" }\nworld = ["early = early or not first_done"]\nok = "end"\nerror = "fail"\n'
+    text += (
+        '\n[effect.then]\nuses = "http"\nwith = { url = "https://x.example" }\n'
+        'world = ["early = early or not first_done"]\nok = "end"\nerror = "fail"\n'
+    )
     text += '\n[invariant]\nin_order = "not early"\n'
     assert "LT401 in_order" not in codes(text)
 
@@ -179,7 +189,10 @@ fill = { from = "here", by = "role:clerk", do = ["left = 1"] }
 
 
 def test_a_call_arrives_together_with_ok_or_is_refused() -> None:
-    top = '[ghost]\ntaken = { type = "int", range = [0, 3], default = 0 }\n[invariant]\nno_more = "sum(1 for o in Order if o.state == \'got\') <= 1"\n'
+    top = (
+        '[ghost]\ntaken = { type = "int", range = [0, 3], default = 0 }\n[invariant]\n'
+        "no_more = \"sum(1 for o in Order if o.state == 'got') <= 1\"\n"
+    )
     body = CALLS["Stock"].replace(
         'fill = { from = "here", by = "role:clerk", do = ["left = 1"] }\n',
         'look = { from = "here", by = "role:clerk" }\n',
@@ -253,7 +266,7 @@ def test_a_creation_by_a_caller_is_no_endless_round() -> None:
         'done = { from = "new"',
         'go = { from = "new", to = "busy", by = "role:clerk" }\ndone = { from = "busy"',
     )
-    assert "LT505" not in codes(several(**{"Cell": body}))
+    assert "LT505" not in codes(several(Cell=body))
 
 
 def test_a_notice_that_calls_may_be_refused_without_a_trace() -> None:

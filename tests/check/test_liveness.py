@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.support import codes, finding, report_of, run_of, several
 
 
@@ -53,9 +52,9 @@ def test_a_timer_is_owed() -> None:
 
 def test_a_timer_that_may_be_refused_for_ever_is_not_taken() -> None:
     states = 'a = { initial = true, after = "1m", then = "end", waits = "x" }\nz = { final = true }'
-    actions = (
-        CREATE
-        + 'end = { from = "a", to = "z", when = "n == 1" }\nset = { from = "a", by = "role:clerk", do = ["n = 1 - n"] }'
+    actions = CREATE + (
+        'end = { from = "a", to = "z", when = "n == 1" }\n'
+        'set = { from = "a", by = "role:clerk", do = ["n = 1 - n"] }'
     )
     field = '[field]\nn = { type = "int", range = [0, 1], default = 0 }\n'
     found = finding(report_of(thing(states, actions, field)), "LT304")
@@ -86,35 +85,42 @@ def test_how_an_effect_ends_is_never_owed() -> None:
 
 def test_that_an_effect_ends_is_owed() -> None:
     states = 'a = { initial = true, run = "work" }\nz = { final = true }'
-    actions = (
-        CREATE
-        + 'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\npoke = { from = "a", by = "role:clerk" }'
+    actions = CREATE + (
+        'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\n'
+        'poke = { from = "a", by = "role:clerk" }'
     )
     assert codes(thing(states, actions, WORK)) == []
 
 
 def test_progress_and_executions_may_go_on_for_ever_but_the_end_is_owed() -> None:
     states = 'a = { initial = true, run = "work" }\nz = { final = true }'
-    actions = (
-        CREATE
-        + 'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\ntick = { from = "a", by = "effect:work" }'
+    actions = CREATE + (
+        'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\n'
+        'tick = { from = "a", by = "effect:work" }'
     )
     rest = WORK.replace('ok = "ok"', 'world = ["n += 1"]\nok = "ok"').replace("GET", "POST")
-    rest += '[ghost]\nn = { type = "int", range = [0, 1], default = 0 }\n[invariant]\ni = "n <= 1"\n'
+    rest += '[ghost]\nn = { type = "int", range = [0, 1], default = 0 }\n[sometimes]\ni = "n == 1"\n'
     assert codes(thing(states, actions, rest)) == []
 
 
 def test_outsiders_and_events_are_never_owed() -> None:
     states = 'a = { initial = true, waits = "x" }\nz = { final = true }'
-    hook = '[inbound.hook]\npath = "h/{id}"\nsigned = { scheme = "github", secret = "S" }\nfind = { id = "path.id" }\naction = "end"\n'
+    hook = (
+        '[inbound.hook]\npath = "h/{id}"\nsigned = { scheme = "github", secret = "S" }\n'
+        'find = { id = "path.id" }\naction = "end"\n'
+    )
     assert codes(thing(states, CREATE + 'end = { from = "a", to = "z" }', hook)) == ["LT304 ends"]
 
 
 def test_a_new_visit_has_a_timer_of_its_own() -> None:
     """Somebody who keeps moving it from one state to the other lets no timer come to its end."""
-    states = 'a = { initial = true, after = "1m", then = "end" }\nb = { after = "1m", then = "end" }\nz = { final = true }'
+    states = (
+        'a = { initial = true, after = "1m", then = "end" }\n'
+        'b = { after = "1m", then = "end" }\nz = { final = true }'
+    )
     actions = CREATE + (
-        'go = { from = "a", to = "b", by = "role:clerk" }\nback = { from = "b", to = "a", by = "role:clerk" }\n'
+        'go = { from = "a", to = "b", by = "role:clerk" }\n'
+        'back = { from = "b", to = "a", by = "role:clerk" }\n'
         'end = { from = ["a", "b"], to = "z" }'
     )
     found = finding(report_of(thing(states, actions)), "LT304")
@@ -133,9 +139,9 @@ def test_a_new_visit_has_a_timer_of_its_own() -> None:
 
 def test_a_new_visit_has_invocations_of_its_own() -> None:
     states = 'a = { initial = true, run = "work" }\nz = { final = true }'
-    actions = (
-        CREATE
-        + 'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\nagain = { from = "a", to = "a", by = "role:clerk" }'
+    actions = CREATE + (
+        'ok = { from = "a", to = "z" }\nbad = { from = "a", to = "z" }\n'
+        'again = { from = "a", to = "a", by = "role:clerk" }'
     )
     found = finding(report_of(thing(states, actions, WORK)), "LT304")
     assert found.trace is not None
@@ -144,7 +150,11 @@ def test_a_new_visit_has_invocations_of_its_own() -> None:
 
 def test_a_deadline_that_is_moved_stays_the_same_one() -> None:
     states = "a = { initial = true }\nz = { final = true }"
-    actions = 'create = { by = "role:clerk", do = ["due = now + 60"] }\nbeat = { from = "a", by = "role:clerk", do = ["due = now + 60"] }\nend = { from = "a", to = "z" }'
+    actions = (
+        'create = { by = "role:clerk", do = ["due = now + 60"] }\n'
+        'beat = { from = "a", by = "role:clerk", do = ["due = now + 60"] }\n'
+        'end = { from = "a", to = "z" }'
+    )
     rest = '[field]\ndue = { type = "time" }\n[timer]\nt = { at = "due", then = "end" }\n'
     report = report_of(thing(states, actions, rest))
     assert report.verdict == "admitted"
@@ -153,9 +163,9 @@ def test_a_deadline_that_is_moved_stays_the_same_one() -> None:
 
 def test_another_final_state_is_not_there() -> None:
     states = 'a = { initial = true, after = "1m", then = "end" }\nz = { final = true }\ny = { final = true }'
-    actions = (
-        CREATE
-        + 'end = { from = "a", to_if = "\'z\' if n == 0 else \'y\'" }\nset = { from = "a", by = "role:clerk", do = ["n = 1"] }'
+    actions = CREATE + (
+        "end = { from = \"a\", to_if = \"'z' if n == 0 else 'y'\" }\n"
+        'set = { from = "a", by = "role:clerk", do = ["n = 1"] }'
     )
     field = '[field]\nn = { type = "int", range = [0, 1], default = 0 }\n'
     found = finding(report_of(thing(states, actions, field)), "LT304")
@@ -164,7 +174,11 @@ def test_another_final_state_is_not_there() -> None:
 
 
 def test_a_delivery_is_owed() -> None:
-    stock = '[state]\nhere = { initial = true, waits = "x" }\n[action]\ncreate = { by = "role:clerk" }\ntake = { from = "here", by = "entity:Order" }\nlook = { from = "here", by = "role:clerk" }\n'
+    stock = (
+        '[state]\nhere = { initial = true, waits = "x" }\n[action]\n'
+        'create = { by = "role:clerk" }\ntake = { from = "here", by = "entity:Order" }\n'
+        'look = { from = "here", by = "role:clerk" }\n'
+    )
     order = """
 [state]
 a = { initial = true, run = "ask" }

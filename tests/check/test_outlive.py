@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.support import app_of, codes, finding, report_of, run_of
 
 from lathe.check.outlive import powerless_states
-from tests.support import app_of, codes, finding, report_of, run_of
 
 MAIL = """
 blueprint = "Letter"
@@ -80,7 +80,10 @@ def test_a_bad_end_leaves_a_late_execution_unless_it_promises_none() -> None:
     text = changed(
         (
             'fail = { from = "sending", to = "failed" }',
-            'fail = { from = "sending", to = "dropped" }\nlose = { from = "draft", to = "failed", by = "role:clerk" }',
+            (
+                'fail = { from = "sending", to = "dropped" }\n'
+                'lose = { from = "draft", to = "failed", by = "role:clerk" }'
+            ),
         )
     )
     assert codes(text) == ["LT504"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.support import codes, finding, report_of, run_of, several
 
 HEAD = 'blueprint = "Thing"\n'
@@ -36,8 +35,10 @@ def test_stuck_is_a_situation_not_only_a_state() -> None:
 def test_trapped_is_to_move_without_ever_resting() -> None:
     text = thing(
         'a = { initial = true, waits = "x" }\nb = {}\nc = {}',
-        'fall = { from = "a", to = "b", by = "role:clerk" }\n'
-        'there = { from = "b", to = "c", by = "role:clerk" }\nback = { from = "c", to = "b", by = "role:clerk" }',
+        'fall = { from = "a", to = "b", by = "role:clerk" }\n'(
+            'there = { from = "b", to = "c", by = "role:clerk" }\n'
+            'back = { from = "c", to = "b", by = "role:clerk" }'
+        ),
     )
     report = report_of(text)
     assert sorted(f.diagnostic.code for f in report.findings) == ["LT302", "LT302"], "one for each state"
@@ -51,7 +52,7 @@ def test_waiting_without_saying_so() -> None:
 
 @pytest.mark.parametrize(("actions", "rest"), [
     ('end = { from = "a", to = "z", by = "role:clerk", fair = true }', ""),
-    ('end = { from = "a", to = "z", by = "timer" }', '[timer]\nt = { at = "due", then = "end" }\n[field]\ndue = { type = "time" }\n'),
+    ('end = { from = "a", to = "z" }', 'timer.t = { at = "due", then = "end" }\nfield.due = { type = "time" }'),
 ])  # fmt: skip
 def test_fair_actions_timers_and_effects_can_end_a_visit(actions: str, rest: str) -> None:
     text = thing("a = { initial = true }\nz = { final = true }", actions, rest)
@@ -80,7 +81,10 @@ def test_a_deadline_that_is_never_set_ends_nothing() -> None:
 
 def test_an_effect_ends_a_visit_by_either_end() -> None:
     states = 'a = { initial = true, run = "work" }\nz = { final = true }'
-    effect = '[effect.work]\nuses = "http"\nwith = { url = "https://x.example" }\nok = "ok"\nerror = "bad"\nlate = false\n'
+    effect = (
+        '[effect.work]\nuses = "http"\nwith = { url = "https://x.example" }\nok = "ok"\n'
+        'error = "bad"\nlate = false\n'
+    )
     ends = 'bad = { from = "a", to = "z" }\n'
     assert codes(thing(states, 'ok = { from = "a" }\n' + ends, effect)) == ["LT301"], (
         "after a good end nothing comes"
@@ -91,7 +95,10 @@ def test_an_effect_ends_a_visit_by_either_end() -> None:
 def test_after_its_effects_have_ended_it_may_wait_without_saying_so() -> None:
     states = 'a = { initial = true, run = "work" }\nz = { final = true }'
     effect = '[effect.work]\nuses = "http"\nwith = { url = "https://x.example" }\nok = "ok"\nerror = "bad"\n'
-    actions = 'ok = { from = "a" }\nbad = { from = "a", to = "z" }\nend = { from = "a", to = "z", by = "role:clerk" }'
+    actions = (
+        'ok = { from = "a" }\nbad = { from = "a", to = "z" }\n'
+        'end = { from = "a", to = "z", by = "role:clerk" }'
+    )
     found = finding(report_of(thing(states, actions, effect + "late = false\n")), "LT303")
     assert run_of(found) == ["create", "start work", "end work well ok"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.support import codes, finding, report_of, run_of, several
 
 COUNTER = """
@@ -34,7 +33,8 @@ def test_a_value_that_leaves_its_range_has_a_shortest_witness() -> None:
 
 
 @pytest.mark.parametrize(("do", "when", "is_told"), [
-    ("n += 1", "n < 3", False), ("n += 1", "n < 4", True), ("n -= 1", "n > 0", False), ("n -= 1", "n >= 0", True),
+    ("n += 1", "n < 3", False), ("n += 1", "n < 4", True), ("n -= 1", "n > 0", False),
+    ("n -= 1", "n >= 0", True),
     ("n = 3 // zero", "True", True), ("n = 3 // zero", "zero > 0", False), ("n = 3 % zero", "True", True),
     ("n = min(n + 5, 3)", "True", False), ("n = (n + 9) * 0", "True", False),
     ("tags += ('a', 'b')", "True", True), ("tags += 'a'", "len(tags) == 0", False),
@@ -104,8 +104,14 @@ def test_an_action_that_can_never_be_taken() -> None:
 
 def test_an_action_whose_caller_never_comes_can_never_be_taken() -> None:
     text = several(
-        A='[state]\nx = { initial = true, waits = "x" }\n[action]\ncreate = { by = "role:clerk" }\ngo = { from = "x", by = "entity:B" }\n',
-        B='[state]\nx = { initial = true, waits = "x" }\n[action]\ncreate = { by = "role:clerk" }\nstay = { from = "x", by = "role:clerk" }\n',
+        A=(
+            '[state]\nx = { initial = true, waits = "x" }\n[action]\n'
+            'create = { by = "role:clerk" }\ngo = { from = "x", by = "entity:B" }\n'
+        ),
+        B=(
+            '[state]\nx = { initial = true, waits = "x" }\n[action]\n'
+            'create = { by = "role:clerk" }\nstay = { from = "x", by = "role:clerk" }\n'
+        ),
     )
     assert "LT202" in codes(text)
 
@@ -191,7 +197,7 @@ reopen = { from = "shut", to = "open", by = "role:clerk" }
 """
 TWO_OPEN = """
 [invariant]
-apart = "all(a == b or a.name != b.name for a in Thing for b in Thing if a.state == 'open' and b.state == 'open')"
+apart = "all(a == b or a.name != b.name for a in Thing for b in Thing if a.state == b.state == 'open')"
 """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.support import codes, finding, report_of, told
 
 CLAIM = """
@@ -57,7 +56,10 @@ def test_both_ends_and_each_constant_and_its_neighbours_are_tried(value: int, *,
     ('[invariant]\np = "small <= 9"\n', ["LT802"]),
     ('[sometimes]\np = "amount == 9000"\n', ["LT802"]),
     ('[cannot]\nc = { role = "clerk", do = ["pay"], when = "amount == 77" }\n', ["LT603 c", "LT802"]),
-    ('[cannot]\nc = { role = "clerk", do = ["pay"], when = "amount > 60 and amount % 7 == 3 and amount < 80" }\n', ["LT801 c", "LT802"]),
+    ((
+'[cannot]\n'
+'c = { role = "clerk", do = ["pay"], when = "amount > 60 and amount % 7 == 3 and amount < 80" }\n'
+), ["LT801 c", "LT802"]),
 ])  # fmt: skip
 def test_what_reads_sampled_data_is_undecided(rest: str, expected: list[str]) -> None:
     assert codes(CLAIM + "\n" + rest) == expected
@@ -82,9 +84,15 @@ def test_a_range_that_a_sample_decides_is_undecided() -> None:
 
 
 def test_an_end_that_a_sample_decides_is_undecided() -> None:
-    effect = '[effect.work]\nuses = "http"\nwith = { url = "https://x.example" }\nok = "good"\nerror = "bad"\nlate = false\n'
+    effect = (
+        '[effect.work]\nuses = "http"\nwith = { url = "https://x.example" }\nok = "good"\n'
+        'error = "bad"\nlate = false\n'
+    )
     text = CLAIM.replace("paid = {", 'busy = { run = "work" }\npaid = {')
-    text += 'go = { from = "open", to = "busy", by = "role:clerk" }\ngood = { from = "busy", to = "paid" }\nbad = { from = "busy", to = "paid"GUARD }\n'
+    text += (
+        'go = { from = "open", to = "busy", by = "role:clerk" }\n'
+        'good = { from = "busy", to = "paid" }\nbad = { from = "busy", to = "paid"GUARD }\n'
+    )
     assert codes(text.replace("GUARD", "") + effect) == ["LT802"]
     found = codes(text.replace("GUARD", ', when = "amount >= 0"') + effect)
     assert found == ["LT801", "LT802"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.support import app_of, codes, finding, report_of, run_of, several
 
 from lathe.check.roles import distributions, fewest_holders, maximal_role_sets
 from lathe.check.scope import linked, scopes
-from tests.support import app_of, codes, finding, report_of, run_of, several
 
 LONE = """
 [state]
@@ -31,7 +31,10 @@ def test_without_a_scope_one_of_each_then_two_of_those_that_are_linked() -> None
     '[unique]\nu = { fields = ["n"] }\n[field]\nn = { type = "text", max = 1 }\n',
     '[field]\nn = { type = "set", of = { type = "ref", to = "C" }, max = 1 }\n',
     '[action.look]\nfrom = "open"\nby = "role:clerk"\nargs.c = { type = "ref", to = "C" }\n',
-    '[action.ring]\nfrom = "open"\nby = "role:clerk"\nrun = "e"\n[effect.e]\nuses = "create"\nwith = { blueprint = "C" }\n',
+    (
+'[action.ring]\nfrom = "open"\nby = "role:clerk"\nrun = "e"\n[effect.e]\n'
+'uses = "create"\nwith = { blueprint = "C" }\n'
+),
 ])  # fmt: skip
 def test_refs_calls_and_unique_link(rest: str) -> None:
     body = LONE.replace('create = { by = "role:clerk" }', 'create = { by = ["role:clerk", "entity:C"] }')
@@ -137,7 +140,10 @@ def test_a_final_entity_makes_room_unless_something_can_still_read_it() -> None:
 
 
 def test_an_entity_that_is_referred_to_stays() -> None:
-    top = '[ghost]\nmade = { type = "int", range = [0, 9], default = 0 }\n[scope]\nA = 1\nB = 1\n[sometimes]\nmany = "made == 3"\n'
+    top = (
+        '[ghost]\nmade = { type = "int", range = [0, 9], default = 0 }\n[scope]\nA = 1\n'
+        'B = 1\n[sometimes]\nmany = "made == 3"\n'
+    )
     body = LONE.replace(
         'create = { by = "role:clerk" }', 'create = { by = "role:clerk", ghost = ["made += 1"] }'
     )
@@ -149,17 +155,18 @@ def test_an_entity_that_is_referred_to_stays() -> None:
 
 
 def test_principals_are_one_more_than_can_be_told_apart_and_four_at_most() -> None:
-    one = (
-        LONE
-        + '\n[field]\nwho = { type = "id" }\n[action.take]\nfrom = "open"\nby = "role:clerk"\nwhen = "actor != who"\ndo = ["who = actor"]\n'
+    one = LONE + (
+        '\n[field]\nwho = { type = "id" }\n[action.take]\nfrom = "open"\nby = "role:clerk"\n'
+        'when = "actor != who"\ndo = ["who = actor"]\n'
     )
     assert report_of(several(C=one)).covered.bounds["principals"] == 2
     assert (
         report_of(several("[scope]\nC = 8\nprincipals = 6\nbudget_states = 1\n", C=one)).verdict == "unknown"
     )
-    many = (
-        LONE
-        + '\n[field]\nwho = { type = "set", of = { type = "id" }, max = 8 }\n[action.take]\nfrom = "open"\nby = "role:clerk"\nwhen = "actor not in who and len(who) < 8"\ndo = ["who += actor"]\n'
+    many = LONE + (
+        '\n[field]\nwho = { type = "set", of = { type = "id" }, max = 8 }\n[action.take]\n'
+        'from = "open"\nby = "role:clerk"\nwhen = "actor not in who and len(who) < 8"\n'
+        'do = ["who += actor"]\n'
     )
     assert report_of(several(C=many)).covered.bounds["principals"] == 4
     assert report_of(several("[scope]\nprincipals = 6\n", C=many)).covered.bounds["principals"] == 6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.support import codes, finding, report_of, several
 
 LETTER = """
@@ -200,7 +199,8 @@ create = { by = "role:clerk" }
 def test_a_round_of_joint_steps_has_no_end_whatever_when_says(clause: str) -> None:
     one = (
         ROUND
-        + f'go = {{ from = "here", by = ["role:clerk", "entity:B"], also = [{{ on = "other", action = "go"{clause} }}] }}\n'
+        + 'go.from = "here"\ngo.by = ["role:clerk", "entity:B"]\n'
+        + f'go.also = [{{ on = "other", action = "go"{clause} }}]\n'
     )
     two = one.replace('to = "B"', 'to = "A"').replace('"role:clerk", "entity:B"', '"entity:A"')
     report = report_of(several(A=one, B=two))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from tests.support import finding, report_of, several
+
 from lathe.machine.trace import Trace
-from tests.support import finding, report_of, run_of, several
 
 LAMP = """
 blueprint = "Thing"
@@ -119,7 +120,11 @@ def test_the_same_app_gives_the_same_trace() -> None:
 def test_what_a_path_does_not_read_is_given_something_that_fits() -> None:
     text = LAMP.replace(
         "[ghost]",
-        'spare = { type = "set", of = { type = "id" }, max = 2 }\ndue = { type = "time" }\nwho = { type = "id" }\ntop = { type = "enum", of = ["x"], default = "x" }\nraw = { type = "json", max = 9 }\n\n[ghost]',
+        (
+            'spare = { type = "set", of = { type = "id" }, max = 2 }\ndue = { type = "time" }\n'
+            'who = { type = "id" }\ntop = { type = "enum", of = ["x"], default = "x" }\n'
+            'raw = { type = "json", max = 9 }\n\n[ghost]'
+        ),
     )
     text = text.replace('sets = ["mark"]', 'sets = ["mark", "spare", "due", "who", "top", "raw"]')
     found = finding(report_of(text + '\n[invariant]\np = "n < 4"\n'), "LT401")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.support import files_of, report_of, several, told
 
 from lathe.check import reach as reach_module
 from lathe.errors import InternalError
 from lathe.gate import Options, check_files, verdict
-from tests.support import files_of, report_of, several, told
 
 GOOD = """
 [state]
@@ -51,7 +51,10 @@ def test_waits_bounds_and_promises_are_listed_as_not_covered() -> None:
         "shut = {", 'busy = { run = "work", after = "1m", then = "bad" }\nshut = {'
     )
     body += 'go = { from = "open", to = "busy", by = "role:clerk" }\nbad = { from = "busy", to = "open" }\n'
-    body += '[effect.work]\nuses = "http"\nwith = { url = "https://x.example" }\nok = "bad"\nerror = "bad"\nlate = false\n'
+    body += (
+        '[effect.work]\nuses = "http"\nwith = { url = "https://x.example" }\nok = "bad"\n'
+        'error = "bad"\nlate = false\n'
+    )
     lines = report_of(several(Thing=body)).not_covered
     assert "more than 1 Thing" in lines
     assert any("`open`" in line and "somebody closes it" in line for line in lines)

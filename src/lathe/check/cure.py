@@ -37,8 +37,6 @@ def guard_for(clause: Node, action: Action) -> str | None:
         new[name] = Read("arg", name, argument.type)
     if any(_is_beyond(node) for node in walk(clause)):
         return None
-    if not any(isinstance(n, Read) and n.name in new for n in walk(clause)):
-        return None
     tree = _substituted(clause, new)
     if any(isinstance(n, Arithmetic) and n.op in ("//", "%") for n in walk(tree)):
         return None

@@ -99,6 +99,9 @@ def _remember(
         return
     for key, variable in where.items():
         kind, _, name = key.partition(":")
+        if kind == "none":
+            codes[variable.index] = int(invocation.args[name] is None)
+            continue
         if kind == "state":
             value: Value = invocation.state
         else:

@@ -97,7 +97,12 @@ def _starts(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Command]:
 def memory(layout: Layout, slot: Slot, effect: Effect, where: Mapping[str, Variable]) -> dict[str, Term]:
     """What an invocation remembers, as terms for its `world`."""
     kinds = slot.captured[effect.name].keys
-    return {key: decoded(layout, kinds[key], v.formula) for key, v in where.items()}
+    found = {key: decoded(layout, kinds[key], v.formula) for key, v in where.items()}
+    for key, term in found.items():
+        none = found.get(key.replace("arg:", "none:"))
+        if none is not None and none is not term:
+            found[key] = replace(term, none=none.value)
+    return found
 
 
 def _world(

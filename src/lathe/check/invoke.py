@@ -146,7 +146,9 @@ def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None
         elif where == "state":
             value = _after(branch, part.slot.state)
         else:
-            value = encoded(captured.keys[key], part.context.args[name])
+            given = part.context.args[name]
+            value = ir.choose(given.none, FALSE, encoded(captured.keys[f"arg:{name}"], given))
+            value = given.none if where == "none" else value
         branch.updates[variable.index] = value
 
 

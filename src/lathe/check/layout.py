@@ -53,7 +53,7 @@ class Variable:
 class Captured:
     """What invocations of one effect remember, by where they are: current, stopping, late, notice.
 
-    Keys: `field:x`, `arg:x`, `state` for what `world` reads; `on:i`, `arg:i:x`, `has:i` for deliveries.
+    Keys: `field:x`, `arg:x`, `none:x`, `state` for `world`; `on:i`, `arg:i:x`, `has:i` for deliveries.
     """
 
     keys: Mapping[str, Type]
@@ -265,11 +265,19 @@ def _world_keys(blueprint: Blueprint, effect: Effect, keys: frozenset[Key]) -> d
         for node in walk(assignment.value.tree):
             if isinstance(node, Read) and node.scope == "arg":
                 found[f"arg:{node.name}"] = node.type
+                if node.type.kind in SCALARS and _may_be_left_out(blueprint, effect, node.name):
+                    found[f"none:{node.name}"] = BOOL
             elif isinstance(node, Read) and node.scope == "field" and not blueprint.fields[node.name].frozen:
                 found[f"field:{node.name}"] = node.type
             elif isinstance(node, Special) and node.name == "state":
                 found["state"] = node.type
     return found
+
+
+def _may_be_left_out(blueprint: Blueprint, effect: Effect, argument: str) -> bool:
+    """Whether an argument may be unset when the effect is asked for."""
+    found = [action.arguments[argument] for action in askers(blueprint, effect.name)]
+    return any(a.optional and not a.has_default for a in found)
 
 
 def _delivery_keys(

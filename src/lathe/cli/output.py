@@ -66,7 +66,9 @@ def _visible(character: str) -> str:
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # closed before we were started: nobody listens
+        return
     try:
         try:
             stream.write(text)
@@ -87,8 +89,8 @@ def _discard(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False

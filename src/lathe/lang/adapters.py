@@ -90,8 +90,8 @@ class Idempotence:
 class Adapter:
     """What one adapter takes (`settings`) and gives back on a good end (`results`).
 
-    `idempotence`: when repeats do no more than one; `harmless`: when an execution changes nothing at all
-    (RFC 9110, 9.2.1). `open_results`: any argument of the `ok` action may be a result, typed by that argument.
+    `idempotence`: when repeats do no more than one; `harmless`: when an execution changes nothing
+    (RFC 9110, 9.2.1). `open_results`: any argument of the `ok` action may be a result, of its type.
     `is_notice`: there is no end, so neither `ok` nor `error`.
     `is_internal`: done inside one transaction, so `timeout`, `attempts`, `backoff`, `late` do not apply.
     """

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeGuard
 
 from lathe.frozen import frozen
 from lathe.lang.model import Property
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import Frame, entity_frame, holds
-from lathe.machine.event import Event, Executes, LateExecution, Notifies
+from lathe.machine.event import Executes, LateExecution, Notifies
 from lathe.machine.outcome import Step
 from lathe.machine.snapshot import MemoryWorld
 from lathe.machine.table import Table
@@ -50,15 +49,15 @@ def broken(table: Table, before: MemoryWorld, step: Step, after: MemoryWorld) ->
 def _actors(table: Table, before: MemoryWorld, step: Step) -> frozenset[str]:
     """The entities of which an action is taken, or an effect executed."""
     event = step.event
-    if isinstance(event, (Executes, LateExecution)) or _is_told(table, before, event):
+    if isinstance(event, (Executes, LateExecution)):
+        return frozenset((event.entity,))
+    if isinstance(event, Notifies) and _is_told(table, before, event):
         return frozenset((event.entity,))
     return frozenset(part.entity for part in step.parts if part.action is not None)
 
 
-def _is_told(table: Table, before: MemoryWorld, event: Event) -> TypeGuard[Notifies]:
+def _is_told(table: Table, before: MemoryWorld, event: Notifies) -> bool:
     """Whether an event is a notice that happens outside, not a call that nobody waits for."""
-    if not isinstance(event, Notifies):
-        return False
     blueprint = table.blueprints[before.entities[event.entity].blueprint]
     return blueprint.effects[event.effect].target is None
 

@@ -73,7 +73,8 @@ class _Chart:
             case "create" | "act":
                 caller = self._caller(step)
                 sign = "-x" if step.refused is not None else "->>"
-                self._arrow(caller, sign, me, f"{action}{given(part.args, secrets)}{_refused(step)}")
+                told = f"{action}{given(part.args, secrets)}{_role(step)}{_refused(step)}"
+                self._arrow(caller, sign, me, told)
             case "timer":
                 when = f"{step.timer} has come" if step.timer else "time is up"
                 self._arrow(me, "->>", me, f"{when}, {action}{_refused(step)}")
@@ -92,6 +93,8 @@ class _Chart:
     def _caller(self, step: TraceStep) -> str:
         if step.by.startswith(("effect:", "inbound:")):
             return self._outside_id()
+        if step.actor is not None:  # one person is one column, whatever roles it acts in
+            return self._id("outsider", step.actor)
         return self._id("outsider", caller(step).replace("`", ""))
 
     def _outside_id(self) -> str:
@@ -110,3 +113,9 @@ class _Chart:
 
 def _refused(step: TraceStep) -> str:
     return f", refused: {step.refused}" if step.refused is not None else ""
+
+
+def _role(step: TraceStep) -> str:
+    """In which role somebody acts whose column says who it is."""
+    kind, _, name = step.by.partition(":")
+    return f", as {name.replace('+', ' and ')}" if kind == "role" and step.actor is not None and name else ""

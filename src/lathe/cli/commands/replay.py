@@ -138,6 +138,10 @@ def _load(path: str) -> Saved:
         said = str(error) if isinstance(error, json.JSONDecodeError) else "it cannot be decoded"
         raise _unreadable("LT001", f"the file is not JSON: {said}", name) from error
     expect = None
+    if isinstance(data, dict) and "findings" in data:
+        raise _unreadable(
+            "LT004", "this is a report: save a trace of it by `lathe check --trace ID --json`", name
+        )
     if isinstance(data, dict) and "trace" in data:
         expect = data.get("expect")
         if not isinstance(expect, str):
