@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, count, product
 
 from lathe.check.domain import A_TIME
+from lathe.check.encode import code_of
 from lathe.check.layout import Layout, Slot, changes_world
 from lathe.lang.adapters import BAD_CAUSES
 from lathe.lang.model import Action, Blueprint, Effect
@@ -238,7 +239,19 @@ def _made(
         return {}
     free = place.free[target.blueprint]
     wanted = len(invocation.deliveries)
-    return place.fresh(free[:wanted]) if wanted <= len(free) else None
+    if wanted > len(free):
+        return None
+    return place.fresh([free[i] for i in _rounds(place, blueprint, target.each, invocation)])
+
+
+def _rounds(place: Place, blueprint: Blueprint, each: str | None, invocation: Invocation) -> list[int]:
+    """For each target of a delivery, in the machine's order, which one of them the search takes it for."""
+    if each is None:
+        return list(range(len(invocation.deliveries)))
+    kind, members = blueprint.fields[each].type, invocation.fields[each]
+    assert isinstance(members, frozenset), "a set has members"
+    codes = [code_of(place.layout, kind, frozenset((m,)), place.names) for m in sorted(members, key=str)]
+    return [sorted(codes).index(code) for code in codes]
 
 
 def _notices(place: Place, entity: Entity, blueprint: Blueprint) -> Iterator[Happening]:

@@ -35,10 +35,9 @@ def test_stuck_is_a_situation_not_only_a_state() -> None:
 def test_trapped_is_to_move_without_ever_resting() -> None:
     text = thing(
         'a = { initial = true, waits = "x" }\nb = {}\nc = {}',
-        'fall = { from = "a", to = "b", by = "role:clerk" }\n'(
-            'there = { from = "b", to = "c", by = "role:clerk" }\n'
-            'back = { from = "c", to = "b", by = "role:clerk" }'
-        ),
+        'fall = { from = "a", to = "b", by = "role:clerk" }\n'
+        'there = { from = "b", to = "c", by = "role:clerk" }\n'
+        'back = { from = "c", to = "b", by = "role:clerk" }',
     )
     report = report_of(text)
     assert sorted(f.diagnostic.code for f in report.findings) == ["LT302", "LT302"], "one for each state"
@@ -52,7 +51,7 @@ def test_waiting_without_saying_so() -> None:
 
 @pytest.mark.parametrize(("actions", "rest"), [
     ('end = { from = "a", to = "z", by = "role:clerk", fair = true }', ""),
-    ('end = { from = "a", to = "z" }', 'timer.t = { at = "due", then = "end" }\nfield.due = { type = "time" }'),
+    ('end = { from = "a", to = "z" }', '[timer.t]\nat = "due"\nthen = "end"\n[field.due]\ntype = "time"'),
 ])  # fmt: skip
 def test_fair_actions_timers_and_effects_can_end_a_visit(actions: str, rest: str) -> None:
     text = thing("a = { initial = true }\nz = { final = true }", actions, rest)
