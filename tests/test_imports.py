@@ -24,7 +24,7 @@ IMPURE = {
     "asyncio", "os", "socket", "time", "random", "logging", "subprocess", "threading", "multiprocessing",
     "pathlib", "shutil", "tempfile", "urllib", "http", "secrets", "uuid", "io",
 }  # fmt: skip
-THIRD_PARTY = {"check": {"numpy", "scipy", "z3"}, "cli": {"click"}}
+THIRD_PARTY = {"check": {"numpy", "scipy", "z3"}, "cli": {"click"}, "testing": {"hypothesis"}}
 HEAVY = {"numpy", "scipy", "z3", "cedarpy"}
 
 MODULES = {

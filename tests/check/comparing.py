@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from lathe.check import search as packed
 from lathe.check.command import RECYCLE, Command
 from lathe.check.encode import encode
-from lathe.check.search import Graph, Watch, watches
-from lathe.check.system import System
-from lathe.check.trace import Run, begin, follow, moves_along, path_to
+from lathe.check.search import Graph, Limits, Watch, watches
+from lathe.check.system import System, make_system
+from lathe.check.trace import Move, Run, begin, follow, path_to, picks
 from lathe.errors import Span
 from lathe.lang.model import App, Principal
 from lathe.machine import step as stepping
@@ -25,7 +26,7 @@ from lathe.machine.outcome import Refusal, Step
 from lathe.machine.properties import broken
 from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Value
 from lathe.machine.step import admitted, step
-from lathe.machine.table import Table
+from lathe.machine.table import Table, compile_app
 
 from .enumerate import Happening, Key, happenings
 
@@ -59,9 +60,17 @@ class Comparison:
         """The differences in one state of a graph; empty if there are none."""
         path = path_to(graph, index)
         run = begin(self.system, self.table, graph.states[path[0]])
-        follow(run, moves_along(self.system, graph, path), [graph.states[i] for i in path[1:]])
+        moves = [self._move(graph, a, b) for a, b in pairwise(path)]
+        follow(run, moves, [graph.states[i] for i in path[1:]])
         here = graph.states[index]
         return [*self._differences(self._machine(run, here), self._packed(here))]
+
+    def _move(self, graph: Graph, here: int, there: int) -> Move:
+        """One of the choices that lead from a state to the next: all of them must mean the same later."""
+        command = self.system.commands[graph.via[there]]
+        found = picks(self.system.layout, command, command.guard, graph.states[here])
+        ways = [picked for picked, reached in found if reached == graph.states[there]]
+        return Move(command, ways[there % len(ways)])
 
     def _differences(self, machine: Side, search: Side) -> Iterator[str]:
         sampled = {key_of(c) for c in self.system.commands if any(p.sampled for p in c.params)}
@@ -150,7 +159,7 @@ class Comparison:
             for name in slot.notices:
                 pending = [i for i in entity.invocations if i.phase == "notice" and i.effect == name]
                 most = 1 if slot.captured[name].current else 2
-                if len(pending) > most and (most == 1 or slot.blueprint.effects[name].idempotent):
+                if len(pending) > most:
                     return True
         return False
 
@@ -261,3 +270,13 @@ def _ghost_spans(app: App) -> Iterator[Span]:
             yield from (a.span for a in action.ghost)
         for effect in blueprint.effects.values():
             yield from (a.span for a in effect.world)
+
+
+def differences(app: App, instances: int, *, states: int = 300, sample: int | None = None) -> list[str]:
+    """What the two disagree about in the first states of an app, or in so many spread over them."""
+    system = make_system(app, dict.fromkeys(app.blueprints, instances))
+    graph = packed.search(system, Limits(states, 1.0, lambda: 0.0))
+    comparison = Comparison(system, compile_app(app))
+    every = range(len(graph.states))
+    chosen = every if sample is None else sorted({0, len(every) - 1, *every[:: max(len(every) // sample, 1)]})
+    return [f"state {index}: {told}" for index in chosen for told in comparison.at(graph, index)]

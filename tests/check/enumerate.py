@@ -7,7 +7,7 @@ app itself. Most of it is refused; the machine says which.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, count, product
 
 from lathe.check.domain import A_TIME
@@ -262,26 +262,7 @@ def _notices(place: Place, entity: Entity, blueprint: Blueprint) -> Iterator[Hap
             yield _happening(place, entity, ("late", effect.name), event)
         pending = [i for i in entity.invocations if i.phase == "notice" and i.effect == effect.name]
         if pending and effect.name in place.names[entity.id].notices:
-            worlds = [place.world] if effect.idempotent else _as_many(place.world, entity, pending)
-            for world in worlds:
-                yield from _notified(replace_world(place, world), entity, blueprint, effect)
-
-
-def replace_world(place: Place, world: MemoryWorld) -> Place:
-    return Place(place.layout, world, place.names, place.roles, place.now, place.turn)
-
-
-def _as_many(world: MemoryWorld, entity: Entity, pending: list[Invocation]) -> Iterator[MemoryWorld]:
-    """The worlds that count as this one: two pending notices and three are both `many`."""
-    yield world
-    if len(pending) < 2:
-        return
-    others = tuple(i for i in entity.invocations if i not in pending)
-    for number in (2, 3):
-        copies = tuple(replace(pending[0], number=900 + n) for n in range(number))
-        yield MemoryWorld(
-            {**world.entities, entity.id: replace(entity, invocations=(*others, *copies))}, world.ghosts
-        )
+            yield from _notified(place, entity, blueprint, effect)
 
 
 def _notified(place: Place, entity: Entity, blueprint: Blueprint, effect: Effect) -> Iterator[Happening]:

@@ -269,6 +269,40 @@ def test_a_creation_by_a_caller_is_no_endless_round() -> None:
     assert "LT505" not in codes(several(Cell=body))
 
 
+def test_more_notices_than_a_few_are_cut_and_leave_what_never_happened_open() -> None:
+    text = """
+blueprint = "Thing"
+
+[state]
+here = { initial = true, waits = "x" }
+
+[field]
+n = { type = "int", range = [0, 3], default = 0 }
+
+[ghost]
+heard = { type = "int", range = [0, 9], default = 0 }
+
+[action]
+create = { by = "role:clerk" }
+say = { from = "here", by = "role:clerk", when = "n < 3", do = ["n += 1"], run = "tell" }
+stay = { from = "here", by = "role:clerk" }
+
+[effect.tell]
+uses = "emit"
+world = ["heard += 1"]
+
+[invariant]
+once_each = "heard <= n"
+
+[sometimes]
+all_pending = "n == 3 and heard == 0"
+"""
+    report = report_of(text)
+    assert (report.verdict, [f.diagnostic.code for f in report.findings]) == ("unknown", ["LT801"])
+    assert "more than 2 of the notice `Thing.tell` pending at once" in report.not_covered
+    assert codes(text.replace("n == 3 and heard == 0", "n == 3 and heard == 1")) == []
+
+
 def test_a_notice_that_calls_may_be_refused_without_a_trace() -> None:
     order = (
         CALLS["Order"]

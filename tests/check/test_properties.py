@@ -117,6 +117,39 @@ def test_an_execution_is_a_step_and_a_start_is_none() -> None:
     assert codes(moved) == [], "a start changes nothing, and is no step"
 
 
+def test_who_only_saw_a_step_takes_none() -> None:
+    text = """
+blueprint = "Thing"
+
+[state]
+here = { initial = true, waits = "x" }
+
+[field]
+other = { type = "ref", to = "Thing" }
+n = { type = "int", range = [0, 3], default = 0 }
+
+[ghost]
+seen = { type = "int", range = [0, 3], default = 0 }
+
+[action]
+create = { by = "role:clerk" }
+point = { from = "here", by = "role:clerk", when = "arg.other != self", sets = ["other"] }
+look.from = "here"
+look.by = "role:clerk"
+look.when = "other is not None"
+look.ghost = ["other.seen += 1"]
+poke.from = "here"
+poke.by = "role:clerk"
+poke.when = "n < 3 and other is not None"
+poke.do = ["n += 1"]
+poke.ghost = ["other.seen += 1"]
+"""
+    assert codes(text + '\n[step]\np = "seen == old.seen"\n') == []
+    found = finding(report_of(text + '\n[step]\np = "seen == old.seen and n == old.n"\n'), "LT402")
+    assert found.trace is not None
+    assert [c.text for c in found.trace.clauses] == ["n == old.n"]
+
+
 def test_world_may_happen_more_than_once_unless_idempotent() -> None:
     invariant = '\n[invariant]\nonce = { that = "charged <= 1", when = "n == 0" }\n'
     found = finding(report_of(CHARGE + invariant), "LT401")

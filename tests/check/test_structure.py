@@ -177,6 +177,20 @@ def test_a_cannot_that_a_state_breaks_comes_with_the_way_there() -> None:
     assert [s.action for s in found.trace.steps] == ["create", "grow"]
 
 
+def test_a_cannot_is_about_entities_that_there_are_and_whoever_acts() -> None:
+    body = CANNOT.replace("[action]", 'maker = { type = "id" }\n\n[action]').replace(
+        'create = { by = "role:clerk" }', 'create = { by = "role:clerk", do = ["maker = actor"] }'
+    )
+    cannot = '\n[cannot]\nc = { role = "boss", do = ["grow"], when = "WHEN" }\n'
+    text = several('boss = "b"\n', Thing=body + cannot)
+    found = finding(report_of(text.replace("WHEN", "actor == maker")), "LT603")
+    assert found.trace is not None
+    assert [s.action for s in found.trace.steps] == ["create"]
+    assert "LT603 c" not in codes(text.replace("WHEN", "maker is None")), (
+        "nobody is no entity without a maker"
+    )
+
+
 def test_any_permits_every_role() -> None:
     body = CANNOT.replace('["role:clerk", "role:boss"]', '"any"')
     text = several('boss = "b"\n', Thing=body + '\n[cannot]\nc = { role = "boss", do = ["grow"] }\n')

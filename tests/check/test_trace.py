@@ -134,6 +134,10 @@ def test_what_a_path_does_not_read_is_given_something_that_fits() -> None:
 
 
 def test_a_step_property_that_an_execution_breaks_first_is_told_by_it() -> None:
-    trace = shown("\"glowed == old.glowed and state != 'hot'\"", "step")
-    assert trace.steps[-1].event == "execute"
-    assert trace.length == 2
+    """`press` would break it in as many steps and its own; the execution counts none."""
+    press = 'press = { from = "on", by = "role:clerk", when = "n < 5", do = ["n += 1"] }\n'
+    prop = '\n[step]\np = { that = "glowed == old.glowed and n == old.n", in = ["on"] }\n'
+    found = finding(report_of(LAMP.replace("good = {", press + "good = {") + prop), "LT402")
+    assert found.trace is not None
+    assert [s.event for s in found.trace.steps] == ["create", "act", "start", "execute"]
+    assert found.trace.length == 2

@@ -13,6 +13,7 @@ from lathe.lang.expr import (
     Expression,
     Follow,
     IfElse,
+    Literal,
     Loop,
     Node,
     Not,
@@ -42,6 +43,17 @@ def guard_for(clause: Node, action: Action) -> str | None:
         return None
     text = f"({unparse(tree)})" if isinstance(tree, (Or, IfElse)) else unparse(tree)
     return text if len(text) <= MAX_LENGTH else None
+
+
+def assignment_for(clause: Node, action: Action) -> str | None:
+    """The assignment that makes `clause` true, where it says what a field of the entity must be."""
+    if not isinstance(clause, Compare) or clause.op not in ("is", "=="):
+        return None
+    field, value = clause.left, clause.right
+    taken = {a.target for a in action.do} | set(action.sets)
+    if isinstance(field, Read) and field.scope == "field" and isinstance(value, Literal):
+        return None if field.name in taken else f"{field.name} = {unparse(value)}"
+    return None
 
 
 def _is_beyond(node: Node) -> bool:

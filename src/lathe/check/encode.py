@@ -102,10 +102,7 @@ def _remember(
         if kind == "none":
             codes[variable.index] = int(invocation.args[name] is None)
             continue
-        if kind == "state":
-            value: Value = invocation.state
-        else:
-            value = (invocation.fields if kind == "field" else invocation.args)[name]
+        value = (invocation.fields if kind == "field" else invocation.args)[name]
         codes[variable.index] = _code(layout, variable, value, names)
 
 

@@ -14,7 +14,12 @@ from lathe.check.lowering import Context, Term, decoded, encoded, fits, is_unset
 from lathe.lang.model import Argument, Effect
 
 MANY = 2
-"""A notice counts none, one, many; one that may repeat stands for any number beyond."""
+"""As many notices of one effect of an entity are pending at once, or one if it remembers something."""
+
+
+def most_pending(slot: Slot, notice: str) -> int:
+    """How many notices of an effect may be pending at once; a step that asks for one more is cut."""
+    return 1 if slot.captured[notice].current else MANY
 
 
 def request(layout: Layout, branch: Branch) -> list[Branch]:
@@ -116,10 +121,7 @@ def forget(branch: Branch, captured: Mapping[str, Variable]) -> None:
 
 
 def _notice(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
-    """One more notice pending.
-
-    With something to remember, a second one is beyond the bound; a third, if each happens just once.
-    """
+    """One more notice pending; beyond the bound the step is cut."""
     variable = part.slot.notices[effect.name]
     pending = branch.updates.get(variable.index, base(branch, variable))
     if part.slot.captured[effect.name].current:
@@ -127,9 +129,8 @@ def _notice(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
         branch.updates[variable.index] = TRUE
         _capture(layout, branch, part, effect)
     else:
-        if effect.idempotent:
-            branch.within.append(ir.lt(pending, ir.const(MANY)))
-        branch.updates[variable.index] = ir.least(ir.plus(pending, TRUE), ir.const(MANY))
+        branch.within.append(ir.lt(pending, ir.const(MANY)))
+        branch.updates[variable.index] = ir.plus(pending, TRUE)
 
 
 def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
@@ -143,8 +144,6 @@ def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None
         if where == "field":
             source = part.slot.fields[name]
             value = _after(branch, source)
-        elif where == "state":
-            value = _after(branch, part.slot.state)
         else:
             given = part.context.args[name]
             value = ir.choose(given.none, FALSE, encoded(captured.keys[f"arg:{name}"], given))

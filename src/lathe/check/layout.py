@@ -16,7 +16,7 @@ from lathe.check.ir import Formula, var
 from lathe.check.relevance import Key, askers, explored
 from lathe.check.roles import maximal_role_sets
 from lathe.frozen import frozen
-from lathe.lang.expr import Read, Special, walk
+from lathe.lang.expr import Read, walk
 from lathe.lang.model import App, Blueprint, Effect
 from lathe.lang.types import BOOL, Type
 
@@ -53,7 +53,7 @@ class Variable:
 class Captured:
     """What invocations of one effect remember, by where they are: current, stopping, late, notice.
 
-    Keys: `field:x`, `arg:x`, `none:x`, `state` for `world`; `on:i`, `arg:i:x`, `has:i` for deliveries.
+    Keys: `field:x`, `arg:x`, `none:x` for `world`; `on:i`, `arg:i:x`, `has:i` for deliveries.
     """
 
     keys: Mapping[str, Type]
@@ -257,7 +257,7 @@ def _captured(
 
 
 def _world_keys(blueprint: Blueprint, effect: Effect, keys: frozenset[Key]) -> dict[str, Type]:
-    """The fields that may change, the state and the arguments that the effect's executions read."""
+    """The fields that may change and the arguments that the effect's executions read."""
     found: dict[str, Type] = {}
     for assignment in effect.world:
         if assigned_ghost(assignment.scope, blueprint.name, assignment.target) not in keys:
@@ -269,8 +269,6 @@ def _world_keys(blueprint: Blueprint, effect: Effect, keys: frozenset[Key]) -> d
                     found[f"none:{node.name}"] = BOOL
             elif isinstance(node, Read) and node.scope == "field" and not blueprint.fields[node.name].frozen:
                 found[f"field:{node.name}"] = node.type
-            elif isinstance(node, Special) and node.name == "state":
-                found["state"] = node.type
     return found
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from lathe.check.bounds import TooLargeError
 from lathe.check.coverage import fingerprint, taken_actions
 from lathe.check.domain import WIDEST_PRINCIPALS
+from lathe.check.invoke import most_pending
 from lathe.check.liveness import Unfair, failures, moved_deadlines
 from lathe.check.outlive import outliving
 from lathe.check.progress import Standstill, call_round, first_of_each, situations, standstills
@@ -24,6 +25,7 @@ from lathe.check.suspects import (
     empty_promises,
     full,
     implied_by_ranges,
+    is_crowded,
     met,
     never,
     permitted_after_all,
@@ -269,7 +271,7 @@ def _judge_scope(progress: _Progress, system: System, graph: Graph) -> None:
     wider = _wider(system, graph)
     if still and wider is not None:
         still = _still_so(progress, (system, graph), wider)
-    if still and _is_sampled(progress, system, [f"`{s.state}`" for s in still], "can be left"):
+    if still and _is_partial(progress, (system, graph), [f"`{s.state}`" for s in still], "can be left"):
         still = []
     case = tell.make_case(system, graph, progress.digest)
     for cannot, actions, index in permits:
@@ -291,7 +293,7 @@ def _judge_last(progress: _Progress) -> None:
     if wider is not None:
         doubtful, unfair = _confirmed(progress, system, wider, doubtful, unfair)
     names = [f"`{n.subject.name}`" for n in doubtful]
-    if names and _is_sampled(progress, system, names, "is possible"):
+    if names and _is_partial(progress, (system, graph), names, "is possible"):
         doubtful = []
     if doubtful or unfair:
         from lathe.check import tell  # only here, so that a clean check starts sooner
@@ -306,12 +308,16 @@ def _bounds_text(system: System, wider: _Wider | None) -> str:
     return _instances_text(wider.instances) if wider is not None and linked(system.layout.app) else ""
 
 
-def _is_sampled(progress: _Progress, system: System, names: list[str], what: str) -> bool:
-    """Whether values were sampled, so that what never happened may happen for others: then it is a doubt."""
-    if not any(p.sampled for c in system.commands for p in c.params):
-        return False
+def _is_partial(progress: _Progress, found: tuple[System, Graph], names: list[str], what: str) -> bool:
+    """Whether something was left out for which what never happened may happen: then it is a doubt."""
+    system, graph = found
     told = ", ".join(dict.fromkeys(names))
-    progress.doubts.append(f"whether {told} {what} was tried only for a sample of the values (LT802)")
+    if any(p.sampled for c in system.commands for p in c.params):
+        progress.doubts.append(f"whether {told} {what} was tried only for a sample of the values (LT802)")
+    elif is_crowded(system, graph):
+        progress.doubts.append(f"whether {told} {what} was tried only for a few notices pending at once")
+    else:
+        return False
     return True
 
 
@@ -398,6 +404,7 @@ def _not_covered(progress: _Progress) -> Iterator[str]:
             yield f"more than {count} {name}"
         if domains.could_differ > len(domains.principals):
             yield f"more than {len(domains.principals)} principals, where {domains.could_differ} could differ"
+        yield from _pending(progress.completed[0])
         sampled = {p.name for c in progress.completed[0].commands for p in c.params if p.sampled}
         yield from (f"values of `{name}` beyond a sample" for name in sorted(sampled))
     yield from progress.partial
@@ -409,6 +416,15 @@ def _not_covered(progress: _Progress) -> Iterator[str]:
         b.timers or any(s.after_ms is not None for s in b.states.values()) for b in app.blueprints.values()
     ):
         yield "durations: a timer may fire at any moment while it is armed"
+
+
+def _pending(system: System) -> Iterator[str]:
+    """How many notices of each effect that is told apart are pending at once."""
+    for slot in system.layout.slots:
+        if slot.index == 0:
+            for name in slot.notices:
+                most = most_pending(slot, name)
+                yield f"more than {most} of the notice `{slot.blueprint.name}.{name}` pending at once"
 
 
 def _promises(blueprint: Blueprint) -> Iterator[str]:

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from lathe.check import ir
 from lathe.check.coverage import taken_actions
+from lathe.check.invoke import most_pending
 from lathe.check.ir import FALSE, Formula
-from lathe.check.lowering import Context, holds
+from lathe.check.lowering import Context, Term, holds
 from lathe.check.read import permitted
 from lathe.check.search import Graph, Watch, first_where, watches
 from lathe.check.system import System, applies, violation
@@ -93,7 +94,8 @@ def met(system: System, graph: Graph) -> list[Met]:
     for number, index in graph.hits.items():
         watch = noted[number]
         place = watch.command.faults[int(watch.subject)].span if watch.is_fault else watch.subject
-        candidate = (graph.distance[index], number)
+        counts = watch.is_fault or watch.command.is_committed
+        candidate = (graph.distance[index] + counts, number)
         best[watch.code, place] = min(best.get((watch.code, place), candidate), candidate)
     return [Met(noted[number], graph.hits[number]) for _, number in sorted(best.values())]
 
@@ -213,10 +215,29 @@ def permitted_after_all(system: System, graph: Graph) -> Iterator[tuple[Cannot, 
                 continue
             actions = permitted(blueprint, cannot)
             if actions:
-                conditions = [holds(cannot.when.tree, c) for c in _contexts(system, blueprint.name)]
+                conditions = [_is_met(cannot.when.tree, c) for c in _contexts(system, blueprint.name)]
                 hits = first_where(system.layout, graph.states, conditions)
                 if hits:
                     yield cannot, actions, min(hits.values())
+
+
+def _is_met(condition: Node, context: Context) -> Formula:
+    """Whether an entity is there and the condition of a `cannot` holds for it, whoever acts."""
+    assert context.slot is not None, "a `cannot` is about an entity"
+    everybody = range(1, len(context.layout.domains.principals) + 1)
+    actors = (Term(ir.const(code)) for code in everybody)
+    is_there = ir.no(ir.eq(context.slot.state.formula, FALSE))
+    return ir.both(is_there, ir.either(*(holds(condition, replace(context, actor=a)) for a in actors)))
+
+
+def is_crowded(system: System, graph: Graph) -> bool:
+    """Whether some state holds as many notices as it may, so that one more was perhaps cut."""
+    conditions = [
+        ir.eq(variable.formula, ir.const(most_pending(slot, name)))
+        for slot in system.layout.slots
+        for name, variable in slot.notices.items()
+    ]
+    return bool(first_where(system.layout, graph.states, conditions))
 
 
 def full(system: System, graph: Graph, blueprint: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from lathe.check import ir
 from lathe.check.branch import Fault
-from lathe.check.cure import guard_for, range_guard, unset_guard, zero_guard
+from lathe.check.cure import assignment_for, guard_for, range_guard, unset_guard, zero_guard
 from lathe.check.domain import A_TIME
 from lathe.check.liveness import Edge, Unfair
 from lathe.check.outlive import Outliving
@@ -127,6 +127,10 @@ def _guard_help(run: Run, prop: Property) -> str:
         way = f"forbid `{action.name}` here (its `when`, `from` or `by`), let an earlier step do more"
         return f"{way}{_outside_help(run)}, or weaken `{prop.name}`"
     where = f"`{action.name}` at line {action.span.line}"
+    makes = assignment_for(clause, action) if clause is not None else None
+    if makes is not None:
+        set_it = f'let {where} see to it: `do = ["{makes}"]`'
+        return f"{set_it}; or refuse it, unless `{needed}`; or weaken `{prop.name}`"
     if action.when is None:
         return f'let {where} refuse it: add `when = "{needed}"`; or weaken `{prop.name}`'
     return f"let {where} refuse it: `{needed}` must hold too, in its `when`; or weaken `{prop.name}`"
@@ -254,7 +258,7 @@ def _step_frames(run: Run, before: MemoryWorld, step: Step, blueprint: str) -> I
     if not blueprint:
         yield Frame(world=run.world, app_ghosts=run.world.ghosts, old_app_ghosts=before.ghosts)
         return
-    for name in sorted(step.written):
+    for name in sorted({p.entity for p in step.parts} or step.written):
         after, old = step.written[name], before.get(name)
         if after.blueprint == blueprint and old is not None:
             yield replace(entity_frame(run.world, after), old=old, old_app_ghosts=before.ghosts)

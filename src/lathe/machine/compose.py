@@ -147,8 +147,7 @@ class Draft:
         """What one execution does to the world's ghosts; repeats of an idempotent one do nothing."""
         if is_repeat and rule.effect.idempotent:
             return
-        asker = replace(entity, state=invocation.state)
-        frame = replace(self.frame(entity, invocation.args, None), entity=asker, fields=invocation.fields)
+        frame = replace(self.frame(entity, invocation.args, None), fields=invocation.fields)
         self.assign_ghosts(rule.world, entity, frame)
 
     def assign_ghosts(self, rules: tuple[AssignmentRule, ...], entity: Entity, frame: Frame) -> None:
@@ -381,7 +380,6 @@ def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> 
             deliveries=_deliveries(
                 draft, take, effect.target, replace(frame, entity=entity, fields=entity.fields)
             ),
-            state=entity.state,
         )
         draft.requested.append((entity.id, invocation))
         listed = (*entity.invocations, invocation)

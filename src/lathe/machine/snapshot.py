@@ -36,7 +36,7 @@ class Invocation:
 
     `waiting`, then `started`, then gone; `stopping` once its visit was left while it was started;
     `late` when it is over for the entity but may still be executed once; `notice` for effects
-    that belong to no visit. `fields`, `args` and `state` are those of the moment when it was asked for.
+    that belong to no visit. `fields` and `args` are those of the moment when it was asked for.
     """
 
     number: int
@@ -47,7 +47,6 @@ class Invocation:
     fields: Values
     args: Values
     deliveries: tuple[Delivery, ...] = ()
-    state: str = ""
 
 
 @frozen

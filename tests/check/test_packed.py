@@ -1,0 +1,38 @@
+"""The packed search takes exactly the steps of the machine: on random apps, and on the examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
+
+from lathe.check.bounds import TooLargeError
+from lathe.lang.model import App
+from lathe.lang.resolve import read_app
+from lathe.testing import strategies
+
+from .comparing import differences
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+STATES = 150
+"""Of each random app so many are searched, and a few of them compared."""
+
+
+@settings(max_examples=120, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(strategies.apps(), st.sampled_from((1, 2)))
+def test_search_and_machine_take_the_same_steps(app: App, instances: int) -> None:
+    try:
+        assert differences(app, instances, states=STATES, sample=6) == []
+    except TooLargeError:
+        assume(False)
+
+
+@pytest.mark.parametrize("example", sorted(p.parent.name for p in EXAMPLES.glob("*/app.toml")))
+def test_search_and_machine_take_the_same_steps_in_the_examples(example: str) -> None:
+    folder = EXAMPLES / example
+    paths = [folder / "app.toml", *folder.glob("*.blueprint.toml")]
+    app = read_app({path.name: path.read_bytes() for path in sorted(paths)}).app
+    assert app is not None
+    assert differences(app, 1, states=400, sample=25) == []
+    assert differences(app, 2, states=400, sample=15) == []
