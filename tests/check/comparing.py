@@ -90,7 +90,7 @@ class Comparison:
         yield from (f"only the search loses an end: {k}" for k in sorted(search.lost - machine.lost))
 
     def _packed(self, here: int) -> Side:
-        side, out, labels = Side(), [], []
+        side, out, labels = Side(), list[int](), list[int]()
         hits: dict[int, int] = {}
         live = bytearray(b"\1" * len(self.noted))
         self.step(here, out.append, labels.append, live, hits)

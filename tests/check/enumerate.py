@@ -317,7 +317,7 @@ def _candidates(place: Place, kind: Type, explore: tuple[int, int] | None) -> li
         case "id":
             return list(domains.ids)
         case "ref":
-            return sorted(e.id for e in place.world if e.blueprint == kind.blueprint)
+            return [*sorted(e.id for e in place.world if e.blueprint == kind.blueprint)]
         case "set":
             return [*_subsets(place, kind)]
         case "time":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from tests.support import finding, report_of, several
+from tests.support import finding, report_of, run_of, several
 
-from lathe.machine.trace import Trace
+from lathe.machine.trace import HIDDEN, Trace
 
 LAMP = """
 blueprint = "Thing"
@@ -112,6 +112,37 @@ def test_a_trace_says_which_clause_is_false() -> None:
     assert [(c.text, dict(c.values)) for c in trace.clauses] == [("n < 4", {"n": 4})]
 
 
+FIRST = """
+[state]
+a = { initial = true, after = "10m", then = "end" }
+z = { waits = "x" }
+[action]
+create = { by = "role:clerk" }
+end = { from = "a", to = "z" }
+again = { from = "z", to = "a", by = "role:clerk" }
+"""
+SECOND = """
+[state]
+a = { initial = true, after = "AFTER", then = "end" }
+z = { final = true }
+[field]
+first = { type = "ref", to = "First", frozen = true }
+[action]
+create = { by = "role:clerk", sets = ["first"] }
+end = { from = "a", to = "z" }
+[invariant]
+p = { that = "first.state == 'z'", in = ["z"] }
+"""
+
+
+def test_a_run_in_which_a_longer_timer_comes_first_says_so() -> None:
+    for after, is_said in (("15m", True), ("5m", False)):
+        found = finding(report_of(several(First=FIRST, Second=SECOND.replace("AFTER", after))), "LT401")
+        assert run_of(found) == ["create", "create", "timer end"]
+        remark = "the timer of Second#1 in `a` comes before the shorter one of First#1 in `a`"
+        assert (remark in found.diagnostic.help) is is_said
+
+
 def test_the_same_app_gives_the_same_trace() -> None:
     assert shown('"n < 4"') == shown('"n < 4"')
     assert len({shown('"n < 4"').id, shown('"n < 5"').id}) == 2
@@ -141,3 +172,14 @@ def test_a_step_property_that_an_execution_breaks_first_is_told_by_it() -> None:
     assert found.trace is not None
     assert [s.event for s in found.trace.steps] == ["create", "act", "start", "execute"]
     assert found.trace.length == 2
+
+
+def test_a_secret_is_shown_nowhere() -> None:
+    text = LAMP.replace(
+        'mark = { type = "text", max = 9 }', 'mark = { type = "text", max = 9, secret = true }'
+    )
+    found = finding(report_of(text + "\n[invariant]\np = \"mark != 'hunter2'\"\n"), "LT401")
+    assert found.trace is not None
+    assert found.trace.steps[0].parts[0].args["mark"] == HIDDEN
+    assert [dict(c.values) for c in found.trace.clauses] == [{"mark": HIDDEN}]
+    assert f"mark = {HIDDEN}" in found.diagnostic.message

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from lathe.lang.expr import Node
 from lathe.lang.model import App
 from lathe.machine.evaluate import Frame, evaluate
+from lathe.machine.lower import Compiled
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Phase, Value, Values
 from lathe.machine.step import step
-from lathe.machine.table import Compiled, Table, compile_app
+from lathe.machine.table import Table, compile_app
 from lathe.machine.values import misfit
 from lathe.testing import strategies
 from lathe.testing._events import random_event

@@ -68,7 +68,17 @@ class _Progress:
     def add(self, found: Iterable[Finding]) -> None:
         """Keep the first finding of each code at each place: smaller scopes come first."""
         for f in found:
-            self.findings.setdefault((f.diagnostic.code, f.diagnostic.span), f)
+            self.findings.setdefault((f.diagnostic.code, f.diagnostic.span), self._timed(f))
+
+    def _timed(self, found: Finding) -> Finding:
+        """The finding, with what its run takes for granted about time."""
+        if found.trace is None:
+            return found
+        from lathe.check.timing import remark  # only here, so that a clean check starts sooner
+
+        said = remark(found.trace, self.app)
+        cure = f"{found.diagnostic.help}; {said}" if said else found.diagnostic.help
+        return replace(found, diagnostic=replace(found.diagnostic, help=cure))
 
     @property
     def has_errors(self) -> bool:

@@ -8,6 +8,8 @@ Needs Hypothesis, which Lathe itself does not; nothing else imports this module.
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject, SearchStrategy
 
@@ -37,6 +39,11 @@ def app_files(draw: st.DrawFn) -> dict[str, bytes]:
 def apps() -> SearchStrategy[App]:
     """Apps, read from such files."""
     return app_files().map(_read)
+
+
+def app_of_seed(seed: int) -> App:
+    """The app of a seed, always the same: for many at once, where shrinking would not pay."""
+    return _read(write_app(Dice(Random(seed).randrange)))
 
 
 def _read(files: dict[str, bytes]) -> App:
