@@ -10,11 +10,13 @@ STAMP := $(VENV)/.stamp
 help:  ## What can be made.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
+# Bytecode is written here once: start-up counts, also where Python is told to write none.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo 'lathe needs Python 3.11 or newer: make PYTHON=python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 setup: $(STAMP)  ## A virtual environment in .venv with everything in it.
