@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from lathe.check import ir
 from lathe.check.bounds import MAX_COMMANDS, require
 from lathe.check.command import RECYCLE, Command
+from lathe.check.delivery import held_up
 from lathe.check.domain import make_domains
 from lathe.check.ground import creations, outsiders, timers
-from lathe.check.internal import held_up, internal_commands
+from lathe.check.internal import internal_commands
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot, make_layout
 from lathe.check.lowering import Context, holds
