@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ..support import app_of
@@ -129,6 +131,21 @@ mark = { from = "here", by = "role:clerk", ghost = ["count += 1", "other.count +
 [invariant]
 few = "count < 2"
 """,
+    "what a condition does not come to cannot fail": """
+blueprint = "Thing"
+[state]
+here = { initial = true }
+[field]
+other = { type = "ref", to = "Thing" }
+size = { type = "int", range = [0, 2], default = 0 }
+[action]
+create = { by = "role:clerk" }
+link = { from = "here", by = "role:clerk", sets = ["other", "size"] }
+both = { from = "here", by = "role:clerk", when = "other is not None and other.size - 1 > 0" }
+one = { from = "here", by = "role:clerk", when = "size == 0 or 2 // size == 1", do = ["size = 1"] }
+if_so = { from = "here", by = "role:clerk", when = "(2 % size == 0) if size > 0 else True" }
+other_way = { from = "here", by = "role:clerk", when = "2 // size == 1 and size == 7" }
+""",
     "to_if leads only where it says": """
 # --- app.toml
 app = "a"
@@ -177,7 +194,7 @@ def filled(template: str, **parts: str) -> str:
     """A template with what stands for each `<part>`; a part of a table is set off by a comma."""
     for name, text in parts.items():
         template = template.replace(f", <{name}>", f", {text}" if text else "").replace(f"<{name}>", text)
-    return template
+    return re.sub(r",? ?<[a-z]+>", "", template)
 
 
 JOINT = """
@@ -196,7 +213,10 @@ size = { type = "int", range = [0, 4], default = 3 }
 create = { by = "role:clerk", sets = ["b"] }
 forget = { from = "here", by = "role:clerk", do = ["b = None"] }
 shrink = { from = "here", by = "role:clerk", do = ["size -= 1"] }
-go = { from = "here", by = "role:clerk", also = [{ on = "b", action = "take", args = { x = "<give>" } }] }
+[action.go]
+from = "here"
+by = "role:clerk"
+also = [{ on = "b", action = "take", args = { x = "<give>" }, <when> }]
 # --- b.blueprint.toml
 blueprint = "B"
 [state]
@@ -221,6 +241,9 @@ CASES |= {
         give="size // (size - 3)",
         type='type = "int", range = [0, 2]',
         take='do = ["kept = arg.x"]',
+    ),
+    "the condition of a clause may fail": filled(
+        JOINT, give="0", type='type = "int", range = [0, 2]', when='when = "1 // (size - 2) == 0"'
     ),
     "a guard of the other side comes before the values of this one": filled(
         JOINT,
@@ -373,10 +396,12 @@ gone = { final = true }
 [field]
 kept = { type = "int", range = [0, 2], default = 0 }
 owner = { type = "id" }
+weight = { type = "int", range = [1, 2] }
 [action.create]
 by = ["role:clerk", "entity:A"]
+sets = ["weight"]
 args = { x = { type = "int", range = [0, 2], default = 0 }, y = { type = "id", optional = true } }
-when = "arg.x < 2"
+when = "arg.x < 2 and not weight < 9"
 do = ["kept = arg.x", "owner = arg.y"]
 [action.take]
 from = "there"
@@ -404,13 +429,13 @@ CASES |= {
         "call", 'on = "b", action = "take", args = { x = "1 if state == \'busy\' else 2" }'
     ),
     "a creation waits for room, and gives what it made": call(
-        "create", 'blueprint = "B", args = { x = "size - 1" }', ok='sets = ["b"]'
+        "create", 'blueprint = "B", args = { weight = "1", x = "size - 1" }', ok='sets = ["b"]'
     ),
     "a creation for each is made in the order of its members": call(
-        "create", 'blueprint = "B", each = "who", args = { y = "item" }', ok=MADE
+        "create", 'blueprint = "B", each = "who", args = { weight = "2", y = "item" }', ok=MADE
     ),
     "a creation that nobody waits for is held up by the scope alone": call(
-        "create", 'blueprint = "B", args = { x = "size - 1" }', ends=""
+        "create", 'blueprint = "B", args = { weight = "1", x = "size - 1" }', ends=""
     ),
 }
 
