@@ -180,7 +180,7 @@ def test_an_app_of_any_bytes_gets_diagnostics(files: dict[str, bytes]) -> None:
     ids=lambda text: text[:20],
 )
 def test_what_is_large_or_deep_takes_no_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     check({"rollout.blueprint.toml": text.encode("utf-8", "surrogatepass")})
     check({"rollout.blueprint.toml": f"{ROLLOUT}\n{text}".encode("utf-8", "surrogatepass")})
-    assert time.perf_counter() - started < SECONDS_LIMIT
+    assert time.process_time() - started < SECONDS_LIMIT
