@@ -11,16 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from lathe.check import search as packed
+from lathe.check import ir, search as packed
 from lathe.check.command import RECYCLE, Command
 from lathe.check.encode import encode
+from lathe.check.lowering import Context, holds
 from lathe.check.search import Graph, Limits, Watch, watches
-from lathe.check.system import System, make_system
+from lathe.check.system import System, applies, make_system
 from lathe.check.trace import Move, Run, begin, follow, path_to, picks
 from lathe.errors import Span
-from lathe.lang.model import App, Principal
+from lathe.lang.model import App, Principal, Property
 from lathe.machine import step as stepping
 from lathe.machine.compose import Draft, Refused, Take, take_all
+from lathe.machine.evaluate import Frame, entity_frame, holds as evaluated
 from lathe.machine.event import Caller, Delivers, Ends, Event, Notifies
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.properties import broken
@@ -54,6 +56,7 @@ class Comparison:
         self.table = table
         self.noted = watches(system)
         self.step = packed._compile(packed._successors(system, self.noted), "successors")
+        self.asked = list(_asked(system))
         self.ghostly = frozenset(_ghost_spans(system.layout.app))
 
     def at(self, graph: Graph, index: int) -> list[str]:
@@ -63,7 +66,27 @@ class Comparison:
         moves = [self._move(graph, a, b) for a, b in pairwise(path)]
         follow(run, moves, [graph.states[i] for i in path[1:]])
         here = graph.states[index]
+        assert self._packed_properties(here) == self._machine_properties(run), "of what is so in this state"
         return [*self._differences(self._machine(run, here), self._packed(here))]
+
+    def _packed_properties(self, here: int) -> set[tuple[str, str]]:
+        """The properties of a state that hold, each with the slot of its entity."""
+        conditions = [
+            ir.both(applies(prop, context), holds(prop.that.tree, context)) for prop, context in self.asked
+        ]
+        found = packed.first_where(self.system.layout, [here], conditions)
+        return {_owned(*self.asked[number]) for number in found}
+
+    def _machine_properties(self, run: Run) -> set[tuple[str, str]]:
+        names = run.occupants()
+        frames = {names[e.id].name: entity_frame(run.world, e) for e in run.world}
+        frames[""] = Frame(run.world, app_ghosts=run.world.ghosts)
+        found = set()
+        for prop, context in self.asked:
+            frame = frames.get(context.slot.name if context.slot else "")
+            if frame is not None and _is_so(prop, frame):
+                found.add(_owned(prop, context))
+        return found
 
     def _move(self, graph: Graph, here: int, there: int) -> Move:
         """One of the choices that lead from a state to the next: all of them must mean the same later."""
@@ -219,6 +242,28 @@ class Comparison:
             if v.read(here) != v.read(there):
                 changed.append(f"{v.name} {v.read(here)}→{v.read(there)}")
         return ", ".join(changed)
+
+
+def _asked(system: System) -> Iterator[tuple[Property, Context]]:
+    """Every property of a state, of every slot and of the app."""
+    for slot in system.layout.slots:
+        for prop in slot.blueprint.properties.values():
+            if prop.kind != "step":
+                yield prop, Context(system.layout, slot)
+    for prop in system.layout.app.properties.values():
+        if prop.kind != "step":
+            yield prop, Context(system.layout, None)
+
+
+def _owned(prop: Property, context: Context) -> tuple[str, str]:
+    return prop.name, context.slot.name if context.slot else ""
+
+
+def _is_so(prop: Property, frame: Frame) -> bool:
+    """Whether a property applies and holds, by the plain walk."""
+    if prop.in_states and frame.entity is not None and frame.entity.state not in prop.in_states:
+        return False
+    return (prop.when is None or evaluated(prop.when.tree, frame)) and evaluated(prop.that.tree, frame)
 
 
 def _is_call(table: Table, world: MemoryWorld, event: Notifies) -> bool:

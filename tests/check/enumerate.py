@@ -64,9 +64,8 @@ class Place:
     def free(self) -> dict[str, list[Slot]]:
         """The empty slots of each blueprint, first to last."""
         taken = {s.name for s in self.names.values()}
-        found: dict[str, list[Slot]] = {}
+        found: dict[str, list[Slot]] = {name: [] for name in self.layout.app.blueprints}
         for slot in self.layout.slots:
-            found.setdefault(slot.blueprint.name, [])
             if slot.name not in taken:
                 found[slot.blueprint.name].append(slot)
         return found
