@@ -203,6 +203,8 @@ class Comparison:
         """Why the event was refused, or what it was about before something else was taken instead."""
         if isinstance(outcome, Refusal):
             yield outcome
+            if outcome.reason == "stale":
+                return
         event = happening.events[-1]
         is_good = isinstance(event, Ends) and event.ok
         is_notified = isinstance(event, Notifies) and _is_call(self.table, before, event)

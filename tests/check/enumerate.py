@@ -169,9 +169,7 @@ def _active(place: Place, entity: Entity, blueprint: Blueprint) -> Iterator[Happ
     counted = changes_world(effect, blueprint.name, place.layout.explored)
     if counted and not (effect.idempotent and active.executed):
         yield _happening(place, entity, ("execute", name), Executes(entity.id, place.now))
-    if active.phase == "stopping":
-        yield _happening(place, entity, ("stop", name), Stops(entity.id, place.now))
-        return
+    yield _happening(place, entity, ("stop", name), Stops(entity.id, place.now))
     for action in blueprint.actions.values():
         if action.name in (effect.ok, effect.error) or entity.state not in action.from_states:
             continue
@@ -192,7 +190,7 @@ def _ends(
     is_counted: bool,
 ) -> Iterator[Happening]:
     first: tuple[Event, ...] = ()
-    if effect.world and not active.executed and not is_counted:
+    if effect.world and not active.executed and not is_counted and active.phase == "started":
         first = (Executes(entity.id, place.now),)
     results: Iterator[dict[str, Value]] = iter([{}])
     if effect.ok is not None:

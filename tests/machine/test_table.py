@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lathe.lang.expr import Node
@@ -14,14 +16,17 @@ from lathe.machine.lower import Compiled
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Phase, Value, Values
 from lathe.machine.step import step
-from lathe.machine.table import Table, compile_app
+from lathe.machine.table import compile_app
 from lathe.machine.values import misfit
 from lathe.testing import strategies
+from lathe.testing._dice import Dice
 from lathe.testing._events import random_event
 
 SECOND = 1_000
-LONGEST = 25
-MANY = settings(max_examples=120, derandomize=True, suppress_health_check=list(HealthCheck))
+LONGEST = 40
+SEEDS = 150
+BATCH = 30
+MANY = settings(max_examples=60, derandomize=True, suppress_health_check=list(HealthCheck))
 MAY_BECOME: dict[Phase, set[Phase | None]] = {
     "waiting": {"waiting", "started", None},
     "started": {"started", "stopping", "late", None},
@@ -43,11 +48,24 @@ def interpreted(node: Node) -> Compiled:
 @MANY
 @given(st.data())
 def test_the_compiled_table_steps_as_the_plain_walk_does(data: st.DataObject) -> None:
-    app = data.draw(strategies.apps())
+    run(strategies.data_dice(data), data.draw(strategies.apps()), LONGEST // 2)
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
+def test_the_compiled_table_steps_as_the_plain_walk_does_in_long_runs(first: int) -> None:
+    for seed in range(first, first + BATCH):
+        app = strategies.app_of_seed(seed)
+        try:
+            run(Dice(Random(seed).randrange), app, LONGEST)
+        except AssertionError as error:
+            raise AssertionError(f"in the app of seed {seed}") from error
+
+
+def run(dice: Dice, app: App, longest: int) -> None:
+    """Events met by both tables, and by the laws."""
     compiled, plain = compile_app(app), compile_app(app, lowering=interpreted)
     world = MemoryWorld({}, compiled.ghosts)
-    dice = strategies.data_dice(data)
-    for moment in range(dice.number(1, LONGEST)):
+    for moment in range(longest):
         event = random_event(dice, app, world, (moment + 1) * SECOND)
         copy = deepcopy(world)
         outcome = step(compiled, world, event)
@@ -55,11 +73,11 @@ def test_the_compiled_table_steps_as_the_plain_walk_does(data: st.DataObject) ->
         assert world == copy, "a step changes nothing by itself"
         if isinstance(outcome, Step):
             after = world.after(outcome.written, outcome.ghosts)
-            check_laws(app, compiled, world, outcome, after)
+            check_laws(app, world, outcome, after)
             world = after
 
 
-def check_laws(app: App, table: Table, before: MemoryWorld, taken: Step, after: MemoryWorld) -> None:
+def check_laws(app: App, before: MemoryWorld, taken: Step, after: MemoryWorld) -> None:
     """What is so of every step, whatever the app."""
     who = [part.entity for part in taken.parts]
     assert len(set(who)) == len(who), "each entity takes part once"
