@@ -6,7 +6,7 @@ and use the variables' bounds, so that what cannot happen is never searched for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -336,3 +336,38 @@ def source(x: Formula) -> str:
             return f"{x.op}({', '.join(source(y) for y in x.args)})"
         case _:
             return _TEXT[x.op].format(*(source(y) for y in x.args))
+
+
+_MADE: dict[str, Callable[..., Formula]] = {
+    "+": plus,
+    "-": minus,
+    "*": times,
+    "//": divide,
+    "%": modulo,
+    "==": eq,
+    "<": lt,
+    "<=": le,
+    "not": no,
+    "and": both,
+    "or": either,
+    "?": choose,
+    "bit": bit,
+    "1<<": shifted,
+    "|": union,
+    "&~": without,
+    "#": count,
+    "min": least,
+    "max": largest,
+    "abs": absolute,
+}
+
+
+def settled(x: Formula, known: Mapping[int, int]) -> Formula:
+    """The formula where some variables, by index, are known to have a value."""
+    match x.op:
+        case "v":
+            return const(known[x.value]) if x.value in known else x
+        case "c" | "p":
+            return x
+        case _:
+            return _MADE[x.op](*(settled(y, known) for y in x.args))

@@ -164,7 +164,7 @@ def empty_promises(system: System, graph: Graph) -> list[Property]:
     asked: list[Property] = []
     conditions: list[Formula] = []
     for owner, prop in _properties(system, "invariant", "step"):
-        premises = [_premise(prop, c) for c in _contexts(system, owner)]
+        premises = [premise(prop, c) for c in _contexts(system, owner)]
         known = [p for p in premises if p is not None]
         if len(known) == len(premises):
             asked.append(prop)
@@ -187,7 +187,7 @@ def _is_ghost(node: Node) -> bool:
     return getattr(node, "scope", "") in ("ghost", "app_ghost") or getattr(node, "what", "") == "ghost"
 
 
-def _premise(prop: Property, context: Context) -> Formula | None:
+def premise(prop: Property, context: Context) -> Formula | None:
     """When a property says something at all; None if that is always, or no state alone can tell."""
     tree = prop.that.tree
     nodes = [*walk(tree), *(walk(prop.when.tree) if prop.when else ())]
@@ -215,13 +215,13 @@ def permitted_after_all(system: System, graph: Graph) -> Iterator[tuple[Cannot, 
                 continue
             actions = permitted(blueprint, cannot)
             if actions:
-                conditions = [_is_met(cannot.when.tree, c) for c in _contexts(system, blueprint.name)]
+                conditions = [is_met(cannot.when.tree, c) for c in _contexts(system, blueprint.name)]
                 hits = first_where(system.layout, graph.states, conditions)
                 if hits:
                     yield cannot, actions, min(hits.values())
 
 
-def _is_met(condition: Node, context: Context) -> Formula:
+def is_met(condition: Node, context: Context) -> Formula:
     """Whether an entity is there and the condition of a `cannot` holds for it, whoever acts."""
     assert context.slot is not None, "a `cannot` is about an entity"
     everybody = range(1, len(context.layout.domains.principals) + 1)

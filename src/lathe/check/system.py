@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from lathe.check import ir
 from lathe.check.bounds import MAX_COMMANDS, require
 from lathe.check.command import RECYCLE, Command
+from lathe.check.dead import NOTHING_DEAD, Dead
 from lathe.check.delivery import held_up
 from lathe.check.domain import make_domains
 from lathe.check.ground import creations, outsiders, timers
@@ -25,12 +26,14 @@ class System:
     """Everything that a search needs: the layout, the commands by number, and where it begins.
 
     `held` tells, for each slot, when it waits for a creation that the scope alone has no room for.
+    `dead` is what its commands clear, because nothing reads it any more.
     """
 
     layout: Layout
     commands: tuple[Command, ...]
     initial: tuple[int, ...]
     held: tuple[Formula, ...]
+    dead: Dead = NOTHING_DEAD
 
 
 def make_system(app: App, instances: Mapping[str, int], *, principals: int | None = None) -> System:

@@ -145,6 +145,7 @@ def follow(run: Run, moves: list[Move], states: list[int] | None = None) -> Run:
         take(run, move)
         if states is not None:
             there = encode(run.system.layout, run.world, run.occupants(), run.roles)
+            there = run.system.dead.cleared(there)
             if there != states[position]:
                 raise InternalError(f"search and machine disagree after {_describe(move)}")
     return run

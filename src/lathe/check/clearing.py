@@ -1,0 +1,182 @@
+"""Dead variables: what nothing can read any more before it is overwritten, in a state of its entity.
+
+States that differ in nothing else have the same future (they are bisimilar), so a large search lets
+each step that leads to such a state set them to 0 and meets one state instead of many. Found by a
+backward analysis over control states, as compilers find dead registers (Aho, Lam, Sethi, Ullman,
+*Compilers*, 9.2.5); for explicit-state search by Holzmann (*The Engineering of a Model Checker*, SPIN 1999).
+
+Only fields, ghosts and what invocations remember can be dead. What is in flight never is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from lathe.check import ir
+from lathe.check.command import Command
+from lathe.check.dead import NOTHING_DEAD, Dead
+from lathe.check.ir import FALSE, TRUE, Formula
+from lathe.check.layout import Slot
+from lathe.check.lowering import Context, holds
+from lathe.check.suspects import is_met, premise
+from lathe.check.system import System, applies
+from lathe.lang.model import Property
+
+MAX_ANALYSED = 60_000
+"""Commands times slots; beyond it nothing is looked at, and nothing is dead."""
+
+
+@dataclass(slots=True)
+class _Flow:
+    """What can happen to an entity in one of its states: read at once, and steps to other states."""
+
+    live: set[int] = field(default_factory=set)
+    steps: list[tuple[tuple[int, ...], dict[int, frozenset[int]]]] = field(default_factory=list)
+
+
+def find_dead(system: System) -> Dead:
+    """What is dead in each state of each slot, seen from every command and every property."""
+    if len(system.commands) * len(system.layout.slots) > MAX_ANALYSED:
+        return NOTHING_DEAD
+    asked = list(_asked(system))
+    touched = [_seen(c) for c in system.commands]
+    slots = []
+    for slot in system.layout.slots:
+        candidates = _candidates(slot)
+        near = {*candidates, slot.state.index}
+        commands = [c for c, seen in zip(system.commands, touched, strict=True) if seen & near]
+        live = _live(slot, candidates, commands, [f for f in asked if ir.variables(f) & near])
+        slots.append((slot, tuple(frozenset(candidates - found) for found in live)))
+    return Dead(tuple(slots), tuple((slot, tuple(_mask(system, d) for d in dead)) for slot, dead in slots))
+
+
+def _mask(system: System, dead: Iterable[int]) -> int:
+    variables = system.layout.variables
+    return sum(variables[i].mask << variables[i].offset for i in dead)
+
+
+def _candidates(slot: Slot) -> set[int]:
+    """The variables that can be dead: those with more than one value that belong to nothing in flight."""
+    found = [*slot.fields.values(), *slot.ghosts.values()]
+    for captured in slot.captured.values():
+        found += [*captured.current.values(), *captured.stopping.values(), *captured.late.values()]
+    return {v.index for v in found if v.width}
+
+
+def _asked(system: System) -> Iterator[Formula]:
+    """Everything that is asked of a state beside what commands ask."""
+    layout = system.layout
+    yield from system.held
+    for prop in layout.app.properties.values():
+        yield from _parts(prop, Context(layout, None))
+    for slot in layout.slots:
+        context = Context(layout, slot)
+        for prop in slot.blueprint.properties.values():
+            yield from _parts(prop, context)
+        for cannot in slot.blueprint.cannot.values():
+            if cannot.when is not None:
+                yield is_met(cannot.when.tree, context)
+
+
+def _parts(prop: Property, context: Context) -> Iterator[Formula]:
+    """When a property applies, when it says something, and, unless it is about a step, what it says."""
+    yield applies(prop, context)
+    yield premise(prop, context) or TRUE
+    if prop.kind != "step":
+        yield holds(prop.that.tree, context)
+
+
+def _seen(command: Command) -> set[int]:
+    """Every variable that a command reads or changes."""
+    conditions = [f.condition for f in command.faults] + [broken for _, broken in command.checks]
+    return ir.variables(command.guard, *command.updates.values(), *conditions) | set(command.updates)
+
+
+def _live(slot: Slot, candidates: set[int], commands: list[Command], asked: list[Formula]) -> list[set[int]]:
+    """For each state code, the candidates that something may still read."""
+    flows = []
+    for code in range(slot.state.size):
+        flow = _Flow()
+        for formula in asked:
+            flow.live |= ir.variables(ir.settled(formula, {slot.state.index: code})) & candidates
+        for command in commands:
+            if command.label.slot is not slot or command.state in (None, code):
+                _add_command(flow, command, (slot, code), candidates)
+        flows.append(flow)
+    changed = True
+    while changed:
+        changed = any(_pull(flow, flows) for flow in flows)
+    return [flow.live for flow in flows]
+
+
+def _add_command(flow: _Flow, command: Command, here: tuple[Slot, int], candidates: set[int]) -> None:
+    """What a command reads of a slot in one of its states, where it leads, and what is kept on the way."""
+    slot, code = here
+    known = {slot.state.index: code}
+    for condition in (*(f.condition for f in command.faults), *(broken for _, broken in command.checks)):
+        flow.live |= ir.variables(ir.settled(condition, known)) & candidates
+    guard = ir.settled(command.guard, known)
+    if guard == FALSE:
+        return
+    flow.live |= ir.variables(guard) & candidates
+    moved: dict[int, frozenset[int]] = {}
+    target = ir.const(code)
+    for index, update in command.updates.items():
+        value = ir.settled(update, known)
+        needed = frozenset(ir.variables(value) & candidates)
+        if index in candidates:
+            moved[index] = needed
+        else:
+            flow.live |= needed
+            target = value if index == slot.state.index else target
+    codes = (target.value,) if ir.is_const(target) else tuple(range(slot.state.size))
+    flow.steps.append((codes, moved))
+
+
+def _pull(flow: _Flow, flows: list[_Flow]) -> bool:
+    """Take over what is live after each step; tells whether that added anything."""
+    before = len(flow.live)
+    for codes, moved in flow.steps:
+        for code in codes:
+            for index in tuple(flows[code].live):
+                flow.live |= moved.get(index, {index})
+    return len(flow.live) > before
+
+
+def without_dead(system: System, dead: Dead) -> System:
+    """The same system, in which every step clears what is dead where it leads."""
+    if dead.is_empty:
+        return system
+    commands = tuple(_clearing(c, dead) for c in system.commands)
+    return replace(system, commands=commands, dead=dead)
+
+
+def _clearing(command: Command, dead: Dead) -> Command:
+    updates = dict(command.updates)
+    for slot, by_code in dead.slots:
+        if any(v.index in updates for v in slot.variables()):
+            _clear(command, slot, by_code, updates)
+    return command if updates == command.updates else replace(command, updates=updates)
+
+
+def _clear(
+    command: Command, slot: Slot, by_code: tuple[frozenset[int], ...], updates: dict[int, Formula]
+) -> None:
+    """Add to the updates what becomes dead with the state that a slot is in afterwards."""
+    is_own = command.label.slot is slot and command.state is not None
+    before = ir.const(command.state or 0) if is_own else slot.state.formula
+    after = updates.get(slot.state.index, before)
+    was_dead = by_code[command.state or 0] if is_own else frozenset()
+    for variable in slot.variables():
+        if variable.index not in updates and slot.state.index not in updates:
+            continue
+        codes = [code for code, dead in enumerate(by_code) if variable.index in dead]
+        gone = ir.either(*(ir.eq(after, ir.const(code)) for code in codes))
+        if gone == FALSE:
+            continue
+        value = ir.choose(gone, FALSE, updates.get(variable.index, variable.formula))
+        if value == FALSE and variable.index in was_dead:
+            updates.pop(variable.index, None)
+        else:
+            updates[variable.index] = value
