@@ -47,7 +47,7 @@ def files(*folders: str) -> list[Path]:
 PYTHON = [path for path in files("src", "bench", "tests", "examples", "docs") if path.suffix == ".py"]
 LIBRARY = [path for path in PYTHON if path.is_relative_to(ROOT / "src")]
 TEXTS = [
-    *(p for p in ROOT.iterdir() if p.is_file()),
+    *(p for p in ROOT.iterdir() if p.is_file() and p.name != ".git"),
     *files(".ci", "src", "bench", "tests", "docs", "examples"),
 ]
 
