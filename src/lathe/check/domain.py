@@ -49,15 +49,19 @@ class Choice:
 class Domains:
     """The values of a scope: instances of each blueprint, principals, texts; ints to sample at.
 
-    `could_differ` is the number of principals that the app could tell apart, and one more.
+    `could_differ` is the number of principals that the app could tell apart, and one more; `named_ids`
+    are those that the app names; the last
+    `fresh_texts` of the texts are those that nothing names.
     """
 
     instances: Mapping[str, int]
     principals: tuple[str, ...]
     could_differ: int
     ids: tuple[str, ...]
+    named_ids: tuple[str, ...]
     texts: tuple[str, ...]
     landmarks: tuple[int, ...]
+    fresh_texts: int
 
     def size(self, kind: Type) -> int:
         """How many codes a stored value of this type has, unset included where it can be."""
@@ -219,8 +223,10 @@ def make_domains(
         principals=people,
         could_differ=max(wanted, count),
         ids=(*people, *(i for i in literal_ids if i not in people)),
+        named_ids=tuple(literal_ids),
         texts=tuple(texts),
         landmarks=tuple(sorted(landmarks)[:MAX_DOMAIN]),
+        fresh_texts=fresh,
     )
 
 
