@@ -14,10 +14,11 @@ from itertools import pairwise
 from lathe.check import ir, search as packed
 from lathe.check.command import RECYCLE, Command
 from lathe.check.encode import encode
+from lathe.check.graph import Graph, Limits
 from lathe.check.lowering import Context, holds
-from lathe.check.search import Graph, Limits, Watch, watches
 from lathe.check.system import System, applies, make_system
-from lathe.check.trace import Move, Run, begin, follow, path_to, picks
+from lathe.check.trace import Move, Run, begin, follow, picks
+from lathe.check.watch import Watch, watches
 from lathe.errors import Span
 from lathe.lang.model import App, Principal, Property
 from lathe.machine import step as stepping
@@ -61,10 +62,10 @@ class Comparison:
 
     def at(self, graph: Graph, index: int) -> list[str]:
         """The differences in one state of a graph; empty if there are none."""
-        path = path_to(graph, index)
-        run = begin(self.system, self.table, graph.states[path[0]])
-        moves = [self._move(graph, a, b) for a, b in pairwise(path)]
-        follow(run, moves, [graph.states[i] for i in path[1:]])
+        way = graph.way_to(index)
+        run = begin(self.system, self.table, graph.states[way[0][1]])
+        moves = [self._move(graph, label, (a, b)) for (_, a), (label, b) in pairwise(way)]
+        follow(run, moves, [graph.states[i] for _, i in way[1:]])
         here = graph.states[index]
         assert self._packed_properties(here) == self._machine_properties(run), "of what is so in this state"
         return [*self._differences(self._machine(run, here), self._packed(here))]
@@ -88,9 +89,10 @@ class Comparison:
                 found.add(_owned(prop, context))
         return found
 
-    def _move(self, graph: Graph, here: int, there: int) -> Move:
+    def _move(self, graph: Graph, label: int, step: tuple[int, int]) -> Move:
         """One of the choices that lead from a state to the next: all of them must mean the same later."""
-        command = self.system.commands[graph.via[there]]
+        here, there = step
+        command = self.system.commands[label]
         found = picks(self.system.layout, command, command.guard, graph.states[here])
         ways = [picked for picked, reached in found if reached == graph.states[there]]
         return Move(command, ways[there % len(ways)])

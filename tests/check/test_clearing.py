@@ -9,11 +9,12 @@ import pytest
 
 from lathe.check.clearing import find_dead, without_dead
 from lathe.check.dead import NOTHING_DEAD
+from lathe.check.graph import Graph, Limits
 from lathe.check.scope import scopes
-from lathe.check.search import Graph, Limits, search
+from lathe.check.search import search
 from lathe.check.suspects import met, violated
 from lathe.check.system import System, make_system
-from lathe.check.trace import begin, follow, moves_along, path_to
+from lathe.check.trace import begin, follow, moves_along
 from lathe.lang.model import App
 from lathe.lang.resolve import read_app
 from lathe.machine.table import compile_app
@@ -57,9 +58,9 @@ def compare(app: App, instances: dict[str, int]) -> tuple[int, int]:
     ]
     table = compile_app(app)
     for index in range(0, len(fewer.states), max(len(fewer.states) // 20, 1)):
-        path = path_to(fewer, index)
-        run = begin(cleared, table, fewer.states[path[0]])
-        follow(run, moves_along(cleared, fewer, path), [fewer.states[i] for i in path[1:]])
+        way = fewer.way_to(index)
+        run = begin(cleared, table, fewer.states[way[0][1]])
+        follow(run, moves_along(cleared, fewer, way), [fewer.states[i] for _, i in way[1:]])
     return len(every.states), len(fewer.states)
 
 

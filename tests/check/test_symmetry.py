@@ -9,9 +9,11 @@ import pytest
 
 from lathe.check import search as packed
 from lathe.check.bounds import TooLargeError
-from lathe.check.search import Graph, Limits, search, watches
+from lathe.check.graph import Graph, Limits
+from lathe.check.search import search
 from lathe.check.symmetry import Exchange, Symmetry, exchanged, exchanges, find_symmetry
 from lathe.check.system import System, make_system
+from lathe.check.watch import watches
 from lathe.lang.model import App
 from lathe.testing import strategies
 

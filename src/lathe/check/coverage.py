@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lathe.check.search import Graph
+from lathe.check.graph import Graph
 from lathe.check.system import System
 from lathe.frozen import frozen
 

@@ -9,7 +9,7 @@ invocation remembers from the moment when it was asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lathe.check.domain import SCALARS, Domains
 from lathe.check.ir import Formula, var
@@ -21,6 +21,9 @@ from lathe.lang.model import App, Blueprint, Effect
 from lathe.lang.types import BOOL, Type
 
 STARTED, STOPPING = 0, 1
+
+WORD_BITS = 64
+"""A variable lies within one word of so many bits, unless it is wider itself."""
 
 
 @frozen
@@ -122,8 +125,8 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """Bits in a packed state."""
-        return sum(v.width for v in self.variables)
+        """Bits in a packed state, those between words included."""
+        return max((v.offset + v.width for v in self.variables), default=0)
 
 
 Adder = Callable[..., Variable]
@@ -139,8 +142,10 @@ class _Builder:
 
     def add(self, name: str, kind: Type, size: int | None = None) -> Variable:
         made = Variable(len(self.found), name, kind, size or max(self.domains.size(kind), 1), self.offset)
+        if self.offset % WORD_BITS + made.width > WORD_BITS:
+            made = replace(made, offset=self.offset + -self.offset % WORD_BITS)
         self.found.append(made)
-        self.offset += made.width
+        self.offset = made.offset + made.width
         return made
 
 

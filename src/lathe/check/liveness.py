@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from lathe.check.command import Command
+from lathe.check.graph import Graph
 from lathe.check.layout import Slot
-from lathe.check.search import Graph, masks_where
+from lathe.check.search import masks_where
 from lathe.check.system import System
 from lathe.frozen import frozen
 from lathe.lang.expr import Literal

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lathe.check.command import Command
+from lathe.check.graph import Graph
 from lathe.check.layout import STARTED, Slot
 from lathe.check.relevance import entered_states
-from lathe.check.search import Graph
 from lathe.check.system import System
 from lathe.frozen import frozen
 from lathe.lang.adapters import ADAPTERS

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lathe.check.command import RECYCLE, Command
+from lathe.check.graph import Graph
 from lathe.check.layout import Slot
-from lathe.check.search import Graph, masks_where
+from lathe.check.search import masks_where
 from lathe.check.system import System
 from lathe.frozen import frozen
 from lathe.lang.model import State

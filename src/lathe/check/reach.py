@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from lathe.check.bounds import TooLargeError
 from lathe.check.coverage import fingerprint, taken_actions
 from lathe.check.domain import WIDEST_PRINCIPALS
+from lathe.check.graph import Clock, Graph, Limits
 from lathe.check.invoke import most_pending
 from lathe.check.liveness import Unfair, failures, moved_deadlines
 from lathe.check.outlive import outliving
 from lathe.check.progress import Standstill, call_round, first_of_each, situations, standstills
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.check.scope import Instances, linked, scopes
-from lathe.check.search import Clock, Graph, Limits, search
+from lathe.check.search import search
 from lathe.check.suspects import (
     Never,
     alarm,

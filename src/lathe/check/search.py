@@ -9,48 +9,29 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 from lathe.check import ir
 from lathe.check.command import Command, Param
+from lathe.check.graph import Ending, Graph, Limits
 from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import Layout, Variable
 from lathe.check.system import System
-from lathe.frozen import frozen
+from lathe.check.watch import Watch, watches
 
-Clock = Callable[[], float]
-"""Seconds from some fixed moment; passed in, so that a check itself knows no time."""
-
-Ending = Literal["", "states", "seconds", "interrupt", "found"]
-"""What ended a search early; `found`: something is wrong, and the search was large."""
+HAND_OVER_STATES = 30_000
+"""What plain Python searches before arrays take over: by then their import costs less than they save."""
 
 _FIRST_ALARM_AT = 32_768
 
 _LOOK_AT_CLOCK_EVERY = 1024
 
 
-@frozen
-class Limits:
-    """How far a search may go. `stop_at` is a reading of the clock.
-
-    `alarm` looks at the states found since an index for something that is wrong already: a large
-    search then stops, because its answer is known. Small ones go on and find all that is wrong.
-    """
-
-    states: int
-    stop_at: float
-    clock: Clock
-    alarm: Callable[[Sequence[int], int], bool] | None = None
-
-
 @dataclass(slots=True)
-class Graph:
-    """What a search found: states in the order of discovery, and the steps between them.
+class ListGraph:
+    """A graph as it was searched: states in the order of discovery, with all their steps.
 
-    `parent` and `via` lead back along a shortest path. The steps of the state with index i are
-    `targets[first[i] : first[i] + degree[i]]`, and `labels` likewise (numbers of commands).
-    `hits` holds, for each fault or step check that was met, the state in which it was.
+    `parent` and `via` lead back along a shortest path.
     """
 
     states: list[int]
@@ -72,37 +53,41 @@ class Graph:
     def depth(self) -> int:
         return max(self.distance, default=0)
 
+    @property
+    def steps(self) -> int:
+        return len(self.targets)
 
-@frozen
-class Watch:
-    """Something to look out for while stepping: a fault, or a step property that a command breaks."""
-
-    command: Command
-    condition: Formula
-    code: str
-    subject: int | str
-    is_fault: bool
-
-
-def watches(system: System) -> list[Watch]:
-    """All faults and step checks of a system, numbered as `Graph.hits` has them."""
-    found: list[Watch] = []
-    for command in system.commands:
-        for position, fault in enumerate(command.faults):
-            found.append(Watch(command, fault.condition, fault.code, position, True))
-        for name, broken in command.checks:
-            found.append(Watch(command, ir.both(command.guard, broken), "LT402", name, False))
-    return found
+    def way_to(self, index: int) -> list[tuple[int, int]]:
+        """As `Graph.way_to`."""
+        found = [(self.via[index], index)]
+        while self.parent[index] >= 0:
+            index = self.parent[index]
+            found.append((self.via[index], index))
+        return found[::-1]
 
 
 def search(system: System, limits: Limits, initial: Sequence[int] | None = None) -> Graph:
-    """Every state that can be reached, as far as the limits let it."""
+    """Every state that can be reached, as far as the limits let it.
+
+    A search that outgrows plain Python begins again on arrays, if 64-bit arithmetic is enough for it.
+    """
+    graph = search_plainly(system, replace(limits, states=min(limits.states, HAND_OVER_STATES)), initial)
+    if graph.ended_by != "states" or limits.states <= HAND_OVER_STATES:
+        return graph
+    from lathe.check.arrays.tier import search_arrays  # only here: small checks start without numpy
+
+    large = search_arrays(system, watches(system), limits, initial or system.initial)
+    return large if large is not None else search_plainly(system, limits, initial)
+
+
+def search_plainly(system: System, limits: Limits, initial: Sequence[int] | None = None) -> ListGraph:
+    """The same, in plain Python whatever the size."""
     noted = watches(system)
     live = bytearray(b"\1" * len(noted))
     hits: dict[int, int] = {}
     successors = _compile(_successors(system, noted), "successors")
     weights = bytes(1 if c.is_committed else 0 for c in system.commands)
-    graph = _explore(successors, weights, initial or system.initial, (limits, live, hits))
+    graph = _explore(successors, weights, initial or system.initial, (system.layout, limits, live, hits))
     if hits:
         index = {packed: i for i, packed in enumerate(graph.states) if packed in set(hits.values())}
         graph.hits = {number: index[packed] for number, packed in hits.items()}
@@ -113,12 +98,12 @@ def _explore(
     successors: Callable[..., None],
     weights: bytes,
     initial: Sequence[int],
-    tools: tuple[Limits, bytearray, dict[int, int]],
-) -> Graph:
+    tools: tuple[Layout, Limits, bytearray, dict[int, int]],
+) -> ListGraph:
     """The 0-1 breadth-first loop: what weighs nothing joins the level at hand, the rest the next."""
-    limits, live, hits = tools
+    layout, limits, live, hits = tools
     states = list(initial)
-    watch, most = _Alarm(limits, states), limits.states
+    watch, most = _Alarm(layout, limits, states), limits.states
     index = {packed: i for i, packed in enumerate(states)}
     graph = _begun(states)
     parent, via, distance, first, degree = graph.parent, graph.via, graph.distance, graph.first, graph.degree
@@ -174,7 +159,8 @@ def _explore(
 class _Alarm:
     """Looks for something wrong each time a large search has doubled."""
 
-    def __init__(self, limits: Limits, states: list[int]) -> None:
+    def __init__(self, layout: Layout, limits: Limits, states: list[int]) -> None:
+        self._layout = layout
         self._limits = limits
         self._states = states
         self._seen = 0
@@ -186,13 +172,14 @@ class _Alarm:
         if count < self._next or self._limits.alarm is None:
             return ""
         since, self._seen, self._next = self._seen, count, 2 * count
-        return "found" if has_hits or self._limits.alarm(self._states, since) else ""
+        is_wrong = has_hits or bool(first_where(self._layout, self._states, self._limits.alarm, since))
+        return "found" if is_wrong else ""
 
 
-def _begun(states: list[int]) -> Graph:
+def _begun(states: list[int]) -> ListGraph:
     """A graph of initial states alone, nothing expanded yet."""
     nobody, unknown = array("q", [-1] * len(states)), array("q", [0] * len(states))
-    return Graph(states, nobody[:], nobody[:], unknown[:], nobody[:], unknown[:], array("q"), array("q"))
+    return ListGraph(states, nobody[:], nobody[:], unknown[:], nobody[:], unknown[:], array("q"), array("q"))
 
 
 def _exceeded(limits: Limits, count: int) -> Ending:

@@ -5,17 +5,19 @@ Nothing here needs the machine; a check that finds nothing stops here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from lathe.check import ir
 from lathe.check.coverage import taken_actions
+from lathe.check.graph import Graph
 from lathe.check.invoke import most_pending
 from lathe.check.ir import FALSE, Formula
 from lathe.check.lowering import Context, Term, holds
 from lathe.check.read import permitted
-from lathe.check.search import Graph, Watch, first_where, watches
+from lathe.check.search import first_where
 from lathe.check.system import System, applies, violation
+from lathe.check.watch import Watch, watches
 from lathe.frozen import frozen
 from lathe.lang.expr import Literal, Node, Not, Or, Quantifier, walk
 from lathe.lang.model import Action, Blueprint, Cannot, Property, State
@@ -66,10 +68,9 @@ def _invariants(system: System) -> list[tuple[Property, Context]]:
     return [(p, c) for owner, p in _properties(system, "invariant") for c in _contexts(system, owner)]
 
 
-def alarm(system: System) -> Callable[[Sequence[int], int], bool]:
-    """Tells of the states since an index whether some invariant is false in one of them."""
-    conditions = [violation(p, c) for p, c in _invariants(system)]
-    return lambda states, since: bool(first_where(system.layout, states, conditions, since))
+def alarm(system: System) -> list[Formula]:
+    """The conditions under which some invariant is false."""
+    return [violation(p, c) for p, c in _invariants(system)]
 
 
 def violated(system: System, graph: Graph) -> list[Violated]:

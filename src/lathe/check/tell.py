@@ -12,12 +12,12 @@ from lathe.check import ir
 from lathe.check.branch import Fault
 from lathe.check.cure import assignment_for, guard_for, range_guard, unset_guard, zero_guard
 from lathe.check.domain import A_TIME
+from lathe.check.graph import Graph
 from lathe.check.liveness import Edge, Unfair
 from lathe.check.outlive import Outliving
 from lathe.check.progress import Round, Standstill
 from lathe.check.read import denial, finding
 from lathe.check.report import Finding
-from lathe.check.search import Graph, Watch
 from lathe.check.suspects import Met, Never, Violated
 from lathe.check.system import System
 from lathe.check.trace import (
@@ -29,10 +29,10 @@ from lathe.check.trace import (
     make_trace,
     move_between,
     moves_along,
-    path_to,
     picks,
     take,
 )
+from lathe.check.watch import Watch
 from lathe.frozen import frozen
 from lathe.lang.expr import And, Node, Population, Quantifier, walk
 from lathe.lang.model import Action, App, Blueprint, Cannot, Json, Property, State
@@ -63,9 +63,9 @@ def make_case(system: System, graph: Graph, digest: str) -> Case:
 def run_to(case: Case, index: int) -> Run:
     """The machine's run along a shortest path to a state of the graph."""
     graph = case.graph
-    path = path_to(graph, index)
-    run = begin(case.system, case.table, graph.states[path[0]])
-    return follow(run, moves_along(case.system, graph, path), [graph.states[i] for i in path[1:]])
+    way = graph.way_to(index)
+    run = begin(case.system, case.table, graph.states[way[0][1]])
+    return follow(run, moves_along(case.system, graph, way), [graph.states[i] for _, i in way[1:]])
 
 
 def trace_to(case: Case, index: int) -> Trace:

@@ -16,9 +16,10 @@ from lathe.check import ir
 from lathe.check.command import BAD_MESSAGE, RECYCLE, Command
 from lathe.check.domain import A_TIME
 from lathe.check.encode import code_of, encode
+from lathe.check.graph import Graph
 from lathe.check.ir import Formula
 from lathe.check.layout import Layout, Slot
-from lathe.check.search import Graph, read_text, successor_text
+from lathe.check.search import read_text, successor_text
 from lathe.check.system import System
 from lathe.errors import InternalError
 from lathe.frozen import frozen
@@ -83,21 +84,12 @@ class Run:
         return {name: slot for name, slot in self.names.items() if latest[slot.name] == name}
 
 
-def path_to(graph: Graph, index: int) -> list[int]:
-    """The states of a shortest path, first to last."""
-    found = [index]
-    while graph.parent[found[-1]] >= 0:
-        found.append(graph.parent[found[-1]])
-    return found[::-1]
-
-
-def moves_along(system: System, graph: Graph, path: list[int]) -> list[Move]:
-    """The commands, with what was picked, that lead along a path of `path_to`."""
-    found = []
-    for here, there in pairwise(path):
-        command = system.commands[graph.via[there]]
-        found.append(move_between(system.layout, command, graph.states[here], graph.states[there]))
-    return found
+def moves_along(system: System, graph: Graph, way: list[tuple[int, int]]) -> list[Move]:
+    """The commands, with what was picked, that lead along a way of `Graph.way_to`."""
+    return [
+        move_between(system.layout, system.commands[label], graph.states[here], graph.states[there])
+        for (_, here), (label, there) in pairwise(way)
+    ]
 
 
 def move_between(layout: Layout, command: Command, source: int, target: int) -> Move:

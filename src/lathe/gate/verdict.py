@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from time import monotonic
 
+from lathe.check.graph import Clock
 from lathe.check.reach import Reached, reach
 from lathe.check.read import finding, structure
 from lathe.check.report import Coverage, Finding, LevelReport, Report, Verdict
-from lathe.check.search import Clock
 from lathe.errors import InternalError
 from lathe.frozen import frozen
 from lathe.lang import digest, read_app

@@ -1,0 +1,190 @@
+"""Breadth first over sorted arrays: each level is expanded in chunks, deduplicated, and taken in.
+
+A level begins with the states that committed steps lead to; what happens between steps costs nothing,
+so it is followed within the level, wave by wave, as tier 0 does. Chunks may be expanded by several
+threads (numpy lets go of the interpreter's lock); what they find is put together in their order, so
+levels, verdicts and traces do not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lathe.check.arrays.expand import Expand, Found, Model, evaluate, make_expand
+from lathe.check.arrays.graph import CHUNK, ArrayGraph, Wave
+from lathe.check.arrays.visited import Key, Visited, distinct, key_of
+from lathe.check.arrays.words import Words, chosen, columns, joined
+from lathe.check.graph import Ending, Limits
+
+Canonical = Callable[[Words], Words]
+"""What takes each state to the one that stands for all that are alike."""
+
+Parts = list[Words]
+
+
+@dataclass(slots=True)
+class _Search:
+    """A search under way."""
+
+    model: Model
+    limits: Limits
+    expand: Expand
+    key: Key
+    canonical: Canonical | None
+    mapped: Callable[[Callable[[Words], _Chunk], Iterable[Words]], Iterator[_Chunk]]
+    weights: list[bool]
+    visited: Visited
+    live: bytearray
+    found: Parts = field(default_factory=list)
+    waves: list[Wave] = field(default_factory=list)
+    steps: int = 0
+    count: int = 0
+    hits: dict[int, int] = field(default_factory=dict)
+    ended_by: Ending = ""
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What came of one chunk: distinct successors by weight, how many steps, and what was met."""
+
+    between: Words
+    committed: Words
+    steps: int
+    hits: tuple[tuple[int, int], ...]
+
+
+def explore(
+    model: Model,
+    initial: Sequence[int],
+    limits: Limits,
+    *,
+    threads: int = 1,
+    key: Key = key_of,
+    canonical: Canonical | None = None,
+) -> ArrayGraph:
+    """Every state of a model that can be reached, as far as the limits let it."""
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            return _explore(_begin(model, limits, key, canonical, pool.map), initial)
+    return _explore(_begin(model, limits, key, canonical, map), initial)
+
+
+def _begin(
+    model: Model,
+    limits: Limits,
+    key: Key,
+    canonical: Canonical | None,
+    mapped: Callable[..., Iterator[_Chunk]],
+) -> _Search:
+    return _Search(
+        model=model,
+        limits=limits,
+        expand=make_expand(model),
+        key=key,
+        canonical=canonical,
+        mapped=mapped,
+        weights=[c.is_committed for c in model.commands],
+        visited=Visited(model.word_count, key),
+        live=bytearray(b"\1" * len(model.watched)),
+    )
+
+
+def _explore(search: _Search, initial: Sequence[int]) -> ArrayGraph:
+    alarm = _alarm(search.model, search.limits)
+    try:
+        level, start = 0, columns(dict.fromkeys(initial), search.model.word_count)
+        start = search.canonical(start) if search.canonical else start
+        wave = distinct(start, search.key)
+        while len(wave[0]) and not search.ended_by:
+            pending: Parts = []
+            is_first = True
+            while len(wave[0]) and not search.ended_by:
+                _take_in(search, wave, level, is_first=is_first)
+                if alarm(wave) or (search.hits and search.limits.alarm is not None):
+                    search.ended_by = "found"
+                between = _expanded(search, wave, pending)
+                wave = search.visited.fresh(_together(search, between))
+                is_first = False
+            wave = search.visited.fresh(_together(search, pending))
+            level += 1
+    except KeyboardInterrupt:
+        search.ended_by = "interrupt"
+    return _graph(search)
+
+
+def _alarm(model: Model, limits: Limits) -> Callable[[Words], bool]:
+    """Whether something is wrong in some state already, so that the search can end with it."""
+    if not limits.alarm:
+        return lambda wave: False
+    look = evaluate(list(limits.alarm), model.variables)
+    return lambda wave: any(bool(c.any()) for c in look(wave))
+
+
+def _take_in(search: _Search, wave: Words, level: int, *, is_first: bool) -> None:
+    search.visited.add(wave)
+    search.waves.append(Wave(search.count, search.count + len(wave[0]), level, is_first))
+    search.found.append(wave)
+    search.count += len(wave[0])
+
+
+def _together(search: _Search, parts: Parts) -> Words:
+    return distinct(joined(parts, search.model.word_count), search.key)
+
+
+def _expanded(search: _Search, wave: Words, pending: Parts) -> Parts:
+    """Expand a wave chunk by chunk; tells what follows within the level, adds what begins the next."""
+    between: Parts = []
+    begin = search.waves[-1].start
+    chunks = [chosen(wave, slice(i, i + CHUNK)) for i in range(0, len(wave[0]), CHUNK)]
+    for number, chunk in enumerate(search.mapped(lambda part: _one(search, part), chunks)):
+        search.steps += chunk.steps
+        for watch, position in chunk.hits:
+            if search.live[watch]:
+                search.live[watch] = 0
+                search.hits[watch] = begin + number * CHUNK + position
+        between.append(chunk.between)
+        pending.append(chunk.committed)
+        search.ended_by = search.ended_by or _exceeded(search)
+        if search.ended_by and search.ended_by != "found":
+            break
+    return between
+
+
+def _exceeded(search: _Search) -> Ending:
+    if search.limits.clock() > search.limits.stop_at:
+        return "seconds"
+    return "states" if search.count > search.limits.states else ""
+
+
+def _one(search: _Search, part: Words) -> _Chunk:
+    found: Found = search.expand(part, bytearray(search.live))
+    by_weight: tuple[Parts, Parts] = ([], [])
+    for batch in found.batches:
+        by_weight[search.weights[batch[0]]].append(batch[3])
+    steps = sum(len(batch[3][0]) for batch in found.batches)
+    between, committed = (_distinct(search, parts) for parts in by_weight)
+    return _Chunk(between, committed, steps, found.hits)
+
+
+def _distinct(search: _Search, parts: Parts) -> Words:
+    words = _together(search, parts)
+    return distinct(search.canonical(words), search.key) if search.canonical else words
+
+
+def _graph(search: _Search) -> ArrayGraph:
+    return ArrayGraph(
+        words=joined(search.found, search.model.word_count),
+        waves=search.waves,
+        expand=search.expand,
+        weights=np.array(search.weights, dtype=np.bool_),
+        watch_count=len(search.model.watched),
+        steps=search.steps,
+        visited=search.visited.whole(),
+        key=search.key,
+        hits=search.hits,
+        ended_by=search.ended_by,
+    )

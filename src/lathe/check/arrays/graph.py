@@ -1,0 +1,204 @@
+"""What the search of a large system found: columns of states by level, and the steps made on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lathe.check.arrays.expand import Expand, sources
+from lathe.check.arrays.visited import Key, Run, key_of
+from lathe.check.arrays.words import PackedStates, Words, chosen, joined, packed_at
+from lathe.check.graph import Ending
+
+CHUNK = 1 << 16
+"""States that are expanded at once."""
+
+Index = NDArray[np.int32]
+
+
+@dataclass(slots=True)
+class Wave:
+    """States `start` to `end` were found together; `level` steps lead to them.
+
+    The first wave of a level was reached by committed steps, later ones by what happens between steps.
+    """
+
+    start: int
+    end: int
+    level: int
+    is_first: bool
+
+
+@dataclass
+class Edges:
+    """The steps of state i are `targets[first[i] : first[i + 1]]`, and `labels` likewise."""
+
+    first: NDArray[np.int64]
+    targets: Index
+    labels: Index
+
+
+@dataclass
+class ArrayGraph:
+    """A searched system. States are numbered by wave, in the order of their keys within one."""
+
+    words: Words
+    waves: list[Wave]
+    expand: Expand
+    weights: NDArray[np.bool_]
+    watch_count: int
+    steps: int
+    visited: Run
+    key: Key = key_of
+    hits: dict[int, int] = field(default_factory=dict)
+    ended_by: Ending = ""
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.ended_by
+
+    @property
+    def count(self) -> int:
+        return len(self.words[0])
+
+    @cached_property
+    def states(self) -> Sequence[int]:
+        return PackedStates(self.words)
+
+    @property
+    def depth(self) -> int:
+        return max(wave.level for wave in self.waves)
+
+    @cached_property
+    def distance(self) -> Sequence[int]:
+        """How many committed steps lead to each state."""
+        levels = np.empty(self.count, dtype=np.int32)
+        for wave in self.waves:
+            levels[wave.start : wave.end] = wave.level
+        return Numbered(levels)
+
+    @cached_property
+    def _home(self) -> Index:
+        """For each position in the sorted run of all states, the number of that state."""
+        keys = self.key(self.words)
+        home = np.empty(self.count, dtype=np.int32)
+        for wave in self.waves:
+            part = chosen(self.words, slice(wave.start, wave.end))
+            places = self.visited.positions(part, keys[wave.start : wave.end])
+            home[places] = np.arange(wave.start, wave.end, dtype=np.int32)
+        return home
+
+    def numbers(self, words: Words) -> Index:
+        """The numbers of some states, all of which were met."""
+        keys = self.key(words)
+        order = np.argsort(keys)
+        places = self.visited.positions(chosen(words, order), keys[order])
+        assert not len(places) or int(places.min()) >= 0, "every successor was met"
+        found = np.empty(len(places), dtype=np.int32)
+        found[order] = self._home[places]
+        return found
+
+    @cached_property
+    def edges(self) -> Edges:
+        """Every step of a finished search, made again."""
+        parts = [self._edges_of(start) for start in range(0, self.count, CHUNK)]
+        degree = np.concatenate([d for d, _, _ in parts])
+        first = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(degree, dtype=np.int64)))
+        return Edges(
+            first, np.concatenate([t for _, t, _ in parts]), np.concatenate([names for _, _, names in parts])
+        )
+
+    def _edges_of(self, start: int) -> tuple[Index, Index, Index]:
+        """The number of steps of each state of a chunk, their targets and labels, state by state."""
+        part = chosen(self.words, slice(start, start + CHUNK))
+        size = len(part[0])
+        batches = self.expand(part, bytearray(self.watch_count)).batches
+        if not batches:
+            return np.zeros(size, dtype=np.int32), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32)
+        origin = np.concatenate([sources(b, size) for b in batches])
+        labels = np.concatenate([np.full(len(b[3][0]), b[0], dtype=np.int32) for b in batches])
+        targets = self.numbers(joined([b[3] for b in batches], len(self.words)))
+        order = np.argsort(origin, kind="stable")
+        degree = np.bincount(origin, minlength=size).astype(np.int32)
+        return degree, targets[order], labels[order]
+
+    @property
+    def first(self) -> Sequence[int]:
+        return Numbered(self.edges.first)
+
+    @cached_property
+    def degree(self) -> Sequence[int]:
+        return Numbered(np.diff(self.edges.first))
+
+    @property
+    def targets(self) -> Sequence[int]:
+        return Numbered(self.edges.targets)
+
+    @property
+    def labels(self) -> Sequence[int]:
+        return Numbered(self.edges.labels)
+
+    def way_to(self, index: int) -> list[tuple[int, int]]:
+        """A shortest way to a state: each command with the state it leads to; the first has command -1.
+
+        Found by expanding the levels before it again, backwards; of several predecessors the one with
+        the smallest number is taken, so the way is the same whatever the number of threads.
+        """
+        found: list[tuple[int, int]] = []
+        while True:
+            wave = next(w for w in self.waves if w.start <= index < w.end)
+            if wave.level == 0 and wave.is_first:
+                return [(-1, index), *reversed(found)]
+            label, before = self._predecessor(index, wave)
+            found.append((label, index))
+            index = before
+
+    def _predecessor(self, index: int, wave: Wave) -> tuple[int, int]:
+        target = packed_at(self.words, index)
+        earlier = self.waves[: self.waves.index(wave)]
+        before = [w for w in earlier if w.level == wave.level - 1]
+        near = before if wave.is_first else earlier[-1:]
+        for candidate in near:
+            for start in range(candidate.start, candidate.end, CHUNK):
+                end = min(start + CHUNK, candidate.end)
+                found = self._leads_to(target, start, end, is_committed=wave.is_first)
+                if found is not None:
+                    return found
+        raise AssertionError("every state but the first has a predecessor")
+
+    def _leads_to(self, target: int, start: int, end: int, *, is_committed: bool) -> tuple[int, int] | None:
+        part = chosen(self.words, slice(start, end))
+        best: tuple[int, int] | None = None
+        for batch in self.expand(part, bytearray(self.watch_count)).batches:
+            if bool(self.weights[batch[0]]) is not is_committed:
+                continue
+            same = np.ones(len(batch[3][0]), dtype=np.bool_)
+            for number, word in enumerate(batch[3]):
+                same &= word == np.uint64(target >> (64 * number) & (1 << 64) - 1)
+            rows = np.flatnonzero(same)
+            if len(rows):
+                origin = start + int(sources(batch, end - start)[rows[0]])
+                if best is None or (origin, batch[0]) < (best[1], best[0]):
+                    best = (batch[0], origin)
+        return best
+
+
+class Numbered(Sequence[int]):
+    """An array seen as a sequence of plain ints."""
+
+    def __init__(self, values: NDArray[np.int32] | NDArray[np.int64]) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        found = self.values[index]
+        return found.tolist() if isinstance(index, slice) else int(found)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self.values.tolist())

@@ -1,0 +1,37 @@
+"""A system on arrays: its model for the search, with what can be reduced taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lathe.check.arrays.expand import Model, by_control_state, is_expandable
+from lathe.check.arrays.explore import explore
+from lathe.check.arrays.graph import ArrayGraph
+from lathe.check.arrays.words import word_count
+from lathe.check.graph import Limits
+from lathe.check.system import System
+from lathe.check.watch import Watch
+
+THREADS = 2
+"""More gain little: sorting and merging wait for one another."""
+
+
+def model_of(system: System, watched: Sequence[Watch]) -> Model:
+    """What the search on arrays needs of a system."""
+    return Model(
+        variables=system.layout.variables,
+        commands=system.commands,
+        groups=by_control_state(system.commands),
+        watched=watched,
+        word_count=word_count(system.layout),
+    )
+
+
+def search_arrays(
+    system: System, watched: Sequence[Watch], limits: Limits, initial: Sequence[int]
+) -> ArrayGraph | None:
+    """Every state that can be reached; None if 64-bit arithmetic is not enough for the system."""
+    model = model_of(system, watched)
+    if not is_expandable(model):
+        return None
+    return explore(model, initial, limits, threads=THREADS)

@@ -1,0 +1,64 @@
+"""What a search is given and what it finds, whichever tier does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from lathe.check.ir import Formula
+from lathe.frozen import frozen
+
+Clock = Callable[[], float]
+"""Seconds from some fixed moment; passed in, so that a check itself knows no time."""
+
+Ending = Literal["", "states", "seconds", "interrupt", "found"]
+"""What ended a search early; `found`: something is wrong, and the search was large."""
+
+
+@frozen
+class Limits:
+    """How far a search may go. `stop_at` is a reading of the clock.
+
+    `alarm` are conditions that no state may meet: once one is met, or a fault, a large search stops,
+    because its answer is known. Small ones go on and find all that is wrong.
+    """
+
+    states: int
+    stop_at: float
+    clock: Clock
+    alarm: Sequence[Formula] | None = None
+
+
+class Graph(Protocol):
+    """What a search found: states by number, those that fewer steps lead to first, and their steps.
+
+    The steps of the state with number i are `targets[first[i] : first[i] + degree[i]]`, and `labels`
+    likewise (numbers of commands). `distance` counts the committed steps that lead to a state. `hits`
+    holds, for each fault or step check that was met, the state in which it was.
+    """
+
+    hits: dict[int, int]
+    ended_by: Ending
+
+    @property
+    def states(self) -> Sequence[int]: ...
+    @property
+    def distance(self) -> Sequence[int]: ...
+    @property
+    def first(self) -> Sequence[int]: ...
+    @property
+    def degree(self) -> Sequence[int]: ...
+    @property
+    def targets(self) -> Sequence[int]: ...
+    @property
+    def labels(self) -> Sequence[int]: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def is_complete(self) -> bool: ...
+    @property
+    def depth(self) -> int: ...
+
+    def way_to(self, index: int) -> list[tuple[int, int]]:
+        """A shortest way: each command with the state that it leads to; the first has no command, -1."""
+        ...
