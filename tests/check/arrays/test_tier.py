@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 
@@ -69,7 +70,7 @@ def compare(app: App, instances: int, key: Key = key_of) -> bool:
 def check_way(graph: ArrayGraph, index: int) -> None:
     """A way is one of steps that there are, as long as the distance says."""
     way = graph.way_to(index)
-    for (_, here), (label, there) in zip(way, way[1:], strict=False):
+    for (_, here), (label, there) in pairwise(way):
         edges = range(graph.first[here], graph.first[here] + graph.degree[here])
         assert (label, there) in {(graph.labels[e], graph.targets[e]) for e in edges}
     assert way[-1][1] == index

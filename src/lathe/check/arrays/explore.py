@@ -16,7 +16,7 @@ import numpy as np
 
 from lathe.check.arrays.expand import Expand, Found, Model, evaluate, make_expand
 from lathe.check.arrays.graph import CHUNK, ArrayGraph, Wave
-from lathe.check.arrays.visited import Key, Visited, distinct, key_of
+from lathe.check.arrays.visited import Key, Recent, Visited, distinct, key_of
 from lathe.check.arrays.words import Words, chosen, columns, joined
 from lathe.check.graph import Ending, Limits
 
@@ -39,6 +39,7 @@ class _Search:
     weights: list[bool]
     visited: Visited
     live: bytearray
+    recent: list[tuple[Recent, Recent]] = field(default_factory=list)
     found: Parts = field(default_factory=list)
     waves: list[Wave] = field(default_factory=list)
     steps: int = 0
@@ -162,12 +163,23 @@ def _exceeded(search: _Search) -> Ending:
 
 def _one(search: _Search, part: Words) -> _Chunk:
     found: Found = search.expand(part, bytearray(search.live))
+    recent = _borrowed(search)
     by_weight: tuple[Parts, Parts] = ([], [])
-    for batch in found.batches:
-        by_weight[search.weights[batch[0]]].append(batch[3])
+    for number, _, _, words in found.batches:
+        weight = search.weights[number]
+        by_weight[weight].append(recent[weight].fresh(words))
+    search.recent.append(recent)
     steps = sum(len(batch[3][0]) for batch in found.batches)
     between, committed = (_distinct(search, parts) for parts in by_weight)
     return _Chunk(between, committed, steps, found.hits)
+
+
+def _borrowed(search: _Search) -> tuple[Recent, Recent]:
+    """A pair of filters, one for each weight, that no other thread uses meanwhile."""
+    try:
+        return search.recent.pop()
+    except IndexError:
+        return Recent(search.model.word_count), Recent(search.model.word_count)
 
 
 def _distinct(search: _Search, parts: Parts) -> Words:

@@ -63,6 +63,37 @@ def distinct(words: Words, key: Key = key_of) -> Words:
     return chosen(words, np.concatenate(([True], ~same)))
 
 
+class Recent:
+    """A filter before the sorting: drops states that it remembers having let through, and forgets many.
+
+    A direct-mapped table by a hash (Knuth, *TAOCP* 3, 6.4); each word is compared, so nothing that was
+    not let through before is ever dropped. Most successors are repetitions, and a look costs less than
+    their part of a sort.
+    """
+
+    BITS = 20
+
+    def __init__(self, word_count: int) -> None:
+        self._shift = np.uint64(64 - self.BITS)
+        self._words = tuple(np.zeros(1 << self.BITS, dtype=np.uint64) for _ in range(word_count))
+        self._words[0][0] = 1  # no place holds a state that belongs there: 0 is at home in the first
+        assert int(self._places(tuple(w[:1] for w in self._words))[0]) != 0, "1 is not"
+
+    def _places(self, words: Words) -> NDArray[np.int64]:
+        return np.asarray((key_of(words) * _ODD) >> self._shift).astype(np.int64)
+
+    def fresh(self, words: Words) -> Words:
+        """Those of some states that are not remembered; from now on they are."""
+        places = self._places(words)
+        new = self._words[0][places] != words[0]
+        for known, word in zip(self._words[1:], words[1:], strict=True):
+            new |= known[places] != word
+        words, places = chosen(words, new), places[new]
+        for known, word in zip(self._words, words, strict=True):
+            known[places] = word
+        return words
+
+
 class Run:
     """Distinct states in the order of their keys."""
 
