@@ -17,6 +17,7 @@ AGENTS_LINES_LIMIT = 80
 PRINTS = {"src/lathe/cli/output.py"}
 EXECUTES = {
     "src/lathe/frozen.py",
+    "src/lathe/check/arrays/expand.py",
     "src/lathe/check/search.py",
     "src/lathe/check/trace.py",
     "src/lathe/machine/lower.py",

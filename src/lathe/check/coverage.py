@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from lathe.check.graph import Graph
+from lathe.check.search import ListGraph
 from lathe.check.system import System
 from lathe.frozen import frozen
 
@@ -23,7 +22,7 @@ class Taken:
 def taken_actions(system: System, graph: Graph) -> Taken:
     """Counts over all steps of the graph."""
     taken = Taken({}, {}, {})
-    for number, count in sorted(Counter(graph.labels).items()):
+    for number, count in sorted(graph.taken.items()):
         command = system.commands[number]
         for share in command.shares:
             blueprint = share.slot.blueprint.name
@@ -48,9 +47,12 @@ def fingerprint(graph: Graph) -> str:
     Each state is mixed by the splitmix64 finaliser (Steele, Lea, Flood, OOPSLA 2014), word by word,
     and the results are added up, so the order of discovery does not matter.
     """
-    total = 0
-    for packed in graph.states:
-        total += _mixed(packed)
+    if isinstance(graph, ListGraph):
+        total = sum(map(_mixed, graph.states))
+    else:
+        from lathe.check.arrays import judge  # only where a search has grown: it loads numpy
+
+        total = judge.fingerprint(judge.columns_of(graph))
     return f"{total & _MASK:016x}"
 
 

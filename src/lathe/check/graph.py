@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from lathe.check.ir import Formula
@@ -13,6 +13,9 @@ Clock = Callable[[], float]
 
 Ending = Literal["", "states", "seconds", "interrupt", "found"]
 """What ended a search early; `found`: something is wrong, and the search was large."""
+
+ALARM_AT = 32_768
+"""States from which on a search ends with the first thing that is wrong."""
 
 
 @frozen
@@ -34,7 +37,8 @@ class Graph(Protocol):
 
     The steps of the state with number i are `targets[first[i] : first[i] + degree[i]]`, and `labels`
     likewise (numbers of commands). `distance` counts the committed steps that lead to a state. `hits`
-    holds, for each fault or step check that was met, the state in which it was.
+    holds, for each fault or step check that was met, the state in which it was; `taken` counts the steps
+    of each command.
     """
 
     hits: dict[int, int]
@@ -54,6 +58,8 @@ class Graph(Protocol):
     def labels(self) -> Sequence[int]: ...
     @property
     def steps(self) -> int: ...
+    @property
+    def taken(self) -> Mapping[int, int]: ...
     @property
     def is_complete(self) -> bool: ...
     @property

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from lathe.check.command import Command
 from lathe.check.graph import Graph
 from lathe.check.layout import Slot
-from lathe.check.search import masks_where
+from lathe.check.search import ListGraph, masks_where
 from lathe.check.system import System
 from lathe.frozen import frozen
 from lathe.lang.expr import Literal
@@ -45,15 +45,24 @@ def failures(system: System, graph: Graph) -> Iterator[Unfair]:
     bit = {name: 1 << i for i, name in enumerate(sorted({name for name in owed if name is not None}))}
     debts = [0 if name is None else bit[name] for name in owed]
     paid = [debt | _ended(command, bit) for debt, command in zip(debts, system.commands, strict=True)]
-    enabled: list[int] = []
-    for slot in system.layout.slots:
-        for prop in slot.blueprint.eventually.values():
-            if not enabled:
-                held = masks_where(system.layout, graph.states, system.held)
-                enabled = [_possible(graph, i, debts) | m << len(bit) for i, m in enumerate(held)]
-            found = _failure(_Search(system, graph, slot, prop, paid, enabled))
-            if found is not None:
-                yield found
+    asked = [(slot, prop) for slot in system.layout.slots for prop in slot.blueprint.eventually.values()]
+    if not asked:
+        return
+    if not isinstance(graph, ListGraph):
+        from lathe.check.arrays.fairness import Ledger  # only where a search has grown: it loads numpy
+
+        ledger = Ledger(system, graph, debts, paid)
+        for slot, prop in asked:
+            lasso = ledger.failure(slot, prop)
+            if lasso is not None:
+                yield Unfair(prop, slot, *lasso)
+        return
+    held = masks_where(system.layout, graph.states, system.held)
+    enabled = [_possible(graph, i, debts) | m << len(bit) for i, m in enumerate(held)]
+    for slot, prop in asked:
+        found = _failure(_Search(system, graph, slot, prop, paid, enabled))
+        if found is not None:
+            yield found
 
 
 def _debt(command: Command) -> str | None:
@@ -104,7 +113,7 @@ class _Search:
     """One property of one slot, on one graph."""
 
     system: System
-    graph: Graph
+    graph: ListGraph
     slot: Slot
     prop: Eventually
     paid: list[int]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from lathe.check import ir
 from lathe.check.command import Command
 from lathe.check.graph import Graph
 from lathe.check.layout import STARTED, Slot
 from lathe.check.relevance import entered_states
+from lathe.check.search import ListGraph
 from lathe.check.system import System
 from lathe.frozen import frozen
 from lathe.lang.adapters import ADAPTERS
@@ -32,6 +34,13 @@ def outliving(system: System, graph: Graph) -> list[Outliving]:
         command.index: slots for command in system.commands if (slots := tuple(_leavers(command, last)))
     }
     found: dict[tuple[str, str], Outliving] = {}
+    if not isinstance(graph, ListGraph):
+        for command, slot, index, target in _places_at_once(system, graph, leaving):
+            effect = _left_behind(command, slot, graph.states[index])
+            key = (slot.blueprint.name, effect.name if effect else "")
+            if effect is not None and _is_nearer(graph, index, found.get(key)):
+                found[key] = Outliving(slot, effect, command, index, target)
+        return list(found.values())
     for index in range(len(graph.states)) if leaving else ():
         start = graph.first[index]
         for position in range(start, start + graph.degree[index]):
@@ -42,6 +51,24 @@ def outliving(system: System, graph: Graph) -> list[Outliving]:
                 if effect is not None and _is_nearer(graph, index, found.get(key)):
                     found[key] = Outliving(slot, effect, command, index, graph.targets[position])
     return list(found.values())
+
+
+def _places_at_once(
+    system: System, graph: Graph, leaving: Mapping[int, tuple[Slot, ...]]
+) -> Iterator[tuple[Command, Slot, int, int]]:
+    """For each way to leave something behind, the first place in a large graph where it is done."""
+    from lathe.check.arrays import judge  # only where a search has grown: it loads numpy
+
+    for label, slots in leaving.items():
+        for slot in slots:
+            assert slot.run is not None and slot.phase is not None, "only what runs can be left behind"
+            started = ir.eq(slot.phase.formula, ir.const(STARTED))
+            running = slot.run.formula
+            codes = range(1, len(slot.effects) + 1)
+            asked = [ir.both(ir.eq(running, ir.const(code)), started) for code in codes]
+            for edge in judge.first_steps(judge.arrays_of(graph), system.layout, label, asked):
+                if edge is not None:
+                    yield system.commands[label], slot, *edge
 
 
 def _is_nearer(graph: Graph, index: int, known: Outliving | None) -> bool:

@@ -11,38 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from lathe.check.command import RECYCLE, Command
 from lathe.check.graph import Graph
 from lathe.check.layout import Slot
-from lathe.check.search import masks_where
+from lathe.check.search import ListGraph, masks_where
+from lathe.check.standing import Standstill, judged, standing_masks
 from lathe.check.system import System
-from lathe.frozen import frozen
 from lathe.lang.model import State
-
-_IDLE_EVENTS = frozenset({"create", "late", "notify", "stop", RECYCLE})
-"""Events that are nothing that the entity itself does; others may take part in them."""
 
 Edge = tuple[int, int]
 """A command's number, and the index of the state that it leads to."""
 
 Round = tuple[int, tuple[Edge, ...]]
 """A state of the graph, and a way from it back to it."""
-
-
-@frozen
-class Standstill:
-    """An entity that cannot go on as it should: the code, the slot, its state, where it was found."""
-
-    code: str
-    slot: Slot
-    state: str
-    index: int
-
-
-@frozen
-class _Masks:
-    """For each command, the bits that it makes good; `internal` are the commands nobody outside takes."""
-
-    moves: tuple[int, ...]
-    ends: tuple[int, ...]
-    internal: bytes
 
 
 def standstills(system: System, graph: Graph) -> list[Standstill]:
@@ -62,8 +40,13 @@ def first_of_each(found: Iterable[Standstill]) -> list[Standstill]:
 
 def situations(system: System, graph: Graph, count: int) -> Iterator[Standstill]:
     """Every entity that cannot go on as it should, in each of the first `count` states of the graph."""
+    if not isinstance(graph, ListGraph):
+        from lathe.check.arrays.standing import situations as at_once  # only where a search has grown
+
+        yield from at_once(system, graph, count)
+        return
     slots = system.layout.slots
-    masks = _masks(system)
+    masks = standing_masks(system)
     held = masks_where(system.layout, graph.states, system.held)
     moves = [_or_all(graph, i, masks.moves) | mask for i, mask in enumerate(held)]
     rests = [_resting(slots, packed) | mask for packed, mask in zip(graph.states, held, strict=True)]
@@ -76,20 +59,10 @@ def situations(system: System, graph: Graph, count: int) -> Iterator[Standstill]
             code = slot.state.read(packed)
             if code:
                 state = _state(slot, code)
-                kind = _judge(state, 1 << bit, (can_move[index], can_rest[index], can_leave[index]))
+                can = (can_move[index] >> bit & 1, can_rest[index] >> bit & 1, can_leave[index] >> bit & 1)
+                kind = judged(state, can)
                 if kind:
                     yield Standstill(kind, slot, state.name, index)
-
-
-def _judge(state: State, bit: int, can: tuple[int, int, int]) -> str:
-    if state.final:
-        return ""
-    moves, rests, leaves = can
-    if not moves & bit:
-        return "LT301"
-    if not rests & bit:
-        return "LT302"
-    return "" if state.waits is not None or leaves & bit else "LT303"
 
 
 def _state(slot: Slot, code: int) -> State:
@@ -105,30 +78,6 @@ def _resting(slots: tuple[Slot, ...], packed: int) -> int:
             state = _state(slot, code)
             if state.final or state.waits is not None:
                 mask |= 1 << bit
-    return mask
-
-
-def _masks(system: System) -> _Masks:
-    bits = {slot.name: 1 << bit for bit, slot in enumerate(system.layout.slots)}
-    moves, ends, internal = [], [], bytearray()
-    for command in system.commands:
-        is_internal = command.is_internal or command.is_fair
-        internal.append(is_internal)
-        moves.append(_movers(command, bits))
-        left = 0
-        for share in command.shares:
-            if share.target is not None and not share.is_new:
-                left |= bits[share.slot.name]
-        ends.append(left if is_internal else 0)
-    return _Masks(tuple(moves), tuple(ends), bytes(internal))
-
-
-def _movers(command: Command, bits: dict[str, int]) -> int:
-    """The entities for whom the command is something that they do."""
-    mask = 0 if command.label.event in _IDLE_EVENTS else bits[command.label.slot.name]
-    for share in command.shares:
-        if not share.is_new:
-            mask |= bits[share.slot.name]
     return mask
 
 
@@ -172,7 +121,7 @@ def call_round(system: System, graph: Graph) -> Round | None:
     if not any(is_call):
         return None
     allowed = bytes(is_call[c.index] or c.label.event == RECYCLE for c in system.commands)
-    edges = {i: list(_along(graph, i, allowed)) for i in range(len(graph.states))}
+    edges = _along_all(graph, allowed)
     left = _on_rounds(edges)
     for index in sorted(left):
         if any(is_call[label] and target in left for label, target in edges[index]):
@@ -187,6 +136,15 @@ def _is_call(command: Command) -> bool:
     if label.event == "notify":
         return label.slot.blueprint.effects[label.effect or ""].target is not None
     return label.event == "deliver"
+
+
+def _along_all(graph: Graph, allowed: bytes) -> dict[int, list[Edge]]:
+    """The allowed steps, by the state that they are taken in; of a large graph those on rounds alone."""
+    if isinstance(graph, ListGraph):
+        return {i: list(_along(graph, i, allowed)) for i in range(len(graph.states))}
+    from lathe.check.arrays import judge  # only where a search has grown: it loads numpy
+
+    return judge.along(judge.arrays_of(graph), allowed)
 
 
 def _along(graph: Graph, index: int, allowed: bytes) -> Iterator[Edge]:

@@ -16,10 +16,10 @@ from lathe.check.graph import Clock, Graph, Limits
 from lathe.check.invoke import most_pending
 from lathe.check.liveness import Unfair, failures, moved_deadlines
 from lathe.check.outlive import outliving
-from lathe.check.progress import Standstill, call_round, first_of_each, situations, standstills
+from lathe.check.progress import call_round, first_of_each, situations, standstills
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.check.scope import Instances, linked, scopes
-from lathe.check.search import search
+from lathe.check.standing import Standstill
 from lathe.check.suspects import (
     Never,
     alarm,
@@ -34,6 +34,7 @@ from lathe.check.suspects import (
     violated,
 )
 from lathe.check.system import System, make_system
+from lathe.check.tiers import explore_all
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.adapters import ADAPTERS
@@ -117,7 +118,7 @@ def _level(progress: _Progress, seconds: float) -> LevelReport:
     verdict: LevelVerdict = "fails" if progress.has_errors else "unknown" if why else "passes"
     if graph is None:
         return LevelReport(2, "reach", verdict, seconds, why=why)
-    return LevelReport(2, "reach", verdict, seconds, len(graph.states), len(graph.targets), graph.depth, why)
+    return LevelReport(2, "reach", verdict, seconds, len(graph.states), graph.steps, graph.depth, why)
 
 
 def _why_open(progress: _Progress) -> str:
@@ -137,7 +138,7 @@ def _search_scope(progress: _Progress, instances: Instances) -> bool:
     except TooLargeError as error:
         progress.partial.append(f"{_instances_text(instances)}: {error}")
         return False
-    graph = search(system, replace(progress.limits, alarm=alarm(system)))
+    system, graph = explore_all(system, replace(progress.limits, alarm=alarm(system)))
     progress.last, progress.system = graph, system
     _tell_violations(progress, system, graph)
     _tell_outliving(progress, system, graph)
@@ -196,7 +197,7 @@ def _still_empty(progress: _Progress, wider: Instances, empties: list[Property])
         system = make_system(progress.app, wider)
     except TooLargeError:
         return empties
-    graph = search(system, progress.limits)
+    system, graph = explore_all(system, progress.limits)
     spans = {p.span for p in empty_promises(system, graph)}
     return [p for p in empties if p.span in spans or not graph.is_complete]
 
@@ -259,7 +260,8 @@ def _search_wider(
         progress.doubts.append(_out_of_budget(f"{_instances_text(wider.instances)}: {error}"))
         return None
     starts = [transferred(system.layout, large.layout, packed) for packed in states]
-    graph = search(large, progress.limits, list(dict.fromkeys(starts)) or None)
+    large, graph = explore_all(large, progress.limits, list(dict.fromkeys(starts)) or None)
+    starts = [large.dead.cleared(packed) for packed in starts]
     if not graph.is_complete:
         progress.doubts.append(_out_of_budget(_why(graph, wider.instances)))
         return None
@@ -370,12 +372,13 @@ def _still_so(progress: _Progress, found: tuple[System, Graph], wider: _Wider) -
     again = _search_wider(progress, small, wider, [graph.states[i] for i in where])
     if again is None:
         return []
-    large, wide, _ = again
+    large, wide, starts = again
+    origin = dict(zip(starts, where, strict=True))
     known = {(s.slot.name, s.index): s for s in doubtful}
     return first_of_each(
         replace(before, code=now.code)
-        for now in situations(large, wide, len(where))
-        if (before := known.get((now.slot.name, where[now.index])))
+        for now in situations(large, wide, len(origin))
+        if (before := known.get((now.slot.name, origin[wide.states[now.index]])))
     )
 
 

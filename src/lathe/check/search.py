@@ -8,21 +8,17 @@ the shortest as a trace is counted. Nothing is imported for it, so small checks 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lathe.check import ir
 from lathe.check.command import Command, Param
-from lathe.check.graph import Ending, Graph, Limits
+from lathe.check.graph import ALARM_AT, Ending, Limits
 from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import Layout, Variable
 from lathe.check.system import System
 from lathe.check.watch import Watch, watches
-
-HAND_OVER_STATES = 30_000
-"""What plain Python searches before arrays take over: by then their import costs less than they save."""
-
-_FIRST_ALARM_AT = 32_768
 
 _LOOK_AT_CLOCK_EVERY = 1024
 
@@ -57,6 +53,10 @@ class ListGraph:
     def steps(self) -> int:
         return len(self.targets)
 
+    @property
+    def taken(self) -> Mapping[int, int]:
+        return Counter(self.labels)
+
     def way_to(self, index: int) -> list[tuple[int, int]]:
         """As `Graph.way_to`."""
         found = [(self.via[index], index)]
@@ -66,22 +66,8 @@ class ListGraph:
         return found[::-1]
 
 
-def search(system: System, limits: Limits, initial: Sequence[int] | None = None) -> Graph:
-    """Every state that can be reached, as far as the limits let it.
-
-    A search that outgrows plain Python begins again on arrays, if 64-bit arithmetic is enough for it.
-    """
-    graph = search_plainly(system, replace(limits, states=min(limits.states, HAND_OVER_STATES)), initial)
-    if graph.ended_by != "states" or limits.states <= HAND_OVER_STATES:
-        return graph
-    from lathe.check.arrays.tier import search_arrays  # only here: small checks start without numpy
-
-    large = search_arrays(system, watches(system), limits, initial or system.initial)
-    return large if large is not None else search_plainly(system, limits, initial)
-
-
-def search_plainly(system: System, limits: Limits, initial: Sequence[int] | None = None) -> ListGraph:
-    """The same, in plain Python whatever the size."""
+def search(system: System, limits: Limits, initial: Sequence[int] | None = None) -> ListGraph:
+    """Every state that can be reached, as far as the limits let it: in plain Python, whatever the size."""
     noted = watches(system)
     live = bytearray(b"\1" * len(noted))
     hits: dict[int, int] = {}
@@ -164,7 +150,7 @@ class _Alarm:
         self._limits = limits
         self._states = states
         self._seen = 0
-        self._next = _FIRST_ALARM_AT
+        self._next = ALARM_AT
 
     def rings(self, has_hits: bool) -> Ending:
         """Whether the search may stop, because its answer is known."""
@@ -193,6 +179,12 @@ def first_where(
     layout: Layout, states: Sequence[int], conditions: Sequence[Formula], since: int = 0
 ) -> dict[int, int]:
     """For each condition that is ever true, the index of the first state in which it is."""
+    if not isinstance(states, list):
+        from lathe.check.arrays import judge  # only where a search has grown: it loads numpy
+        from lathe.check.arrays.words import PackedStates
+
+        assert isinstance(states, PackedStates), "states are a list or columns"
+        return judge.first_where(layout, states, conditions, since)
     wanted = [(number, c) for number, c in enumerate(conditions) if c != FALSE]
     found: dict[int, int] = {}
     if not wanted:
@@ -211,7 +203,7 @@ def first_where(
     return found
 
 
-def masks_where(layout: Layout, states: Sequence[int], conditions: Sequence[Formula]) -> list[int]:
+def masks_where(layout: Layout, states: list[int], conditions: Sequence[Formula]) -> list[int]:
     """For each state, a mask of the conditions that are true in it."""
     wanted = [(number, c) for number, c in enumerate(conditions) if c != FALSE]
     if not wanted:

@@ -15,9 +15,10 @@ from lathe.check.domain import A_TIME
 from lathe.check.graph import Graph
 from lathe.check.liveness import Edge, Unfair
 from lathe.check.outlive import Outliving
-from lathe.check.progress import Round, Standstill
+from lathe.check.progress import Round
 from lathe.check.read import denial, finding
 from lathe.check.report import Finding
+from lathe.check.standing import Standstill
 from lathe.check.suspects import Met, Never, Violated
 from lathe.check.system import System
 from lathe.check.trace import (

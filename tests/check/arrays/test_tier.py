@@ -17,7 +17,7 @@ from lathe.check.arrays.visited import Key, key_of
 from lathe.check.arrays.words import Column, Words
 from lathe.check.bounds import TooLargeError
 from lathe.check.graph import Graph, Limits
-from lathe.check.search import search_plainly
+from lathe.check.search import search
 from lathe.check.system import System, make_system
 from lathe.check.watch import watches
 from lathe.lang.model import App
@@ -51,7 +51,7 @@ def steps_of(graph: Graph) -> Counter[tuple[int, int, int]]:
 def compare(app: App, instances: int, key: Key = key_of) -> bool:
     """Both graphs are the same, but for the numbers of their states."""
     system = make_system(app, dict.fromkeys(app.blueprints, instances))
-    plain = search_plainly(system, limits())
+    plain = search(system, limits())
     if not plain.is_complete:
         return False
     large = on_arrays(system, key=key)

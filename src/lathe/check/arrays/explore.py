@@ -8,6 +8,7 @@ levels, verdicts and traces do not depend on how many there are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from lathe.check.arrays.expand import Expand, Found, Model, evaluate, make_expan
 from lathe.check.arrays.graph import CHUNK, ArrayGraph, Wave
 from lathe.check.arrays.visited import Key, Recent, Visited, distinct, key_of
 from lathe.check.arrays.words import Words, chosen, columns, joined
-from lathe.check.graph import Ending, Limits
+from lathe.check.graph import ALARM_AT, Ending, Limits
 
 Canonical = Callable[[Words], Words]
 """What takes each state to the one that stands for all that are alike."""
@@ -42,7 +43,7 @@ class _Search:
     recent: list[tuple[Recent, Recent]] = field(default_factory=list)
     found: Parts = field(default_factory=list)
     waves: list[Wave] = field(default_factory=list)
-    steps: int = 0
+    taken: Counter[int] = field(default_factory=Counter)
     count: int = 0
     hits: dict[int, int] = field(default_factory=dict)
     ended_by: Ending = ""
@@ -50,11 +51,11 @@ class _Search:
 
 @dataclass(slots=True)
 class _Chunk:
-    """What came of one chunk: distinct successors by weight, how many steps, and what was met."""
+    """What came of one chunk: distinct successors by weight, the steps of each command, what was met."""
 
     between: Words
     committed: Words
-    steps: int
+    taken: Counter[int]
     hits: tuple[tuple[int, int], ...]
 
 
@@ -95,7 +96,7 @@ def _begin(
 
 
 def _explore(search: _Search, initial: Sequence[int]) -> ArrayGraph:
-    alarm = _alarm(search.model, search.limits)
+    alarm = _Alarm(search.model, search.limits)
     try:
         level, start = 0, columns(dict.fromkeys(initial), search.model.word_count)
         start = search.canonical(start) if search.canonical else start
@@ -105,8 +106,7 @@ def _explore(search: _Search, initial: Sequence[int]) -> ArrayGraph:
             is_first = True
             while len(wave[0]) and not search.ended_by:
                 _take_in(search, wave, level, is_first=is_first)
-                if alarm(wave) or (search.hits and search.limits.alarm is not None):
-                    search.ended_by = "found"
+                search.ended_by = "found" if alarm(search) else ""
                 between = _expanded(search, wave, pending)
                 wave = search.visited.fresh(_together(search, between))
                 is_first = False
@@ -117,12 +117,19 @@ def _explore(search: _Search, initial: Sequence[int]) -> ArrayGraph:
     return _graph(search)
 
 
-def _alarm(model: Model, limits: Limits) -> Callable[[Words], bool]:
-    """Whether something is wrong in some state already, so that the search can end with it."""
-    if not limits.alarm:
-        return lambda wave: False
-    look = evaluate(list(limits.alarm), model.variables)
-    return lambda wave: any(bool(c.any()) for c in look(wave))
+class _Alarm:
+    """Tells of a large search whether something is wrong already, so that it can end with it."""
+
+    def __init__(self, model: Model, limits: Limits) -> None:
+        self._is_on = limits.alarm is not None
+        self._look = evaluate(list(limits.alarm or ()), model.variables)
+        self._seen = 0
+
+    def __call__(self, search: _Search) -> bool:
+        if not self._is_on or search.count < ALARM_AT:
+            return False
+        since, self._seen = self._seen, len(search.found)
+        return bool(search.hits) or any(c.any() for wave in search.found[since:] for c in self._look(wave))
 
 
 def _take_in(search: _Search, wave: Words, level: int, *, is_first: bool) -> None:
@@ -142,7 +149,7 @@ def _expanded(search: _Search, wave: Words, pending: Parts) -> Parts:
     begin = search.waves[-1].start
     chunks = [chosen(wave, slice(i, i + CHUNK)) for i in range(0, len(wave[0]), CHUNK)]
     for number, chunk in enumerate(search.mapped(lambda part: _one(search, part), chunks)):
-        search.steps += chunk.steps
+        search.taken.update(chunk.taken)
         for watch, position in chunk.hits:
             if search.live[watch]:
                 search.live[watch] = 0
@@ -169,9 +176,11 @@ def _one(search: _Search, part: Words) -> _Chunk:
         weight = search.weights[number]
         by_weight[weight].append(recent[weight].fresh(words))
     search.recent.append(recent)
-    steps = sum(len(batch[3][0]) for batch in found.batches)
+    taken: Counter[int] = Counter()
+    for number, _, _, words in found.batches:
+        taken[number] += len(words[0])
     between, committed = (_distinct(search, parts) for parts in by_weight)
-    return _Chunk(between, committed, steps, found.hits)
+    return _Chunk(between, committed, taken, found.hits)
 
 
 def _borrowed(search: _Search) -> tuple[Recent, Recent]:
@@ -194,7 +203,7 @@ def _graph(search: _Search) -> ArrayGraph:
         expand=search.expand,
         weights=np.array(search.weights, dtype=np.bool_),
         watch_count=len(search.model.watched),
-        steps=search.steps,
+        taken={label: count for label, count in sorted(search.taken.items()) if count},
         visited=search.visited.whole(),
         key=search.key,
         hits=search.hits,

@@ -51,7 +51,7 @@ class ArrayGraph:
     expand: Expand
     weights: NDArray[np.bool_]
     watch_count: int
-    steps: int
+    taken: dict[int, int]
     visited: Run
     key: Key = key_of
     hits: dict[int, int] = field(default_factory=dict)
@@ -60,6 +60,10 @@ class ArrayGraph:
     @property
     def is_complete(self) -> bool:
         return not self.ended_by
+
+    @property
+    def steps(self) -> int:
+        return sum(self.taken.values())
 
     @property
     def count(self) -> int:
@@ -93,18 +97,18 @@ class ArrayGraph:
         return home
 
     def numbers(self, words: Words) -> Index:
-        """The numbers of some states, all of which were met."""
+        """The numbers of some states; -1 for those that a search which ended early did not take in."""
         keys = self.key(words)
         order = np.argsort(keys)
         places = self.visited.positions(chosen(words, order), keys[order])
-        assert not len(places) or int(places.min()) >= 0, "every successor was met"
         found = np.empty(len(places), dtype=np.int32)
-        found[order] = self._home[places]
+        found[order] = np.where(places >= 0, self._home[places], -1)
+        assert not self.is_complete or not len(found) or int(found.min()) >= 0, "every successor was met"
         return found
 
     @cached_property
     def edges(self) -> Edges:
-        """Every step of a finished search, made again."""
+        """Every step between states that were met, made again."""
         parts = [self._edges_of(start) for start in range(0, self.count, CHUNK)]
         degree = np.concatenate([d for d, _, _ in parts])
         first = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(degree, dtype=np.int64)))
@@ -122,6 +126,9 @@ class ArrayGraph:
         origin = np.concatenate([sources(b, size) for b in batches])
         labels = np.concatenate([np.full(len(b[3][0]), b[0], dtype=np.int32) for b in batches])
         targets = self.numbers(joined([b[3] for b in batches], len(self.words)))
+        if not self.is_complete:
+            known = targets >= 0
+            origin, labels, targets = origin[known], labels[known], targets[known]
         order = np.argsort(origin, kind="stable")
         degree = np.bincount(origin, minlength=size).astype(np.int32)
         return degree, targets[order], labels[order]

@@ -1,0 +1,47 @@
+"""Stuck, trapped and silently waiting entities of a large graph: `progress` on columns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lathe.check import ir
+from lathe.check.arrays.judge import arrays_of, masks_where, or_all, spread
+from lathe.check.arrays.words import PackedStates, read
+from lathe.check.graph import Graph
+from lathe.check.layout import Slot
+from lathe.check.standing import Standstill, judged, standing_masks
+from lathe.check.system import System
+from lathe.lang.model import State
+
+
+def situations(system: System, graph: Graph, count: int) -> list[Standstill]:
+    """Every entity that cannot go on as it should, in each of the first `count` states of the graph."""
+    large = arrays_of(graph)
+    masks, layout = standing_masks(system), system.layout
+    held = masks_where(layout, PackedStates(large.words), system.held)
+    resting = masks_where(layout, PackedStates(large.words), [_is_resting(s) for s in layout.slots])
+    can_move = spread(large, or_all(large, masks.moves) | held, None)
+    can_rest = spread(large, resting | held, None)
+    can_leave = spread(large, or_all(large, masks.ends) | held, masks.internal)
+    found: list[Standstill] = []
+    for bit, slot in enumerate(layout.slots):
+        codes = read(large.words, slot.state)[:count]
+        bits = [(m[:count] >> np.uint64(bit)) & np.uint64(1) for m in (can_move, can_rest, can_leave)]
+        together = bits[0] * np.uint64(4) + bits[1] * np.uint64(2) + bits[2]
+        for code, state in enumerate(slot.blueprint.states.values(), 1):
+            for combination in range(8):
+                kind = judged(state, (combination >> 2, combination >> 1 & 1, combination & 1))
+                if kind:
+                    rows = np.flatnonzero((codes == code) & (together == np.uint64(combination)))
+                    found += (Standstill(kind, slot, state.name, index) for index in rows.tolist())
+    return sorted(found, key=lambda still: still.index)
+
+
+def _is_resting(slot: Slot) -> ir.Formula:
+    """The condition that an entity is in a final or waiting state."""
+    codes = [code for code, state in enumerate(slot.blueprint.states.values(), 1) if _rests(state)]
+    return ir.either(*(ir.eq(slot.state.formula, ir.const(code)) for code in codes))
+
+
+def _rests(state: State) -> bool:
+    return state.final or state.waits is not None

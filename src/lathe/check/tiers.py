@@ -1,0 +1,34 @@
+"""Which search: plain Python while a system is small, arrays once it has grown.
+
+What has grown begins again from the start, on a system whose dead variables are cleared; plain Python has
+spent less by then than loading numpy takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lathe.check.graph import Graph, Limits
+from lathe.check.search import search
+from lathe.check.system import System
+from lathe.check.watch import watches
+
+HAND_OVER_STATES = 30_000
+
+
+def explore_all(system: System, limits: Limits, initial: Sequence[int] | None = None) -> tuple[System, Graph]:
+    """Every state that can be reached, as far as the limits let it, and the system that was searched.
+
+    That is the one given, or the same with what is dead cleared; `initial` states are cleared likewise.
+    """
+    graph = search(system, replace(limits, states=min(limits.states, HAND_OVER_STATES)), initial)
+    if graph.ended_by != "states" or limits.states <= HAND_OVER_STATES:
+        return system, graph
+    from lathe.check.arrays.tier import search_arrays  # only here: small checks start without numpy
+    from lathe.check.clearing import find_dead, without_dead
+
+    reduced = without_dead(system, find_dead(system))
+    starts = [reduced.dead.cleared(s) for s in initial or system.initial]
+    large = search_arrays(reduced, watches(reduced), limits, starts)
+    return (reduced, large) if large is not None else (system, search(system, limits, initial))
