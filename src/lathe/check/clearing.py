@@ -21,6 +21,7 @@ from lathe.check.layout import Slot
 from lathe.check.lowering import Context, holds
 from lathe.check.suspects import is_met, premise
 from lathe.check.system import System, applies
+from lathe.frozen import frozen
 from lathe.lang.model import Property
 
 MAX_ANALYSED = 60_000
@@ -35,18 +36,58 @@ class _Flow:
     steps: list[tuple[tuple[int, ...], dict[int, frozenset[int]]]] = field(default_factory=list)
 
 
+@frozen
+class _Part:
+    """A formula, and the variables that it reads."""
+
+    formula: Formula
+    reads: frozenset[int]
+
+    def at(self, state: int, code: int) -> tuple[Formula, frozenset[int]]:
+        """The formula where a control state is known, and what it still reads."""
+        if state not in self.reads:
+            return self.formula, self.reads
+        formula = ir.settled(self.formula, {state: code})
+        return formula, frozenset(ir.variables(formula))
+
+
+def _part(formula: Formula) -> _Part:
+    return _Part(formula, frozenset(ir.variables(formula)))
+
+
+@frozen
+class _Seen:
+    """What a command reads and changes, formula by formula."""
+
+    command: Command
+    guard: _Part
+    asked: tuple[_Part, ...]
+    updates: tuple[tuple[int, _Part], ...]
+    touches: frozenset[int]
+
+
+def _seen(command: Command) -> _Seen:
+    guard = _part(command.guard)
+    conditions = [f.condition for f in command.faults] + [broken for _, broken in command.checks]
+    asked = tuple(map(_part, conditions))
+    updates = tuple((index, _part(f)) for index, f in command.updates.items())
+    parts = [guard, *asked, *(part for _, part in updates)]
+    return _Seen(command, guard, asked, updates, frozenset(command.updates).union(*(p.reads for p in parts)))
+
+
 def find_dead(system: System) -> Dead:
     """What is dead in each state of each slot, seen from every command and every property."""
     if len(system.commands) * len(system.layout.slots) > MAX_ANALYSED:
         return NOTHING_DEAD
-    asked = list(_asked(system))
-    touched = [_seen(c) for c in system.commands]
+    asked = list(map(_part, _asked(system)))
+    seen = list(map(_seen, system.commands))
     slots = []
     for slot in system.layout.slots:
         candidates = _candidates(slot)
         near = {*candidates, slot.state.index}
-        commands = [c for c, seen in zip(system.commands, touched, strict=True) if seen & near]
-        live = _live(slot, candidates, commands, [f for f in asked if ir.variables(f) & near])
+        live = _live(
+            slot, candidates, [c for c in seen if c.touches & near], [f for f in asked if f.reads & near]
+        )
         slots.append((slot, tuple(frozenset(candidates - found) for found in live)))
     return Dead(tuple(slots), tuple((slot, tuple(_mask(system, d) for d in dead)) for slot, dead in slots))
 
@@ -87,22 +128,16 @@ def _parts(prop: Property, context: Context) -> Iterator[Formula]:
         yield holds(prop.that.tree, context)
 
 
-def _seen(command: Command) -> set[int]:
-    """Every variable that a command reads or changes."""
-    conditions = [f.condition for f in command.faults] + [broken for _, broken in command.checks]
-    return ir.variables(command.guard, *command.updates.values(), *conditions) | set(command.updates)
-
-
-def _live(slot: Slot, candidates: set[int], commands: list[Command], asked: list[Formula]) -> list[set[int]]:
+def _live(slot: Slot, candidates: set[int], commands: list[_Seen], asked: list[_Part]) -> list[set[int]]:
     """For each state code, the candidates that something may still read."""
     flows = []
     for code in range(slot.state.size):
         flow = _Flow()
-        for formula in asked:
-            flow.live |= ir.variables(ir.settled(formula, {slot.state.index: code})) & candidates
-        for command in commands:
-            if command.label.slot is not slot or command.state in (None, code):
-                _add_command(flow, command, (slot, code), candidates)
+        for part in asked:
+            flow.live |= part.at(slot.state.index, code)[1] & candidates
+        for seen in commands:
+            if seen.command.label.slot is not slot or seen.command.state in (None, code):
+                _add_command(flow, seen, (slot, code), candidates)
         flows.append(flow)
     changed = True
     while changed:
@@ -110,26 +145,26 @@ def _live(slot: Slot, candidates: set[int], commands: list[Command], asked: list
     return [flow.live for flow in flows]
 
 
-def _add_command(flow: _Flow, command: Command, here: tuple[Slot, int], candidates: set[int]) -> None:
+def _add_command(flow: _Flow, seen: _Seen, here: tuple[Slot, int], candidates: set[int]) -> None:
     """What a command reads of a slot in one of its states, where it leads, and what is kept on the way."""
     slot, code = here
-    known = {slot.state.index: code}
-    for condition in (*(f.condition for f in command.faults), *(broken for _, broken in command.checks)):
-        flow.live |= ir.variables(ir.settled(condition, known)) & candidates
-    guard = ir.settled(command.guard, known)
+    state = slot.state.index
+    for part in seen.asked:
+        flow.live |= part.at(state, code)[1] & candidates
+    guard, reads = seen.guard.at(state, code)
     if guard == FALSE:
         return
-    flow.live |= ir.variables(guard) & candidates
+    flow.live |= reads & candidates
     moved: dict[int, frozenset[int]] = {}
     target = ir.const(code)
-    for index, update in command.updates.items():
-        value = ir.settled(update, known)
-        needed = frozenset(ir.variables(value) & candidates)
+    for index, part in seen.updates:
+        value, reads = part.at(state, code)
+        needed = reads & candidates
         if index in candidates:
             moved[index] = needed
         else:
             flow.live |= needed
-            target = value if index == slot.state.index else target
+            target = value if index == state else target
     codes = (target.value,) if ir.is_const(target) else tuple(range(slot.state.size))
     flow.steps.append((codes, moved))
 
