@@ -16,7 +16,7 @@ from lathe.gate import Options, check_files
 from lathe.lang.format import format_text
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-APPS = ("approval", "lease_queue", "order", "rollout")
+APPS = ("approval", "lease_queue", "order", "rollout", "wallet")
 VARIANTS = sorted(path.parent.relative_to(EXAMPLES) for path in EXAMPLES.glob("*/broken/*/expect.toml"))
 MOST_STATES = 50_000
 MOST_CHANGED_LINES = 12

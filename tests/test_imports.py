@@ -26,7 +26,7 @@ IMPURE = {
 }  # fmt: skip
 THIRD_PARTY = {"check": {"numpy", "scipy", "z3"}, "cli": {"click"}, "testing": {"hypothesis"}}
 HEAVY = {"numpy", "scipy", "z3", "cedarpy"}
-LAZY = ("lathe.check.arrays", "lathe.check.algebra", "lathe.policy.engine")
+LAZY = ("lathe.check.arrays", "lathe.check.algebra", "lathe.policy.engine", "lathe.gate.proofs")
 """The modules that load something heavy as they are imported; others import them only where needed."""
 
 MODULES = {

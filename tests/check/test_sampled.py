@@ -50,9 +50,12 @@ def test_both_ends_and_each_constant_and_its_neighbours_are_tried(value: int, *,
 
 
 @pytest.mark.parametrize(("rest", "expected"), [
-    ('[invariant]\np = "amount <= 9000"\n', ["LT801 p", "LT802"]),
-    ('[invariant]\np = { that = "small <= 9", when = "amount > 3" }\n', ["LT801 p", "LT802"]),
-    ('[step]\np = "amount == old.amount"\n', ["LT801 p", "LT802"]),
+    ('[invariant]\np = "amount * 3 != 12345"\n', ["LT801 p", "LT802"]),
+    ('[invariant]\np = { that = "small <= 8", when = "amount * 3 == 12345" }\n', ["LT801 p", "LT802"]),
+    ('[step]\np = "state == old.state or amount * 3 != 12345"\n', ["LT801 p", "LT802"]),
+    ('[invariant]\np = "amount <= 9000"\n', ["LT802"]),
+    ('[invariant]\np = { that = "small <= 9", when = "amount > 3" }\n', ["LT802"]),
+    ('[step]\np = "amount == old.amount"\n', ["LT802"]),
     ('[invariant]\np = "small <= 9"\n', ["LT802"]),
     ('[sometimes]\np = "amount == 9000"\n', ["LT802"]),
     ('[cannot]\nc = { role = "clerk", do = ["pay"], when = "amount == 77" }\n', ["LT603 c", "LT802"]),
@@ -61,7 +64,7 @@ def test_both_ends_and_each_constant_and_its_neighbours_are_tried(value: int, *,
 'c = { role = "clerk", do = ["pay"], when = "amount > 60 and amount % 7 == 3 and amount < 80" }\n'
 ), ["LT801 c", "LT802"]),
 ])  # fmt: skip
-def test_what_reads_sampled_data_is_undecided(rest: str, expected: list[str]) -> None:
+def test_what_reads_sampled_data_is_undecided_unless_it_is_proved(rest: str, expected: list[str]) -> None:
     assert codes(CLAIM + "\n" + rest) == expected
 
 
@@ -70,16 +73,18 @@ def test_data_that_are_computed_from_a_sample_are_sampled_too() -> None:
         CLAIM
         + 'add = { from = "open", by = "role:clerk", when = "total == 0", do = ["total = amount * 2"] }\n'
     )
-    assert codes(text + '[invariant]\np = "total <= 18000"\n') == ["LT801 p", "LT802"]
+    assert codes(text + '[invariant]\np = "total * 3 != 24690"\n') == ["LT801 p", "LT802"]
+    assert codes(text + '[invariant]\np = "total <= 18000"\n') == ["LT802"], "it is proved"
 
 
 def test_a_range_that_a_sample_decides_is_undecided() -> None:
     text = (
         CLAIM + 'add = { from = "open", by = "role:clerk", when = "total < 1", do = ["total += amount"] }\n'
     )
-    report = report_of(text)
+    assert told(report_of(text)) == ["LT802"], "it is proved"
+    report = report_of(text.replace("+= amount", "= amount * 9 if amount * 3 == 12345 else 0"))
     assert told(report) == ["LT801", "LT802"]
-    assert "total += amount" in finding(report, "LT801").diagnostic.message
+    assert "total = amount * 9" in finding(report, "LT801").diagnostic.message
     assert codes(text.replace("total < 1", "total < 20000")) == ["LT204", "LT802"], "a witness is one"
 
 
@@ -94,7 +99,8 @@ def test_an_end_that_a_sample_decides_is_undecided() -> None:
         'good = { from = "busy", to = "paid" }\nbad = { from = "busy", to = "paid"GUARD }\n'
     )
     assert codes(text.replace("GUARD", "") + effect) == ["LT802"]
-    found = codes(text.replace("GUARD", ', when = "amount >= 0"') + effect)
+    assert codes(text.replace("GUARD", ', when = "amount >= 0"') + effect) == ["LT802"], "it is proved"
+    found = codes(text.replace("GUARD", ', when = "amount * 3 != 12345"') + effect)
     assert found == ["LT801", "LT802"]
 
 
@@ -103,7 +109,7 @@ def test_a_refused_property_is_not_undecided_as_well() -> None:
 
 
 def test_an_undecided_level_says_why() -> None:
-    report = report_of(CLAIM + '\n[invariant]\np = "amount <= 9000"\n')
+    report = report_of(CLAIM + '\n[invariant]\np = "amount * 3 != 12345"\n')
     level = next(x for x in report.levels if x.level == 2)
     assert (report.verdict, level.verdict) == ("unknown", "unknown")
     assert "`p`" in level.why

@@ -156,7 +156,7 @@ def _assign(layout: Layout, branch: Branch, part: Part) -> None:
         if name in slot.fields:
             kind = slot.blueprint.fields[name].type
             branch.updates[slot.fields[name].index] = _code(kind, context.args[name])
-            _cut_unexplored(branch, slot, name, context.args[name])
+            _cut_unexplored(layout, branch, slot, (name, context.args[name]))
     for a in part.action.do:
         if a.target not in slot.fields:
             continue
@@ -167,13 +167,14 @@ def _assign(layout: Layout, branch: Branch, part: Part) -> None:
             branch.fail(term.none, "LT205", a.span, where, a.text)
         branch.fail(ir.no(fits(layout, kind, term)), "LT204", a.span, where, a.text)
         branch.updates[slot.fields[a.target].index] = _code(kind, term)
-        _cut_unexplored(branch, slot, a.target, term)
+        _cut_unexplored(layout, branch, slot, (a.target, term))
 
 
-def _cut_unexplored(branch: Branch, slot: Slot, name: str, term: Term) -> None:
-    """With `explore`, a step that would store a value outside it is not searched."""
+def _cut_unexplored(layout: Layout, branch: Branch, slot: Slot, stored: tuple[str, Term]) -> None:
+    """With `explore`, a step that would store a value outside it is not searched (but proved about)."""
+    name, term = stored
     explore = slot.blueprint.fields[name].explore
-    if explore is not None:
+    if explore is not None and not layout.domains.whole:
         branch.within += [ir.le(ir.const(explore[0]), term.value), ir.le(term.value, ir.const(explore[1]))]
 
 

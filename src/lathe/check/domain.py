@@ -51,7 +51,8 @@ class Domains:
 
     `could_differ` is the number of principals that the app could tell apart, and one more; `named_ids`
     are those that the app names; the last
-    `fresh_texts` of the texts are those that nothing names.
+    `fresh_texts` of the texts are those that nothing names. With `whole`, the codes of a sampled choice
+    are only its ends: who reads them means everything between (level 1).
     """
 
     instances: Mapping[str, int]
@@ -62,6 +63,7 @@ class Domains:
     texts: tuple[str, ...]
     landmarks: tuple[int, ...]
     fresh_texts: int
+    whole: bool = False
 
     def size(self, kind: Type) -> int:
         """How many codes a stored value of this type has, unset included where it can be."""
@@ -172,6 +174,8 @@ class Domains:
 
     def _int_choice(self, kind: Type, explore: tuple[int, int] | None) -> Choice:
         assert kind.low is not None and kind.high is not None, "a declared int has a range"
+        if self.whole:
+            return Choice((0, self.size(kind) - 1), True)
         if explore is not None:
             codes = tuple(v - kind.low for v in range(explore[0], explore[1] + 1))
             return Choice(codes, explore != (kind.low, kind.high))
@@ -192,6 +196,8 @@ class Domains:
 
     def _set_choice(self, kind: Type) -> Choice:
         size = self.members(kind)
+        if self.whole:
+            return Choice((0, (1 << size) - 1), True)
         most = min(size, kind.maximum if kind.maximum is not None else size)
         if 1 << size <= MAX_DOMAIN:
             return Choice(tuple(m for m in range(1 << size) if m.bit_count() <= most), False)
@@ -201,7 +207,12 @@ class Domains:
 
 
 def make_domains(
-    app: App, instances: Mapping[str, int], explored: frozenset[Key], principals: int | None = None
+    app: App,
+    instances: Mapping[str, int],
+    explored: frozenset[Key],
+    principals: int | None = None,
+    *,
+    whole: bool = False,
 ) -> Domains:
     """The domains of an app at a scope. `principals` overrides how many there are."""
     nodes = [n for e in expressions(app) for n in walk(e.tree)]
@@ -227,6 +238,7 @@ def make_domains(
         texts=tuple(texts),
         landmarks=tuple(sorted(landmarks)[:MAX_DOMAIN]),
         fresh_texts=fresh,
+        whole=whole,
     )
 
 

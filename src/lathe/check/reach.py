@@ -18,6 +18,7 @@ from lathe.check.liveness import Unfair, failures, moved_deadlines
 from lathe.check.outlive import outliving
 from lathe.check.progress import call_round, first_of_each, situations, standstills
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
+from lathe.check.sampled import is_sampled
 from lathe.check.scope import Instances, linked, scopes
 from lathe.check.standing import Standstill
 from lathe.check.suspects import (
@@ -51,6 +52,15 @@ class Reached:
     findings: tuple[Finding, ...]
     covered: Coverage
     not_covered: tuple[str, ...]
+    algebra: LevelReport | None = None
+
+
+@frozen
+class Algebra:
+    """What level 1 was asked by level 2, and the properties that it proved."""
+
+    level: LevelReport
+    proved: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -66,6 +76,7 @@ class _Progress:
     system: System | None = None
     partial: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    algebra: Algebra | None = None
 
     def add(self, found: Iterable[Finding]) -> None:
         """Keep the first finding of each code at each place: smaller scopes come first."""
@@ -108,7 +119,11 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         said = progress.doubts[-1] if progress.doubts else _out_of_budget(progress.partial[-1])
         progress.add([undecided(app, said)])
     return Reached(
-        level, tuple(progress.findings.values()), _coverage(progress), tuple(_not_covered(progress))
+        level,
+        tuple(progress.findings.values()),
+        _coverage(progress),
+        tuple(_not_covered(progress)),
+        progress.algebra.level if progress.algebra else None,
     )
 
 
@@ -179,6 +194,8 @@ def _tell_empty(progress: _Progress) -> None:
         return
     system, graph = progress.completed
     empties, implied = empty_promises(system, graph), implied_by_ranges(system)
+    if is_sampled(system):
+        empties = []  # what they are about may happen beyond the sample
     if not empties and not implied:
         return
     from lathe.check import tell  # only here, so that a clean check starts sooner
@@ -205,12 +222,31 @@ def _still_empty(progress: _Progress, wider: Instances, empties: list[Property])
 def _tell_sampled(progress: _Progress) -> None:
     """What was sampled, and what stays undecided for it."""
     system = progress.completed[0] if progress.completed else progress.system
-    if system is None or not any(p.sampled for c in system.commands for p in c.params):
+    if system is None or not is_sampled(system):
         return
     from lathe.check.sampled import tell_sampled  # only here, so that a clean check starts sooner
 
     wrong = {f.diagnostic.span for f in progress.findings.values() if f.diagnostic.severity == "error"}
-    progress.add(f for f in tell_sampled(system) if f.diagnostic.span not in wrong)
+    told = [f for f in tell_sampled(system) if f.diagnostic.span not in wrong]
+    if progress.has_errors:
+        told = [f for f in told if f.diagnostic.code != "LT801"]
+    if any(f.diagnostic.code == "LT801" for f in told):
+        proved = _proved(progress)
+        told = [f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in proved]
+    progress.add(told)
+
+
+def _proved(progress: _Progress) -> frozenset[Span]:
+    """The places of what level 1 proves for all values, with lemmas from what was searched."""
+    from lathe.check.algebra.level import prove_app  # only here: it loads z3
+    from lathe.check.algebra.tell import algebra_level
+
+    clock = progress.limits.clock
+    started = clock()
+    seen = progress.completed
+    found = prove_app(progress.app, seen, clock)
+    progress.algebra = Algebra(*algebra_level(progress.app, found, clock() - started))
+    return found.proofs.proved if found is not None else frozenset()
 
 
 def _why(graph: Graph, instances: Instances) -> str:
@@ -325,7 +361,7 @@ def _is_partial(progress: _Progress, found: tuple[System, Graph], names: list[st
     """Whether something was left out for which what never happened may happen: then it is a doubt."""
     system, graph = found
     told = ", ".join(dict.fromkeys(names))
-    if any(p.sampled for c in system.commands for p in c.params):
+    if is_sampled(system):
         progress.doubts.append(f"whether {told} {what} was tried only for a sample of the values (LT802)")
     elif is_crowded(system, graph):
         progress.doubts.append(f"whether {told} {what} was tried only for a few notices pending at once")
@@ -396,6 +432,7 @@ def _coverage(progress: _Progress) -> Coverage:
         effects={".".join(key): count for key, count in sorted(taken.effects.items())},
         exhaustive="within bounds",
         fingerprint=fingerprint(graph),
+        proved=progress.algebra.proved if progress.algebra else (),
     )
 
 

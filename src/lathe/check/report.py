@@ -42,7 +42,8 @@ class Coverage:
     """What the search went through. `actions` and `states` count by `Blueprint.name`.
 
     `bounds` are the instances of each blueprint and the `principals` of the largest scope that
-    was completed; `fingerprint` is an order-independent hash of its reachable states.
+    was completed; `fingerprint` is an order-independent hash of its reachable states. `proved` are the
+    properties that hold for all values and any number of steps, as level 1 showed.
     """
 
     bounds: Mapping[str, int] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Coverage:
     effects: Mapping[str, int] = field(default_factory=dict)
     exhaustive: str = ""
     fingerprint: str = ""
+    proved: tuple[str, ...] = ()
 
 
 @frozen

@@ -78,4 +78,5 @@ def _coverage(covered: Coverage) -> Json:
         "effects": dict(covered.effects),
         "exhaustive": covered.exhaustive,
         "fingerprint": covered.fingerprint,
+        **({"proved": list(covered.proved)} if covered.proved else {}),
     }

@@ -18,7 +18,7 @@ from lathe.check.system import System
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.expr import Expression, walk
-from lathe.lang.model import Action, App, Blueprint, target_type
+from lathe.lang.model import Action, App, Blueprint, Field, target_type
 
 
 @frozen
@@ -44,24 +44,50 @@ def sampled_arguments(system: System) -> dict[Key, Param]:
     return found
 
 
+def narrowed_fields(app: App) -> dict[Key, Field]:
+    """The fields of which `explore` lets the search see a part alone."""
+    return {
+        ("field", b.name, "", f.name): f
+        for b in app.blueprints.values()
+        for f in b.fields.values()
+        if f.explore is not None and f.explore != (f.type.low, f.type.high)
+    }
+
+
+def is_sampled(system: System) -> bool:
+    """Whether the search saw a part of the values alone."""
+    if narrowed_fields(system.layout.app):
+        return True
+    return any(p.sampled for c in system.commands for p in c.params)
+
+
 def tell_sampled(system: System) -> Iterator[Finding]:
-    """LT802 for each domain that was sampled, LT801 for what reads it."""
+    """LT802 for each domain of which a part was searched, LT801 for what reads it."""
     app, found = system.layout.app, sampled_arguments(system)
+    narrowed = narrowed_fields(app)
     for (_, owner, action, name), param in found.items():
         argument = app.blueprints[owner].actions[action].arguments[name]
         place = app.blueprints[owner].fields[name].span if argument.from_sets else argument.span
         size = system.layout.domains.size(param.kind)
         size -= param.kind.kind not in (*SCALARS, "set")
-        message = f"sampled: `{name}`, {len(param.codes):,} of {size:,} values were tried"
+        message = f"sampled: `{name}` of `{action}`, {len(param.codes):,} of {size:,} values were tried"
         cure = "narrow it to 64 values or fewer, and all of them are tried"
-        yield finding("LT802", message, place, cure, severity="note")
-    needs = dependencies(app) if found else {}
-    for subject in _subjects(app) if found else ():
-        names = sorted({f"`{key[3]}`" for key in behind(needs, subject.roots) & found.keys()})
+        yield finding("LT802", message, place, "" if argument.explore else cure, severity="note")
+    for (_, _, _, name), held in narrowed.items():
+        assert held.explore is not None, "the field has a part that is explored"
+        message = f"sampled: `{name}`, {held.explore[0]:,} to {held.explore[1]:,} was searched (`explore`)"
+        yield finding("LT802", message, held.span, "", severity="note")
+    parts = {*found, *narrowed}
+    needs = dependencies(app) if parts else {}
+    for subject in _subjects(app) if parts else ():
+        names = sorted({f"`{key[3]}`" for key in behind(needs, subject.roots) & parts})
         if names:
             told = ", ".join(names)
-            message = f"{subject.told} is decided only for the values of {told} that were tried, a sample"
-            cure = f"narrow {told} to 64 values or fewer, or accept the bounds with `--accept-bounds`"
+            message = f"{subject.told} is known only for the values of {told} that were searched, not proved"
+            cure = (
+                f"say in an invariant why it holds, so that level 1 can prove it; narrow {told} to "
+                "64 values or fewer; or accept the bounds with `--accept-bounds`"
+            )
             yield finding("LT801", message, subject.span, cure, prop=subject.prop)
 
 

@@ -64,18 +64,19 @@ def _properties(system: System, *kinds: str) -> Iterator[tuple[str, Property]]:
     yield from (("", p) for p in app.properties.values() if p.kind in kinds)
 
 
-def _invariants(system: System) -> list[tuple[Property, Context]]:
+def invariants(system: System) -> list[tuple[Property, Context]]:
+    """Every invariant, for each slot that it is about."""
     return [(p, c) for owner, p in _properties(system, "invariant") for c in _contexts(system, owner)]
 
 
 def alarm(system: System) -> list[Formula]:
     """The conditions under which some invariant is false."""
-    return [violation(p, c) for p, c in _invariants(system)]
+    return [violation(p, c) for p, c in invariants(system)]
 
 
 def violated(system: System, graph: Graph) -> list[Violated]:
     """Each invariant that fails, at the state that the fewest steps lead to."""
-    asked = _invariants(system)
+    asked = invariants(system)
     hits = first_where(system.layout, graph.states, [violation(p, c) for p, c in asked])
     best: dict[int, tuple[int, int]] = {}
     for number, index in hits.items():

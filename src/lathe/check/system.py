@@ -36,10 +36,15 @@ class System:
     dead: Dead = NOTHING_DEAD
 
 
-def make_system(app: App, instances: Mapping[str, int], *, principals: int | None = None) -> System:
-    """The system of an app with so many instances of each blueprint (and so many principals)."""
+def make_system(
+    app: App, instances: Mapping[str, int], *, principals: int | None = None, whole: bool = False
+) -> System:
+    """The system of an app with so many instances of each blueprint (and so many principals).
+
+    `whole`: parameters stand for their whole ranges, which no search can try (level 1).
+    """
     keys = explored(app)
-    layout = make_layout(app, make_domains(app, instances, keys, principals), keys)
+    layout = make_layout(app, make_domains(app, instances, keys, principals, whole=whole), keys)
     found = tuple(_commands(layout))
     require(len(found), MAX_COMMANDS, "the system of this scope")
     for index, command in enumerate(found):

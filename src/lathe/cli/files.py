@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Mapping
 
-from lathe.errors import Diagnostic, NotFoundError, Span, UnreadableError
+from lathe.errors import Diagnostic, NotFoundError, Span, UnreadableError, UsageError
 from lathe.frozen import frozen
 
 TEXT_LIMIT_BYTES = 64 * 1024
@@ -209,3 +209,19 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return "no path has such characters"
+
+
+def write_all(folder: str, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder, which is made if it is not there; each appears whole or not at all.
+
+    Raises `UsageError` where that cannot be done.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        for name, content in contents.items():
+            place = os.path.join(folder, name)
+            with open(f"{place}.part", "wb") as file:
+                file.write(content)
+            os.replace(f"{place}.part", place)
+    except OSError as error:
+        raise UsageError(f"cannot write to `{printable(folder)}`: {_reason(error)}") from None

@@ -21,7 +21,7 @@ BOUNDS_LIMIT = 6
 """Lines of what was not covered; `--json` has all."""
 MARGIN = 2
 LABEL_WIDTH = len("not covered")
-LEVELS = (0, 2)
+LEVELS = (0, 1, 2)
 """The levels that exist; of the others it is said that they do not."""
 
 
@@ -167,4 +167,7 @@ def _covered(report: Report) -> list[str]:
     if covered.exhaustive:
         is_whole = covered.exhaustive.startswith("within")
         said.append(f"exhaustive {covered.exhaustive}" if is_whole else covered.exhaustive)
-    return ["; ".join(said)] if said else []
+    lines = ["; ".join(said)] if said else []
+    if covered.proved:
+        lines.append(f"proved for all values: {', '.join(covered.proved)}")
+    return lines

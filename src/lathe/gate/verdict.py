@@ -17,8 +17,9 @@ from lathe.lang.source import Source
 
 HIGHEST_LEVEL = 2
 
+NAMES = {1: "algebra", 2: "reach"}
+NOTHING_TO_PROVE = "every value was searched"
 LATER: Mapping[int, tuple[str, str]] = {
-    1: ("algebra", "not part of this version: ranges are searched, not proved"),
     3: ("schedules", "not part of this version: there is no runtime yet"),
     4: ("properties", "not part of this version: there is no runtime yet"),
 }
@@ -76,13 +77,25 @@ def check_app(
     level0 = LevelReport(0, "read", "fails" if blocked else "passes", clock() - started)
     if blocked or options.level < 2:
         why = "level 0 found errors" if blocked else "not asked for"
-        return _report(app, name, (level0, _skipped(2, why)), found, None, options)
+        proofs = () if blocked or options.level < 1 else (_algebra(app, options, clock),)
+        return _report(app, name, (level0, *proofs, _skipped(2, why)), found, None, options)
     try:
         reached = reach(app, name, clock, options.budget_seconds)
     except InternalError as error:
         level2 = LevelReport(2, "reach", "unknown", clock() - started, why="a defect of Lathe")
         return _report(app, name, (level0, level2), [*found, _defect(app, error)], None, options)
-    return _report(app, name, (level0, reached.level), [*found, *reached.findings], reached, options)
+    level1 = reached.algebra or LevelReport(1, "algebra", "skipped", why=NOTHING_TO_PROVE)
+    return _report(app, name, (level0, level1, reached.level), [*found, *reached.findings], reached, options)
+
+
+def _algebra(app: App, options: Options, clock: Clock) -> LevelReport:
+    """Level 1 alone: everything is tried, with lemmas from a short search."""
+    from lathe.check.algebra.level import prove_app  # only here: it loads z3
+    from lathe.check.algebra.tell import algebra_level
+
+    started = clock()
+    found = prove_app(app, None, clock, options.budget_seconds)
+    return algebra_level(app, found, clock() - started)[0]
 
 
 def _defect(app: App, error: InternalError) -> Finding:
@@ -93,8 +106,8 @@ def _defect(app: App, error: InternalError) -> Finding:
 
 
 def _skipped(level: int, why: str) -> LevelReport:
-    name, later = LATER.get(level, ("reach", why))
-    return LevelReport(level, name, "skipped", why=why if level == 2 else later)
+    name, later = LATER.get(level, (NAMES.get(level, ""), why))
+    return LevelReport(level, name, "skipped", why=later)
 
 
 def _report(
@@ -105,7 +118,8 @@ def _report(
     reached: Reached | None,
     options: Options,
 ) -> Report:
-    every = sorted((*levels, *(_skipped(n, "") for n in LATER)), key=lambda level: level.level)
+    missing = {1, *LATER} - {x.level for x in levels}
+    every = sorted((*levels, *(_skipped(n, "not asked for") for n in missing)), key=lambda x: x.level)
     verdict = _verdict(findings, every)
     accepted: tuple[str, ...] = ()
     if verdict == "unknown" and options.accept_bounds and reached is not None:

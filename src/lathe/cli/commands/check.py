@@ -17,7 +17,7 @@ from lathe.errors import NotFoundError, UnreadableError, UsageError
 from lathe.gate import Options, check_files
 from lathe.machine.trace import Trace
 
-LEVELS = (0, 2)
+LEVELS = (0, 1, 2)
 """The levels that exist."""
 
 
@@ -44,6 +44,13 @@ LEVELS = (0, 2)
     help="Show one trace alone and whole, by its id, property or code; with --json, as a file to keep.",
 )
 @click.option(
+    "--proofs",
+    "proofs",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Write what level 1 proves as SMT-LIB, for any solver to recheck.",
+)
+@click.option(
     "--accept-bounds",
     is_flag=True,
     help="Admit what stayed undecided within bounds; the report records them.",
@@ -57,6 +64,7 @@ def command(
     level: int | None,
     budget: float | None,
     trace_id: str | None,
+    proofs: str | None,
     accept_bounds: bool,
     as_json: bool,
     as_lines: bool,
@@ -71,6 +79,8 @@ def command(
         raise UsageError("give one of --json and --line")
     if trace_id is not None and (as_lines or len(paths) != 1):
         raise UsageError("--trace goes with one path, and not with --line")
+    if proofs is not None and len(paths) != 1:
+        raise UsageError("--proofs goes with one path")
     options = Options(
         level=max(LEVELS) if level is None else level, budget_seconds=budget, accept_bounds=accept_bounds
     )
@@ -78,6 +88,8 @@ def command(
     for path in paths:
         report, view = _check(path, options, paint=Paint(output.has_colour(color)))
         codes.append(exit_code(report))
+        if proofs is not None:
+            _write_proofs(path, proofs, budget)
         if trace_id is not None:
             _show_trace(report, view, trace_id, as_json=as_json)
         elif as_json:
@@ -103,6 +115,19 @@ def _check(path: str, options: Options, *, paint: Paint) -> tuple[Report, View]:
             f"`{name}` was read alone; `lathe check {loaded.prefix or '.'}` checks the app that it is part of"
         )
     return report, view
+
+
+def _write_proofs(path: str, folder: str, budget: float | None) -> None:
+    """The obligations that level 1 shows to be impossible, a file each, and an index of them."""
+    from lathe.gate.proofs import obligations  # only here: it loads z3
+
+    try:
+        loaded = files.load(path)
+    except UnreadableError:
+        return
+    written = obligations(loaded.files, budget)
+    files.write_all(folder, written)
+    output.talk(f"{len(written) - 1} proofs in `{files.printable(folder)}`: each must be `unsat`")
 
 
 def _show_trace(report: Report, view: View, wanted: str, *, as_json: bool) -> None:

@@ -1,0 +1,27 @@
+"""What level 1 has to say: the properties that it proved, and for how many instances."""
+
+from __future__ import annotations
+
+from lathe.check.algebra.level import Proved
+from lathe.check.report import LevelReport, LevelVerdict
+from lathe.lang.model import App, Property
+
+
+def algebra_level(app: App, found: Proved | None, seconds: float) -> tuple[LevelReport, tuple[str, ...]]:
+    """The report of the level, and the names of what is proved."""
+    if found is None:
+        why = "the system is too large to be laid out"
+        return LevelReport(1, "algebra", "unknown", seconds, why=why), ()
+    proofs = found.proofs
+    names = tuple(sorted({p.name for p in _asked(app) if p.span in proofs.proved}))
+    scope = "any number of instances"
+    if found.instances:
+        scope = ", ".join(f"{count} {name}" for name, count in sorted(found.instances.items()))
+    why = f"{len(proofs.proved)} of {len(proofs.proved | proofs.open)} obligations proved, for {scope}"
+    verdict: LevelVerdict = "unknown" if proofs.open else "passes"
+    return LevelReport(1, "algebra", verdict, seconds, why=why), names
+
+
+def _asked(app: App) -> list[Property]:
+    own = [p for b in app.blueprints.values() for p in b.properties.values()]
+    return [p for p in (*app.properties.values(), *own) if p.kind != "sometimes"]

@@ -1,0 +1,137 @@
+"""What is proved is so: nothing that a search refutes, and what the examples rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+
+import cvc5
+import pytest
+
+from lathe.check.algebra.level import Proved, prove_app
+from lathe.check.bounds import TooLargeError
+from lathe.check.graph import Limits
+from lathe.check.search import search
+from lathe.check.suspects import met, violated
+from lathe.check.system import make_system
+from lathe.gate import check_files
+from lathe.gate.proofs import obligations
+from lathe.lang.model import App
+from lathe.lang.resolve import read_app
+from lathe.testing import strategies
+
+from ...support import app_of
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.glob("*.toml") if p.name != "expect.toml"}
+
+
+FOLDERS = sorted(p.parent for p in EXAMPLES.glob("*/broken/*/expect.toml"))
+BROKEN = [folder for folder in FOLDERS if read_app(files_of(folder)).app is not None]
+SEEDS = 40
+BATCH = 10
+
+
+def proved(app: App, seconds: float = 5) -> Proved:
+    found = prove_app(app, None, monotonic, seconds)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("folder", BROKEN, ids=lambda p: f"{p.parent.parent.name}/{p.name}")
+def test_nothing_is_proved_that_the_search_refutes(folder: Path) -> None:
+    files = files_of(folder)
+    app = read_app(files).app
+    assert app is not None
+    found = prove_app(app, None, monotonic, 1)
+    spans = found.proofs.proved if found else frozenset()
+    for finding in check_files(files).report.findings:
+        if finding.diagnostic.code in ("LT204", "LT205", "LT401", "LT402", "LT501"):
+            assert finding.diagnostic.span not in spans, str(finding.diagnostic)
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
+def test_nothing_is_proved_of_a_random_app_that_can_happen(first: int) -> None:
+    for seed in range(first, first + BATCH):
+        app = strategies.app_of_seed(seed)
+        try:
+            found = prove_app(app, None, monotonic, 1)
+            system = make_system(app, dict.fromkeys(app.blueprints, 1 + seed % 2))
+        except TooLargeError:
+            continue
+        graph = search(system, Limits(2_000, monotonic() + 10, monotonic))
+        spans = found.proofs.proved if found else frozenset()
+        for violation in violated(system, graph):
+            assert violation.prop.span not in spans, f"seed {seed}: {violation.prop.name}"
+        for fault in met(system, graph):
+            if fault.watch.is_fault:
+                place = fault.watch.command.faults[int(fault.watch.subject)].span
+                assert place not in spans, f"seed {seed}: {fault.watch.code} at {place}"
+
+
+def test_the_wallet_is_proved_for_any_number_of_wallets() -> None:
+    app = read_app(files_of(EXAMPLES / "wallet")).app
+    assert app is not None
+    found = proved(app)
+    assert found.instances == {}
+    assert found.proofs.open == frozenset()
+
+
+def test_the_leases_are_proved() -> None:
+    app = read_app(files_of(EXAMPLES / "lease_queue")).app
+    assert app is not None
+    assert found_names(proved(app, 10)) >= {"three_times_at_most", "leased_to_somebody", "free_is_free"}
+
+
+def found_names(found: Proved) -> set[str]:
+    return {name.partition(".")[2] for name in found.proofs.properties}
+
+
+def test_a_bound_that_is_off_by_one_is_not_proved() -> None:
+    app = app_of(COUNTER.replace("count < 90", "count <= 90"))
+    assert not found_names(proved(app))
+    assert found_names(proved(app_of(COUNTER))) == {"at_most_ninety"}
+
+
+COUNTER = """
+blueprint = "Counter"
+[state]
+open = { initial = true, waits = "somebody counts" }
+done = { final = true }
+[field]
+count = { type = "int", range = [0, 1000], default = 0 }
+[action]
+create = { by = "any" }
+add = { from = "open", by = "any", when = "count < 90", do = ["count += 1"] }
+close = { from = "open", to = "done", by = "any" }
+[invariant]
+at_most_ninety = "count <= 90"
+"""
+
+
+def rechecked(written: Mapping[str, bytes]) -> dict[str, str]:
+    """What cvc5 says of each obligation."""
+    answers = {}
+    for name, content in written.items():
+        if name.endswith(".smt2"):
+            solver = cvc5.Solver()
+            solver.setOption("tlimit-per", "20000")
+            parser = cvc5.InputParser(solver)
+            parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, content.decode(), name)
+            symbols = parser.getSymbolManager()
+            said = ""
+            while not (command := parser.nextCommand()).isNull():
+                said += str(command.invoke(solver, symbols))
+            answers[name] = said.strip()
+    return answers
+
+
+@pytest.mark.parametrize("name", ["rollout", "approval", "lease_queue", "wallet"])
+def test_another_solver_agrees_with_every_proof(name: str) -> None:
+    answers = rechecked(obligations(files_of(EXAMPLES / name), 20))
+    assert answers
+    assert set(answers.values()) == {"unsat"}
