@@ -55,7 +55,7 @@ def test_completion_offers_commands_and_codes(process: Process) -> None:
     said = process(_LATHE_COMPLETE="bash_complete", COMP_WORDS="lathe che", COMP_CWORD="1")
     assert said.out == "plain,check\n"
     said = process(_LATHE_COMPLETE="bash_complete", COMP_WORDS="lathe explain LT40", COMP_CWORD="2")
-    assert said.out.split() == ["plain,LT401", "plain,LT402", "plain,LT403", "plain,LT404"]
+    assert said.out.split() == ["plain,LT401", "plain,LT402", "plain,LT403", "plain,LT404", "plain,LT406"]
 
 
 def test_a_check_imports_click_alone_of_what_is_installed() -> None:
@@ -102,7 +102,8 @@ def test_ctrl_c_ends_a_search_and_tells_what_is_known(tmp_path: Path) -> None:
     folder = tmp_path / "large"
     folder.mkdir()
     (folder / "large.blueprint.toml").write_text(LARGE)
-    (folder / "app.toml").write_text('app = "large"\n[scope]\nbudget_states = 1000000000\n')
+    top = 'app = "large"\n[role]\nuser = "counts"\n[scope]\nbudget_states = 1000000000\n'
+    (folder / "app.toml").write_text(top)
     child = subprocess.Popen(
         [*COMMAND, "check", str(folder), "--budget", "60s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -17,6 +17,9 @@ from lathe.lang.source import Source
 
 HIGHEST_LEVEL = 2
 
+GOES_ON = {"LT406", "LT801"}
+"""Errors of the reading that do not keep the search from going on."""
+
 NAMES = {1: "algebra", 2: "reach"}
 NOTHING_TO_PROVE = "every value was searched"
 LATER: Mapping[int, tuple[str, str]] = {
@@ -72,8 +75,8 @@ def check_app(
     """Check an app that was read. `noted` are findings of the reading that do not stop it."""
     started = clock() if started is None else started
     name = digest(app)
-    found = [*noted, *structure(app)]
-    blocked = any(f.diagnostic.severity == "error" and f.diagnostic.code != "LT801" for f in found)
+    found = [*noted, *structure(app), *_gauged(app)]
+    blocked = any(f.diagnostic.severity == "error" and f.diagnostic.code not in GOES_ON for f in found)
     level0 = LevelReport(0, "read", "fails" if blocked else "passes", clock() - started)
     if blocked or options.level < 2:
         why = "level 0 found errors" if blocked else "not asked for"
@@ -86,6 +89,15 @@ def check_app(
         return _report(app, name, (level0, level2), [*found, _defect(app, error)], None, options)
     level1 = reached.algebra or LevelReport(1, "algebra", "skipped", why=NOTHING_TO_PROVE)
     return _report(app, name, (level0, level1, reached.level), [*found, *reached.findings], reached, options)
+
+
+def _gauged(app: App) -> list[Finding]:
+    """What the app's gauges say; an app without any loads nothing for it."""
+    if not app.gauges:
+        return []
+    from lathe.gate.gauges import gauge_findings  # only here: it loads the machine
+
+    return list(gauge_findings(app))
 
 
 def _algebra(app: App, options: Options, clock: Clock) -> LevelReport:
