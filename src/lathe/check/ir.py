@@ -371,3 +371,14 @@ def settled(x: Formula, known: Mapping[int, int]) -> Formula:
             return x
         case _:
             return _MADE[x.op](*(settled(y, known) for y in x.args))
+
+
+def chosen(x: Formula, picked: Mapping[str, int]) -> Formula:
+    """The formula where parameters, by name, have a value."""
+    match x.op:
+        case "p":
+            return const(picked[x.name]) if x.name in picked else x
+        case "c" | "v":
+            return x
+        case _:
+            return _MADE[x.op](*(chosen(y, picked) for y in x.args))

@@ -7,6 +7,7 @@ import click
 from lathe.cli import exitcode, output
 from lathe.cli.command import command as make_command
 from lathe.cli.reading import read
+from lathe.errors import UsageError
 from lathe.lang import canonical, render
 from lathe.lang.model import App
 
@@ -18,9 +19,9 @@ from lathe.lang.model import App
 @click.option(
     "--as",
     "form",
-    type=click.Choice(["english", "mermaid", "dot", "svg", "table", "permissions", "json"]),
+    type=click.Choice(["english", "mermaid", "dot", "svg", "table", "permissions", "json", "promela", "tla"]),
     default="english",
-    help="What to draw; json is the canonical form, of which the digest is taken.",
+    help="What to draw; json is the canonical form; promela and tla are the system that is searched.",
 )
 def command(*, path: str, form: str) -> int:
     """Draw the app at PATH: in English, as a state diagram, as tables, or as canonical JSON.
@@ -46,5 +47,21 @@ def _drawn(app: App, form: str) -> str:
             return render.permissions(app)
         case "json":
             return canonical(app).decode()
+        case "promela" | "tla":
+            return _exported(app, form)
         case _:
             return render.english(app)
+
+
+def _exported(app: App, form: str) -> str:
+    """The composed system in its smallest scope, for another model checker."""
+    from lathe.check import export  # only for these forms
+    from lathe.check.bounds import TooLargeError
+    from lathe.check.scope import scopes
+    from lathe.check.system import make_system
+
+    try:
+        system = make_system(app, scopes(app)[0])
+        return export.promela(system) if form == "promela" else export.tla(system)
+    except TooLargeError as error:
+        raise UsageError(f"`{app.name}` is too large to be exported: {error}") from None

@@ -1,0 +1,33 @@
+// small: 1 Ticket, 2 principals
+// of the app with the digest sha256:8466cad65d9b2ec74eb05ef3f7b9f2c8047709ec57e7c88377096a88efd76538
+// spin -a FILE && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E
+byte Ticket1_state = 0; // 0 nobody there, 1 open, 2 done
+byte Ticket1_owner = 0;
+byte Ticket1_tags = 0;
+byte Ticket1_answers = 0;
+hidden int t0;
+hidden int t1;
+hidden int t2;
+hidden int t3;
+active proctype system() {
+end: do
+  // create Ticket#1 create
+  :: d_step { (Ticket1_state == 0) -> Ticket1_state = 1; Ticket1_owner = 1; Ticket1_tags = 0; Ticket1_answers = 1 }
+  :: d_step { (Ticket1_state == 0) -> Ticket1_state = 1; Ticket1_owner = 2; Ticket1_tags = 0; Ticket1_answers = 1 }
+  // act Ticket#1 answer
+  :: d_step { ((Ticket1_state == 1) && (!(Ticket1_owner == 0)) && (Ticket1_owner == 1) && ((Ticket1_answers + (-1)) < 3) && (Ticket1_answers <= 3)) -> Ticket1_answers = (Ticket1_answers + 1) }
+  :: d_step { ((Ticket1_state == 1) && (!(Ticket1_owner == 0)) && (Ticket1_owner == 2) && ((Ticket1_answers + (-1)) < 3) && (Ticket1_answers <= 3)) -> Ticket1_answers = (Ticket1_answers + 1) }
+  // act Ticket#1 close
+  :: d_step { ((Ticket1_state == 1) && (!((Ticket1_tags >> 1) & 1))) -> Ticket1_state = 2 }
+  // act Ticket#1 mark
+  :: d_step { ((Ticket1_state == 1) && (((((Ticket1_tags | 1) >> 0) & 1) + (((Ticket1_tags | 1) >> 1) & 1) + (((Ticket1_tags | 1) >> 2) & 1) + (((Ticket1_tags | 1) >> 3) & 1) + (((Ticket1_tags | 1) >> 4) & 1) + (((Ticket1_tags | 1) >> 5) & 1) + (((Ticket1_tags | 1) >> 6) & 1) + (((Ticket1_tags | 1) >> 7) & 1) + (((Ticket1_tags | 1) >> 8) & 1) + (((Ticket1_tags | 1) >> 9) & 1) + (((Ticket1_tags | 1) >> 10) & 1) + (((Ticket1_tags | 1) >> 11) & 1) + (((Ticket1_tags | 1) >> 12) & 1) + (((Ticket1_tags | 1) >> 13) & 1) + (((Ticket1_tags | 1) >> 14) & 1) + (((Ticket1_tags | 1) >> 15) & 1) + (((Ticket1_tags | 1) >> 16) & 1) + (((Ticket1_tags | 1) >> 17) & 1) + (((Ticket1_tags | 1) >> 18) & 1) + (((Ticket1_tags | 1) >> 19) & 1) + (((Ticket1_tags | 1) >> 20) & 1) + (((Ticket1_tags | 1) >> 21) & 1) + (((Ticket1_tags | 1) >> 22) & 1) + (((Ticket1_tags | 1) >> 23) & 1) + (((Ticket1_tags | 1) >> 24) & 1) + (((Ticket1_tags | 1) >> 25) & 1) + (((Ticket1_tags | 1) >> 26) & 1) + (((Ticket1_tags | 1) >> 27) & 1) + (((Ticket1_tags | 1) >> 28) & 1) + (((Ticket1_tags | 1) >> 29) & 1) + (((Ticket1_tags | 1) >> 30) & 1)) <= 2)) -> Ticket1_tags = (Ticket1_tags | 1) }
+  :: d_step { ((Ticket1_state == 1) && (((((Ticket1_tags | 2) >> 0) & 1) + (((Ticket1_tags | 2) >> 1) & 1) + (((Ticket1_tags | 2) >> 2) & 1) + (((Ticket1_tags | 2) >> 3) & 1) + (((Ticket1_tags | 2) >> 4) & 1) + (((Ticket1_tags | 2) >> 5) & 1) + (((Ticket1_tags | 2) >> 6) & 1) + (((Ticket1_tags | 2) >> 7) & 1) + (((Ticket1_tags | 2) >> 8) & 1) + (((Ticket1_tags | 2) >> 9) & 1) + (((Ticket1_tags | 2) >> 10) & 1) + (((Ticket1_tags | 2) >> 11) & 1) + (((Ticket1_tags | 2) >> 12) & 1) + (((Ticket1_tags | 2) >> 13) & 1) + (((Ticket1_tags | 2) >> 14) & 1) + (((Ticket1_tags | 2) >> 15) & 1) + (((Ticket1_tags | 2) >> 16) & 1) + (((Ticket1_tags | 2) >> 17) & 1) + (((Ticket1_tags | 2) >> 18) & 1) + (((Ticket1_tags | 2) >> 19) & 1) + (((Ticket1_tags | 2) >> 20) & 1) + (((Ticket1_tags | 2) >> 21) & 1) + (((Ticket1_tags | 2) >> 22) & 1) + (((Ticket1_tags | 2) >> 23) & 1) + (((Ticket1_tags | 2) >> 24) & 1) + (((Ticket1_tags | 2) >> 25) & 1) + (((Ticket1_tags | 2) >> 26) & 1) + (((Ticket1_tags | 2) >> 27) & 1) + (((Ticket1_tags | 2) >> 28) & 1) + (((Ticket1_tags | 2) >> 29) & 1) + (((Ticket1_tags | 2) >> 30) & 1)) <= 2)) -> Ticket1_tags = (Ticket1_tags | 2) }
+  // recycle Ticket#1
+  :: d_step { (Ticket1_state == 2) -> Ticket1_state = 0; Ticket1_owner = 0; Ticket1_tags = 0; Ticket1_answers = 0 }
+  :: d_step { ((!(Ticket1_state == 0)) && (!(((((Ticket1_tags >> 0) & 1) + ((Ticket1_tags >> 1) & 1)) <= 1) || (0 <= (Ticket1_answers + (-1)))))) -> assert(false) } // invariant few of Ticket#1
+  :: d_step { ((Ticket1_state == 1) && (!(Ticket1_owner == 0)) && (Ticket1_owner == 1) && ((Ticket1_answers + (-1)) < 3) && (!(Ticket1_answers <= 3))) -> assert(false) } // LT204 act Ticket#1 answer
+  :: d_step { ((Ticket1_state == 1) && (!(Ticket1_owner == 0)) && (Ticket1_owner == 2) && ((Ticket1_answers + (-1)) < 3) && (!(Ticket1_answers <= 3))) -> assert(false) } // LT204 act Ticket#1 answer
+  :: d_step { ((Ticket1_state == 1) && (!(((((Ticket1_tags | 1) >> 0) & 1) + (((Ticket1_tags | 1) >> 1) & 1) + (((Ticket1_tags | 1) >> 2) & 1) + (((Ticket1_tags | 1) >> 3) & 1) + (((Ticket1_tags | 1) >> 4) & 1) + (((Ticket1_tags | 1) >> 5) & 1) + (((Ticket1_tags | 1) >> 6) & 1) + (((Ticket1_tags | 1) >> 7) & 1) + (((Ticket1_tags | 1) >> 8) & 1) + (((Ticket1_tags | 1) >> 9) & 1) + (((Ticket1_tags | 1) >> 10) & 1) + (((Ticket1_tags | 1) >> 11) & 1) + (((Ticket1_tags | 1) >> 12) & 1) + (((Ticket1_tags | 1) >> 13) & 1) + (((Ticket1_tags | 1) >> 14) & 1) + (((Ticket1_tags | 1) >> 15) & 1) + (((Ticket1_tags | 1) >> 16) & 1) + (((Ticket1_tags | 1) >> 17) & 1) + (((Ticket1_tags | 1) >> 18) & 1) + (((Ticket1_tags | 1) >> 19) & 1) + (((Ticket1_tags | 1) >> 20) & 1) + (((Ticket1_tags | 1) >> 21) & 1) + (((Ticket1_tags | 1) >> 22) & 1) + (((Ticket1_tags | 1) >> 23) & 1) + (((Ticket1_tags | 1) >> 24) & 1) + (((Ticket1_tags | 1) >> 25) & 1) + (((Ticket1_tags | 1) >> 26) & 1) + (((Ticket1_tags | 1) >> 27) & 1) + (((Ticket1_tags | 1) >> 28) & 1) + (((Ticket1_tags | 1) >> 29) & 1) + (((Ticket1_tags | 1) >> 30) & 1)) <= 2))) -> assert(false) } // LT204 act Ticket#1 mark
+  :: d_step { ((Ticket1_state == 1) && (!(((((Ticket1_tags | 2) >> 0) & 1) + (((Ticket1_tags | 2) >> 1) & 1) + (((Ticket1_tags | 2) >> 2) & 1) + (((Ticket1_tags | 2) >> 3) & 1) + (((Ticket1_tags | 2) >> 4) & 1) + (((Ticket1_tags | 2) >> 5) & 1) + (((Ticket1_tags | 2) >> 6) & 1) + (((Ticket1_tags | 2) >> 7) & 1) + (((Ticket1_tags | 2) >> 8) & 1) + (((Ticket1_tags | 2) >> 9) & 1) + (((Ticket1_tags | 2) >> 10) & 1) + (((Ticket1_tags | 2) >> 11) & 1) + (((Ticket1_tags | 2) >> 12) & 1) + (((Ticket1_tags | 2) >> 13) & 1) + (((Ticket1_tags | 2) >> 14) & 1) + (((Ticket1_tags | 2) >> 15) & 1) + (((Ticket1_tags | 2) >> 16) & 1) + (((Ticket1_tags | 2) >> 17) & 1) + (((Ticket1_tags | 2) >> 18) & 1) + (((Ticket1_tags | 2) >> 19) & 1) + (((Ticket1_tags | 2) >> 20) & 1) + (((Ticket1_tags | 2) >> 21) & 1) + (((Ticket1_tags | 2) >> 22) & 1) + (((Ticket1_tags | 2) >> 23) & 1) + (((Ticket1_tags | 2) >> 24) & 1) + (((Ticket1_tags | 2) >> 25) & 1) + (((Ticket1_tags | 2) >> 26) & 1) + (((Ticket1_tags | 2) >> 27) & 1) + (((Ticket1_tags | 2) >> 28) & 1) + (((Ticket1_tags | 2) >> 29) & 1) + (((Ticket1_tags | 2) >> 30) & 1)) <= 2))) -> assert(false) } // LT204 act Ticket#1 mark
+  od
+}
