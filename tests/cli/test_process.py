@@ -55,7 +55,14 @@ def test_completion_offers_commands_and_codes(process: Process) -> None:
     said = process(_LATHE_COMPLETE="bash_complete", COMP_WORDS="lathe che", COMP_CWORD="1")
     assert said.out == "plain,check\n"
     said = process(_LATHE_COMPLETE="bash_complete", COMP_WORDS="lathe explain LT40", COMP_CWORD="2")
-    assert said.out.split() == ["plain,LT401", "plain,LT402", "plain,LT403", "plain,LT404", "plain,LT406"]
+    assert said.out.split() == [
+        "plain,LT401",
+        "plain,LT402",
+        "plain,LT403",
+        "plain,LT404",
+        "plain,LT405",
+        "plain,LT406",
+    ]
 
 
 def test_a_check_imports_click_alone_of_what_is_installed() -> None:

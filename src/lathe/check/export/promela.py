@@ -66,11 +66,13 @@ def promela(system: System) -> str:
             settled = ir.chosen(guard, picked)
             if settled != ir.FALSE:
                 updates = {i: ir.chosen(f, picked) for i, f in command.updates.items() if i in called}
-                lines.append(f"  :: d_step {{ {_text(settled, called)} -> {_changes(updates, called)} }}")
+                lines.append(
+                    f"  :: d_step {{ {formula_text(settled, called)} -> {changes_text(updates, called)} }}"
+                )
     for never in nevers(system):
         if never.condition != ir.FALSE:
             lines.append(
-                f"  :: d_step {{ {_text(never.condition, called)} -> assert(false) }} // {never.name}"
+                f"  :: d_step {{ {formula_text(never.condition, called)} -> assert(false) }} // {never.name}"
             )
     return "\n".join([*lines, "  od", "}"]) + "\n"
 
@@ -104,19 +106,20 @@ def _beginning(system: System, called: Mapping[int, str]) -> Iterator[str]:
     yield "  fi;"
 
 
-def _changes(updates: Mapping[int, Formula], called: Mapping[int, str]) -> str:
+def changes_text(updates: Mapping[int, Formula], called: Mapping[int, str]) -> str:
     """Simultaneous assignments in sequence: through hidden variables where one reads what another changes."""
     changed = dict(sorted(updates.items()))
     if not changed:
         return "skip"
     is_tangled = any(ir.variables(f) & (changed.keys() - {i}) for i, f in changed.items())
     if not is_tangled:
-        return "; ".join(f"{called[i]} = {_text(f, called)}" for i, f in changed.items())
-    first = [f"t{n} = {_text(f, called)}" for n, f in enumerate(changed.values())]
+        return "; ".join(f"{called[i]} = {formula_text(f, called)}" for i, f in changed.items())
+    first = [f"t{n} = {formula_text(f, called)}" for n, f in enumerate(changed.values())]
     return "; ".join([*first, *(f"{called[i]} = t{n}" for n, i in enumerate(changed))])
 
 
-def _text(x: Formula, called: Mapping[int, str]) -> str:
+def formula_text(x: Formula, called: Mapping[int, str]) -> str:
+    """A formula as Promela; variables without a name have one value, 0."""
     match x.op:
         case "c":
             return str(x.value) if x.value >= 0 else f"({x.value})"
@@ -124,18 +127,18 @@ def _text(x: Formula, called: Mapping[int, str]) -> str:
             return called.get(x.value, "0")
         case "and" | "or":
             sign = " && " if x.op == "and" else " || "
-            return "(" + sign.join(_text(y, called) for y in x.args) + ")"
+            return "(" + sign.join(formula_text(y, called) for y in x.args) + ")"
         case "min" | "max":
-            return _extreme("<" if x.op == "min" else ">", [_text(y, called) for y in x.args])
+            return _extreme("<" if x.op == "min" else ">", [formula_text(y, called) for y in x.args])
         case "abs":
-            inner = _text(x.args[0], called)
+            inner = formula_text(x.args[0], called)
             return f"({inner} < 0 -> -{inner} : {inner})"
         case "#":
-            inner = _text(x.args[0], called)
+            inner = formula_text(x.args[0], called)
             return "(" + " + ".join(f"(({inner} >> {i}) & 1)" for i in range(_members(x.args[0]))) + ")"
         case "//" | "%":
-            return _divided(x.op, *(_text(y, called) for y in x.args))
-    return _TEXT[x.op].format(*(_text(y, called) for y in x.args))
+            return _divided(x.op, *(formula_text(y, called) for y in x.args))
+    return _TEXT[x.op].format(*(formula_text(y, called) for y in x.args))
 
 
 def _extreme(sign: str, texts: list[str]) -> str:

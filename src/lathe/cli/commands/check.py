@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from lathe.check.report import Finding, Report
@@ -19,6 +21,7 @@ from lathe.machine.trace import Trace
 
 LEVELS = (0, 1, 2)
 """The levels that exist."""
+MUTATION_SECONDS = 120.0
 
 
 @make_command(
@@ -43,6 +46,7 @@ LEVELS = (0, 1, 2)
     metavar="ID",
     help="Show one trace alone and whole, by its id, property or code; with --json, as a file to keep.",
 )
+@click.option("--mutate", is_flag=True, help="Tell which single changes nothing would notice.")
 @click.option(
     "--proofs",
     "proofs",
@@ -64,6 +68,7 @@ def command(
     level: int | None,
     budget: float | None,
     trace_id: str | None,
+    mutate: bool,
     proofs: str | None,
     accept_bounds: bool,
     as_json: bool,
@@ -87,6 +92,8 @@ def command(
     codes = []
     for path in paths:
         report, view = _check(path, options, paint=Paint(output.has_colour(color)))
+        if mutate:
+            report = _mutated(path, report, budget)
         codes.append(exit_code(report))
         if proofs is not None:
             _write_proofs(path, proofs, budget)
@@ -115,6 +122,25 @@ def _check(path: str, options: Options, *, paint: Paint) -> tuple[Report, View]:
             f"`{name}` was read alone; `lathe check {loaded.prefix or '.'}` checks the app that it is part of"
         )
     return report, view
+
+
+def _mutated(path: str, report: Report, budget: float | None) -> Report:
+    """The report with what its properties would not notice; of an app that is admitted alone."""
+    if report.verdict != "admitted":
+        output.talk(f"`{files.printable(path)}` is not admitted: mend it before its properties are measured")
+        return report
+    from lathe.cli.reading import read
+    from lathe.gate import mutation  # only where mutants are asked for
+
+    app = read(path)
+    with Watch(f"the mutants of {files.printable(path)}") as watch:
+        stop_at = watch() + (budget if budget is not None else MUTATION_SECONDS)
+        found = mutation.score(app, watch, stop_at=stop_at)
+    output.talk(
+        f"mutation score {found.percent:.0f} %: {found.killed} of {len(found.tried)} mutants killed, "
+        f"{found.equivalent} equivalent" + (f", {found.left} not tried" if found.left else "")
+    )
+    return replace(report, findings=(*report.findings, *mutation.survivors(found)))
 
 
 def _write_proofs(path: str, folder: str, budget: float | None) -> None:

@@ -1,0 +1,91 @@
+"""Mutants: what the properties would not notice, and what nobody could tell apart."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+import pytest
+
+from lathe.check.mutants import mutants
+from lathe.check.report import Coverage, Report
+from lathe.cli.line import lines
+from lathe.gate.codes import page
+from lathe.gate.mutation import EQUIVALENT, Score, score, survivors
+from lathe.lang.model import App
+from lathe.lang.resolve import read_app
+
+from ..support import app_of, several
+from .test_codes import cure, example
+
+DOOR = """
+[state]
+shut = { initial = true, waits = "somebody comes" }
+open = { waits = "somebody leaves" }
+gone = { final = true }
+[field]
+passed = { type = "int", range = [0, 3], default = 0 }
+note = { type = "int", range = [0, 3], default = 0 }
+[action]
+create = { by = "role:clerk" }
+leave = { from = "open", to = "shut", by = "role:clerk" }
+remove = { from = ["shut", "open"], to = "gone", by = "role:clerk", when = "passed > 0 and passed < 4" }
+[action.enter]
+from = "shut"
+to = "open"
+by = "role:clerk"
+when = "passed < 3"
+do = ["passed += 1", "note = 2"]
+[invariant]
+someone_passed = { that = "passed > 0", in = ["open", "gone"] }
+"""
+
+
+@pytest.fixture(scope="module")
+def tried() -> Score:
+    return score(app_of(several(Door=DOOR)), monotonic)
+
+
+def said(found: Score, killed_by: str) -> set[str]:
+    return {t.mutant.told.partition(": ")[2] for t in found.tried if t.killed_by == killed_by}
+
+
+def test_a_guard_that_a_property_rests_on_is_killed(tried: Score) -> None:
+    assert "`remove` without `passed > 0`" in said(tried, "LT401")
+
+
+def test_a_range_is_kept_by_the_house_checks(tried: Score) -> None:
+    assert "`enter` without its guard" in said(tried, "LT204")
+
+
+def test_a_clause_that_is_always_true_is_equivalent(tried: Score) -> None:
+    assert "`remove` without `passed < 4`" in said(tried, EQUIVALENT)
+
+
+def test_an_assignment_that_nothing_reads_survives_and_is_not_called_equivalent(tried: Score) -> None:
+    assert {"`enter` without `note = 2`", "`enter` with `1` for `2` in `note = 2`"} <= said(tried, "")
+
+
+def test_the_score_counts_what_is_not_equivalent(tried: Score) -> None:
+    others = [t for t in tried.tried if t.killed_by != EQUIVALENT]
+    assert tried.percent == 100 * sum(bool(t.killed_by) for t in others) / len(others)
+    assert tried.left == 0
+
+
+def test_the_time_ends_it_with_what_is_known() -> None:
+    app = app_of(several(Door=DOOR))
+    assert score(app, monotonic, stop_at=0).left == len(list(mutants(app)))
+
+
+def app_of_page(files: dict[str, str]) -> App:
+    app = read_app({name: text.encode() for name, text in files.items()}).app
+    assert app is not None
+    return app
+
+
+def test_the_page_shows_what_its_example_gives() -> None:
+    found = tuple(survivors(score(app_of_page(example("LT405")), monotonic)))
+    told = lines(Report("", "", "refused", (), found, Coverage(), ()), prefix="", name="")[:-1]
+    for line in told:
+        assert line in page("LT405"), line
+    left = list(survivors(score(app_of_page(cure("LT405")), monotonic)))
+    assert len(left) < len(found)
