@@ -196,9 +196,22 @@ def _distinct(search: _Search, parts: Parts) -> Words:
     return distinct(search.canonical(words), search.key) if search.canonical else words
 
 
+def _emptied(found: Parts, count: int, word_count: int) -> Words:
+    """All waves as columns; each is let go as soon as it is copied, so that both are never there whole."""
+    columns = tuple(np.empty(count, dtype=np.uint64) for _ in range(word_count))
+    end = count
+    while found:
+        wave = found.pop()
+        start = end - len(wave[0])
+        for column, word in zip(columns, wave, strict=True):
+            column[start:end] = word
+        end = start
+    return columns
+
+
 def _graph(search: _Search) -> ArrayGraph:
     return ArrayGraph(
-        words=joined(search.found, search.model.word_count),
+        words=_emptied(search.found, search.count, search.model.word_count),
         waves=search.waves,
         expand=search.expand,
         weights=np.array(search.weights, dtype=np.bool_),
