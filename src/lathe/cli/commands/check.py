@@ -60,6 +60,7 @@ MUTATION_SECONDS = 120.0
     help="Admit what stayed undecided within bounds; the report records them.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for each app, each on a line.")
+@click.option("--sarif", "as_sarif", is_flag=True, help="One SARIF 2.1.0 document, for code scanning.")
 @click.option("--line", "as_lines", is_flag=True, help="One line for each finding, then the verdict.")
 @colour_option
 def command(
@@ -72,6 +73,7 @@ def command(
     proofs: str | None,
     accept_bounds: bool,
     as_json: bool,
+    as_sarif: bool,
     as_lines: bool,
     color: output.When,
 ) -> int:
@@ -80,16 +82,17 @@ def command(
     PATH is an app's folder, its `app.toml`, or a `*.blueprint.toml` alone. Exit code: 0 admitted,
     1 refused or unknown, 3 unreadable.
     """
-    if as_json and as_lines:
-        raise UsageError("give one of --json and --line")
-    if trace_id is not None and (as_lines or len(paths) != 1):
-        raise UsageError("--trace goes with one path, and not with --line")
+    if as_json + as_lines + as_sarif > 1:
+        raise UsageError("give one of --json, --line and --sarif")
+    if trace_id is not None and (as_lines or as_sarif or len(paths) != 1):
+        raise UsageError("--trace goes with one path, and not with --line or --sarif")
     if proofs is not None and len(paths) != 1:
         raise UsageError("--proofs goes with one path")
     options = Options(
         level=max(LEVELS) if level is None else level, budget_seconds=budget, accept_bounds=accept_bounds
     )
-    codes = []
+    codes: list[int] = []
+    scanned: list[tuple[Report, str]] = []
     for path in paths:
         report, view = _check(path, options, paint=Paint(output.has_colour(color)))
         if mutate:
@@ -97,7 +100,9 @@ def command(
         codes.append(exit_code(report))
         if proofs is not None:
             _write_proofs(path, proofs, budget)
-        if trace_id is not None:
+        if as_sarif:
+            scanned.append((report, view.prefix))
+        elif trace_id is not None:
             _show_trace(report, view, trace_id, as_json=as_json)
         elif as_json:
             output.data(_json(report))
@@ -105,6 +110,10 @@ def command(
             output.data("\n".join(lines(report, prefix=view.prefix, name=view.name)))
         else:
             output.data("\n".join([*([""] if len(codes) > 1 else []), *report_text(report, view)]))
+    if as_sarif:
+        from lathe.cli.sarif import sarif  # only here
+
+        output.data(_dump(sarif(scanned)))
     return exitcode.worst(codes)
 
 
