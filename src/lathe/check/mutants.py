@@ -163,7 +163,7 @@ def _assignments(make: _Maker, action: Action) -> Iterator[Mutant]:
         dropped = make.action(f"`{action.name}` without `{found.text}`", found.span, replace(action, do=rest))
         yield replace(dropped, field=(make.blueprint.name, found.target))
         for told, value in _off_by_one(found.value):
-            changed: Assignment = replace(found, value=value)
+            changed: Assignment = replace(found, value=value, text=f"{found.target} = {value.text}")
             do = (*action.do[:index], changed, *action.do[index + 1 :])
             said = f"`{action.name}` with {told} in `{found.text}`"
             mutant = make.action(said, found.span, replace(action, do=do))

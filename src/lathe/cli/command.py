@@ -17,6 +17,7 @@ SUMMARIES = {
     "show": "Draw an app: in English, as a diagram, a table or a permission matrix.",
     "fmt": "Put blueprints into the one format.",
     "schema": "Print the JSON Schema of a file that Lathe reads or writes.",
+    "diff": "Say what one version of an app means that another does not.",
     "gauge": "Keep a trace as a gauge that every check runs, or run those that are kept.",
     "replay": "Run a saved trace on the model again.",
     "version": "Print the versions of Lathe and of the language.",

@@ -1,0 +1,86 @@
+"""What one version of an app means that another does not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from lathe.check.mutants import mutants
+from lathe.lang.canon import digest
+from lathe.lang.diff import Change, diff
+from lathe.lang.model import App
+from lathe.testing import strategies
+
+from ..support import app_of, several
+
+TICKET = """
+[state]
+open = { initial = true, waits = "a clerk answers", after = "5m", then = "expire" }
+done = { final = true }
+[field]
+answers = { type = "int", range = [0, 3], default = 0 }
+[action]
+create = { by = "role:clerk", args = { why = { type = "text", optional = true } } }
+answer = { from = "open", by = "role:clerk", when = "answers < 3", do = ["answers += 1"] }
+close = { from = "open", to = "done", by = "role:clerk" }
+expire = { from = "open", to = "done" }
+[invariant]
+few = "answers <= 3"
+"""
+
+
+def changes(old: str, new: str) -> list[Change]:
+    before, after = (several(Ticket=TICKET if not a else TICKET.replace(old, new)) for a in (False, True))
+    return diff(app_of(before), app_of(after))
+
+
+@pytest.mark.parametrize(("old", "new", "path", "breaking", "weaker"), [
+    (', when = "answers < 3"', "", "Ticket action answer when", False, True),
+    ("answers < 3", "answers < 2", "Ticket action answer when", False, True),
+    ("range = [0, 3]", "range = [0, 9]", "Ticket field answers range", False, False),
+    ('few = "answers <= 3"', 'few = "answers <= 2"', "Ticket invariant few", False, True),
+    (", optional = true", "", "Ticket action create argument why", True, False),
+    ('close = { from = "open", to = "done", by = "role:clerk" }', "", "Ticket action close", True, False),
+    ('to = "done", by = "role:clerk"', 'to = "done", by = "any"', "Ticket action close by any", False, True),
+    ('after = "5m"', 'after = "9m"', "Ticket state open timer", False, False),
+])  # fmt: skip
+def test_a_change_is_told_for_what_it_is(
+    old: str, new: str, path: str, *, breaking: bool, weaker: bool
+) -> None:
+    found = {c.path: c for c in changes(old, new)}
+    assert path in found
+    assert (found[path].is_breaking, found[path].is_weaker) == (breaking, weaker)
+
+
+def test_a_narrower_range_is_breaking() -> None:
+    narrower = several(Ticket=TICKET.replace("range = [0, 3]", "range = [0, 2]"))
+    (found,) = diff(app_of(several(Ticket=TICKET)), app_of(narrower))
+    assert (found.path, found.was, found.now) == ("Ticket field answers range", "0 to 3", "0 to 2")
+    assert found.is_breaking
+
+
+def test_the_parts_of_what_is_gone_are_not_listed_again() -> None:
+    found = changes('close = { from = "open", to = "done", by = "role:clerk" }', "")
+    assert [c.path for c in found] == ["Ticket action close"]
+
+
+def test_layout_and_comments_are_no_difference() -> None:
+    assert changes("[field]", "# a comment\n\n[field]") == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_change_of_what_an_app_does_goes_unsaid(seed: int) -> None:
+    app = strategies.app_of_seed(seed)
+    for mutant in mutants(app):
+        if digest(mutant.app) != digest(app):
+            assert diff(app, mutant.app), mutant.told
+
+
+@settings(max_examples=30, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(strategies.apps(), strategies.apps())
+def test_a_difference_turned_round_is_the_same_difference(one: App, other: App) -> None:
+    assert diff(one, one) == []
+    turned = {"added": "removed", "removed": "added", "changed": "changed"}
+    there = {(c.path, c.what, c.was, c.now) for c in diff(one, other)}
+    back = {(c.path, turned[c.what], c.now, c.was) for c in diff(other, one)}
+    assert there == back
