@@ -14,17 +14,23 @@ MAY_IMPORT = {
     "errors": {"frozen"},
     "lang": {"frozen", "errors"},
     "machine": {"frozen", "errors", "lang"},
-    "check": {"frozen", "errors", "lang", "machine"},
+    "policy": {"frozen", "errors", "lang"},
+    "check": {"frozen", "errors", "lang", "machine", "policy"},
     "testing": {"frozen", "errors", "lang", "machine"},
-    "gate": {"frozen", "errors", "lang", "machine", "check", "testing"},
-    "cli": {"frozen", "errors", "lang", "machine", "check", "testing", "gate"},
+    "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing"},
+    "cli": {"frozen", "errors", "lang", "machine", "policy", "check", "testing", "gate"},
 }
-PURE = {"lang", "machine", "check"}
+PURE = {"lang", "machine", "policy", "check"}
 IMPURE = {
     "asyncio", "os", "socket", "time", "random", "logging", "subprocess", "threading", "multiprocessing",
     "pathlib", "shutil", "tempfile", "urllib", "http", "secrets", "uuid", "io",
 }  # fmt: skip
-THIRD_PARTY = {"check": {"numpy", "scipy", "z3"}, "cli": {"click"}, "testing": {"hypothesis"}}
+THIRD_PARTY = {
+    "policy": {"cedarpy"},
+    "check": {"numpy", "scipy", "z3"},
+    "cli": {"click"},
+    "testing": {"hypothesis"},
+}
 HEAVY = {"numpy", "scipy", "z3", "cedarpy"}
 LAZY = ("lathe.check.arrays", "lathe.check.algebra", "lathe.policy.engine", "lathe.gate.proofs")
 """The modules that load something heavy as they are imported; others import them only where needed."""

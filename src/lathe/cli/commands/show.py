@@ -19,9 +19,14 @@ from lathe.lang.model import App
 @click.option(
     "--as",
     "form",
-    type=click.Choice(["english", "mermaid", "dot", "svg", "table", "permissions", "json", "promela", "tla"]),
+    type=click.Choice(
+        ["english", "mermaid", "dot", "svg", "table", "permissions", "json", "cedar", "promela", "tla"]
+    ),
     default="english",
-    help="What to draw; json is the canonical form; promela and tla are the system that is searched.",
+    help=(
+        "What to draw; json is the canonical form; cedar is what policies see; "
+        "promela and tla are the system that is searched."
+    ),
 )
 def command(*, path: str, form: str) -> int:
     """Draw the app at PATH: in English, as a state diagram, as tables, or as canonical JSON.
@@ -47,10 +52,20 @@ def _drawn(app: App, form: str) -> str:
             return render.permissions(app)
         case "json":
             return canonical(app).decode()
+        case "cedar":
+            return _cedar(app)
         case "promela" | "tla":
             return _exported(app, form)
         case _:
             return render.english(app)
+
+
+def _cedar(app: App) -> str:
+    """The schema that policies are written against, and the permits that the blueprints give."""
+    from lathe.policy.lower import permits  # only for this form
+    from lathe.policy.schema import schema
+
+    return "\n".join([schema(app), "", "// permits of `by` and `read`", *(p.text for p in permits(app))])
 
 
 def _exported(app: App, form: str) -> str:

@@ -1,0 +1,52 @@
+"""Where each policy of a file begins and ends: Cedar's own engine tells of no positions."""
+
+from __future__ import annotations
+
+import re
+
+from lathe.errors import Span
+from lathe.frozen import frozen
+
+_TOKEN = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|\s+|;|.', re.DOTALL)
+
+
+@frozen
+class Piece:
+    """One policy of a file: its text, and where in the file that begins."""
+
+    file: str
+    text: str
+    line: int
+    column: int
+
+    def span(self, word: str = "") -> Span:
+        """The place of a word of the policy; of its first line, if the word is not there."""
+        found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", self.text) if word else None
+        start, end = found.span() if found else (0, len(self.text.split("\n", 1)[0]))
+        return Span(self.file, *self._place(start), *self._place(end))
+
+    def _place(self, offset: int) -> tuple[int, int]:
+        before = self.text[:offset]
+        line = before.count("\n")
+        return self.line + line, offset - before.rfind("\n") if line else self.column + offset
+
+
+def pieces(file: str, text: str) -> tuple[Piece, ...]:
+    """The policies of a file, each up to its `;`; what stands after the last one is a piece too."""
+    found: list[Piece] = []
+    start: int | None = None
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if start is None and not token.isspace() and not token.startswith("//"):
+            start = match.start()
+        if token == ";" and start is not None:
+            found.append(_piece(file, text, start, match.end()))
+            start = None
+    if start is not None:
+        found.append(_piece(file, text, start, len(text)))
+    return tuple(found)
+
+
+def _piece(file: str, text: str, start: int, end: int) -> Piece:
+    line = text.count("\n", 0, start) + 1
+    return Piece(file, text[start:end].rstrip(), line, start - text.rfind("\n", 0, start))

@@ -1,0 +1,145 @@
+"""Policies beside `by`: read, validated at their place, and decided as the table decides."""
+
+from __future__ import annotations
+
+import cedarpy
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from lathe.lang import read_app
+from lathe.lang.model import App
+from lathe.machine.event import Caller
+from lathe.machine.step import matches
+from lathe.policy.engine import Engine, names_principals, read_policies
+from lathe.policy.lower import permits
+from lathe.policy.requests import Request
+from lathe.policy.schema import schema
+from lathe.testing import strategies
+
+CLAIM = b"""
+blueprint = "Claim"
+[state]
+open = { initial = true, waits = "somebody pays it" }
+paid = { final = true }
+[field]
+amount = { type = "int", range = [0, 9] }
+maker = { type = "id" }
+pin = { type = "text", max = 9, secret = true }
+[action]
+create = { by = "role:clerk", sets = ["amount"], do = ["maker = actor"] }
+pay = { from = "open", to = "paid", by = "role:manager", args = { note = { type = "text", max = 9 } } }
+"""
+NOT_OWN = """// four eyes
+@id("own")
+forbid(principal, action == Action::"Claim.pay", resource)
+when { resource has maker && resource.maker == principal };
+"""
+
+
+def claim(policies: str = "") -> App:
+    """An app of claims, with the policies of one file."""
+    files = {"claim.blueprint.toml": CLAIM}
+    files["app.toml"] = b'app = "claims"\n[role]\nclerk = "asks"\nmanager = "pays"\n'
+    if policies:
+        files["own.cedar"] = policies.encode()
+    reading = read_app(files)
+    assert reading.app is not None, reading.diagnostics
+    return reading.app
+
+
+def faults(policies: str) -> list[str]:
+    """What is wrong with the policies, each with its place."""
+    return [f"{d.span} {d.code} {d.message}" for d in read_policies(claim(policies))[1]]
+
+
+def pays(actor: str, **attributes: str | int | None) -> Request:
+    """Somebody with the role of a manager pays a claim."""
+    fields = {"state": "open", "amount": 3, "pin": "1234", **attributes}
+    roles = frozenset({"manager"})
+    return Request(("Principal", actor), roles, "Claim", "pay", "Claim#1", fields, {"note": "x"})
+
+
+def test_forbid_wins_over_the_permit_of_by_and_is_named() -> None:
+    app = claim(NOT_OWN)
+    policies, wrong = read_policies(app)
+    assert not wrong
+    engine = Engine(app, policies)
+    assert engine.decide(pays("p1", maker="p2")).policies == ("by:Claim.pay:role:manager",)
+    assert engine.decide(pays("p1", maker=None)).allowed
+    denied = engine.decide(pays("p1", maker="p1"))
+    assert (denied.allowed, denied.policies) == (False, ("own",))
+
+
+def test_a_decision_is_kept_for_what_it_read_alone() -> None:
+    app = claim(NOT_OWN)
+    engine = Engine(app, read_policies(app)[0])
+    assert engine.decide(pays("p1", maker="p2")) is engine.decide(pays("p1", maker="p2"))
+    assert engine.decide(pays("p1", maker="p1")).allowed is False
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        (
+            'permit(principal,\n  action == Action::"Claim.pya", resource);',
+            'own.cedar:2:13 LT604 unrecognized action `Action::"Claim.pya"`',
+        ),
+        (
+            NOT_OWN + "forbid(principal, action, resource is Claim)\nwhen { resource.amout > 3 };",
+            "own.cedar:6:17 LT604 attribute `amout` on entity type `Claim` not found",
+        ),
+        (
+            "permit(principal == ?principal, action, resource);",
+            "own.cedar:1:1 LT604 a policy with `?principal` or `?resource` is a template",
+        ),
+        ("permit(principal, action", "own.cedar:1:1 LT604 this is no policy: unexpected end of input"),
+        (NOT_OWN + NOT_OWN, "own.cedar:6:6 LT604 the id `own` is taken by own.cedar:2:1"),
+    ],
+)
+def test_what_cannot_count_is_told_at_its_place(policies: str, said: str) -> None:
+    found = faults(policies)
+    assert len(found) == 1
+    assert found[0].startswith(said)
+
+
+def test_a_secret_is_in_no_policys_sight() -> None:
+    (said,) = faults('forbid(principal, action, resource is Claim) when { resource.pin == "1" };')
+    assert "`pin`" in said
+
+
+def test_comments_and_strings_end_no_policy() -> None:
+    assert not faults('// a; b\nforbid(principal, action, resource is Claim) when { resource.state == ";" };')
+
+
+def test_policies_name_roles_and_principals() -> None:
+    text = 'permit(principal == Principal::"eve", action, resource) when { principal in Role::"clerk" };'
+    named = names_principals(read_policies(claim(text))[0])
+    assert named == {("Principal", "eve"), ("Role", "clerk")}
+
+
+def test_blueprint_cannot_be_called_as_a_type_of_the_schema() -> None:
+    files = {"a.blueprint.toml": CLAIM.replace(b'"Claim"', b'"New"'), "own.cedar": b"// nothing"}
+    files["app.toml"] = b'app = "claims"\n[role]\nclerk = "asks"\nmanager = "pays"\n'
+    app = read_app(files).app
+    assert app is not None
+    assert [d.code for d in read_policies(app)[1]] == ["LT604"]
+
+
+@given(app=strategies.apps())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_lowered_permits_are_valid_and_decide_as_by_does(app: App) -> None:
+    text = "\n".join(p.text for p in permits(app))
+    result = cedarpy.validate_policies(text, schema(app))
+    assert result.validation_passed, [e.error for e in result.errors]
+    engine = Engine(app, ())
+    for blueprint in app.blueprints.values():
+        resource = f"{blueprint.name}#1"
+        for action in blueprint.actions.values():
+            for roles in ({}, *({r} for r in app.roles), set(app.roles)):
+                caller = Caller("role", roles=frozenset(roles), actor="p1")
+                held = frozenset(roles)
+                asked = Request(
+                    ("Principal", "p1"), held, blueprint.name, action.name,
+                    None if action.name == "create" else resource, {"state": blueprint.initial}, {},
+                )  # fmt: skip
+                assert engine.decide(asked).allowed is any(matches(p, caller) for p in action.admits)
