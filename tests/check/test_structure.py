@@ -219,12 +219,3 @@ def test_a_round_of_joint_steps_has_no_end_whatever_when_says(clause: str) -> No
     two = one.replace('to = "B"', 'to = "A"').replace('"role:clerk", "entity:B"', '"entity:A"')
     report = report_of(several(A=one, B=two))
     assert [f.diagnostic.code for f in report.findings].count("LT505") == 1
-
-
-def test_policies_that_are_not_read_leave_the_verdict_open() -> None:
-    text = (
-        several(Letter=LETTER.replace('blueprint = "Letter"\n', ""))
-        + "\n# --- house.cedar\npermit(principal, action, resource);\n"
-    )
-    report = report_of(text)
-    assert (report.verdict, [f.diagnostic.code for f in report.findings]) == ("unknown", ["LT801"])

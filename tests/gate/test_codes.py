@@ -29,7 +29,9 @@ WITHOUT_EXAMPLE = {"LT405", "LT901"}
 """A defect of ours has no blueprint that gives it; mutants are asked for (`test_mutation`)."""
 LINES_LIMIT = 60
 LINES_LIMIT_OF_SEVERAL_FILES = 70
-_BLOCK = re.compile(r"^`(?P<file>\S+)`\n```(?P<kind>toml|diff)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^`(?P<file>\S+)`\n```(?P<kind>toml|cedar|diff)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 _SAID = re.compile(r"(?<=^`lathe check` says:\n```text\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 with_example = pytest.mark.parametrize("code", [code for code in codes() if code not in WITHOUT_EXAMPLE])
@@ -42,7 +44,7 @@ def _part(code: str, heading: str) -> str:
 
 def example(code: str) -> dict[str, str]:
     """The files of a page's example."""
-    return {m["file"]: m["text"] for m in _BLOCK.finditer(_part(code, "Example")) if m["kind"] == "toml"}
+    return {m["file"]: m["text"] for m in _BLOCK.finditer(_part(code, "Example")) if m["kind"] != "diff"}
 
 
 def cure(code: str) -> dict[str, str]:

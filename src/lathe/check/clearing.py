@@ -77,6 +77,9 @@ def _seen(command: Command) -> _Seen:
 
 def find_dead(system: System) -> Dead:
     """What is dead in each state of each slot, seen from every command and every property."""
+    app = system.layout.app
+    if app.policies and any(b.cannot for b in app.blueprints.values()):
+        return NOTHING_DEAD  # a `cannot` may ask of every state what the policies read
     if len(system.commands) * len(system.layout.slots) > MAX_ANALYSED:
         return NOTHING_DEAD
     asked = list(map(_part, _asked(system)))

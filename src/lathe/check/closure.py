@@ -59,6 +59,10 @@ def _take(layout: Layout, branch: Branch) -> Iterator[Branch]:
     args = _arguments(layout, branch, take)
     context = Context(layout, slot, args, branch.actor, branch.known, branch.unborn)
     where = (slot.blueprint.name, action.name)
+    if layout.app.policies:
+        from lathe.check.policies import decider  # only here: it loads cedarpy
+
+        branch.require(decider(layout.app).allows(slot, action, take.by, context))
     if action.when is not None:
         term = lower(action.when.tree, context)
         _fail_term(branch, term, action.when.span, where, action.when.text)

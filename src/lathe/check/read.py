@@ -21,10 +21,11 @@ def structure(app: App) -> list[Finding]:
         found.extend(_ways_out_of_final(blueprint))
         found.extend(_effects(blueprint))
         found.extend(_takers(app, blueprint))
-        found.extend(_denials(blueprint))
+        if not app.policies:
+            found.extend(_denials(blueprint))
     found.extend(_joint_cycles(app))
     found.extend(_idle_roles(app))
-    found.extend(_undecided_policies(app))
+    found.extend(_policy_faults(app))
     return sorted(found, key=lambda f: (f.diagnostic.span, f.diagnostic.code))
 
 
@@ -257,12 +258,9 @@ def _idle_roles(app: App) -> Iterator[Finding]:
             )
 
 
-def _undecided_policies(app: App) -> Iterator[Finding]:
-    """Cedar files change who may do what; a verifier that cannot read them must not pretend."""
-    for path in sorted(app.policies):
-        yield finding(
-            "LT801",
-            f"`{path}` was not decided: this version checks what `by` permits, and no Cedar policies",
-            Span(path, 1, 1, 1, 1),
-            "check without the policy file, and treat the answer as one about `by` alone",
-        )
+def _policy_faults(app: App) -> Iterator[Finding]:
+    """LT604: policies that cannot count; an app without any loads nothing for it."""
+    if app.policies:
+        from lathe.policy.engine import read_policies  # only here: it loads cedarpy
+
+        yield from (Finding(fault) for fault in read_policies(app)[1])

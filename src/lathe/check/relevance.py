@@ -33,9 +33,9 @@ Key = tuple[str, str, str, str]
 _GHOSTS = {"ghost", "old_ghost"}
 
 
-def explored(app: App) -> frozenset[Key]:
-    """Every field, ghost and argument that the search of this app has to tell apart."""
-    return behind(dependencies(app), _roots(app))
+def explored(app: App, policies: Iterable[Key] = ()) -> frozenset[Key]:
+    """Every field, ghost and argument that the search of this app, or its `policies`, must tell apart."""
+    return behind(dependencies(app), (*_roots(app), *policies))
 
 
 def behind(needs: Mapping[Key, Iterable[Key]], roots: Iterable[Key]) -> frozenset[Key]:

@@ -213,6 +213,9 @@ def permitted_after_all(system: System, graph: Graph) -> Iterator[tuple[Cannot, 
     """Each `cannot` with a `when` that is met while `by` permits: with the first state in which it is."""
     for blueprint in system.layout.app.blueprints.values():
         for cannot in blueprint.cannot.values():
+            if system.layout.app.policies:
+                yield from _permitted_by_policies(system, graph, blueprint, cannot)
+                continue
             if cannot.when is None:
                 continue
             actions = permitted(blueprint, cannot)
@@ -221,6 +224,32 @@ def permitted_after_all(system: System, graph: Graph) -> Iterator[tuple[Cannot, 
                 hits = first_where(system.layout, graph.states, conditions)
                 if hits:
                     yield cannot, actions, min(hits.values())
+
+
+def _permitted_by_policies(
+    system: System, graph: Graph, blueprint: Blueprint, cannot: Cannot
+) -> Iterator[tuple[Cannot, list[str], int]]:
+    """Each action of a `cannot` that Cedar permits after all, with the first state in which it does."""
+    from lathe.check.policies import decider  # only here: it loads cedarpy
+
+    asked = decider(system.layout.app)
+    for action in permitted(blueprint, cannot):
+        conditions = [
+            ir.both(_is_asked(action, cannot, c), asked.allows_role(c.slot, action, cannot.role, c))
+            for c in _contexts(system, blueprint.name)
+            if c.slot is not None
+        ]
+        hits = first_where(system.layout, graph.states, conditions)
+        if hits:
+            yield cannot, [action], min(hits.values())
+
+
+def _is_asked(action: str, cannot: Cannot, context: Context) -> Formula:
+    """When a `cannot` says something of an action: always of a creation, else of an entity that is there."""
+    if cannot.when is not None:
+        return is_met(cannot.when.tree, context)
+    assert context.slot is not None, "a `cannot` is about an entity"
+    return ir.TRUE if action == "create" else ir.no(ir.eq(context.slot.state.formula, FALSE))
 
 
 def is_met(condition: Node, context: Context) -> Formula:

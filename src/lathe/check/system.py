@@ -15,7 +15,7 @@ from lathe.check.internal import internal_commands
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot, make_layout
 from lathe.check.lowering import Context, holds
-from lathe.check.relevance import explored
+from lathe.check.relevance import Key, explored
 from lathe.check.roles import distributions
 from lathe.frozen import frozen
 from lathe.lang.model import App, Property
@@ -43,7 +43,7 @@ def make_system(
 
     `whole`: parameters stand for their whole ranges, which no search can try (level 1).
     """
-    keys = explored(app)
+    keys = explored(app, _read_by_policies(app))
     layout = make_layout(app, make_domains(app, instances, keys, principals, whole=whole), keys)
     found = tuple(_commands(layout))
     require(len(found), MAX_COMMANDS, "the system of this scope")
@@ -51,6 +51,15 @@ def make_system(
         command.index = index
         command.checks.extend(_step_checks(layout, command))
     return System(layout, found, tuple(_initial(layout)), tuple(held_up(layout, s) for s in layout.slots))
+
+
+def _read_by_policies(app: App) -> tuple[Key, ...]:
+    """What the app's policies read; an app without any loads nothing for it."""
+    if not app.policies:
+        return ()
+    from lathe.check.policies import decider  # only here: it loads cedarpy
+
+    return tuple(decider(app).keys())
 
 
 def _commands(layout: Layout) -> Iterator[Command]:
