@@ -32,7 +32,13 @@ THIRD_PARTY = {
     "testing": {"hypothesis"},
 }
 HEAVY = {"numpy", "scipy", "z3", "cedarpy"}
-LAZY = ("lathe.check.arrays", "lathe.check.algebra", "lathe.policy.engine", "lathe.gate.proofs")
+LAZY = (
+    "lathe.check.arrays",
+    "lathe.check.algebra",
+    "lathe.check.policies",
+    "lathe.policy.engine",
+    "lathe.gate.proofs",
+)
 """The modules that load something heavy as they are imported; others import them only where needed."""
 
 MODULES = {
