@@ -93,5 +93,17 @@ def test_what_no_table_holds_leaves_the_verdict_open(policy: str) -> None:
     assert (verdict, codes) == ("unknown", ["LT801"])
 
 
+def test_has_of_what_no_entity_has_is_false() -> None:
+    never = 'forbid(principal, action == Action::"Claim.pay", resource) when { resource has nothing };'
+    assert said(NOT_OWN + NOT_LARGE + never) == ("admitted", [])
+
+
+def test_cannot_read_that_no_table_holds_leaves_the_verdict_open() -> None:
+    noted = CLAIM.replace(b"[ghost]", b'note = { type = "text", max = 9 }\n[ghost]')
+    noted = noted.replace(b'do = ["pay"]', b'do = "read"')
+    hides = 'forbid(principal, action == Action::"Claim.read", resource) when { resource has note };'
+    assert said(NOT_OWN + NOT_LARGE + hides, noted) == ("unknown", ["LT801"])
+
+
 def test_typing_errors_are_refused_before_any_search() -> None:
     assert said('forbid(principal, action == Action::"Claim.pya", resource);') == ("refused", ["LT604"])

@@ -168,7 +168,9 @@ class Decider:
         reads, blueprint = self._reads(slot.blueprint.name, action), slot.blueprint
         found: list[Row] = []
         for name in reads.attributes if action != "create" else ():
-            variable = slot.state if name == "state" else slot.fields[name]
+            variable = slot.state if name == "state" else slot.fields.get(name)
+            if variable is None:
+                continue  # asked with `has` alone, of what no entity has
             kind = variable.kind
             first = 1 if name == "state" else 0
             codes = range(first, self._size(context.layout, kind, name))
@@ -177,7 +179,9 @@ class Decider:
                 _row(f"resource.{name}", context.layout, kind, [(c, ir.eq(at, ir.const(c))) for c in codes])
             )
         for name in reads.arguments:
-            argument = blueprint.actions[action].arguments[name]
+            argument = blueprint.actions[action].arguments.get(name) if action != "read" else None
+            if argument is None:
+                continue
             codes = range(self._size(context.layout, argument.type, name))
             term = context.args.get(name)
             found.append(

@@ -310,7 +310,11 @@ def _out_of_budget(why: str) -> str:
 
 def _judge_scope(progress: _Progress, system: System, graph: Graph) -> None:
     """What a complete search of one scope can say: forbidden permits, endless calls, who cannot go on."""
-    permits = list(permitted_after_all(system, graph))
+    try:
+        permits = list(permitted_after_all(system, graph))
+    except TooLargeError as error:
+        permits = []
+        progress.doubts.append(str(error))
     cycle = call_round(system, graph)
     still = standstills(system, graph)
     if not (permits or still or cycle is not None):
