@@ -18,7 +18,6 @@ from lathe.check.liveness import Unfair, failures, moved_deadlines
 from lathe.check.outlive import outliving
 from lathe.check.progress import call_round, first_of_each, situations, standstills
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
-from lathe.check.sampled import is_sampled
 from lathe.check.scope import Instances, linked, scopes
 from lathe.check.standing import Standstill
 from lathe.check.suspects import (
@@ -34,7 +33,7 @@ from lathe.check.suspects import (
     rooted,
     violated,
 )
-from lathe.check.system import System, make_system
+from lathe.check.system import System, is_sampled, make_system
 from lathe.check.tiers import explore_all
 from lathe.errors import Span
 from lathe.frozen import frozen

@@ -14,11 +14,11 @@ from lathe.check.domain import SCALARS
 from lathe.check.read import finding, permitted
 from lathe.check.relevance import Key, behind, dependencies, is_safe, may_fail, reads
 from lathe.check.report import Finding
-from lathe.check.system import System
+from lathe.check.system import System, narrowed_fields
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.expr import Expression, walk
-from lathe.lang.model import Action, App, Blueprint, Field, target_type
+from lathe.lang.model import Action, App, Blueprint, target_type
 
 
 @frozen
@@ -42,23 +42,6 @@ def sampled_arguments(system: System) -> dict[Key, Param]:
                 if before is None or len(param.codes) < len(before.codes):
                     found[key] = param
     return found
-
-
-def narrowed_fields(app: App) -> dict[Key, Field]:
-    """The fields of which `explore` lets the search see a part alone."""
-    return {
-        ("field", b.name, "", f.name): f
-        for b in app.blueprints.values()
-        for f in b.fields.values()
-        if f.explore is not None and f.explore != (f.type.low, f.type.high)
-    }
-
-
-def is_sampled(system: System) -> bool:
-    """Whether the search saw a part of the values alone."""
-    if narrowed_fields(system.layout.app):
-        return True
-    return any(p.sampled for c in system.commands for p in c.params)
 
 
 def tell_sampled(system: System) -> Iterator[Finding]:

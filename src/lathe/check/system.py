@@ -18,7 +18,7 @@ from lathe.check.lowering import Context, holds
 from lathe.check.relevance import Key, explored
 from lathe.check.roles import distributions
 from lathe.frozen import frozen
-from lathe.lang.model import App, Property
+from lathe.lang.model import App, Field, Property
 
 
 @frozen
@@ -34,6 +34,23 @@ class System:
     initial: tuple[int, ...]
     held: tuple[Formula, ...]
     dead: Dead = NOTHING_DEAD
+
+
+def narrowed_fields(app: App) -> dict[Key, Field]:
+    """The fields of which `explore` lets the search see a part alone."""
+    return {
+        ("field", b.name, "", f.name): f
+        for b in app.blueprints.values()
+        for f in b.fields.values()
+        if f.explore is not None and f.explore != (f.type.low, f.type.high)
+    }
+
+
+def is_sampled(system: System) -> bool:
+    """Whether the search sees a part of the values alone."""
+    if narrowed_fields(system.layout.app):
+        return True
+    return any(p.sampled for c in system.commands for p in c.params)
 
 
 def make_system(

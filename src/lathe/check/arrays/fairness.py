@@ -97,8 +97,10 @@ class Debts:
         """
         good = np.zeros(count, dtype=np.bool_)
         good[inner[0]] = True
-        order = np.argsort(component, kind="stable")
-        order = order[component[order] >= 0]
+        if not len(inner[0]):
+            return good
+        members = np.flatnonzero((component >= 0) & good[component])
+        order = members[np.argsort(component[members], kind="stable")]
         bounds = np.searchsorted(component[order], np.arange(count + 1))
         steps = np.argsort(inner[0], kind="stable")
         ends = np.searchsorted(inner[0][steps], np.arange(count + 1))
@@ -117,11 +119,15 @@ class Region:
         self.level = np.full(graph.count, -1, dtype=np.int32)
         now: NDArray[np.int64] = np.flatnonzero(starts)
         level = 0
+        last = np.zeros(graph.count, dtype=np.int64)
         while len(now):
             self.level[now] = level
             level += 1
-            following = np.unique(graph.edges.targets[self._steps(now)]).astype(np.int64)
-            now = following[inside[following] & (self.level[following] < 0)]
+            following = graph.edges.targets[self._steps(now)].astype(np.int64)
+            fresh = following[inside[following] & (self.level[following] < 0)]
+            order = np.arange(len(fresh))
+            last[fresh] = order  # of those that are the same, one is kept
+            now = np.sort(fresh[last[fresh] == order])
 
     def _steps(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
         """The positions of the steps of some states."""
