@@ -73,6 +73,13 @@ def test_cannot_is_kept_by_a_forbid_and_asked_in_every_state() -> None:
     assert "LT603 clerk_pays" not in said(never, open_to_both)[1]
 
 
+def test_cannot_is_asked_of_the_very_principal_that_its_condition_is_about() -> None:
+    own = CLAIM.replace(b'do = ["pay"] }', b'do = ["pay"], when = "actor == maker" }')
+    own = own.replace(b'by = "role:manager"', b'by = ["role:manager", "role:clerk"]')
+    assert "LT603 clerk_pays" not in said(NOT_OWN + NOT_LARGE, own)[1]
+    assert "LT603 clerk_pays" in said(NOT_LARGE, own)[1]
+
+
 def test_cannot_read_asks_the_policies_too() -> None:
     hidden = CLAIM.replace(b'do = ["pay"]', b'do = "read"')
     assert "LT603 clerk_pays" in said(NOT_OWN + NOT_LARGE, hidden)[1]

@@ -104,11 +104,10 @@ class Decider:
             raise TooLargeError(f"a policy may forbid `{slot.blueprint.name}.{action.name}` to `{by}`")
         return TRUE
 
-    def allows_role(self, slot: Slot, action: str, role: str, context: Context) -> Formula:
-        """When somebody who holds this role alone may take an action, or `read`."""
-        people = context.layout.domains.principals
-        who = [(("Principal", name), frozenset({role})) for name in people]
-        return self._table(slot, action, who, context)
+    def allows_role(self, slot: Slot, action: str, who: tuple[str, str], context: Context) -> Formula:
+        """When a principal who holds this role alone may take an action, or `read`."""
+        principal, role = who
+        return self._table(slot, action, [(("Principal", principal), frozenset({role}))], context)
 
     def _demand_clear(self, blueprint: Blueprint, action: Action) -> None:
         """A trace names the one role by which somebody acts: which of several, no table tells."""

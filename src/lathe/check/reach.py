@@ -115,7 +115,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     if (progress.completed is None and not has_answer) or progress.doubts:
         from lathe.check.tell import undecided  # a check that finds nothing never loads the machine
 
-        said = progress.doubts[-1] if progress.doubts else _out_of_budget(progress.partial[-1])
+        said = progress.doubts[-1] if progress.doubts else _not_searched(progress)
         progress.add([undecided(app, said)])
     return Reached(
         level,
@@ -301,6 +301,12 @@ def _search_wider(
         progress.doubts.append(_out_of_budget(_why(graph, wider.instances)))
         return None
     return large, graph, starts
+
+
+def _not_searched(progress: _Progress) -> str:
+    """Why no scope was completed: its search did not end, or none could be begun."""
+    why = progress.partial[-1]
+    return _out_of_budget(why) if progress.last is not None else f"nothing could be searched ({why})"
 
 
 def _out_of_budget(why: str) -> str:

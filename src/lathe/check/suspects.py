@@ -234,9 +234,11 @@ def _permitted_by_policies(
 
     asked = decider(system.layout.app)
     for action in permitted(blueprint, cannot):
+        people = enumerate(system.layout.domains.principals, 1)
         conditions = [
-            ir.both(_is_asked(action, cannot, c), asked.allows_role(c.slot, action, cannot.role, c))
-            for c in _contexts(system, blueprint.name)
+            ir.both(_is_asked(action, cannot, c), asked.allows_role(c.slot, action, (who, cannot.role), c))
+            for code, who in people
+            for c in (replace(x, actor=Term(ir.const(code))) for x in _contexts(system, blueprint.name))
             if c.slot is not None
         ]
         hits = first_where(system.layout, graph.states, conditions)
@@ -245,11 +247,12 @@ def _permitted_by_policies(
 
 
 def _is_asked(action: str, cannot: Cannot, context: Context) -> Formula:
-    """When a `cannot` says something of an action: always of a creation, else of an entity that is there."""
-    if cannot.when is not None:
-        return is_met(cannot.when.tree, context)
+    """When a `cannot` says something of an actor: always of a creation, else of an entity that is there."""
     assert context.slot is not None, "a `cannot` is about an entity"
-    return ir.TRUE if action == "create" else ir.no(ir.eq(context.slot.state.formula, FALSE))
+    is_there = ir.no(ir.eq(context.slot.state.formula, FALSE))
+    if cannot.when is not None:
+        return ir.both(is_there, holds(cannot.when.tree, context))
+    return ir.TRUE if action == "create" else is_there
 
 
 def is_met(condition: Node, context: Context) -> Formula:
