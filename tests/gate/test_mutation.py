@@ -14,6 +14,7 @@ from lathe.gate.mutation import EQUIVALENT, Score, score, survivors
 from lathe.lang.model import App
 from lathe.lang.resolve import read_app
 
+from ..check.test_policies import APP, CLAIM, NOT_LARGE, NOT_OWN
 from ..support import app_of, several
 from .test_codes import cure, example
 
@@ -74,6 +75,14 @@ def test_the_score_counts_what_is_not_equivalent(tried: Score) -> None:
 def test_the_time_ends_it_with_what_is_known() -> None:
     app = app_of(several(Door=DOOR))
     assert score(app, monotonic, stop_at=0).left == len(list(mutants(app)))
+
+
+def test_a_file_of_policies_is_left_out_too() -> None:
+    files = {"app.toml": APP, "claim.blueprint.toml": CLAIM, "own.cedar": (NOT_OWN + NOT_LARGE).encode()}
+    app = read_app(files).app
+    assert app is not None
+    (found,) = (t for t in score(app, monotonic).tried if t.mutant.told == "without `own.cedar`")
+    assert found.killed_by == "LT401"
 
 
 def app_of_page(files: dict[str, str]) -> App:

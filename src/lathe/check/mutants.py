@@ -50,6 +50,9 @@ def mutants(app: App) -> Iterator[Mutant]:
             yield from _assignments(make, action)
             yield from _joint(make, action)
         yield from _outside(make)
+    for file in app.policies:
+        kept = {name: text for name, text in app.policies.items() if name != file}
+        yield Mutant(replace(app, policies=kept), f"without `{file}`", Span(file, 1, 1, 1, 1))
 
 
 @frozen
