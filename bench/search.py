@@ -51,6 +51,9 @@ def main() -> int:
             f"{name}: our run, imports included, against SPIN's run (its compilation {spin['compile']:.1f} s)"
         )
         rows.append(Row(told, round(ours["seconds"], 3), "s", "SPIN", round(spin["seconds"], 3)))
+    ours = _ours("order")
+    told = f"`order`, three of each, {ours['words']} words a state: the first {ours['states']:,} states"
+    rows.append(Row(told, round(ours["states"] / ours["seconds"] / 1e6, 2), "million states/s"))
     for name in GROWTH[: 3 if is_quick() else None]:
         ours = _ours(name)
         told = f"growth, {name}: {ours['states']:,} states"
@@ -87,6 +90,25 @@ def _environment() -> dict[str, str]:
     return {**names, "PYTHONPYCACHEPREFIX": compiled, "PYTHONPATH": paths}
 
 
+def _search_order() -> None:
+    """Search the `order` example with three of each, as far as two million states or so."""
+    from time import monotonic
+
+    from lathe.check.arrays.explore import explore
+    from lathe.check.arrays.tier import model_of
+    from lathe.check.graph import Limits
+    from lathe.check.system import make_system
+    from lathe.check.watch import watches
+    from lathe.lang import read_app
+
+    app = read_app({p.name: p.read_bytes() for p in (ROOT / "examples" / "order").glob("*.toml")}).app
+    assert app is not None, "the example can be read"
+    system = make_system(app, dict.fromkeys(app.blueprints, 3))
+    made = model_of(system, watches(system))
+    graph = explore(made, system.initial, Limits(2_000_000, monotonic() + 600, monotonic))
+    print(json.dumps({"states": graph.count, "words": made.word_count}))
+
+
 def _search(name: str) -> None:
     """Search one model in this process, and print what was found."""
     import resource
@@ -95,6 +117,9 @@ def _search(name: str) -> None:
     from lathe.check.arrays.explore import explore
     from lathe.check.graph import Limits
 
+    if name == "order":
+        _search_order()
+        return
     made = model(name)
     graph = explore(made.model(), [made.initial], Limits(10**9, monotonic() + 600, monotonic, [made.wrong]))
     assert graph.is_complete, graph.ended_by
