@@ -17,7 +17,7 @@ def main() -> int:
     """Measure everything; the page is written even if a bound was not kept, and the exit code tells."""
     parts = [
         "# Measurements",
-        "Written by `make bench`; medians of at least five runs, each a process of its own.",
+        "Written by `make bench`; medians of several runs, each a process of its own.",
     ]
     is_kept = True
     for path in sorted(set(ROOT.glob("bench/*.py"))):
