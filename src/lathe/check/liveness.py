@@ -41,10 +41,7 @@ class Unfair:
 
 def failures(system: System, graph: Graph) -> Iterator[Unfair]:
     """One failure for each `eventually` that fails, for the first slot for which it does."""
-    owed = [_debt(command) for command in system.commands]
-    bit = {name: 1 << i for i, name in enumerate(sorted({name for name in owed if name is not None}))}
-    debts = [0 if name is None else bit[name] for name in owed]
-    paid = [debt | _ended(command, bit) for debt, command in zip(debts, system.commands, strict=True)]
+    names, debts, paid = dues(system)
     asked = [(slot, prop) for slot in system.layout.slots for prop in slot.blueprint.eventually.values()]
     if not asked:
         return
@@ -58,11 +55,24 @@ def failures(system: System, graph: Graph) -> Iterator[Unfair]:
                 yield Unfair(prop, slot, *lasso)
         return
     held = masks_where(system.layout, graph.states, system.held)
-    enabled = [_possible(graph, i, debts) | m << len(bit) for i, m in enumerate(held)]
+    enabled = [_possible(graph, i, debts) | m << len(names) for i, m in enumerate(held)]
     for slot, prop in asked:
         found = _failure(_Search(system, graph, slot, prop, paid, enabled))
         if found is not None:
             yield found
+
+
+def dues(system: System) -> tuple[list[str], list[int], list[int]]:
+    """What is owed by name, and for each command as masks over that: what it owes, and what it pays.
+
+    A debt is paid by any command that owes it, and by one that begins a new visit.
+    """
+    owed = [_debt(command) for command in system.commands]
+    names = sorted({name for name in owed if name is not None})
+    bit = {name: 1 << i for i, name in enumerate(names)}
+    debts = [0 if name is None else bit[name] for name in owed]
+    paid = [debt | _ended(command, bit) for debt, command in zip(debts, system.commands, strict=True)]
+    return names, debts, paid
 
 
 def _debt(command: Command) -> str | None:

@@ -20,6 +20,14 @@ from lathe.lang import digest
 MOST_OPTIONS = 20_000
 """Commands of an export, each choice of parameters spelled out."""
 
+_WORDS = """beat vars system last p true false skip timeout else end accept progress init never trace
+notrace active proctype inline typedef mtype chan bit bool byte short int unsigned pid hidden show local
+xs xr if fi do od for in of goto break atomic d_step unless assert printf run len empty nempty full nfull
+enabled pc_value eval provided priority np_ ltl assume select return"""
+
+RESERVED = frozenset(_WORDS.split())
+"""Words that a ghost of an app may not be called by in an export: ours, and those of the languages."""
+
 
 @frozen
 class Never:
@@ -32,7 +40,7 @@ class Never:
 def names(layout: Layout) -> dict[int, str]:
     """A name for each variable that has more than one value, by its index: the author's own, made fit."""
     found: dict[int, str] = {}
-    taken: set[str] = set()
+    taken: set[str] = set(RESERVED)
     for variable in layout.variables:
         if variable.width:
             name = re.sub(r"\W+", "_", variable.name.replace("#", "")).strip("_")

@@ -5,6 +5,12 @@ never be is an assertion that is offered wherever it fails.
 
     lathe show APP --as promela > app.pml
     spin -a app.pml && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E
+
+Liveness needs more to be remembered: with `-DLIVE`, `last` holds what the latest step paid, and each
+`eventually` is a never claim that looks for a fair run which breaks it. SPIN's own weak fairness is that
+of processes, of which there is one here; so the claim goes round what is owed, one debt after the other.
+
+    spin -DLIVE -a app.pml && cc -O2 -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E -A -a -N eventually0
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ from collections.abc import Iterator, Mapping
 
 from lathe.check import ir
 from lathe.check.bounds import require
+from lathe.check.command import Command
 from lathe.check.export.common import (
     MOST_OPTIONS,
     choices,
@@ -23,11 +30,15 @@ from lathe.check.export.common import (
     state_names,
     told,
 )
+from lathe.check.export.fairness import Debt, debts, promises
 from lathe.check.ir import Formula
 from lathe.check.layout import Variable
 from lathe.check.system import System
 
 HOW_TO_RUN = "spin -a FILE && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E"
+HOW_TO_RUN_LIVE = (
+    "spin -DLIVE -a FILE && cc -O2 -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E -A -a -N eventually0"
+)
 
 _TEXT = {
     "+": "({0} + {1})",
@@ -48,33 +59,122 @@ _TEXT = {
 def promela(system: System) -> str:
     """The model. Raises TooLargeError if its parameters have too many choices to spell out."""
     called = names(system.layout)
-    lines = [
-        *header(system, "//"),
-        "// spin -a FILE && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E",
-    ]
+    claims = _Claims(system)
+    lines = [*header(system, "//"), f"// {HOW_TO_RUN}"]
+    lines += [f"// {HOW_TO_RUN_LIVE}"] if claims.is_live else []
     lines += _declarations(system, called)
+    lines += claims.declarations()
     lines.append("active proctype system() {")
     lines += _beginning(system, called)
     lines.append("end: do")
-    options = 0
     for command in system.commands:
-        guard = ir.both(needs_state(command), command.guard)
         lines.append(f"  // {told(command)}")
-        for picked in choices(command.params, guard, *command.updates.values()):
-            options += 1
-            require(options, MOST_OPTIONS, "an export")
-            settled = ir.chosen(guard, picked)
-            if settled != ir.FALSE:
-                updates = {i: ir.chosen(f, picked) for i, f in command.updates.items() if i in called}
-                lines.append(
-                    f"  :: d_step {{ {formula_text(settled, called)} -> {changes_text(updates, called)} }}"
-                )
-    for never in nevers(system):
-        if never.condition != ir.FALSE:
+        pays = claims.paid_by(command)
+        for settled, picked in _ways(command, claims):
+            updates = {i: ir.chosen(f, picked) for i, f in command.updates.items() if i in called}
             lines.append(
-                f"  :: d_step {{ {formula_text(never.condition, called)} -> assert(false) }} // {never.name}"
+                f"  :: d_step {{ {formula_text(settled, called)} -> {changes_text(updates, called)}{pays} }}"
             )
-    return "\n".join([*lines, "  od", "}"]) + "\n"
+    lines += claims.either(
+        [
+            f"  :: d_step {{ {formula_text(never.condition, called)} -> assert(false) }} // {never.name}"
+            for never in nevers(system)
+            if never.condition != ir.FALSE
+        ]
+    )
+    return "\n".join([*lines, "  od", "}", *claims.text(called)]) + "\n"
+
+
+def _ways(command: Command, claims: _Claims) -> Iterator[tuple[Formula, dict[str, int]]]:
+    """Each choice of a command's parameters, with the guard that it leaves."""
+    guard = ir.both(needs_state(command), command.guard)
+    for picked in choices(command.params, guard, *command.updates.values()):
+        claims.count += 1
+        require(claims.count, MOST_OPTIONS, "an export")
+        settled = ir.chosen(guard, picked)
+        if settled != ir.FALSE:
+            yield settled, picked
+
+
+class _Claims:
+    """What an app with an `eventually` needs on top, all of it behind `LIVE`."""
+
+    def __init__(self, system: System) -> None:
+        self.count = 0
+        self._system = system
+        self._promises = list(promises(system))
+        self._debts: list[Debt] = debts(system) if self._promises else []
+        paid: dict[int, set[int]] = {}
+        for number, debt in enumerate(self._debts):
+            for command in (*debt.owed_by, *debt.lapses_by):
+                paid.setdefault(command.index, set()).add(number)
+        self._paid = {index: frozenset(found) for index, found in paid.items()}
+        self._kinds = sorted(set(self._paid.values()), key=sorted)
+
+    @property
+    def is_live(self) -> bool:
+        return bool(self._promises)
+
+    def declarations(self) -> list[str]:
+        if not self.is_live:
+            return []
+        live = ["short last;", "#define PAYS(kind) ; last = kind"]
+        return ["#ifdef LIVE", *live, "#else", "#define PAYS(kind)", "#endif"]
+
+    def paid_by(self, command: Command) -> str:
+        if not self.is_live:
+            return ""
+        paid = self._paid.get(command.index)
+        return f" PAYS({self._kinds.index(paid) + 1 if paid else 0})"
+
+    def either(self, assertions: list[str]) -> list[str]:
+        """With `LIVE` no assertions; but a run may stop anywhere, and then nothing more is paid."""
+        if not self.is_live:
+            return assertions
+        stop = "  :: d_step { true -> last = 0 } // nothing happens"
+        return ["#ifdef LIVE", stop, "#else", *assertions, "#endif"]
+
+    def text(self, called: Mapping[int, str]) -> Iterator[str]:
+        """A never claim for each `eventually`: it waits from its start on, and goes round what is owed."""
+        if not self.is_live:
+            return
+        yield "#ifdef LIVE"
+        settled: list[str] = []
+        for number, debt in enumerate(self._debts):
+            settled.append(f"settled{number}")
+            owed = [formula_text(g, called) for c in debt.owed_by for g, _ in _ways(c, self)]
+            paid = [f"last == {i + 1}" for i, kind in enumerate(self._kinds) if number in kind]
+            yield f"// {debt.name}: paid just now, or not possible here"
+            yield f"#define {settled[-1]} ({' || '.join([*paid, f'!({_any(owed)})'])})"
+        for slot, held in zip(self._system.layout.slots, self._system.held, strict=True):
+            if held != ir.FALSE:
+                settled.append(f"settled{len(settled)}")
+                yield f"// {slot.name} waits for nothing but room in this scope: no run of the app"
+                yield f"#define {settled[-1]} (!{formula_text(held, called)})"
+        for number, promise in enumerate(self._promises):
+            start, goal = formula_text(promise.start, called), formula_text(promise.goal, called)
+            yield f"// eventually {promise.name}"
+            yield from _claim(f"eventually{number}", start, goal, settled)
+        yield "#endif"
+
+
+def _any(texts: list[str]) -> str:
+    return " || ".join(dict.fromkeys(texts)) or "false"
+
+
+def _claim(name: str, start: str, goal: str, settled: list[str]) -> Iterator[str]:
+    yield f"#define waits_{name} (!{goal})"
+    yield f"never {name} {{"
+    yield "  do"
+    yield "  :: true"
+    yield f"  :: {start} && waits_{name} -> break"
+    yield "  od;"
+    for number, condition in enumerate(settled):
+        yield f"round{number}:"
+        yield f"  do :: waits_{name} && {condition} -> break :: waits_{name} && !{condition} od;"
+    yield "accept:"
+    yield f"  waits_{name} -> goto {'round0' if settled else 'accept'}"
+    yield "}"
 
 
 def _declarations(system: System, called: Mapping[int, str]) -> Iterator[str]:

@@ -3,7 +3,9 @@
     lathe show APP --as tla > system.tla
     java -cp tla2tools.jar tlc2.TLC -deadlock -config system.cfg system.tla
 
-The configuration stands in a comment at the end of the module.
+The configurations stand after the end of the module: one for safety, and where the app has an
+`eventually`, one for liveness. TLA+ cannot tell a step that changes nothing from no step, but a debt is
+paid by it: so with `Live` every step also turns `beat`, which otherwise stays as it is.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ from collections.abc import Iterator, Mapping
 from lathe.check import ir
 from lathe.check.command import Command, Param
 from lathe.check.export.common import header, names, needs_state, nevers, state_names, told
+from lathe.check.export.fairness import debts, promises
 from lathe.check.ir import Formula
 from lathe.check.layout import Variable
 from lathe.check.system import System
 
 MODULE = "system"
+BEAT = "beat"
+"""The variable that every step turns, where liveness is checked."""
 
 _AND = r" /\ "
 _DIVIDES = r"\div"
@@ -127,20 +132,25 @@ class _Writer:
 
 
 def tla(system: System) -> str:
-    """The module, with its configuration in a comment at the end."""
+    """The module, with its configurations after its end."""
     called = names(system.layout)
     by_index = {v.index: v for v in system.layout.variables}
-    listed = ", ".join(called.values())
+    is_live = any(promises(system))
+    listed = ", ".join([*called.values(), *([BEAT] if is_live else [])])
     lines = [f"---- MODULE {MODULE} ----", *header(system, r"\*"), "EXTENDS Integers, FiniteSets", ""]
     for index, name in called.items():
         if by_index[index].kind.kind == "state":
             lines.append(rf"\* {name}: {state_names(by_index[index])}")
+    if is_live:
+        lines.append("CONSTANT Live")
     lines += [f"VARIABLES {listed}", f"vars == <<{listed}>>", ""]
-    lines += _initial(system, called, by_index)
+    lines += _initial(system, called, by_index, is_live=is_live)
+    if is_live:
+        lines += [f"Turned == {BEAT}' = IF Live THEN 1 - {BEAT} ELSE {BEAT}", ""]
     actions = []
     for command in system.commands:
-        actions.append(f"C{command.index}")
-        lines += _action(command, called, by_index)
+        actions.append(_called(command))
+        lines += [*_action(command, called, by_index), *([r"  /\ Turned"] if is_live else [])]
     lines += ["", "Next ==", *(rf"  \/ {name}" for name in actions), "Spec == Init /\\ [][Next]_vars", ""]
     writer = _Writer(by_index, called, frozenset())
     invariants = []
@@ -148,21 +158,63 @@ def tla(system: System) -> str:
         if never.condition != ir.FALSE:
             invariants.append(f"Never{number}")
             lines += [rf"\* {never.name}", f"Never{number} == ~{writer.truth(never.condition)}"]
-    lines += ["====", "", "CONFIG", "INIT Init", "NEXT Next", *(f"INVARIANT {name}" for name in invariants)]
+    properties = []
+    if is_live:
+        lines += ["", *_fairness(system, writer), ""]
+        for number, promise in enumerate(promises(system)):
+            properties.append(f"Eventually{number}")
+            lines += [
+                rf"\* eventually {promise.name}",
+                f"Eventually{number} == {writer.truth(promise.start)} ~> {writer.truth(promise.goal)}",
+            ]
+    lines += ["====", "", "CONFIG", *(["CONSTANT Live = FALSE"] if is_live else [])]
+    lines += ["INIT Init", "NEXT Next", *(f"INVARIANT {name}" for name in invariants)]
+    if is_live:
+        lines += ["", "CONFIG LIVE", "CONSTANT Live = TRUE", "SPECIFICATION FairSpec"]
+        lines += [f"PROPERTY {name}" for name in properties]
     return "\n".join(lines) + "\n"
 
 
-def configuration(module: str) -> str:
-    """The configuration that stands at the end of a module."""
-    return re.split(r"^CONFIG\n", module, flags=re.MULTILINE)[1]
+def configuration(module: str, *, live: bool = False) -> str:
+    """A configuration that stands at the end of a module; empty if there is nothing live to check."""
+    found = re.split(r"^CONFIG(?: LIVE)?\n", module, flags=re.MULTILINE)
+    return found[1].rstrip("\n") + "\n" if not live else "".join(found[2:])
 
 
-def _initial(system: System, called: Mapping[int, str], by_index: Mapping[int, Variable]) -> Iterator[str]:
+def _called(command: Command) -> str:
+    return f"C{command.index}"
+
+
+def _fairness(system: System, writer: _Writer) -> Iterator[str]:
+    """Weak fairness of every debt, where what begins a new visit pays it as well; and room in the scope."""
+    fair = []
+    for number, debt in enumerate(debts(system)):
+        yield rf"\* {debt.name}"
+        yield f"Owed{number} == " + r" \/ ".join(map(_called, debt.owed_by))
+        taken = f"Owed{number}"
+        if debt.lapses_by:
+            yield f"Lapses{number} == " + r" \/ ".join(map(_called, debt.lapses_by))
+            taken += rf" \/ (ENABLED Owed{number} /\ Lapses{number})"
+        fair.append(f"WF_vars({taken})")
+    for slot, held in zip(system.layout.slots, system.held, strict=True):
+        if held != ir.FALSE:
+            yield rf"\* {slot.name} waits for nothing but room in this scope: no run of the app"
+            yield f"Held{slot.name.replace('#', '')} == {writer.truth(held)}"
+            fair.append(f"[]<>(~Held{slot.name.replace('#', '')})")
+    yield "FairSpec =="
+    yield r"  /\ Spec"
+    yield from (rf"  /\ {one}" for one in fair)
+
+
+def _initial(
+    system: System, called: Mapping[int, str], by_index: Mapping[int, Variable], *, is_live: bool
+) -> Iterator[str]:
     writer = _Writer(by_index, called, frozenset())
     yield "Init =="
     for start in system.initial:
         codes = {i: writer.code(by_index[i], by_index[i].read(start)) for i in called}
-        yield r"  \/ " + _AND.join(f"{name} = {codes[i]}" for i, name in called.items())
+        given = [f"{name} = {codes[i]}" for i, name in called.items()]
+        yield r"  \/ " + _AND.join([*given, *([f"{BEAT} = 0"] if is_live else [])])
     yield ""
 
 
@@ -173,7 +225,7 @@ def _action(command: Command, called: Mapping[int, str], by_index: Mapping[int, 
     sets = frozenset(p.name for p in used if p.kind.kind == "set")
     writer = _Writer(by_index, called, sets)
     yield rf"\* {told(command)}"
-    yield f"C{command.index} =="
+    yield f"{_called(command)} =="
     for param in used:
         yield rf"  \E p_{param.name} \in {{{', '.join(_value(param, code) for code in param.codes)}}}:"
     yield rf"  /\ {writer.truth(guard)}"
