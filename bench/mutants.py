@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from pathlib import Path
 from time import monotonic
 
 from common import ROOT, Row, report
@@ -21,11 +22,13 @@ def main() -> int:
     """Try them all; answers 1 if fewer than the bound were killed."""
     rows: list[Row] = []
     killed = others = 0
-    for folder in sorted(p.parent for p in (ROOT / "examples").glob("*/app.toml")):
-        app = read_app({p.name: p.read_bytes() for p in folder.glob("*.toml")}).app
+    for folder in _folders():
+        app = read_app(
+            {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in (".toml", ".cedar")}
+        ).app
         assert app is not None, folder
         found = score(app, monotonic)
-        rows += _rows(folder.name, found)
+        rows += _rows(folder.relative_to(ROOT / "examples").as_posix(), found)
         killed += found.killed
         others += len(found.tried) - found.equivalent
         if "--survivors" in sys.argv:
@@ -38,10 +41,18 @@ def main() -> int:
     return int(percent < LEAST_PERCENT)
 
 
+def _folders() -> list[Path]:
+    """Every app of the examples, those in families (`protocols/`) too; no broken variant."""
+    every = {p.parent for p in (ROOT / "examples").rglob("*.blueprint.toml")}
+    return sorted(folder for folder in every if "broken" not in folder.parts)
+
+
 def _rows(name: str, found: Score) -> list[Row]:
     levels = Counter(t.level for t in found.tried if t.level is not None)
     by = ", ".join(f"{count} by level {level}" for level, count in sorted(levels.items()))
     left = sum(t.is_survivor for t in found.tried)
+    warned = sum(t.is_warning for t in found.tried)
+    by += f" ({warned} by a warning alone)" if warned else ""
     same = sum(t.killed_by == EQUIVALENT for t in found.tried)
     told = f"{name}: {len(found.tried)} mutants, {same} equivalent, {left} survive; {by}"
     return [Row(told, round(found.percent, 1), "% killed")]

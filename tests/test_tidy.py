@@ -19,6 +19,7 @@ EXECUTES = {
     "src/lathe/frozen.py",
     "src/lathe/check/arrays/expand.py",
     "src/lathe/check/search.py",
+    "src/lathe/check/labelled.py",
     "src/lathe/check/trace.py",
     "src/lathe/machine/lower.py",
 }

@@ -114,6 +114,25 @@ def test_nobody_may_ever_take_an_action_that_nothing_admits() -> None:
     assert "LT202" not in codes(text), "one action is reported once"
 
 
+def test_the_timer_of_a_state_takes_what_is_possible_there() -> None:
+    text = changed(('failed = { waits = "a clerk restarts it" }', 'failed = { after = "1h", then = "fail" }'))
+    found = finding(report_of(text), "LT106").diagnostic
+    assert found.message == "the timer of `failed` takes `fail`, which is not possible there"
+    assert codes(text.replace('fail = { from = "sending"', 'fail = { from = ["sending", "failed"]')) == []
+
+
+def test_what_timers_alone_take_is_possible_where_one_takes_it() -> None:
+    timed = (
+        ('run = "mail" }', 'run = "mail", after = "1h", then = "give_up" }'),
+        ("restart = {", 'give_up = { from = ["sending", "failed"], to = "failed" }\nrestart = {'),
+    )
+    found = finding(report_of(changed(*timed)), "LT601").diagnostic
+    assert found.message == "nobody may ever take `give_up` in `failed`, which has no timer for it"
+    assert codes(changed(*timed).replace(', "failed"], to = "failed"', '], to = "failed"')) == []
+    by = changed(*timed).replace("give_up = {", 'give_up = { by = "role:clerk",')
+    assert codes(by) == [], "somebody else may"
+
+
 def test_what_changes_something_is_not_open_to_everybody() -> None:
     text = changed(("restart = {", 'look = { from = "failed", by = "any" }\nrestart = {'))
     assert codes(text) == [], "it changes nothing"

@@ -66,6 +66,68 @@ def test_an_assignment_that_nothing_reads_survives_and_is_not_called_equivalent(
     assert {"`enter` without `note = 2`", "`enter` with `1` for `2` in `note = 2`"} <= said(tried, "")
 
 
+LEASE = """
+[state]
+free = { initial = true, waits = "a clerk takes it" }
+taken = { after = "1h", then = "lapse" }
+shut = { waits = "a clerk takes it out", after = "1d", then = "forget" }
+over = { final = true }
+[field]
+holder = { type = "id" }
+times = { type = "int", range = [0, 3], default = 0 }
+ends = { type = "time" }
+[action]
+create = { by = "role:clerk" }
+take = { from = "free", to = "taken", by = "role:clerk", do = ["holder = actor", "ends = now + 60"] }
+look = { from = "taken", by = "role:clerk", when = "actor == holder" }
+keep = { from = "taken", by = "role:clerk", do = ["ends = now + 90"] }
+lapse = { from = "taken", to_if = "'shut' if times > 1 else 'free'", do = ["times += 1", "holder = None"] }
+forget = { from = "shut", to = "over" }
+[effect.post]
+uses = "http"
+with = { method = "POST", url = "https://post.example" }
+idempotent = true
+"""
+LEASE = LEASE.replace("over = { final = true }", 'over = { final = true, run = "post" }')
+
+
+@pytest.fixture(scope="module")
+def leased() -> Score:
+    return score(app_of(several(Lease=LEASE)), monotonic)
+
+
+def test_a_step_that_others_may_take_too_is_another_step_even_if_it_changes_nothing(leased: Score) -> None:
+    assert {"`look` without its guard", "`look` when its guard is false"} <= said(leased, "")
+
+
+def test_a_time_that_is_not_moved_is_not_equivalent_though_the_search_knows_no_times(leased: Score) -> None:
+    assert "`keep` without `ends = now + 90`" in said(leased, "")
+    assert not any("89" in told or "91" in told for told in told_of(leased)), "durations are not searched"
+
+
+def test_what_only_a_timer_took_is_open_to_nobody_without_it(leased: Score) -> None:
+    assert "`shut` without its timer" in said(leased, "LT601")
+
+
+def test_a_target_that_depends_is_tried_with_each_branch_and_off_by_one(leased: Score) -> None:
+    assert "`lapse` to `'free'` always" in said(leased, "LT204")
+    assert "`lapse` to `'shut'` always" in told_of(leased)
+    assert "`lapse` to `2` for `1`" in told_of(leased)
+
+
+def test_an_assignment_that_reads_what_it_changes_is_tried_twice(leased: Score) -> None:
+    assert "`lapse` with `times += 1` twice" in told_of(leased)
+    assert not any("`holder = None` twice" in told for told in told_of(leased))
+
+
+def test_a_new_warning_is_noticed(leased: Score) -> None:
+    assert "`post` not `idempotent`" in said(leased, "LT503")
+
+
+def told_of(found: Score) -> set[str]:
+    return {t.mutant.told.partition(": ")[2] for t in found.tried}
+
+
 def test_the_score_counts_what_is_not_equivalent(tried: Score) -> None:
     others = [t for t in tried.tried if t.killed_by != EQUIVALENT]
     assert tried.percent == 100 * sum(bool(t.killed_by) for t in others) / len(others)
@@ -77,12 +139,14 @@ def test_the_time_ends_it_with_what_is_known() -> None:
     assert score(app, monotonic, stop_at=0).left == len(list(mutants(app)))
 
 
-def test_a_file_of_policies_is_left_out_too() -> None:
+def test_each_policy_is_left_out_too() -> None:
     files = {"app.toml": APP, "claim.blueprint.toml": CLAIM, "own.cedar": (NOT_OWN + NOT_LARGE).encode()}
     app = read_app(files).app
     assert app is not None
-    (found,) = (t for t in score(app, monotonic).tried if t.mutant.told == "without `own.cedar`")
-    assert found.killed_by == "LT401"
+    found = {
+        t.mutant.span.line: t.killed_by for t in score(app, monotonic).tried if "policy" in t.mutant.told
+    }
+    assert found == {2: "LT401", 5: "LT401"}
 
 
 def app_of_page(files: dict[str, str]) -> App:

@@ -134,6 +134,8 @@ def _command(
     updates = {i: f for i, f in branch.updates.items() if f != choices.layout.variables[i].formula}
     names = ir.parameters(guard, *updates.values(), *(f.condition for f in faults))
     forced = {p.name for p in choices.params if p.name in choices.conditions and p.argument is not None}
+    if choices.layout.is_spelled:
+        names |= {p.name for p in choices.params}
     needed = _affordable(choices, [p for p in choices.params if p.name in names | forced])
     conditions = [choices.conditions[p.name] for p in needed if p.name in choices.conditions]
     if "actor" not in names:

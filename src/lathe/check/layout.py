@@ -106,7 +106,7 @@ class Slot:
 
 @frozen
 class Layout:
-    """A packed state of an app at a scope."""
+    """A packed state of an app at a scope. `is_spelled`: steps keep the parameters that nothing reads."""
 
     app: App
     domains: Domains
@@ -116,6 +116,7 @@ class Layout:
     roles: tuple[Variable, ...]
     role_sets: tuple[frozenset[str], ...]
     variables: tuple[Variable, ...]
+    is_spelled: bool = False
 
     def of(self, blueprint: str) -> tuple[Slot, ...]:
         return tuple(s for s in self.slots if s.blueprint.name == blueprint)

@@ -2,31 +2,22 @@
 
 What the properties, and the house checks, would not notice is told as a question to the author (LT405). The
 changes are a fixed set: guards dropped, negated and weakened; `from` widened and narrowed; another target;
-assignments dropped; numbers off by one; timers, error callbacks, `idempotent`, `also` and `unique` dropped.
+assignments dropped and repeated; numbers off by one; timers, error callbacks, `idempotent`, `also` and
+policies dropped. Each changes what the author wrote, in one place, as an editor would: what was wired to a
+timer or an effect that is gone is wired no more. Properties are the judges; they are never changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
+from lathe.check.nearby import branches, off_by_one, repeated, said
 from lathe.errors import Span
 from lathe.frozen import frozen
-from lathe.lang.expr import (
-    And,
-    Arithmetic,
-    Compare,
-    CompareOp,
-    Expression,
-    IfElse,
-    Literal,
-    Negate,
-    Node,
-    Not,
-    Or,
-    SetChange,
-)
-from lathe.lang.model import Action, App, Assignment, Blueprint, Effect
+from lathe.lang.adapters import ADAPTERS
+from lathe.lang.expr import And, Expression, Literal, Not
+from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, Principal
 from lathe.lang.unparse import unparse
 
 
@@ -47,12 +38,11 @@ def mutants(app: App) -> Iterator[Mutant]:
         for action in blueprint.actions.values():
             yield from _guards(make, action)
             yield from _places(make, action)
+            yield from _targets(make, action)
             yield from _assignments(make, action)
             yield from _joint(make, action)
         yield from _outside(make)
-    for file in app.policies:
-        kept = {name: text for name, text in app.policies.items() if name != file}
-        yield Mutant(replace(app, policies=kept), f"without `{file}`", Span(file, 1, 1, 1, 1))
+    yield from _policies(app)
 
 
 @frozen
@@ -71,6 +61,22 @@ class _Maker:
         actions = {**self.blueprint.actions, action.name: action}
         return self(told, span, replace(self.blueprint, actions=actions))
 
+    def rewired(self, told: str, span: Span, blueprint: Blueprint) -> Mutant:
+        """The app with fewer timers or callbacks: whom they were wired to admits them no more."""
+        actions = {a.name: replace(a, admits=_admitted(blueprint, a)) for a in blueprint.actions.values()}
+        return self(told, span, replace(blueprint, actions=actions))
+
+
+def _admitted(blueprint: Blueprint, action: Action) -> tuple[Principal, ...]:
+    """Whom an action admits, of those that it admitted: by name, or by what is still wired to it."""
+    callbacks = ((e.name, (e.ok, e.error)) for e in blueprint.effects.values())
+    wired = {Principal("effect", name) for name, ends in callbacks if action.name in ends}
+    wired |= {Principal("inbound", i.name) for i in blueprint.inbound.values() if i.action == action.name}
+    timed = [*(s.then for s in blueprint.states.values()), *(t.then for t in blueprint.timers.values())]
+    if action.name in timed:
+        wired.add(Principal("timer"))
+    return tuple(p for p in action.admits if p in action.by or p in wired)
+
 
 def _guards(make: _Maker, action: Action) -> Iterator[Mutant]:
     guard = action.when
@@ -78,71 +84,21 @@ def _guards(make: _Maker, action: Action) -> Iterator[Mutant]:
         return
     name, span, tree = action.name, guard.span, guard.tree
     yield make.action(f"`{name}` without its guard", span, replace(action, when=None))
-    negated = _said(guard, Not(tree, tree.span))
+    negated = said(guard, Not(tree, tree.span))
     yield make.action(f"`{name}` when its guard is false", span, replace(action, when=negated))
     if isinstance(tree, And) and len(tree.operands) > 1:
         for index, operand in enumerate(tree.operands):
             rest = tree.operands[:index] + tree.operands[index + 1 :]
-            weaker = _said(guard, rest[0] if len(rest) == 1 else replace(tree, operands=rest))
+            weaker = said(guard, rest[0] if len(rest) == 1 else replace(tree, operands=rest))
             yield make.action(f"`{name}` without `{unparse(operand)}`", span, replace(action, when=weaker))
-    for told, changed in _off_by_one(guard):
+    for told, changed in off_by_one(guard):
         yield make.action(f"`{name}` with {told}", span, replace(action, when=changed))
 
 
-def _said(expression: Expression, tree: Node) -> Expression:
-    return replace(expression, tree=tree, text=unparse(tree))
-
-
-def _off_by_one(expression: Expression) -> Iterator[tuple[str, Expression]]:
-    """The expression with one number, or one comparison, off by one."""
-    for told, tree in _changes(expression.tree):
-        yield told, _said(expression, tree)
-
-
-_NEAR: dict[str, CompareOp] = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
-
-
-def _changes(node: Node) -> Iterator[tuple[str, Node]]:
-    if isinstance(node, Literal) and type(node.value) is int:
-        for value in (node.value - 1, node.value + 1):
-            yield f"`{value}` for `{node.value}`", replace(node, value=value)
-        return
-    if isinstance(node, Compare) and node.op in _NEAR and not isinstance(node.right, Literal):
-        changed = replace(node, op=_NEAR[node.op])
-        yield f"`{unparse(changed)}` for `{unparse(node)}`", changed
-    for child, put in _parts(node):
-        for told, changed_child in _changes(child):
-            yield told, put(changed_child)
-
-
-def _parts(node: Node) -> Iterator[tuple[Node, Callable[[Node], Node]]]:
-    """The direct parts of a node, each with what puts another in its place."""
-    names: tuple[str, ...] = ()
-    match node:
-        case And() | Or():
-            for index, operand in enumerate(node.operands):
-                yield (
-                    operand,
-                    lambda x, i=index: replace(  # type: ignore[misc]
-                        node, operands=(*node.operands[:i], x, *node.operands[i + 1 :])
-                    ),
-                )
-            return
-        case Not() | Negate():
-            names = ("operand",)
-        case Compare() | Arithmetic() | SetChange():
-            names = ("left", "right")
-        case IfElse():
-            names = ("condition", "then", "otherwise")
-    for name in names:
-        yield getattr(node, name), lambda x, n=name: replace(node, **{n: x})  # type: ignore[misc]
-
-
 def _places(make: _Maker, action: Action) -> Iterator[Mutant]:
-    states = make.blueprint.states
     if action.name == "create":
         return
-    for state in states.values():
+    for state in make.blueprint.states.values():
         if state.name in action.from_states:
             if len(action.from_states) > 1:
                 fewer = tuple(s for s in action.from_states if s != state.name)
@@ -153,31 +109,59 @@ def _places(make: _Maker, action: Action) -> Iterator[Mutant]:
             yield make.action(
                 f"`{action.name}` from `{state.name}` too", action.span, replace(action, from_states=more)
             )
+
+
+def _targets(make: _Maker, action: Action) -> Iterator[Mutant]:
+    """Another target: the next state for one that is named, or one branch of two, or a number off by one."""
     if action.to is not None:
-        names = list(states)
+        names = list(make.blueprint.states)
         other = names[(names.index(action.to) + 1) % len(names)]
         if other != action.to:
             yield make.action(f"`{action.name}` to `{other}`", action.span, replace(action, to=other))
+    elif action.to_if is not None:
+        for told, changed in (*branches(action.to_if), *off_by_one(action.to_if)):
+            target = _whither(action, changed)
+            yield make.action(f"`{action.name}` to {told}", action.to_if.span, target)
+
+
+def _whither(action: Action, target: Expression) -> Action:
+    if isinstance(target.tree, Literal) and isinstance(target.tree.value, str):
+        return replace(action, to=target.tree.value, to_if=None)
+    return replace(action, to_if=target)
 
 
 def _assignments(make: _Maker, action: Action) -> Iterator[Mutant]:
+    name = action.name
     for index, found in enumerate(action.do):
+        key = (make.blueprint.name, found.target)
         rest = (*action.do[:index], *action.do[index + 1 :])
-        dropped = make.action(f"`{action.name}` without `{found.text}`", found.span, replace(action, do=rest))
-        yield replace(dropped, field=(make.blueprint.name, found.target))
-        for told, value in _off_by_one(found.value):
+        dropped = make.action(f"`{name}` without `{found.text}`", found.span, replace(action, do=rest))
+        yield replace(dropped, field=key)
+        for told, value in _other_values(found):
             changed: Assignment = replace(found, value=value, text=f"{found.target} = {value.text}")
             do = (*action.do[:index], changed, *action.do[index + 1 :])
-            said = f"`{action.name}` with {told} in `{found.text}`"
-            mutant = make.action(said, found.span, replace(action, do=do))
-            yield replace(mutant, field=(make.blueprint.name, found.target))
+            yield replace(make.action(f"`{name}` with {told}", found.span, replace(action, do=do)), field=key)
+
+
+def _other_values(found: Assignment) -> Iterator[tuple[str, Expression]]:
+    for told, value in off_by_one(found.value):
+        yield f"{told} in `{found.text}`", value
+    twice = repeated(found.value, found.target)
+    if twice is not None:
+        yield f"`{found.text}` twice", twice
 
 
 def _joint(make: _Maker, action: Action) -> Iterator[Mutant]:
     for index, clause in enumerate(action.also):
+        other = f"`{clause.blueprint}.{clause.action}`"
         rest = (*action.also[:index], *action.also[index + 1 :])
-        told = f"`{action.name}` without `{clause.blueprint}.{clause.action}`"
-        yield make.action(told, clause.span, replace(action, also=rest))
+        yield make.action(f"`{action.name}` without {other}", clause.span, replace(action, also=rest))
+        for argument, value in clause.args.items():
+            for told, changed in off_by_one(value):
+                clauses = list(action.also)
+                clauses[index] = replace(clause, args={**clause.args, argument: changed})
+                said_so = f"`{action.name}` gives {other} {told} as `{argument}`"
+                yield make.action(said_so, value.span, replace(action, also=tuple(clauses)))
 
 
 def _outside(make: _Maker) -> Iterator[Mutant]:
@@ -185,19 +169,42 @@ def _outside(make: _Maker) -> Iterator[Mutant]:
     for state in blueprint.states.values():
         if state.then is not None:
             states = {**blueprint.states, state.name: replace(state, after_ms=None, then=None)}
-            yield make(f"`{state.name}` without its timer", state.span, replace(blueprint, states=states))
+            told = f"`{state.name}` without its timer"
+            yield make.rewired(told, state.span, replace(blueprint, states=states))
     for timer in blueprint.timers.values():
         timers = {name: t for name, t in blueprint.timers.items() if name != timer.name}
-        yield make(f"without the timer `{timer.name}`", timer.span, replace(blueprint, timers=timers))
+        told = f"without the timer `{timer.name}`"
+        yield make.rewired(told, timer.span, replace(blueprint, timers=timers))
     for effect in blueprint.effects.values():
         changes: list[tuple[str, Effect]] = []
         if effect.error is not None:
             changes.append(("without its `error`", replace(effect, error=None)))
-        if effect.idempotent:
+        if _says_idempotent(effect):
             changes.append(("not `idempotent`", replace(effect, idempotent=False)))
         for told, changed in changes:
             effects = {**blueprint.effects, effect.name: changed}
-            yield make(f"`{effect.name}` {told}", effect.span, replace(blueprint, effects=effects))
-    for unique in blueprint.unique.values():
-        kept = {name: u for name, u in blueprint.unique.items() if name != unique.name}
-        yield make(f"without `unique` `{unique.name}`", unique.span, replace(blueprint, unique=kept))
+            yield make.rewired(f"`{effect.name}` {told}", effect.span, replace(blueprint, effects=effects))
+
+
+def _says_idempotent(effect: Effect) -> bool:
+    """Whether the author says so: what the adapter is by itself cannot be left out."""
+    adapter = ADAPTERS.get(effect.uses)
+    by_itself = adapter is not None and adapter.idempotence.holds_for(effect.settings)
+    return effect.idempotent and not by_itself
+
+
+def _policies(app: App) -> Iterator[Mutant]:
+    """Each policy left out of its file."""
+    if not app.policies:
+        return
+    from lathe.policy.scan import pieces  # only here: an app without any loads nothing for it
+
+    for file, text in app.policies.items():
+        every = pieces(file, text)
+        for index, piece in enumerate(every):
+            rest = "\n".join(p.text for i, p in enumerate(every) if i != index)
+            kept = {**app.policies, file: rest}
+            if not rest:
+                del kept[file]
+            told = f"`{file}` without the policy of line {piece.line}"
+            yield Mutant(replace(app, policies=kept), told, piece.span())

@@ -42,6 +42,9 @@ from lathe.lang.model import App, Blueprint, Property
 
 DEFAULT_SECONDS = 10.0
 
+UNSEARCHED = ("the search did not end within its budget", "nothing could be searched")
+"""How LT801 begins where it is the budget that left a question open."""
+
 
 @frozen
 class Reached:
@@ -306,11 +309,11 @@ def _search_wider(
 def _not_searched(progress: _Progress) -> str:
     """Why no scope was completed: its search did not end, or none could be begun."""
     why = progress.partial[-1]
-    return _out_of_budget(why) if progress.last is not None else f"nothing could be searched ({why})"
+    return _out_of_budget(why) if progress.last is not None else f"{UNSEARCHED[1]} ({why})"
 
 
 def _out_of_budget(why: str) -> str:
-    return f"the search did not end within its budget ({why})"
+    return f"{UNSEARCHED[0]} ({why})"
 
 
 def _judge_scope(progress: _Progress, system: System, graph: Graph) -> None:

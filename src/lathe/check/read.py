@@ -21,6 +21,7 @@ def structure(app: App) -> list[Finding]:
         found.extend(_ways_out_of_final(blueprint))
         found.extend(_effects(blueprint))
         found.extend(_takers(app, blueprint))
+        found.extend(_clocks(blueprint))
         if not app.policies:
             found.extend(_denials(blueprint))
     found.extend(_joint_cycles(app))
@@ -157,6 +158,34 @@ def _takers(app: App, blueprint: Blueprint) -> Iterator[Finding]:
                 'add `signed = { scheme = "standard", secret = "NAME" }`',
                 severity="warning",
             )
+
+
+def _clocks(blueprint: Blueprint) -> Iterator[Finding]:
+    """Timers that take what is not possible where they run, and states in which no timer takes its action."""
+    for state in blueprint.states.values():
+        if state.then is not None and not state.final:
+            action = blueprint.actions[state.then]
+            if state.name not in action.from_states:
+                yield finding(
+                    "LT106",
+                    f"the timer of `{state.name}` takes `{action.name}`, which is not possible there",
+                    state.span,
+                    f"add `{state.name}` to the `from` of `{action.name}`, or name another action",
+                )
+    deadlines = {timer.then for timer in blueprint.timers.values()}
+    for action in blueprint.actions.values():
+        if action.admits != (Principal("timer"),) or action.from_any or action.name in deadlines:
+            continue
+        for name in action.from_states:
+            state = blueprint.states[name]
+            if state.then != action.name and not state.final:
+                yield finding(
+                    "LT601",
+                    f"nobody may ever take `{action.name}` in `{name}`, which has no timer for it",
+                    action.span,
+                    f'give `{name}` a timer (`after`, `then = "{action.name}"`), '
+                    f"or take it out of the `from` of `{action.name}`",
+                )
 
 
 def _changes_something(action: Action) -> bool:

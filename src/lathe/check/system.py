@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from lathe.check import ir
 from lathe.check.bounds import MAX_COMMANDS, require
@@ -54,20 +55,33 @@ def is_sampled(system: System) -> bool:
 
 
 def make_system(
-    app: App, instances: Mapping[str, int], *, principals: int | None = None, whole: bool = False
+    app: App,
+    instances: Mapping[str, int],
+    *,
+    principals: int | None = None,
+    whole: bool = False,
+    spelled: frozenset[Key] | None = None,
 ) -> System:
     """The system of an app with so many instances of each blueprint (and so many principals).
 
-    `whole`: parameters stand for their whole ranges, which no search can try (level 1).
+    `whole`: parameters stand for their whole ranges, which no search can try (level 1). `spelled`: what
+    to tell apart instead, and every caller and argument too, though nothing reads them (to compare versions).
     """
-    keys = explored(app, _read_by_policies(app))
+    keys = needed(app) if spelled is None else spelled
     layout = make_layout(app, make_domains(app, instances, keys, principals, whole=whole), keys)
+    if spelled is not None:
+        layout = replace(layout, is_spelled=True)
     found = tuple(_commands(layout))
     require(len(found), MAX_COMMANDS, "the system of this scope")
     for index, command in enumerate(found):
         command.index = index
         command.checks.extend(_step_checks(layout, command))
     return System(layout, found, tuple(_initial(layout)), tuple(held_up(layout, s) for s in layout.slots))
+
+
+def needed(app: App) -> frozenset[Key]:
+    """What a search of this app must tell apart, with what its policies read."""
+    return explored(app, _read_by_policies(app))
 
 
 def _read_by_policies(app: App) -> tuple[Key, ...]:

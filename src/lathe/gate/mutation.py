@@ -1,48 +1,52 @@
 """Mutation score: which single changes of an app its properties, and the house checks, would not notice.
 
-A mutant is killed if the gate does not admit it. One that is admitted is equivalent if it takes the same
-steps between the same states, so that nobody could tell it apart; the rest survive: each is a question.
+A mutant is killed if the gate does not admit it, or warns of what it did not warn of before. One that is
+admitted is equivalent if it takes the same steps between the same states, so that nobody could tell it
+apart; the rest survive: each is a question. A mutant whose search did not end survives too.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lathe.check.bounds import TooLargeError
-from lathe.check.command import Command
 from lathe.check.graph import Clock, Limits
+from lathe.check.labelled import Labelled, Labeller
 from lathe.check.mutants import Mutant, mutants
+from lathe.check.reach import UNSEARCHED
 from lathe.check.read import finding
-from lathe.check.relevance import explored
+from lathe.check.relevance import Key
 from lathe.check.report import Finding, Report
-from lathe.check.scope import scopes
-from lathe.check.search import search
-from lathe.check.system import System, make_system
-from lathe.errors import LatheError
+from lathe.check.system import needed
+from lathe.errors import Diagnostic
 from lathe.frozen import frozen
-from lathe.gate.verdict import DEFAULTS, Options, check_app
+from lathe.gate.verdict import DEFAULTS, check_app
 from lathe.lang.model import App
 
-MUTANT_SECONDS = 5.0
+MUTANT_SECONDS = 30.0
 MUTANT_STATES = 200_000
-"""A mutant whose search does not end within these is not admitted, so it counts as killed."""
+"""A mutant whose search does not end within these is undecided, so it is not killed."""
 
-Step = tuple[int, tuple[str, ...], int]
+EQUIVALENT = "equivalent"
+UNDECIDED = "undecided"
 
 
 @frozen
 class Tried:
-    """A mutant and what became of it: the code that killed it, `equivalent`, or empty if it survived."""
+    """A mutant and what became of it: the code that killed it, `equivalent`, or empty if it survived.
+
+    `undecided`: nothing was found, and the search did not end. `level` is that of the finding,
+    `is_warning` tells that the mutant was admitted all the same.
+    """
 
     mutant: Mutant
     killed_by: str
     level: int | None = None
+    is_warning: bool = False
 
     @property
     def is_survivor(self) -> bool:
-        return not self.killed_by
+        return self.killed_by in ("", UNDECIDED)
 
 
 @frozen
@@ -58,16 +62,13 @@ class Score:
 
     @property
     def killed(self) -> int:
-        return sum(bool(t.killed_by) for t in self.tried) - self.equivalent
+        return sum(not t.is_survivor for t in self.tried) - self.equivalent
 
     @property
     def percent(self) -> float:
         """Killed of all that are not equivalent; 100 if there are none."""
         others = len(self.tried) - self.equivalent
         return 100 * self.killed / others if others else 100.0
-
-
-EQUIVALENT = "equivalent"
 
 
 def score(
@@ -78,9 +79,9 @@ def score(
 ) -> Score:
     """Try every mutant of an app that is admitted. The time, or Ctrl-C, ends it with what is known."""
     every = list(mutants(app))
-    own = _Own(app, clock)
     tried: list[Tried] = []
     try:
+        own = _Own(app, clock)
         for mutant in every:
             if clock() >= stop_at:
                 break
@@ -91,72 +92,101 @@ def score(
 
 
 def _try(mutant: Mutant, own: _Own, clock: Clock) -> Tried:
-    options = replace(DEFAULTS, budget_seconds=MUTANT_SECONDS)
-    try:
-        report = check_app(_small(mutant.app), options, clock)
-    except (LatheError, LookupError, AssertionError) as error:
-        return Tried(mutant, f"{type(error).__name__}: it cannot even be built", 0)
-    if any("an interrupt ended" in level.why for level in report.levels):
-        raise KeyboardInterrupt
-    if report.verdict != "admitted":
-        return Tried(mutant, *_killer(report, options))
+    report = _checked(mutant.app, clock)
+    noticed = own.first_news(report)
+    if noticed is not None:
+        is_warning = noticed.severity == "warning"
+        return Tried(mutant, noticed.code, _level_of(noticed.code, report), is_warning)
+    if report.covered.exhaustive != "within bounds" or report.verdict != "admitted":
+        return Tried(mutant, UNDECIDED)
     return Tried(mutant, EQUIVALENT if own.is_same(mutant) else "")
 
 
-def _small(app: App) -> App:
-    return replace(app, scope=replace(app.scope, budget_states=min(app.scope.budget_states, MUTANT_STATES)))
+def _checked(app: App, clock: Clock) -> Report:
+    small = replace(app.scope, budget_states=min(app.scope.budget_states, MUTANT_STATES))
+    options = replace(DEFAULTS, budget_seconds=MUTANT_SECONDS)
+    report = check_app(replace(app, scope=small), options, clock)
+    if any("an interrupt ended" in level.why for level in report.levels):
+        raise KeyboardInterrupt
+    return report
 
 
-def _killer(report: Report, options: Options) -> tuple[str, int]:
-    found = next(f.diagnostic.code for f in report.findings if f.diagnostic.severity == "error")
+def _level_of(code: str, report: Report) -> int:
+    """The level that found it: by its verdict where it fails, else by where warnings come from."""
     failed = [level.level for level in report.levels if level.verdict in ("fails", "unknown")]
-    return found, min(failed, default=options.level)
+    return min(failed, default=0 if code < "LT2" or code in _STRUCTURE else 2)
+
+
+_STRUCTURE = frozenset({"LT503", "LT602", "LT605"})
+"""Warnings that level 0 gives."""
+
+
+def _is_open(found: Finding) -> bool:
+    """Whether it says no more than that a search did not end; a defect of ours is none either."""
+    diagnostic = found.diagnostic
+    if diagnostic.code == "LT801":
+        return any(told in diagnostic.message for told in UNSEARCHED)
+    return diagnostic.code == "LT901"
 
 
 class _Own:
-    """The app itself, searched once, to be compared with what is admitted beside it."""
+    """The app itself, checked and searched once, to be compared with what stands beside it."""
 
     def __init__(self, app: App, clock: Clock) -> None:
         self._clock = clock
-        self._keys = explored(app)
-        self._found = self._graph(app)
+        self._app = app
+        self._keys = needed(app)
+        self._warnings = {_said(f) for f in _checked(app, clock).findings}
+        self._own: dict[frozenset[Key], tuple[Labeller, Labelled | None]] = {}
+
+    def first_news(self, report: Report) -> Diagnostic | None:
+        """The first error or warning of a mutant that the app itself does not have, errors first."""
+        news = [
+            f.diagnostic
+            for f in report.findings
+            if f.diagnostic.severity != "note" and _said(f) not in self._warnings and not _is_open(f)
+        ]
+        return min(news, key=lambda d: d.severity != "error", default=None)
 
     def is_same(self, mutant: Mutant) -> bool:
-        """Whether a mutant takes the same steps between the same states, and stores the same."""
-        if mutant.field is not None and ("field", mutant.field[0], "", mutant.field[1]) not in self._keys:
+        """Whether a mutant takes the same steps between the same states, and stores the same.
+
+        What either of the two reads is carried in both. Where values were sampled, nothing is the same: the
+        difference may lie beyond the sample.
+        """
+        keys = self._keys | needed(mutant.app)
+        if mutant.field is not None and not self._shows(mutant.field, keys):
             return False
-        return self._found is not None and self._graph(mutant.app) == self._found
+        if keys not in self._own:
+            labeller = Labeller(keys)
+            self._own[keys] = labeller, labeller.steps(self._app, self._limits())
+        labeller, own = self._own[keys]
+        if own is None or list(_promises(self._app)) != list(_promises(mutant.app)):
+            return False
+        return labeller.steps(mutant.app, self._limits()) == own
 
-    def _graph(self, app: App) -> tuple[tuple[str, ...], Counter[Step]] | None:
-        try:
-            system = make_system(app, scopes(app)[-1])
-        except TooLargeError:
-            return None
-        graph = search(system, Limits(MUTANT_STATES, self._clock() + MUTANT_SECONDS, self._clock))
-        if not graph.is_complete:
-            return None
-        shape = tuple(f"{v.name} {v.size} {v.offset}" for v in system.layout.variables)
-        names = [_name(c) for c in system.commands]
-        steps: Counter[Step] = Counter()
-        for here, packed in enumerate(graph.states):
-            for edge in range(graph.first[here], graph.first[here] + graph.degree[here]):
-                steps[packed, names[graph.labels[edge]], graph.states[graph.targets[edge]]] += 1
-        return (*shape, *_promises(system)), steps
+    def _shows(self, field: tuple[str, str], keys: frozenset[Key]) -> bool:
+        """Whether the search tells values of a field apart: of a time it knows only that it is set."""
+        kind = self._app.blueprints[field[0]].fields[field[1]].type.kind
+        return kind != "time" and ("field", field[0], "", field[1]) in keys
+
+    def _limits(self) -> Limits:
+        return Limits(MUTANT_STATES, self._clock() + MUTANT_SECONDS, self._clock)
 
 
-def _name(command: Command) -> tuple[str, ...]:
-    label = command.label
-    shares = [f"{s.slot.name}.{s.action}" for s in command.shares]
-    own = (label.event, label.slot.name, str(label.by), str(label.action), str(label.effect))
-    return (*own, str(label.deadline), str(label.is_ok), str(label.cause), *shares)
+def _said(found: Finding) -> tuple[str, str]:
+    return found.diagnostic.code, found.diagnostic.message
 
 
-def _promises(system: System) -> Iterator[str]:
-    """What a runtime does that no step of the search shows: durations, effects, uniqueness."""
-    for blueprint in system.layout.app.blueprints.values():
+def _promises(app: App) -> Iterator[str]:
+    """What a runtime does that no step of the search shows: durations, repeats, requests, uniqueness."""
+    for blueprint in app.blueprints.values():
         yield f"{sorted(blueprint.unique)}"
         yield from (f"{s.name} {s.after_ms} {s.then}" for s in blueprint.states.values())
-        yield from (f"{e.name} {e.idempotent} {e.error}" for e in blueprint.effects.values())
+        yield from (f"{t.name} {t.at} {t.then}" for t in blueprint.timers.values())
+        for effect in blueprint.effects.values():
+            is_shown = effect.target is not None
+            yield f"{effect.name} {effect.idempotent} {None if is_shown else effect.error}"
 
 
 def survivors(found: Score) -> Iterator[Finding]:
