@@ -64,6 +64,10 @@ class Graph(Protocol):
     def is_complete(self) -> bool: ...
     @property
     def depth(self) -> int: ...
+    @property
+    def is_exchanged(self) -> bool:
+        """Whether a state stands for all that an exchange makes of it (`check.symmetry`)."""
+        ...
 
     def way_to(self, index: int) -> list[tuple[int, int]]:
         """A shortest way: each command with the state that it leads to; the first has no command, -1."""

@@ -10,11 +10,11 @@ nothing of the old; a deadline that is moved stays the same one, and comes at la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
-from lathe.check.command import Command
 from lathe.check.graph import Graph
 from lathe.check.layout import Slot
+from lathe.check.owing import Debt, debt_of, paid_by
 from lathe.check.search import ListGraph, masks_where
 from lathe.check.system import System
 from lathe.frozen import frozen
@@ -29,7 +29,8 @@ Edge = tuple[int, int]
 class Unfair:
     """How an `eventually` fails: a way into the region, then a loop (empty: it just stops there).
 
-    `start` is a state of the graph from which on the property waits; `way` and `loop` are edges.
+    `start` is a state of the graph from which on the property waits; `way` and `loop` are edges. Where
+    states of the graph stand for others, they are states and edges of `run`, which is one run alone.
     """
 
     prop: Eventually
@@ -37,14 +38,18 @@ class Unfair:
     start: int
     way: tuple[Edge, ...]
     loop: tuple[Edge, ...]
+    run: Graph | None = None
 
 
 def failures(system: System, graph: Graph) -> Iterator[Unfair]:
     """One failure for each `eventually` that fails, for the first slot for which it does."""
-    names, debts, paid = dues(system)
     asked = [(slot, prop) for slot in system.layout.slots for prop in slot.blueprint.eventually.values()]
     if not asked:
         return
+    if graph.is_exchanged:
+        yield from _followed(system, graph)
+        return
+    names, debts, paid = dues(system)
     if not isinstance(graph, ListGraph):
         from lathe.check.arrays.fairness import Ledger  # only where a search has grown: it loads numpy
 
@@ -67,35 +72,30 @@ def dues(system: System) -> tuple[list[str], list[int], list[int]]:
 
     A debt is paid by any command that owes it, and by one that begins a new visit.
     """
-    owed = [_debt(command) for command in system.commands]
-    names = sorted({name for name in owed if name is not None})
+    owed = [_name(debt_of(command)) for command in system.commands]
+    names = sorted(set(filter(None, owed)))
     bit = {name: 1 << i for i, name in enumerate(names)}
-    debts = [0 if name is None else bit[name] for name in owed]
-    paid = [debt | _ended(command, bit) for debt, command in zip(debts, system.commands, strict=True)]
+    debts = [bit.get(name, 0) for name in owed]
+    paid = [sum({bit.get(_name(debt), 0) for debt in paid_by(command)}) for command in system.commands]
     return names, debts, paid
 
 
-def _debt(command: Command) -> str | None:
-    """The name of what a command pays off, if that is owed."""
-    label = command.label
-    here = label.slot.name
-    if label.event == "timer":
-        return f"{here} timer {label.deadline or ''}"
-    if label.event in ("start", "deliver", "stop", "end"):
-        return f"{here} {label.event}"
-    if label.event == "notify" and label.slot.blueprint.effects[label.effect or ""].target is not None:
-        return f"{here} notify {label.effect}"
-    return f"{here} fair {label.action}" if command.is_fair else None
+def _name(debt: Debt | None) -> str:
+    return f"{debt[0].name} {debt[1]}" if debt is not None else ""
 
 
-def _ended(command: Command, bit: Mapping[str, int]) -> int:
-    """What is over with a command, unpaid: the timer and the invocations of each visit that it ends."""
-    mask = 0
-    for share in command.shares:
-        if share.target is not None:
-            for what in ("timer ", "start", "deliver", "end"):
-                mask |= bit.get(f"{share.slot.name} {what}", 0)
-    return mask
+def _followed(system: System, graph: Graph) -> Iterator[Unfair]:
+    """The failures where states stand for others: entities are followed, and runs put back in place."""
+    from lathe.check.arrays.places import lasso  # only where a search has grown: it loads numpy
+    from lathe.check.arrays.threads import Threads
+
+    threads = Threads(system, graph)
+    for blueprint in system.layout.app.blueprints.values():
+        for prop in blueprint.eventually.values():
+            found = threads.failure(blueprint.name, prop)
+            if found is not None:
+                run, slot, (start, way, loop) = lasso(system, graph, *found)
+                yield Unfair(prop, slot, start, way, loop, run)
 
 
 def moved_deadlines(blueprint: Blueprint) -> Iterator[str]:

@@ -6,7 +6,7 @@ masks that travel backwards along the steps until nothing changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lathe.check.command import RECYCLE, Command
 from lathe.check.graph import Graph
@@ -14,6 +14,7 @@ from lathe.check.layout import Slot
 from lathe.check.search import ListGraph, masks_where
 from lathe.check.standing import Standstill, judged, standing_masks
 from lathe.check.system import System
+from lathe.frozen import frozen
 from lathe.lang.model import State
 
 Edge = tuple[int, int]
@@ -63,6 +64,28 @@ def situations(system: System, graph: Graph, count: int) -> Iterator[Standstill]
                 kind = judged(state, can)
                 if kind:
                     yield Standstill(kind, slot, state.name, index)
+
+
+@frozen
+class Located:
+    """Where a state is in a graph: by what number, and in which slot each of its entities, by name."""
+
+    index: int
+    slots: Mapping[str, str]
+
+
+def located(system: System, graph: Graph, starts: Sequence[int]) -> list[Located]:
+    """Where the states are that a search began with."""
+    names = [slot.name for slot in system.layout.slots]
+    if isinstance(graph, ListGraph):
+        where = {packed: i for i, packed in enumerate(graph.states[: len(set(starts))])}
+        return [Located(where[packed], dict(zip(names, names, strict=True))) for packed in starts]
+    from lathe.check.arrays.places import seats_of  # only where a search has grown: it loads numpy
+
+    return [
+        Located(index, {name: names[to] for name, to in zip(names, slots, strict=True)})
+        for index, slots in seats_of(graph, starts, len(names))
+    ]
 
 
 def _state(slot: Slot, code: int) -> State:

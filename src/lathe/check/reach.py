@@ -16,7 +16,7 @@ from lathe.check.graph import Clock, Graph, Limits
 from lathe.check.invoke import most_pending
 from lathe.check.liveness import Unfair, failures, moved_deadlines
 from lathe.check.outlive import outliving
-from lathe.check.progress import call_round, first_of_each, situations, standstills
+from lathe.check.progress import call_round, first_of_each, located, situations, standstills
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.check.scope import Instances, linked, scopes
 from lathe.check.standing import Standstill
@@ -421,13 +421,10 @@ def _still_so(progress: _Progress, found: tuple[System, Graph], wider: _Wider) -
     if again is None:
         return []
     large, wide, starts = again
-    origin = dict(zip(starts, where, strict=True))
-    known = {(s.slot.name, s.index): s for s in doubtful}
-    return first_of_each(
-        replace(before, code=now.code)
-        for now in situations(large, wide, len(origin))
-        if (before := known.get((now.slot.name, origin[wide.states[now.index]])))
-    )
+    places = dict(zip(where, located(large, wide, starts), strict=True))
+    now = {(s.index, s.slot.name): s.code for s in situations(large, wide, len(set(starts)))}
+    codes = (now.get((places[s.index].index, places[s.index].slots[s.slot.name])) for s in doubtful)
+    return first_of_each(replace(s, code=code) for s, code in zip(doubtful, codes, strict=True) if code)
 
 
 def _coverage(progress: _Progress) -> Coverage:

@@ -46,6 +46,10 @@ class ListGraph:
         return not self.ended_by
 
     @property
+    def is_exchanged(self) -> bool:
+        return False
+
+    @property
     def depth(self) -> int:
         return max(self.distance, default=0)
 

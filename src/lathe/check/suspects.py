@@ -18,6 +18,7 @@ from lathe.check.read import permitted
 from lathe.check.search import first_where
 from lathe.check.system import System, applies, violation
 from lathe.check.watch import Watch, watches
+from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.expr import Literal, Node, Not, Or, Quantifier, walk
 from lathe.lang.model import Action, Blueprint, Cannot, Property, State
@@ -92,13 +93,12 @@ def violated(system: System, graph: Graph) -> list[Violated]:
 def met(system: System, graph: Graph) -> list[Met]:
     """Each place at which a fault or a broken step property was met, nearest first."""
     noted = watches(system)
-    best: dict[tuple[str, object], tuple[int, int]] = {}
+    best: dict[tuple[str, Span | str], tuple[int, int]] = {}
     for number, index in graph.hits.items():
         watch = noted[number]
-        place = watch.command.faults[int(watch.subject)].span if watch.is_fault else watch.subject
         counts = watch.is_fault or watch.command.is_committed
         candidate = (graph.distance[index] + counts, number)
-        best[watch.code, place] = min(best.get((watch.code, place), candidate), candidate)
+        best[watch.place] = min(best.get(watch.place, candidate), candidate)
     return [Met(noted[number], graph.hits[number]) for _, number in sorted(best.values())]
 
 

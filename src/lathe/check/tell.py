@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from lathe.check import ir
 from lathe.check.branch import Fault
@@ -64,9 +65,28 @@ def make_case(system: System, graph: Graph, digest: str) -> Case:
 def run_to(case: Case, index: int) -> Run:
     """The machine's run along a shortest path to a state of the graph."""
     graph = case.graph
+    if graph.is_exchanged:
+        from lathe.check.arrays.places import run_of  # only where a search has grown: it loads numpy
+
+        graph = run_of(case.system, graph, index)
+        index = len(graph.states) - 1
     way = graph.way_to(index)
     run = begin(case.system, case.table, graph.states[way[0][1]])
     return follow(run, moves_along(case.system, graph, way), [graph.states[i] for _, i in way[1:]])
+
+
+Suspect = TypeVar("Suspect", Violated, Met, Standstill, Outliving)
+
+
+def _put_back(case: Case, suspect: Suspect) -> tuple[Case, Suspect]:
+    """The same with a run of its own, where states of the graph stand for others."""
+    if not case.graph.is_exchanged:
+        return case, suspect
+    from lathe.check.arrays.places import put_back  # only where a search has grown: it loads numpy
+
+    graph, found = put_back(case.system, case.graph, suspect)
+    assert isinstance(found, type(suspect)), "a suspect stays what it is"
+    return replace(case, graph=graph), found
 
 
 def trace_to(case: Case, index: int) -> Trace:
@@ -90,6 +110,7 @@ def _plain(value: Json) -> str:
 
 def tell_violated(case: Case, suspect: Violated) -> Finding:
     """LT401."""
+    case, suspect = _put_back(case, suspect)
     run, prop = run_to(case, suspect.index), suspect.prop
     clauses = false_clauses(case.table, prop.that.tree, _frame(run, suspect.slot))
     trace = make_trace(run, case.digest, clauses)
@@ -173,6 +194,7 @@ def _first_false(node: Node, run: Run) -> Node | None:
 
 def tell_met(case: Case, suspect: Met) -> Finding:
     """LT204, LT205, LT402, LT501."""
+    case, suspect = _put_back(case, suspect)
     watch = suspect.watch
     if not watch.is_fault:
         return _broken_step(case, watch, suspect.index)
@@ -325,6 +347,7 @@ def tell_empty(prop: Property) -> Finding:
 
 def tell_outliving(case: Case, found: Outliving) -> Finding:
     """LT504: the way to where its visit is left, and the execution that follows."""
+    case, found = _put_back(case, found)
     slot, effect = found.slot, found.effect
     run = run_to(case, found.index)
     source = run.world.entities[run.entity(slot)].state
@@ -369,6 +392,7 @@ def tell_permitted(case: Case, cannot: Cannot, actions: list[str], index: int) -
 
 def tell_standstill(case: Case, still: Standstill) -> Finding:
     """LT301, LT302, LT303, with the way there."""
+    case, still = _put_back(case, still)
     state = still.slot.blueprint.states[still.state]
     name = still.state
     if still.code == "LT301":
@@ -388,6 +412,7 @@ def tell_standstill(case: Case, still: Standstill) -> Finding:
 
 def tell_unfair(case: Case, failure: Unfair) -> Finding:
     """LT304: the way to where the property waits, then the round that it never leaves."""
+    case = replace(case, graph=failure.run or case.graph)
     run = run_to(case, failure.start)
     index = _walk(case, run, failure.start, failure.way)
     loop_from = len(run.steps) if failure.loop else None
@@ -424,6 +449,11 @@ def _walk(case: Case, run: Run, index: int, edges: tuple[Edge, ...]) -> int:
 def tell_call_round(case: Case, found: Round) -> Finding:
     """LT505, for calls: the way to a round of deliveries alone, and the round."""
     index, edges = found
+    if case.graph.is_exchanged:
+        from lathe.check.arrays.places import call_lasso  # only where a search has grown: it loads numpy
+
+        graph, index, edges = call_lasso(case.system, case.graph, index, edges)
+        case = replace(case, graph=graph)
     run = run_to(case, index)
     loop_from = len(run.steps)
     _walk(case, run, index, edges)

@@ -6,6 +6,7 @@ from lathe.check import ir
 from lathe.check.command import Command
 from lathe.check.ir import Formula
 from lathe.check.system import System
+from lathe.errors import Span
 from lathe.frozen import frozen
 
 
@@ -18,6 +19,13 @@ class Watch:
     code: str
     subject: int | str
     is_fault: bool
+
+    @property
+    def place(self) -> tuple[str, Span | str]:
+        """What is looked out for, wherever it happens: the code, and the assignment or property."""
+        if self.is_fault:
+            return self.code, self.command.faults[int(self.subject)].span
+        return self.code, str(self.subject)
 
 
 def watches(system: System) -> list[Watch]:

@@ -15,14 +15,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lathe.check.arrays.alike import Alike
 from lathe.check.arrays.expand import Expand, Found, Model, evaluate, make_expand
 from lathe.check.arrays.graph import CHUNK, ArrayGraph, Wave
 from lathe.check.arrays.visited import Key, Recent, Visited, distinct, key_of
 from lathe.check.arrays.words import Words, chosen, columns, joined
 from lathe.check.graph import ALARM_AT, Ending, Limits
-
-Canonical = Callable[[Words], Words]
-"""What takes each state to the one that stands for all that are alike."""
 
 Parts = list[Words]
 
@@ -35,7 +33,7 @@ class _Search:
     limits: Limits
     expand: Expand
     key: Key
-    canonical: Canonical | None
+    alike: Alike | None
     mapped: Callable[[Callable[[Words], _Chunk], Iterable[Words]], Iterator[_Chunk]]
     weights: list[bool]
     visited: Visited
@@ -66,20 +64,20 @@ def explore(
     *,
     threads: int = 1,
     key: Key = key_of,
-    canonical: Canonical | None = None,
+    alike: Alike | None = None,
 ) -> ArrayGraph:
     """Every state of a model that can be reached, as far as the limits let it."""
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            return _explore(_begin(model, limits, key, canonical, pool.map), initial)
-    return _explore(_begin(model, limits, key, canonical, map), initial)
+            return _explore(_begin(model, limits, key, alike, pool.map), initial)
+    return _explore(_begin(model, limits, key, alike, map), initial)
 
 
 def _begin(
     model: Model,
     limits: Limits,
     key: Key,
-    canonical: Canonical | None,
+    alike: Alike | None,
     mapped: Callable[..., Iterator[_Chunk]],
 ) -> _Search:
     return _Search(
@@ -87,7 +85,7 @@ def _begin(
         limits=limits,
         expand=make_expand(model),
         key=key,
-        canonical=canonical,
+        alike=alike,
         mapped=mapped,
         weights=[c.is_committed for c in model.commands],
         visited=Visited(model.word_count, key),
@@ -99,8 +97,7 @@ def _explore(search: _Search, initial: Sequence[int]) -> ArrayGraph:
     alarm = _Alarm(search.model, search.limits)
     try:
         level, start = 0, columns(dict.fromkeys(initial), search.model.word_count)
-        start = search.canonical(start) if search.canonical else start
-        wave = distinct(start, search.key)
+        wave = _representatives(search, [start])
         while len(wave[0]) and not search.ended_by:
             pending: Parts = []
             is_first = True
@@ -143,6 +140,12 @@ def _together(search: _Search, parts: Parts) -> Words:
     return distinct(joined(parts, search.model.word_count), search.key)
 
 
+def _representatives(search: _Search, parts: Parts) -> Words:
+    """Those of some states that stand for all of them."""
+    words = joined(parts, search.model.word_count)
+    return distinct(search.alike(words) if search.alike else words, search.key)
+
+
 def _expanded(search: _Search, wave: Words, pending: Parts) -> Parts:
     """Expand a wave chunk by chunk; tells what follows within the level, adds what begins the next."""
     between: Parts = []
@@ -179,7 +182,7 @@ def _one(search: _Search, part: Words) -> _Chunk:
     taken: Counter[int] = Counter()
     for number, _, _, words in found.batches:
         taken[number] += len(words[0])
-    between, committed = (_distinct(search, parts) for parts in by_weight)
+    between, committed = (_representatives(search, parts) for parts in by_weight)
     return _Chunk(between, committed, taken, found.hits)
 
 
@@ -189,11 +192,6 @@ def _borrowed(search: _Search) -> tuple[Recent, Recent]:
         return search.recent.pop()
     except IndexError:
         return Recent(search.model.word_count), Recent(search.model.word_count)
-
-
-def _distinct(search: _Search, parts: Parts) -> Words:
-    words = _together(search, parts)
-    return distinct(search.canonical(words), search.key) if search.canonical else words
 
 
 def _emptied(found: Parts, count: int, word_count: int) -> Words:
@@ -219,6 +217,7 @@ def _graph(search: _Search) -> ArrayGraph:
         taken={label: count for label, count in sorted(search.taken.items()) if count},
         visited=search.visited.whole(),
         key=search.key,
+        alike=search.alike,
         hits=search.hits,
         ended_by=search.ended_by,
     )

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from lathe.check.arrays.graph import ArrayGraph
-from lathe.check.arrays.judge import Edge, Masks, arrays_of, masks_where, or_all, origins, union
+from lathe.check.arrays.judge import Edge, Masks, Stepped, arrays_of, masks_where, or_all, origins, union
 from lathe.check.arrays.words import PackedStates, read
 from lathe.check.graph import Graph
 from lathe.check.layout import Slot
@@ -114,7 +114,7 @@ class Debts:
 class Region:
     """What can be reached from some states without leaving others, and the components of it."""
 
-    def __init__(self, graph: ArrayGraph, starts: NDArray[np.bool_], inside: NDArray[np.bool_]) -> None:
+    def __init__(self, graph: Stepped, starts: NDArray[np.bool_], inside: NDArray[np.bool_]) -> None:
         self.graph = graph
         self.level = np.full(graph.count, -1, dtype=np.int32)
         now: NDArray[np.int64] = np.flatnonzero(starts)

@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lathe.check.arrays.alike import Alike
+from lathe.check.arrays.blocks import Seats
 from lathe.check.arrays.expand import Expand, sources
 from lathe.check.arrays.visited import Key, Run, key_of
 from lathe.check.arrays.words import PackedStates, Words, chosen, joined, packed_at
@@ -35,16 +37,24 @@ class Wave:
 
 @dataclass
 class Edges:
-    """The steps of state i are `targets[first[i] : first[i + 1]]`, and `labels` likewise."""
+    """The steps of state i are `targets[first[i] : first[i + 1]]`, and `labels` likewise.
+
+    Where states were exchanged for those that stand for them, `seats` tells where each slot went, a
+    row for each slot of the layout (`alike.Placed`).
+    """
 
     first: NDArray[np.int64]
     targets: Index
     labels: Index
+    seats: Seats | None = None
 
 
 @dataclass
 class ArrayGraph:
-    """A searched system. States are numbered by wave, in the order of their keys within one."""
+    """A searched system. States are numbered by wave, in the order of their keys within one.
+
+    With `alike`, each stands for all that an exchange makes of it, and steps lead to such states.
+    """
 
     words: Words
     waves: list[Wave]
@@ -54,12 +64,17 @@ class ArrayGraph:
     taken: dict[int, int]
     visited: Run
     key: Key = key_of
+    alike: Alike | None = None
     hits: dict[int, int] = field(default_factory=dict)
     ended_by: Ending = ""
 
     @property
     def is_complete(self) -> bool:
         return not self.ended_by
+
+    @property
+    def is_exchanged(self) -> bool:
+        return self.alike is not None
 
     @property
     def steps(self) -> int:
@@ -110,28 +125,37 @@ class ArrayGraph:
     def edges(self) -> Edges:
         """Every step between states that were met, made again."""
         parts = [self._edges_of(start) for start in range(0, self.count, CHUNK)]
-        degree = np.concatenate([d for d, _, _ in parts])
+        degree = np.concatenate([part[0] for part in parts])
         first = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(degree, dtype=np.int64)))
-        return Edges(
-            first, np.concatenate([t for _, t, _ in parts]), np.concatenate([names for _, _, names in parts])
-        )
+        targets, labels = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
+        if self.alike is None:
+            return Edges(first, targets, labels)
+        return Edges(first, targets, labels, np.concatenate([part[3] for part in parts], axis=1))
 
-    def _edges_of(self, start: int) -> tuple[Index, Index, Index]:
-        """The number of steps of each state of a chunk, their targets and labels, state by state."""
+    def _edges_of(self, start: int) -> tuple[Index, Index, Index, Seats]:
+        """The number of steps of each state of a chunk, their targets, labels and seats, state by state."""
         part = chosen(self.words, slice(start, start + CHUNK))
         size = len(part[0])
         batches = self.expand(part, bytearray(self.watch_count)).batches
         if not batches:
-            return np.zeros(size, dtype=np.int32), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32)
+            none = np.empty(0, dtype=np.int32)
+            return np.zeros(size, dtype=np.int32), none, none, self._seated(chosen(part, slice(0)))[1]
         origin = np.concatenate([sources(b, size) for b in batches])
         labels = np.concatenate([np.full(len(b[3][0]), b[0], dtype=np.int32) for b in batches])
-        targets = self.numbers(joined([b[3] for b in batches], len(self.words)))
-        if not self.is_complete:
-            known = targets >= 0
-            origin, labels, targets = origin[known], labels[known], targets[known]
+        reached, seats = self._seated(joined([b[3] for b in batches], len(self.words)))
+        targets = self.numbers(reached)
         order = np.argsort(origin, kind="stable")
-        degree = np.bincount(origin, minlength=size).astype(np.int32)
-        return degree, targets[order], labels[order]
+        if not self.is_complete:
+            order = order[targets[order] >= 0]
+        degree = np.bincount(origin[order], minlength=size).astype(np.int32)
+        return degree, targets[order], labels[order], seats[:, order]
+
+    def _seated(self, words: Words) -> tuple[Words, Seats]:
+        """The states that stand for some, and where the slots went; no slot moves without symmetry."""
+        if self.alike is None:
+            return words, np.empty((0, len(words[0])), dtype=np.uint8)
+        placed = self.alike.placed(words)
+        return placed.words, placed.slots
 
     @property
     def first(self) -> Sequence[int]:
@@ -184,7 +208,8 @@ class ArrayGraph:
             if bool(self.weights[batch[0]]) is not is_committed:
                 continue
             same = np.ones(len(batch[3][0]), dtype=np.bool_)
-            for number, word in enumerate(batch[3]):
+            reached = self.alike(batch[3]) if self.alike else batch[3]
+            for number, word in enumerate(reached):
                 same &= word == np.uint64(target >> (64 * number) & (1 << 64) - 1)
             rows = np.flatnonzero(same)
             if len(rows):

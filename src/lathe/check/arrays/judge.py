@@ -7,13 +7,15 @@ Each answers as the function of the same name does for small graphs (`search`, `
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lathe.check.arrays.blocks import Seats
 from lathe.check.arrays.expand import evaluate
 from lathe.check.arrays.formula import is_small
-from lathe.check.arrays.graph import CHUNK, ArrayGraph
+from lathe.check.arrays.graph import CHUNK, ArrayGraph, Edges
 from lathe.check.arrays.visited import mixed
 from lathe.check.arrays.words import PackedStates, Words, chosen
 from lathe.check.graph import Graph
@@ -21,6 +23,17 @@ from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import Layout
 
 Masks = NDArray[np.uint64]
+
+
+class Stepped(Protocol):
+    """Nodes by number, and the steps between them."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def edges(self) -> Edges: ...
+
+
 Edge = tuple[int, int]
 
 _ONE = np.uint64(1)
@@ -123,6 +136,8 @@ def spread(graph: ArrayGraph, good: Masks, allowed: Sequence[bool] | bytes | Non
             end = min(start + CHUNK, graph.count)
             span = slice(int(first[start]), int(first[end]))
             values = good[targets[span]]
+            if graph.edges.seats is not None:
+                values = followed(values, graph.edges.seats[:, span])
             if kept is not None:
                 values = np.where(kept[span], values, np.uint64(0))
             reached = good[start:end] | union(values, first[start:end], first[start + 1 : end + 1])
@@ -130,6 +145,14 @@ def spread(graph: ArrayGraph, good: Masks, allowed: Sequence[bool] | bytes | Non
                 good[start:end] = reached
                 changed = True
     return good
+
+
+def followed(masks: Masks, seats: Seats) -> Masks:
+    """Masks of slots where steps lead to, as masks of the slots that they were in before."""
+    found = np.zeros(len(masks), dtype=np.uint64)
+    for number, row in enumerate(seats):
+        found |= (masks >> row.astype(np.uint64) & _ONE) << np.uint64(number)
+    return found
 
 
 def along(graph: ArrayGraph, allowed: Sequence[bool] | bytes) -> dict[int, list[Edge]]:
@@ -155,7 +178,7 @@ def along(graph: ArrayGraph, allowed: Sequence[bool] | bytes) -> dict[int, list[
     return found
 
 
-def origins(graph: ArrayGraph) -> NDArray[np.int32]:
+def origins(graph: Stepped) -> NDArray[np.int32]:
     """For each step, the state that it is taken in."""
     return np.repeat(np.arange(graph.count, dtype=np.int32), np.diff(graph.edges.first))
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lathe.check.arrays.alike import Alike
 from lathe.check.arrays.expand import Model, by_control_state, is_expandable
 from lathe.check.arrays.explore import explore
 from lathe.check.arrays.graph import ArrayGraph
 from lathe.check.arrays.words import word_count
 from lathe.check.graph import Limits
+from lathe.check.symmetry import find_symmetry
 from lathe.check.system import System
 from lathe.check.watch import Watch
+
+MOST_SLOTS = 64
+"""Slots that can be told apart by the bits of a word."""
 
 THREADS = 2
 """More gain little: sorting and merging wait for one another."""
@@ -30,8 +35,16 @@ def model_of(system: System, watched: Sequence[Watch]) -> Model:
 def search_arrays(
     system: System, watched: Sequence[Watch], limits: Limits, initial: Sequence[int]
 ) -> ArrayGraph | None:
-    """Every state that can be reached; None if 64-bit arithmetic is not enough for the system."""
+    """Every state that can be reached, or one for all that are alike; None if 64 bits are not enough."""
     model = model_of(system, watched)
     if not is_expandable(model):
         return None
-    return explore(model, initial, limits, threads=THREADS)
+    return explore(model, initial, limits, threads=THREADS, alike=alike_in(system))
+
+
+def alike_in(system: System) -> Alike | None:
+    """What may be exchanged in a system, if anything may."""
+    if len(system.layout.slots) > MOST_SLOTS:
+        return None
+    symmetry = find_symmetry(system)
+    return None if symmetry.is_trivial else Alike(symmetry)

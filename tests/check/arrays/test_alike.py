@@ -1,0 +1,86 @@
+"""The search with symmetry meets every orbit, at the same distance, and puts each slot where it says."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+import pytest
+
+from lathe.check.arrays.alike import Alike
+from lathe.check.arrays.explore import explore
+from lathe.check.arrays.tier import model_of
+from lathe.check.arrays.words import columns, packed_at, word_count
+from lathe.check.bounds import TooLargeError
+from lathe.check.graph import Graph, Limits
+from lathe.check.search import search
+from lathe.check.symmetry import Exchange, exchanged, find_symmetry
+from lathe.check.system import System, make_system
+from lathe.check.watch import watches
+from lathe.lang.model import App
+from lathe.testing import strategies
+
+from ..exchanging import exchanges, orbit
+
+MOST = 3_000
+LARGEST_GROUP = 150
+SEEDS = 80
+BATCH = 20
+
+
+def nearest(system: System, graph: Graph, group: list[Exchange]) -> dict[int, int]:
+    """How far each orbit is."""
+    found: dict[int, int] = {}
+    for state, distance in zip(graph.states, graph.distance, strict=True):
+        key = orbit(system.layout, group, state)
+        found[key] = min(found.get(key, distance), distance)
+    return found
+
+
+def compare(app: App, instances: int) -> tuple[int, int, int]:
+    """The states of the plain search, of that with symmetry, and the orbits."""
+    system = make_system(app, dict.fromkeys(app.blueprints, instances))
+    symmetry = find_symmetry(system)
+    group = exchanges(symmetry, LARGEST_GROUP)
+    if symmetry.is_trivial or group is None:
+        return 0, 0, 0
+    limits = Limits(MOST, monotonic() + 30, monotonic)
+    plain = search(system, limits)
+    if not plain.is_complete:
+        return 0, 0, 0
+    alike = Alike(symmetry)
+    fewer = explore(model_of(system, watches(system)), system.initial, limits, alike=alike)
+    orbits = nearest(system, plain, group)
+    assert nearest(system, fewer, group) == orbits
+    noted = watches(system)
+    assert {(noted[n].code, noted[n].is_fault) for n in fewer.hits} == {
+        (noted[n].code, noted[n].is_fault) for n in plain.hits
+    }
+    check_seats(system, alike, plain.states[:: max(len(plain.states) // 50, 1)])
+    return len(plain.states), fewer.count, len(orbits)
+
+
+def check_seats(system: System, alike: Alike, states: list[int]) -> None:
+    """The exchange that is told is the one that was made, and what stands for a state stands for itself."""
+    words = columns(states, word_count(system.layout))
+    placed = alike.placed(words)
+    again = alike(words)
+    for row, state in enumerate(states):
+        made = exchanged(system.layout, state, alike.exchange_of(placed, row))
+        assert packed_at(placed.words, row) == made == packed_at(again, row)
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
+def test_the_search_with_symmetry_meets_every_orbit(first: int) -> None:
+    tried = every = fewer = orbits = 0
+    for seed in range(first, first + BATCH):
+        try:
+            found = compare(strategies.app_of_seed(seed), 2 + seed % 2)
+        except TooLargeError:
+            continue
+        except AssertionError as error:
+            raise AssertionError(f"in the app of seed {seed}") from error
+        tried += found[0] > 0
+        every, fewer, orbits = every + found[0], fewer + found[1], orbits + found[2]
+    assert tried >= BATCH // 8
+    assert fewer < every
+    assert fewer <= 1.1 * orbits

@@ -1,0 +1,101 @@
+"""What is judged with symmetry is what is judged without it; what is told runs on the machine."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+import pytest
+
+from lathe.check import tell
+from lathe.check.arrays import tier
+from lathe.check.arrays.tier import search_arrays
+from lathe.check.bounds import TooLargeError
+from lathe.check.clearing import find_dead, without_dead
+from lathe.check.coverage import taken_actions
+from lathe.check.graph import Graph, Limits
+from lathe.check.liveness import failures
+from lathe.check.outlive import outliving
+from lathe.check.progress import call_round, standstills
+from lathe.check.search import search
+from lathe.check.suspects import empty_promises, met, never, permitted_after_all, violated
+from lathe.check.system import System, make_system
+from lathe.check.watch import watches
+from lathe.lang.model import App
+from lathe.testing import strategies
+
+MOST = 2_500
+SEEDS = 120
+BATCH = 20
+
+
+def said(system: System, graph: Graph) -> dict[str, object]:
+    """Everything that is judged of a graph, without the places of what it is about."""
+    distance, taken = graph.distance, taken_actions(system, graph)
+    return {
+        "violated": {(v.prop.name, distance[v.index]) for v in violated(system, graph)},
+        "met": {(m.watch.code, str(m.watch.place), distance[m.index]) for m in met(system, graph)},
+        "never": {(n.code, n.subject.name) for n in never(system, graph)},
+        "empty": [p.name for p in empty_promises(system, graph)],
+        "permitted": [(c.name, actions, distance[i]) for c, actions, i in permitted_after_all(system, graph)],
+        "standing": {
+            (s.code, s.slot.blueprint.name, s.state, distance[s.index]) for s in standstills(system, graph)
+        },
+        "failures": {(f.prop.name, f.slot.blueprint.name, not f.loop) for f in failures(system, graph)},
+        "outliving": {
+            (o.slot.blueprint.name, o.effect.name, distance[o.index]) for o in outliving(system, graph)
+        },
+        "rounds": call_round(system, graph) is None,
+        "taken": (taken.actions.keys(), taken.states.keys(), taken.effects.keys()),
+    }
+
+
+def told(system: System, graph: Graph) -> list[tuple[str, str, int]]:
+    """Every finding with its run, each taken on the machine; the lengths of those that are shortest."""
+    case = tell.make_case(system, graph, "digest")
+    found = [tell.tell_violated(case, v) for v in violated(system, graph)]
+    found += [tell.tell_met(case, m) for m in met(system, graph)]
+    found += [tell.tell_outliving(case, o) for o in outliving(system, graph)]
+    found += [tell.tell_standstill(case, s) for s in standstills(system, graph)]
+    found += [
+        f
+        for c, actions, i in permitted_after_all(system, graph)
+        for f in tell.tell_permitted(case, c, actions, i)
+    ]
+    lassos = [tell.tell_unfair(case, f) for f in failures(system, graph)]
+    around = call_round(system, graph)
+    lassos += [tell.tell_call_round(case, around)] if around is not None else []
+    assert all(f.trace is not None for f in (*found, *lassos))
+    return sorted(
+        (f.diagnostic.code, str(f.diagnostic.span), f.trace.length if f.trace else 0) for f in found
+    ) + sorted({(f.diagnostic.code, str(f.diagnostic.span), 0) for f in lassos})
+
+
+def compare(app: App, instances: int) -> tuple[int, int]:
+    plain = make_system(app, dict.fromkeys(app.blueprints, instances))
+    system = without_dead(plain, find_dead(plain))
+    if tier.alike_in(system) is None:
+        return 0, 0
+    limits = Limits(MOST, monotonic() + 30, monotonic)
+    every = search(system, limits)
+    if not every.is_complete:
+        return 0, 0
+    starts = [system.dead.cleared(s) for s in system.initial]
+    fewer = search_arrays(system, watches(system), limits, starts)
+    assert fewer is not None and fewer.is_exchanged
+    assert said(system, fewer) == said(system, every)
+    assert told(system, fewer) == told(system, every)
+    return len(every.states), fewer.count
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
+def test_symmetry_changes_no_verdict_on_random_apps(first: int) -> None:
+    every = fewer = 0
+    for seed in range(first, first + BATCH):
+        try:
+            found = compare(strategies.app_of_seed(seed), 2 + seed % 2)
+        except TooLargeError:
+            continue
+        except AssertionError as error:
+            raise AssertionError(f"in the app of seed {seed}") from error
+        every, fewer = every + found[0], fewer + found[1]
+    assert fewer < every
