@@ -12,15 +12,14 @@ a `Diagnostic` is about the author's file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from lathe.frozen import frozen
+from lathe.frozen import frozen, ordered
 
 Severity = Literal["error", "warning", "note"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered
 class Span:
     """A stretch of one file. Lines and columns count from 1; the end column is exclusive.
 

@@ -1,66 +1,159 @@
-"""Frozen, slotted dataclasses that are quick to define: the data of Lathe.
+"""Slotted dataclasses that are quick to define: the data of Lathe.
 
 `@frozen` is `dataclasses.dataclass(frozen=True, slots=True)` to its readers, to type checkers and to
-`dataclasses.replace` and `fields`. The standard one compiles six functions for each class; with a
-hundred classes that was a third of the time of a small check (ADR 5). This one compiles `__init__`
-alone and shares the rest.
+`dataclasses.replace` and `fields`; `@ordered` is the same with `order=True`, `@mutable` without
+`frozen=True`. The standard one compiles up to nine functions for each class; with a hundred classes
+that was a third of the time of a small check (ADR 5). These compile `__init__` alone, once a class has
+many objects, and share the rest.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, FrozenInstanceError
 from operator import attrgetter
 from typing import TypeVar, dataclass_transform
 
 T = TypeVar("T")
+Methods = dict[str, object]
+Declared = Mapping[str, tuple[object, object]]
+"""Fields in their order, with default and factory; `MISSING` where there is none."""
+
+FEW_OBJECTS = 30
+"""As many objects of a class are made by an `__init__` that is not compiled."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def frozen(cls: type[T]) -> type[T]:
     """Make a class a frozen, slotted dataclass. Fields may have defaults, factories, `compare=False`."""
-    cls.__doc__ = cls.__doc__ or cls.__name__
-    made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    declared = dataclasses.fields(made)  # type: ignore[arg-type]
-    methods: dict[str, object] = {
-        "__init__": _constructor(declared),
-        "__repr__": _repr,
-        "__setattr__": _refuse_assignment,
-        "__delattr__": _refuse_deletion,
-        "__getstate__": _state,
-        "__setstate__": _restore,
-        **_comparison(tuple(f.name for f in declared if f.compare)),
-    }
-    for name, method in methods.items():
-        setattr(made, name, method)
+    return _made(cls, {**_comparison(_compared(cls)), **_FROZEN}, "set_(self, {0!r}, {1})")
+
+
+@dataclass_transform(frozen_default=True, order_default=True, field_specifiers=(dataclasses.field,))
+def ordered(cls: type[T]) -> type[T]:
+    """The same, ordered by its fields in turn."""
+    compared = _compared(cls)
+    methods = {**_comparison(compared), **_order(compared), **_FROZEN}
+    return _made(cls, methods, "set_(self, {0!r}, {1})")
+
+
+@dataclass_transform(field_specifiers=(dataclasses.field,))
+def mutable(cls: type[T]) -> type[T]:
+    """Make a class a slotted dataclass that may change, and so has no hash."""
+    return _made(cls, {**_comparison(_compared(cls)), "__hash__": None, **_SHARED}, "self.{0} = {1}")
+
+
+def _made(cls: type[T], methods: Methods, assignment: str) -> type[T]:
+    """The class anew, with slots for its fields and the methods that it has none of its own for."""
+    assert cls.__bases__ == (object,), "data inherit from nothing"
+    names = tuple(cls.__annotations__)
+    body = {name: value for name, value in vars(cls).items() if name not in _REMADE}
+    declared = {name: _default(body.pop(name, MISSING)) for name in names}
+    methods = {name: method for name, method in methods.items() if name not in body}
+    fields = {"__match_args__": names, "__slots__": names, "__dataclass_fields__": _Fields(cls)}
+    own = {"__doc__": cls.__doc__ or cls.__name__, "__init__": _first_use(declared, assignment)}
+    made: type[T] = type(cls.__name__, (), {**body, **methods, **fields, **own})
     return made
 
 
-def _constructor(declared: tuple[dataclasses.Field[object], ...]) -> object:
+_REMADE = ("__dict__", "__weakref__", "__doc__")
+
+
+class _Fields:
+    """`__dataclass_fields__`, found when somebody asks: few classes are ever asked."""
+
+    __slots__ = ("_cls", "_found")
+
+    def __init__(self, cls: type) -> None:
+        self._cls = cls
+        self._found: Mapping[str, dataclasses.Field[object]] | None = None
+
+    def __get__(self, _: object, __: type) -> Mapping[str, dataclasses.Field[object]]:
+        if self._found is None:
+            dataclasses.dataclass(init=False, repr=False, eq=False)(self._cls)
+            self._found = {field.name: field for field in dataclasses.fields(self._cls)}
+        return self._found
+
+
+def _default(given: object) -> tuple[object, object]:
+    """The default of a field and the factory of its default, as far as it has them."""
+    if isinstance(given, dataclasses.Field):
+        return given.default, given.default_factory
+    return given, MISSING
+
+
+def _first_use(declared: Declared, assignment: str) -> Callable[..., None]:
+    """An `__init__` that binds one field after the other, and compiles another in its place for a class
+    of which many objects are made: that pays from some thirty on.
+    """
+    names = tuple(declared)
+    made = 0
+
+    def __init__(self: object, *values: object, **named: object) -> None:
+        nonlocal made
+        made += 1
+        bound = (
+            _bound(declared, dict(zip(names, values, strict=False)), named) if made <= FEW_OBJECTS else None
+        )
+        if bound is None or len(values) > len(names) or len(bound) != len(names):
+            compiled = _constructor(declared, assignment)  # which also says what is wrong with a call
+            type.__setattr__(type(self), "__init__", compiled)
+            compiled(self, *values, **named)
+            return
+        for name in names:
+            object.__setattr__(self, name, bound[name])
+
+    return __init__
+
+
+def _bound(declared: Declared, placed: Methods, named: Methods) -> Methods | None:
+    """The arguments and defaults by field; None if one is given twice, or is no field."""
+    bound = placed | named
+    if len(bound) < len(placed) + len(named) or not named.keys() <= declared.keys():
+        return None
+    for name, (default, factory) in declared.items():
+        if name not in bound:
+            if default is not MISSING:
+                bound[name] = default
+            elif callable(factory):
+                bound[name] = factory()
+    return bound
+
+
+def _constructor(declared: Declared, assignment: str) -> Callable[..., None]:
     """`__init__`, compiled from the names of the fields; defaults are bound, factories are called."""
     bound: dict[str, object] = {"set_": object.__setattr__, "MISSING": MISSING}
     parameters, lines = ["self"], []
-    for f in declared:
-        value = f.name
-        if f.default is not MISSING:
-            bound[f"d_{f.name}"] = f.default
-            parameters.append(f"{f.name}=d_{f.name}")
-        elif f.default_factory is not MISSING:
-            bound[f"d_{f.name}"] = f.default_factory
-            parameters.append(f"{f.name}=MISSING")
-            value = f"d_{f.name}() if {f.name} is MISSING else {f.name}"
+    for name, (default, factory) in declared.items():
+        value = name
+        if default is not MISSING:
+            bound[f"d_{name}"] = default
+            parameters.append(f"{name}=d_{name}")
+        elif factory is not MISSING:
+            bound[f"d_{name}"] = factory
+            parameters.append(f"{name}=MISSING")
+            value = f"d_{name}() if {name} is MISSING else {name}"
         else:
-            parameters.append(f.name)
-        lines.append(f" set_(self, {f.name!r}, {value})")
-    scope: dict[str, object] = {}
+            parameters.append(name)
+        lines.append(" " + assignment.format(name, value))
+    scope: dict[str, Callable[..., None]] = {}
     exec(f"def __init__({', '.join(parameters)}):\n" + ("\n".join(lines) or " pass"), bound, scope)
     return scope["__init__"]
 
 
-def _comparison(compared: tuple[str, ...]) -> dict[str, Callable[..., object]]:
+def _compared(cls: type) -> tuple[str, ...]:
+    given = vars(cls)
+    return tuple(
+        name
+        for name in cls.__annotations__
+        if not isinstance(field := given.get(name), dataclasses.Field) or field.compare
+    )
+
+
+def _comparison(compared: tuple[str, ...]) -> Methods:
     """`__eq__` and `__hash__` over the fields that take part."""
-    key: Callable[[object], object] = attrgetter(*compared) if compared else lambda _: ()
+    key = _key(compared)
 
     def equal(self: object, other: object) -> bool:
         return key(self) == key(other) if other.__class__ is self.__class__ else NotImplemented
@@ -71,8 +164,33 @@ def _comparison(compared: tuple[str, ...]) -> dict[str, Callable[..., object]]:
     return {"__eq__": equal, "__hash__": hashed}
 
 
+def _order(compared: tuple[str, ...]) -> Methods:
+    """The four comparisons, over at least two fields, so that what is compared is a tuple."""
+    assert len(compared) > 1, "one field alone is ordered by itself"
+    key: Callable[[object], tuple[object, ...]] = attrgetter(*compared)
+
+    def less(self: object, other: object) -> bool:
+        return key(self) < key(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def at_most(self: object, other: object) -> bool:
+        return key(self) <= key(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def more(self: object, other: object) -> bool:
+        return key(self) > key(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def at_least(self: object, other: object) -> bool:
+        return key(self) >= key(other) if other.__class__ is self.__class__ else NotImplemented
+
+    return {"__lt__": less, "__le__": at_most, "__gt__": more, "__ge__": at_least}
+
+
+def _key(compared: tuple[str, ...]) -> Callable[[object], object]:
+    """What two objects are compared by."""
+    return attrgetter(*compared) if compared else lambda _: ()
+
+
 def _names(self: object) -> tuple[str, ...]:
-    return tuple(f.name for f in dataclasses.fields(self))  # type: ignore[arg-type]
+    return tuple(type(self).__slots__)  # type: ignore[attr-defined]
 
 
 def _repr(self: object) -> str:
@@ -95,3 +213,7 @@ def _state(self: object) -> list[object]:
 def _restore(self: object, state: list[object]) -> None:
     for name, value in zip(_names(self), state, strict=True):
         object.__setattr__(self, name, value)
+
+
+_SHARED: Methods = {"__repr__": _repr, "__getstate__": _state, "__setstate__": _restore}
+_FROZEN: Methods = {**_SHARED, "__setattr__": _refuse_assignment, "__delattr__": _refuse_deletion}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lathe.check import ir
 from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import Slot
 from lathe.check.lowering import Context, Term
 from lathe.errors import Span
-from lathe.frozen import frozen
+from lathe.frozen import frozen, mutable
 from lathe.lang.model import Action, Principal
 
 
@@ -50,7 +50,7 @@ class Part:
     is_new: bool
 
 
-@dataclass(slots=True)
+@mutable
 class Branch:
     """One way that a step can go.
 

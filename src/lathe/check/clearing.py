@@ -11,7 +11,7 @@ Only fields, ghosts and what invocations remember can be dead. What is in flight
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from lathe.check import ir
 from lathe.check.command import Command
@@ -21,14 +21,14 @@ from lathe.check.layout import Slot
 from lathe.check.lowering import Context, holds
 from lathe.check.suspects import is_met, premise
 from lathe.check.system import System, applies
-from lathe.frozen import frozen
+from lathe.frozen import frozen, mutable
 from lathe.lang.model import Property
 
 MAX_ANALYSED = 60_000
 """Commands times slots; beyond it nothing is looked at, and nothing is dead."""
 
 
-@dataclass(slots=True)
+@mutable
 class _Flow:
     """What can happen to an entity in one of its states: read at once, and steps to other states."""
 

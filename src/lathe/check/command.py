@@ -7,12 +7,12 @@ the machine's events.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lathe.check.branch import Fault
 from lathe.check.ir import Formula
 from lathe.check.layout import Slot
-from lathe.frozen import frozen
+from lathe.frozen import frozen, mutable
 from lathe.lang.model import Principal
 from lathe.lang.types import Type
 from lathe.machine.trace import EventKind
@@ -63,7 +63,7 @@ class Label:
     made: tuple[Slot, ...] = ()
 
 
-@dataclass(slots=True)
+@mutable
 class Command:
     """A guarded update. `state` is the state code that it needs of its slot (None: any but empty)."""
 

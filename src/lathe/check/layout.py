@@ -9,13 +9,13 @@ invocation remembers from the moment when it was asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from lathe.check.domain import SCALARS, Domains
 from lathe.check.ir import Formula, var
 from lathe.check.relevance import Key, askers, explored
 from lathe.check.roles import maximal_role_sets
-from lathe.frozen import frozen
+from lathe.frozen import frozen, mutable
 from lathe.lang.expr import Read, walk
 from lathe.lang.model import App, Blueprint, Effect
 from lathe.lang.types import BOOL, Type
@@ -133,7 +133,7 @@ class Layout:
 Adder = Callable[..., Variable]
 
 
-@dataclass(slots=True)
+@mutable
 class _Builder:
     """Hands out variables, one after another."""
 

@@ -7,7 +7,7 @@ is told only of a scope that was completed, and only if one more instance would 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from lathe.check.bounds import TooLargeError
 from lathe.check.coverage import fingerprint, taken_actions
@@ -36,7 +36,7 @@ from lathe.check.suspects import (
 from lathe.check.system import System, is_sampled, make_system
 from lathe.check.tiers import explore_all
 from lathe.errors import Span
-from lathe.frozen import frozen
+from lathe.frozen import frozen, mutable
 from lathe.lang.adapters import ADAPTERS
 from lathe.lang.model import App, Blueprint, Property
 
@@ -65,7 +65,7 @@ class Algebra:
     proved: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@mutable
 class _Progress:
     """The state of a check across scopes."""
 

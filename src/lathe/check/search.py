@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lathe.check import ir
 from lathe.check.command import Command, Param
@@ -19,11 +19,12 @@ from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import Layout, Variable
 from lathe.check.system import System
 from lathe.check.watch import Watch, watches
+from lathe.frozen import mutable
 
 _LOOK_AT_CLOCK_EVERY = 1024
 
 
-@dataclass(slots=True)
+@mutable
 class ListGraph:
     """A graph as it was searched: states in the order of discovery, with all their steps.
 

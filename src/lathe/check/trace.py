@@ -7,7 +7,7 @@ ours and the check says so (LT901) instead of showing a run that could not happe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from itertools import pairwise
 from typing import cast
@@ -22,7 +22,7 @@ from lathe.check.layout import Layout, Slot
 from lathe.check.search import read_text, successor_text
 from lathe.check.system import System
 from lathe.errors import InternalError
-from lathe.frozen import frozen
+from lathe.frozen import frozen, mutable
 from lathe.lang.model import Action, Argument, Principal
 from lathe.lang.types import Type
 from lathe.machine.event import (
@@ -59,7 +59,7 @@ class Move:
     picked: Picked
 
 
-@dataclass(slots=True)
+@mutable
 class Run:
     """A path on the machine so far."""
 

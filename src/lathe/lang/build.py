@@ -24,7 +24,7 @@ MAX_LOOPS = 3
 """How many variables of comprehensions may be in force at once."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_VARIABLE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
+_VARIABLE = r"[a-z][a-z0-9_]{0,47}\Z"
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.In: "in", ast.NotIn: "not in", ast.Is: "is", ast.IsNot: "is not",
@@ -422,7 +422,7 @@ def _variable(builder: _Builder, target: ast.expr) -> str:
     if not isinstance(target, ast.Name):
         builder.fail("LT103", "a comprehension has one plain variable", target)
     name, names = target.id, builder.context.names
-    if not _VARIABLE.match(name):
+    if not re.match(_VARIABLE, name):
         builder.fail("LT103", f"`{name}` is no name for a variable: use a to z, 0 to 9 and _", target)
     if name in RESERVED:
         builder.fail("LT006", f"`{name}` is reserved", target, cure="give the variable another name")

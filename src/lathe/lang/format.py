@@ -7,9 +7,9 @@ and whether a table too long for its line gets a header of its own.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 
 from lathe.errors import InternalError
+from lathe.frozen import mutable
 from lathe.lang.source import read_source
 from lathe.lang.syntax import Array, Entry, Key, Remark, Section, Table, Value, parse, take_remarks
 
@@ -102,7 +102,7 @@ def _line(text: str, comment: str) -> str:
     return f"{text} {comment}" if comment else text
 
 
-@dataclass(slots=True)
+@mutable
 class _Piece:
     """A value still to be laid out: behind `used` columns, in lines that begin with `indent`."""
 

@@ -7,11 +7,11 @@ comparison, so two texts that say the same compare equal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from lathe.errors import Span
-from lathe.frozen import frozen
+from lathe.frozen import frozen, ordered
 from lathe.lang.expr import NO_SPAN, Expression
 from lathe.lang.types import Type
 
@@ -22,7 +22,7 @@ Value = int | bool | str | None | tuple["Value", ...]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered
 class Principal:
     """Who may take an action. `name` is None for `timer` and `any`."""
 

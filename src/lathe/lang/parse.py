@@ -37,7 +37,7 @@ __all__ = [
 Scope = Lit["field", "ghost", "app_ghost"]
 
 _ASSIGNMENT = re.compile(r"\s*+([A-Za-z_]\w*+(?:\s*+\.\s*+[A-Za-z_]\w*+){0,2})\s*+(\+=|-=|=)(?!=)", re.ASCII)
-_OTHER_SIGN = re.compile(r"\s*+[\w.]++\s*+(\*\*=|//=|\*=|/=|%=|\|=|&=|:=|\+\+|--|==)")
+_OTHER_SIGN = r"\s*+[\w.]++\s*+(\*\*=|//=|\*=|/=|%=|\|=|&=|:=|\+\+|--|==)"
 
 
 @frozen
@@ -178,7 +178,7 @@ def _refuse_form(source: Text, targets: Targets) -> NoReturn:
     """It is no assignment: say what one looks like."""
     start, end = _ends(source.text)
     cure = f"write `{'field' if targets.how == 'do' else 'ghost'} = expression`, `+=` or `-=`"
-    match = _OTHER_SIGN.match(source.text)
+    match = re.match(_OTHER_SIGN, source.text)
     if match is not None:
         edit = source.edit(*match.span(1), "=") if match[1] in ("==", ":=") else None
         source.fail("LT103", f"`{match[1]}` does not assign", *match.span(1), cure=cure, edit=edit)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import tomllib
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from lathe.frozen import mutable
 
 Path = tuple[str | int, ...]
 Stretch = tuple[int, int]
@@ -33,7 +35,7 @@ _SCALAR = re.compile(
 )
 
 
-@dataclass(slots=True)
+@mutable
 class Positions:
     """Stretches by path.
 
@@ -48,7 +50,7 @@ class Positions:
     deep: Stretch | None = None
 
 
-@dataclass(slots=True)
+@mutable
 class _Open:
     """An array (`index` counts) or an inline table (`index` is None) that is not closed yet."""
 
@@ -237,7 +239,7 @@ def character_offsets(raw: str) -> list[Stretch]:
     return found
 
 
-_CONTINUATION = re.compile(r"\\[ \t\r]*+\n[ \t\r\n]*+")
+_CONTINUATION = r"\\[ \t\r]*+\n[ \t\r\n]*+"
 _ESCAPE_LENGTHS = {"u": 6, "U": 10, "x": 4}
 
 
@@ -247,7 +249,7 @@ def _character_length(raw: str, at: int, *, has_escapes: bool) -> int:
         return 2
     if not has_escapes or raw[at] != "\\":
         return 1
-    continuation = _CONTINUATION.match(raw, at)
+    continuation = re.compile(_CONTINUATION).match(raw, at)
     if continuation is not None:
         return -len(continuation[0])
     return _ESCAPE_LENGTHS.get(raw[at + 1], 2)

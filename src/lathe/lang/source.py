@@ -18,13 +18,13 @@ from lathe.lang.scan import MAX_NESTING, Path, Positions, Stretch, character_off
 MAX_BYTES = 64 * 1024
 MAX_KEY_PARTS = 64
 
-_WHERE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
-_TWICE = re.compile(r"twice|overwrite|[Dd]uplicate|immutable|[Rr]edefine")
+_WHERE = r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$"
+_TWICE = r"twice|overwrite|[Dd]uplicate|immutable|[Rr]edefine"
 _LONG_KEY = re.compile(
     rf"""^[ \t]*+\[?+\[?+(?:[ \t]*+(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.){{{MAX_KEY_PARTS}}}""",
     re.MULTILINE,
 )
-_LONG_NUMBER = re.compile(r"[0-9](?:_?[0-9]){4299,}+")
+_LONG_NUMBER = r"[0-9](?:_?[0-9]){4299,}+"
 
 
 @frozen
@@ -218,9 +218,9 @@ def _decode(file: str, raw: bytes) -> str:
 
 
 def _not_toml(file: str, text: str, message: str) -> UnreadableError:
-    where = _WHERE.search(message)
+    where = re.search(_WHERE, message)
     said = message[: where.start()] if where is not None else message
-    if _TWICE.search(said):
+    if re.search(_TWICE, said):
         return _given_twice(file, text)
     starts = line_starts(text)
     if where is not None and where[1]:
@@ -257,7 +257,7 @@ def _definition(found: Positions, path: Path, second: Stretch) -> Stretch:
 
 
 def _bad_number(file: str, text: str) -> UnreadableError:
-    match = _LONG_NUMBER.search(text)
+    match = re.search(_LONG_NUMBER, text)
     span = _span(file, line_starts(text), match.span() if match is not None else (0, 0))
     return _unreadable("LT005", "a number has too many digits", span)
 

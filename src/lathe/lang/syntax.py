@@ -9,7 +9,9 @@ recursion.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from lathe.frozen import mutable
 
 _BASIC = r'"(?:[^"\\\n]++|\\.)*+"'
 _LITERAL = r"'[^'\n]*+'"
@@ -28,14 +30,14 @@ Key = tuple[str, ...]
 """The parts of a dotted key, each as it will be written."""
 
 
-@dataclass(slots=True)
+@mutable
 class Scalar:
     """A string, number, date or truth value, as it will be written."""
 
     flat: str
 
 
-@dataclass(slots=True)
+@mutable
 class Element:
     """One element of an array with the comment behind it; without a value, a comment on its own line."""
 
@@ -43,7 +45,7 @@ class Element:
     comment: str = ""
 
 
-@dataclass(slots=True)
+@mutable
 class Array:
     """`flat` is the array on one line, None if comments forbid it.
 
@@ -63,7 +65,7 @@ class Array:
             self.flat = f"[{', '.join(texts)}]"
 
 
-@dataclass(slots=True)
+@mutable
 class Table:
     """An inline table; `flat` is None if an array in it has comments."""
 
@@ -81,7 +83,7 @@ class Table:
 Value = Scalar | Array | Table
 
 
-@dataclass(slots=True)
+@mutable
 class Entry:
     """`key = value # comment`."""
 
@@ -90,14 +92,14 @@ class Entry:
     comment: str = ""
 
 
-@dataclass(slots=True)
+@mutable
 class Remark:
     """A comment on its own line, or (empty) a blank line."""
 
     text: str
 
 
-@dataclass(slots=True)
+@mutable
 class Section:
     """A table: comments directly above its header, the header, and its lines. The first has no header."""
 

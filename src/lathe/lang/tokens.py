@@ -87,8 +87,8 @@ _WORD = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _INT = re.compile(r"\d+(?:_\d+)*\Z")
-_BAD_ESCAPE = re.compile(r"(?:[^\\]|\\(?:[\\'\"nrt]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*+")
-_UNPRINTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_BAD_ESCAPE = r"(?:[^\\]|\\(?:[\\'\"nrt]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*+"
+_UNPRINTED = r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]"
 _PREFIXES = frozenset({"r", "b", "u", "f", "t", "br", "rb", "fr", "rf", "tr", "rt"})
 _KEYWORDS = frozenset({"and", "or", "not", "in", "is", "if", "else", "for", "True", "False", "None"})
 _CLOSING = {")": "(", "]": "[", "}": "{"}
@@ -219,13 +219,13 @@ def _check_quoted(source: Text, match: re.Match[str]) -> None:
         source.fail("LT103", "this quote is never closed", start, end)
     if match.lastgroup == "long":
         source.fail("LT103", "quoted text has one quote at each end", start, end)
-    if not raw.isprintable() and (bad := _UNPRINTED.search(raw)) is not None:
+    if not raw.isprintable() and (bad := re.search(_UNPRINTED, raw)) is not None:
         at = start + bad.start()
         source.fail(
             "LT103", "quoted text has a control character here", at, at + 1, cure="write it as an escape"
         )
     if "\\" in raw:
-        good = _BAD_ESCAPE.match(raw)
+        good = re.match(_BAD_ESCAPE, raw)
         stop = good.end() if good is not None else 0
         if stop < len(raw):
             source.fail("LT103", "quoted text has no such escape", start + stop, min(start + stop + 2, end))

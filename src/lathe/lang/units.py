@@ -6,7 +6,7 @@ import re
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)")
-_LOOSE = re.compile(r"([0-9]{1,15})\s*([a-z]{1,12})")
+_LOOSE = r"([0-9]{1,15})\s*([a-z]{1,12})"
 _WORDS = {
     "s": ("sec", "secs", "second", "seconds"),
     "m": ("min", "mins", "minute", "minutes"),
@@ -47,7 +47,7 @@ def nearest_duration(text: str) -> str | None:
     >>> nearest_duration("15 minutes")
     '15m'
     """
-    found = _LOOSE.fullmatch(text.strip().lower())
+    found = re.fullmatch(_LOOSE, text.strip().lower())
     if found is None:
         return None
     word = found[2]

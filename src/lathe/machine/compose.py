@@ -7,9 +7,9 @@ the whole of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
-from lathe.frozen import frozen
+from lathe.frozen import frozen, mutable
 from lathe.lang.model import Action, Unique
 from lathe.lang.types import Type
 from lathe.machine.evaluate import EvaluationError, Frame
@@ -43,7 +43,7 @@ class Take:
     depth: int = 0
 
 
-@dataclass(slots=True)
+@mutable
 class _View:
     """The world before the step, with the entities that this draft sees differently."""
 

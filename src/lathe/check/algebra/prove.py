@@ -9,7 +9,7 @@ An invariant that falls is tried once more by Spacer (Komuravelli and others, 20
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import z3
 
@@ -24,7 +24,7 @@ from lathe.check.suspects import invariants, is_met
 from lathe.check.system import System, applies
 from lathe.check.watch import watches
 from lathe.errors import Span
-from lathe.frozen import frozen
+from lathe.frozen import frozen, mutable
 
 QUERY_LIMIT = 4_000_000
 """Z3's own count of work for one query, the same on every machine."""
@@ -58,7 +58,7 @@ class Proofs:
     spacer: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@mutable
 class _Claim:
     """A candidate: a condition of states, and the property that it is, if it is one."""
 
@@ -69,7 +69,7 @@ class _Claim:
     name: str = ""
 
 
-@dataclass(slots=True)
+@mutable
 class _Step:
     """A command as terms: what must hold before it, and what each changed variable becomes."""
 
@@ -79,7 +79,7 @@ class _Step:
     lowering: Lowering
 
 
-@dataclass(slots=True)
+@mutable
 class _Prover:
     system: System
     clock: Clock

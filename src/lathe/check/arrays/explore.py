@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -21,11 +21,12 @@ from lathe.check.arrays.graph import CHUNK, ArrayGraph, Wave
 from lathe.check.arrays.visited import Key, Recent, Visited, distinct, key_of
 from lathe.check.arrays.words import Words, chosen, columns, joined
 from lathe.check.graph import ALARM_AT, Ending, Limits
+from lathe.frozen import mutable
 
 Parts = list[Words]
 
 
-@dataclass(slots=True)
+@mutable
 class _Search:
     """A search under way."""
 
@@ -47,7 +48,7 @@ class _Search:
     ended_by: Ending = ""
 
 
-@dataclass(slots=True)
+@mutable
 class _Chunk:
     """What came of one chunk: distinct successors by weight, the steps of each command, what was met."""
 

@@ -15,6 +15,7 @@ from lathe.check.arrays.expand import Expand, sources
 from lathe.check.arrays.visited import Key, Run, key_of
 from lathe.check.arrays.words import PackedStates, Words, chosen, joined, packed_at
 from lathe.check.graph import Ending
+from lathe.frozen import mutable
 
 CHUNK = 1 << 16
 """States that are expanded at once."""
@@ -22,7 +23,7 @@ CHUNK = 1 << 16
 Index = NDArray[np.int32]
 
 
-@dataclass(slots=True)
+@mutable
 class Wave:
     """States `start` to `end` were found together; `level` steps lead to them.
 

@@ -28,7 +28,7 @@ from lathe.lang.resolve.states import read_states, read_time_span
 from lathe.lang.resolve.triggers import read_inbounds, read_timers
 from lathe.lang.resolve.world import POLICY_SPECIALS, World, read_policy_condition
 
-_PLURAL = re.compile(r"[a-z][a-z0-9_-]*")
+_PLURAL = r"[a-z][a-z0-9_-]*"
 READ = {
     "by": Key("words", "a principal, or a list of principals"),
     "when": Key("text", "an expression in quotes"),
@@ -76,9 +76,9 @@ def _read_plural(outline: Outline) -> str:
     cursor = outline.top.at("plural")
     if len(plural) > limits.NAME_LENGTH + 1:
         cursor.report("LT005", f"`plural` has at most {limits.NAME_LENGTH + 1} characters")
-    elif _PLURAL.fullmatch(plural) is None:
+    elif re.fullmatch(_PLURAL, plural) is None:
         new = plural.lower().strip("/ ")
-        edit = Edit(cursor.span, quoted(new)) if _PLURAL.fullmatch(new) else None
+        edit = Edit(cursor.span, quoted(new)) if re.fullmatch(_PLURAL, new) else None
         message = f"`{plural}` is no segment of a path: lower case letters, digits, `-` and `_`"
         cursor.report("LT004", message, help=f"write {quoted(new)}" if edit else "", edit=edit)
     return plural

@@ -17,8 +17,8 @@ from lathe.lang.resolve.shapes import described
 from lathe.lang.resolve.templates import TemplateNames, read_template
 from lathe.lang.types import INT_LIMIT
 
-_ANSWER_PATH = re.compile(r"(body(\.[A-Za-z0-9_$-]+)*|header\.[A-Za-z0-9-]+)")
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_ANSWER_PATH = r"(body(\.[A-Za-z0-9_$-]+)*|header\.[A-Za-z0-9-]+)"
+_HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}"
 _PHRASES: Mapping[str, str] = {
     "text": "a text",
     "url": "a URL in quotes",
@@ -162,7 +162,7 @@ def _read_text_table(cursor: Cursor, name: str, table: dict[str, object], place:
     seen: dict[str, str] = {}
     for key, value in table.items():
         at = cursor.at(key)
-        if _HEADER.fullmatch(key) is None:
+        if re.fullmatch(_HEADER, key) is None:
             at.report_key("LT106", f"`{key[:80]}` is no name of a header")
         if key.lower() in seen:
             at.report_key(
@@ -184,7 +184,7 @@ def _read_takes(cursor: Cursor, table: dict[str, object]) -> Setting:
             at.report_key("LT106", f"`{name[:80]}` is no name of an argument")
         elif not isinstance(value, str):
             at.report("LT106", f'`{name}` is a place in the answer, like "body.a.b", not {described(value)}')
-        elif _ANSWER_PATH.fullmatch(value) is None:
+        elif re.fullmatch(_ANSWER_PATH, value) is None:
             at.report(
                 "LT106", f"`{value[:80]}` is no place in the answer", help='write "body.a.b" or "header.NAME"'
             )

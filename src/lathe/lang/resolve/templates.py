@@ -15,9 +15,9 @@ from lathe.lang.template import Piece, TemplateError, split_template
 from lathe.lang.types import TEXT, UNKNOWN, Type
 
 _LATE = ("env", "secret")
-_OUTSIDE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_HOST_GIVEN = re.compile(r"(?:https?://|\0(?:://)?)[^/?#]*[/?#]")
-_SCHEME = re.compile(r"https?://[^/?#]|\0")
+_OUTSIDE_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
+_HOST_GIVEN = r"(?:https?://|\0(?:://)?)[^/?#]*[/?#]"
+_SCHEME = r"https?://[^/?#]|\0"
 _FORMS = "`{field}`, `{arg.x}`, `{id}`, `{visit}`, `{token}`, `{env.NAME}` and `{secret.NAME}`"
 _PLAIN = frozenset({"bool", "int", "enum", "text", "id", "ref", "time", "unknown"})
 
@@ -64,7 +64,7 @@ def _read_placeholder(cursor: Cursor, piece: Piece, names: TemplateNames, *, is_
     if not dot and head == "token":
         return Placeholder("token", head)
     if dot and head in _LATE:
-        if _OUTSIDE_NAME.fullmatch(name) is None:
+        if re.fullmatch(_OUTSIDE_NAME, name) is None:
             _report(
                 cursor,
                 piece,
@@ -144,12 +144,12 @@ def _check_url(cursor: Cursor, pieces: tuple[Piece, ...]) -> None:
             before += piece.text.replace("\0", "")
         elif piece.text.startswith("env."):
             before += "\0"
-        elif _HOST_GIVEN.match(before) is None:
+        elif re.match(_HOST_GIVEN, before) is None:
             message = f"`{{{piece.text}}}` would form the scheme, host or port of a URL"
             cure = "begin with `https://HOST/` or `{env.NAME}/`, and let it stand behind that"
             _report(cursor, piece, "LT106", message, cure)
             return
         else:
             before += "x"
-    if _SCHEME.match(before) is None:
+    if re.match(_SCHEME, before) is None:
         cursor.report("LT106", "a URL begins with `http://`, `https://` or `{env.NAME}`")

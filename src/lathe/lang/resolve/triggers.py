@@ -22,11 +22,9 @@ SIGNED: Mapping[str, Key] = {
     "scheme": Key("text", "one of standard, github, stripe", required=True, example='"standard"'),
     "secret": Key("text", "the name of a secret of the operator", required=True, example='"NAME"'),
 }
-_LITERAL = re.compile(r"[A-Za-z0-9._~-]{1,64}")
-_SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_PLACE = re.compile(
-    r"body(\.[A-Za-z0-9_$-]+)+|query\.[A-Za-z0-9_.~-]+|header\.[A-Za-z0-9-]+|path\.[a-z][a-z0-9_]*"
-)
+_LITERAL = r"[A-Za-z0-9._~-]{1,64}"
+_SECRET = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
+_PLACE = r"body(\.[A-Za-z0-9_$-]+)+|query\.[A-Za-z0-9_.~-]+|header\.[A-Za-z0-9-]+|path\.[a-z][a-z0-9_]*"
 _PLACES = "`body.a.b`, `query.NAME`, `header.NAME` or `path.NAME`"
 
 
@@ -107,7 +105,7 @@ def _read_path(record: Record) -> tuple[str, Variables]:
             if name in variables:
                 cursor.report("LT006", f"`{{{name}}}` stands in the path twice", help="rename one of them")
             variables.add(name)
-        elif _LITERAL.fullmatch(segment) is None or segment in (".", ".."):
+        elif re.fullmatch(_LITERAL, segment) is None or segment in (".", ".."):
             message = (
                 f"`{segment[:80]}` is no segment of a path" if segment else "a segment of the path is empty"
             )
@@ -139,7 +137,7 @@ def _read_signed(record: Record) -> tuple[str | None, str | None]:
     if scheme is not None and scheme not in SCHEMES:
         message = f"there is no scheme `{scheme[:40]}`"
         signed.at("scheme").report_unknown("LT106", message, scheme, SCHEMES)
-    if secret is not None and _SECRET.fullmatch(secret) is None:
+    if secret is not None and re.fullmatch(_SECRET, secret) is None:
         message = "`secret` is the name of a secret, never the secret: letters, digits and `_`"
         signed.at("secret").report("LT106", message)
     return scheme, secret
@@ -152,10 +150,10 @@ def _read_place(cursor: Cursor, value: object, variables: Variables, what: str) 
             "LT004", f"{what} is a place in the delivery, not {described(value)}", help=f"write {_PLACES}"
         )
         return None
-    if _PLACE.fullmatch(value) is None:
+    if re.fullmatch(_PLACE, value) is None:
         message = f"{what} is {_PLACES}, and `{value[:80]}` is none"
         new = f"header.{value}" if "-" in value else f"body.{value}"
-        edit = Edit(cursor.span, quoted(new)) if _PLACE.fullmatch(new) and "." not in value else None
+        edit = Edit(cursor.span, quoted(new)) if re.fullmatch(_PLACE, new) and "." not in value else None
         cursor.report("LT106", message, help=f'did you mean "{new}"?' if edit else "", edit=edit)
         return None
     if value.startswith("path.") and variables is not None and value[5:] not in variables:
