@@ -85,7 +85,7 @@ def _default(given: object) -> tuple[object, object]:
 
 def _first_use(declared: Declared, assignment: str) -> Callable[..., None]:
     """An `__init__` that binds one field after the other, and compiles another in its place for a class
-    of which many objects are made: that pays from some thirty on.
+    of which many objects are made: that pays from some sixteen on.
     """
     names = tuple(declared)
     made = 0
@@ -93,10 +93,8 @@ def _first_use(declared: Declared, assignment: str) -> Callable[..., None]:
     def __init__(self: object, *values: object, **named: object) -> None:
         nonlocal made
         made += 1
-        bound = (
-            _bound(declared, dict(zip(names, values, strict=False)), named) if made <= FEW_OBJECTS else None
-        )
-        if bound is None or len(values) > len(names) or len(bound) != len(names):
+        bound = _bound(declared, values, named) if made <= FEW_OBJECTS else None
+        if bound is None:
             compiled = _constructor(declared, assignment)  # which also says what is wrong with a call
             type.__setattr__(type(self), "__init__", compiled)
             compiled(self, *values, **named)
@@ -107,18 +105,18 @@ def _first_use(declared: Declared, assignment: str) -> Callable[..., None]:
     return __init__
 
 
-def _bound(declared: Declared, placed: Methods, named: Methods) -> Methods | None:
-    """The arguments and defaults by field; None if one is given twice, or is no field."""
-    bound = placed | named
-    if len(bound) < len(placed) + len(named) or not named.keys() <= declared.keys():
+def _bound(declared: Declared, values: tuple[object, ...], named: Methods) -> Methods | None:
+    """Arguments and defaults by field; None if one is missing, is given twice, or is no field."""
+    bound = dict(zip(declared, values, strict=False))
+    given = len(values) + len(named)
+    bound.update(named)
+    if len(bound) < given:
         return None
-    for name, (default, factory) in declared.items():
-        if name not in bound:
-            if default is not MISSING:
-                bound[name] = default
-            elif callable(factory):
-                bound[name] = factory()
-    return bound
+    if given < len(declared):
+        for name, (default, factory) in declared.items():
+            if name not in bound and (default is not MISSING or callable(factory)):
+                bound[name] = factory() if callable(factory) else default
+    return bound if bound.keys() == declared.keys() else None
 
 
 def _constructor(declared: Declared, assignment: str) -> Callable[..., None]:

@@ -44,6 +44,13 @@ COLLECT_EVERY = 200_000
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line (default: the process's) and answer with its exit code."""
     gc.set_threshold(COLLECT_EVERY, 20, 100)
+    code = _run(arguments)
+    if arguments is None:
+        gc.freeze()  # the process ends now: looking through all that is left once more is a tenth of a check
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         code = lathe.main(arguments, prog_name="lathe", standalone_mode=False)
     except click.UsageError as error:
