@@ -35,8 +35,10 @@ HEAVY = {"numpy", "scipy", "z3", "cedarpy"}
 LAZY = (
     "lathe.check.arrays",
     "lathe.check.algebra",
+    "lathe.check.columns",
     "lathe.check.policies",
     "lathe.policy.engine",
+    "lathe.policy.policies",
     "lathe.gate.proofs",
 )
 """The modules that load something heavy as they are imported; others import them only where needed."""

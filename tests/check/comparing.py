@@ -16,6 +16,7 @@ from lathe.check.command import RECYCLE, Command
 from lathe.check.encode import encode
 from lathe.check.graph import Graph, Limits
 from lathe.check.lowering import Context, holds
+from lathe.check.permit import permit_of
 from lathe.check.system import System, applies, make_system
 from lathe.check.trace import Move, Run, begin, follow, picks
 from lathe.check.watch import Watch, watches
@@ -28,7 +29,7 @@ from lathe.machine.event import Caller, Delivers, Ends, Event, Notifies
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.properties import broken
 from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Value
-from lathe.machine.step import admitted, step
+from lathe.machine.step import step
 from lathe.machine.table import Table, compile_app
 
 from .enumerate import Happening, Key, happenings
@@ -55,6 +56,7 @@ class Comparison:
     def __init__(self, system: System, table: Table) -> None:
         self.system = system
         self.table = table
+        self.permit = permit_of(system.layout.app)
         self.noted = watches(system)
         self.step = packed._compile(packed._successors(system, self.noted), "successors")
         self.asked = list(_asked(system))
@@ -161,10 +163,10 @@ class Comparison:
         *first, last = happening.events
         before = happening.world
         for event in first:
-            prepared = step(self.table, before, event)
+            prepared = step(self.table, before, event, permit=self.permit)
             assert isinstance(prepared, Step), "what is not counted is never refused"
             before = before.after(prepared.written, prepared.ghosts)
-        outcome = step(self.table, before, last)
+        outcome = step(self.table, before, last, permit=self.permit)
         if isinstance(outcome, Refusal):
             return before, before, outcome
         return before, before.after(outcome.written, outcome.ghosts), outcome
@@ -217,7 +219,7 @@ class Comparison:
 
     def _refused_first(self, world: MemoryWorld, event: Event) -> Refusal | None:
         """Why the first choice of an event was refused: `ok`, and the other side of a call."""
-        draft = Draft(self.table, world, admitted, event.now)
+        draft = Draft(self.table, world, self.permit, event.now)
         assert isinstance(event, Ends | Delivers | Notifies), "others have one way to go"
         entity = world.entities[event.entity]
         over = _what_is_over(entity, event)

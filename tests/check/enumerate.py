@@ -105,7 +105,7 @@ def _happening(place: Place, entity: Entity, key: Key, *events: Event) -> Happen
 def _callers(place: Place, blueprint: Blueprint, action: Action) -> Iterator[tuple[Caller, list[str]]]:
     """Outsiders, with the arguments that they may give."""
     names = list(action.arguments)
-    if any(p.kind in ("role", "any") for p in action.admits):
+    if place.layout.app.policies or any(p.kind in ("role", "any") for p in action.admits):
         for index, principal in enumerate(place.layout.domains.principals):
             for held in _holdings(place.layout, place.roles, index):
                 yield Caller("role", None, held, principal), names
@@ -115,10 +115,14 @@ def _callers(place: Place, blueprint: Blueprint, action: Action) -> Iterator[tup
 
 
 def _holdings(layout: Layout, roles: int, index: int) -> list[frozenset[str]]:
-    """The sets of roles that a principal may hold."""
+    """The sets of roles that a principal may hold; with policies, it may act in a part of them."""
+    held = list(layout.role_sets)
     if layout.roles:
-        return [layout.role_sets[layout.roles[index].read(roles)]]
-    return list(layout.role_sets)
+        held = [layout.role_sets[layout.roles[index].read(roles)]]
+    if not layout.app.policies:
+        return held
+    parts = (combinations(sorted(every), n) for every in held for n in range(len(every) + 1))
+    return list(dict.fromkeys(frozenset(part) for some in parts for part in some))
 
 
 def _creations(place: Place, blueprint: Blueprint) -> Iterator[Happening]:
@@ -173,7 +177,7 @@ def _active(place: Place, entity: Entity, blueprint: Blueprint) -> Iterator[Happ
     for action in blueprint.actions.values():
         if action.name in (effect.ok, effect.error) or entity.state not in action.from_states:
             continue
-        if any(p.kind == "effect" and p.name == name for p in action.by):
+        if place.layout.app.policies or any(p.kind == "effect" and p.name == name for p in action.by):
             for args in _arguments(place, action, list(action.arguments)):
                 event = Act(entity.id, action.name, args, Caller("effect", name), place.now)
                 yield _happening(place, entity, ("act", action.name, f"effect:{name}"), event)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lathe.check.permit import permit_of
 from lathe.check.report import Report
 from lathe.gate import check_files
+from lathe.lang.resolve import read_app
+from lathe.machine import gauge
 
 APP = b"""
 app = "claims"
@@ -88,16 +91,90 @@ def test_cannot_read_asks_the_policies_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "policy",
+    ("policy", "why"),
     [
-        'permit(principal in Role::"clerk", action == Action::"Claim.pay", resource);',
-        'forbid(principal == Principal::"eve", action == Action::"Claim.pay", resource);',
-        'forbid(principal, action == Action::"Claim.pay", resource == Claim::"7");',
+        (
+            'forbid(principal, action == Action::"Claim.pay", resource == Claim::"7");',
+            "the policy `own.cedar#3` names the entity `7`, and which one gets that id nobody can say",
+        ),
+        (
+            'forbid(principal, action == Action::"Claim.pay", resource) when { context == context };',
+            "the policy `own.cedar#3` reads `context` as a whole, which no request tells",
+        ),
+        (
+            'forbid(principal, action == Action::"Claim.pay", resource)\n'
+            'when { resource has note && resource.note like "a*" };',
+            "the policy `own.cedar#3` compares the text `note` with a pattern, and texts are opaque",
+        ),
+        (
+            'forbid(principal, action == Action::"Claim.pay", resource)\n'
+            "when { resource has due && resource.due > 5 };",
+            "the policy `own.cedar#3` reads the time `due`, of which a search knows only whether it is set",
+        ),
+        (
+            'forbid(principal, action == Action::"Claim.pay", resource) when { resource.worth + 1 > 5 };',
+            "the policy `own.cedar#3` reads `worth`, whose values are too many to be tried",
+        ),
+        (
+            'forbid(principal, action == Action::"Claim.pay", resource)\n'
+            'when { resource has maker && resource.maker in Role::"clerk" };',
+            "the policy `own.cedar#3` reads whom an attribute belongs to (`in`), which no request tells",
+        ),
     ],
+    ids=["entity", "context", "like", "time", "sum", "role of another"],
 )
-def test_what_no_table_holds_leaves_the_verdict_open(policy: str) -> None:
-    verdict, codes = said(NOT_OWN + NOT_LARGE + policy)
-    assert (verdict, codes) == ("unknown", ["LT801"])
+def test_what_no_table_holds_leaves_the_verdict_open_and_says_why(policy: str, why: str) -> None:
+    more = b'note = { type = "text", max = 9 }\ndue = { type = "time" }\n'
+    more += b'worth = { type = "int", range = [0, 1000], default = 0 }\n[ghost]'
+    found = report(NOT_OWN + NOT_LARGE + policy, CLAIM.replace(b"[ghost]", more))
+    assert [f.diagnostic.code for f in found.findings] == ["LT801"], found.findings
+    assert found.verdict == "unknown"
+    assert why in found.findings[0].diagnostic.message
+    assert found.findings[0].diagnostic.span.file == "own.cedar"
+
+
+def test_permits_beyond_by_are_searched_and_their_runs_shown() -> None:
+    opened = 'permit(principal in Role::"clerk", action == Action::"Claim.pay", resource);'
+    assert said(NOT_OWN + NOT_LARGE + opened)[1] == ["LT603 clerk_pays"]
+    found = report(NOT_LARGE + opened).findings
+    assert [f"{f.diagnostic.code} {f.property}" for f in sorted(found, key=lambda f: f.diagnostic.code)] == [
+        "LT401 two_of_them",
+        "LT603 clerk_pays",
+    ]
+    broken = next(f.trace for f in found if f.property == "two_of_them")
+    assert broken is not None
+    assert [step.by for step in broken.steps] == ["role:clerk", "role:clerk"]
+
+
+def test_principal_that_a_policy_names_is_one_of_those_who_act() -> None:
+    only_ann = (
+        'forbid(principal, action == Action::"Claim.pay", resource) unless { principal == Principal::"ann" };'
+    )
+    ann = CLAIM.replace(b"[invariant]", b'[invariant]\nnever = { that = "payer is None" }')
+    found = report(NOT_OWN + NOT_LARGE + only_ann, ann)
+    run = next(f.trace for f in found.findings if f.property == "never")
+    assert run is not None
+    assert run.steps[-1].actor == "ann"
+    assert run.steps[0].actor == "p1"
+
+
+def test_forbid_that_names_a_role_is_tried_with_every_set_of_roles() -> None:
+    both = CLAIM.replace(b'by = "role:manager"', b'by = ["role:manager", "role:clerk"]')
+    no_clerk = 'forbid(principal in Role::"clerk", action == Action::"Claim.pay", resource);'
+    assert said(NOT_OWN + NOT_LARGE + no_clerk, both) == ("admitted", [])
+    both = both.replace(b"[invariant]", b'[invariant]\nnever = { that = "payer is None" }')
+    found = report(NOT_OWN + NOT_LARGE + no_clerk, both)
+    run = next(f.trace for f in found.findings if f.property == "never")
+    assert run is not None
+    assert run.steps[-1].by == "role:manager"
+
+
+def test_wide_range_that_is_compared_with_numbers_is_decided() -> None:
+    wide = CLAIM.replace(b"range = [0, 9] }", b"range = [0, 1000000] }")
+    verdict, found = said(NOT_OWN + NOT_LARGE, wide)
+    assert "LT401 small" not in found
+    assert "LT401 small" in said(NOT_OWN, wide)[1]
+    assert verdict == "admitted", found
 
 
 def test_has_of_what_no_entity_has_is_false() -> None:
@@ -108,8 +185,32 @@ def test_has_of_what_no_entity_has_is_false() -> None:
 def test_cannot_read_that_no_table_holds_leaves_the_verdict_open() -> None:
     noted = CLAIM.replace(b"[ghost]", b'note = { type = "text", max = 9 }\n[ghost]')
     noted = noted.replace(b'do = ["pay"]', b'do = "read"')
-    hides = 'forbid(principal, action == Action::"Claim.read", resource) when { resource has note };'
+    hides = 'forbid(principal, action == Action::"Claim.read", resource)\nwhen { resource has note };'
+    assert "LT603 clerk_pays" in said(NOT_OWN + NOT_LARGE + hides, noted)[1]
+    hides = hides.replace("note }", 'note && resource.note like "*" }')
     assert said(NOT_OWN + NOT_LARGE + hides, noted) == ("unknown", ["LT801"])
+
+
+def test_gauges_are_replayed_with_the_policies() -> None:
+    found = report(NOT_LARGE).findings
+    kept = next(f.trace for f in found if f.property == "two_of_them")
+    assert kept is not None
+    files = {"app.toml": APP, "claim.blueprint.toml": CLAIM, "own.cedar": NOT_LARGE.encode()}
+    files["gauges/own.json"] = gauge.dump(kept, "admitted").encode()
+    assert "LT406" in {f.diagnostic.code for f in check_files(files).report.findings}
+    files["own.cedar"] = (NOT_OWN + NOT_LARGE).encode()
+    assert check_files(files).report.verdict == "admitted"
+
+
+def test_permit_that_is_taken_away_is_noticed_by_a_gauge() -> None:
+    opened = 'permit(principal in Role::"clerk", action == Action::"Claim.pay", resource);'
+    kept = next(f.trace for f in report(NOT_LARGE + opened).findings if f.property == "two_of_them")
+    assert kept is not None
+    files = {"app.toml": APP, "claim.blueprint.toml": CLAIM, "own.cedar": (NOT_LARGE + opened).encode()}
+    app = read_app(files).app
+    assert app is not None
+    assert gauge.verdicts(gauge.run(app, kept, "own.json", permit_of(app))) == ["refused: two_of_them"]
+    assert gauge.verdicts(gauge.run(app, kept, "own.json")) == ["admitted"]
 
 
 def test_typing_errors_are_refused_before_any_search() -> None:

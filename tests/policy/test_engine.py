@@ -10,8 +10,9 @@ from lathe.lang import read_app
 from lathe.lang.model import App
 from lathe.machine.event import Caller
 from lathe.machine.step import matches
-from lathe.policy.engine import Engine, names_principals, read_policies
+from lathe.policy.engine import Decider
 from lathe.policy.lower import permits
+from lathe.policy.policies import names_principals, read_policies
 from lathe.policy.requests import Request
 from lathe.policy.schema import schema
 from lathe.testing import strategies
@@ -63,7 +64,7 @@ def test_forbid_wins_over_the_permit_of_by_and_is_named() -> None:
     app = claim(NOT_OWN)
     policies, wrong = read_policies(app)
     assert not wrong
-    engine = Engine(app, policies)
+    engine = Decider(app, policies)
     assert engine.decide(pays("p1", maker="p2")).policies == ("by:Claim.pay:role:manager",)
     assert engine.decide(pays("p1", maker=None)).allowed
     denied = engine.decide(pays("p1", maker="p1"))
@@ -72,9 +73,33 @@ def test_forbid_wins_over_the_permit_of_by_and_is_named() -> None:
 
 def test_a_decision_is_kept_for_what_it_read_alone() -> None:
     app = claim(NOT_OWN)
-    engine = Engine(app, read_policies(app)[0])
+    engine = Decider(app, read_policies(app)[0])
     assert engine.decide(pays("p1", maker="p2")) is engine.decide(pays("p1", maker="p2"))
     assert engine.decide(pays("p1", maker="p1")).allowed is False
+
+
+def test_policies_name_all_actions_of_a_blueprint_by_their_group() -> None:
+    app = claim('@id("all") permit(principal, action in Action::"Claim", resource);')
+    nobody = Request(("Principal", "p1"), frozenset(), "Claim", "pay", "Claim#1", {"state": "open"}, {})
+    assert Decider(app).decide(nobody).policies == ("all",)
+
+
+def test_what_cannot_be_evaluated_is_denied() -> None:
+    app = claim('@id("wide") forbid(principal, action, resource is Claim) when { resource.amount > 5 };')
+    blind = Decider(app).decide(pays("p1", amount=None))
+    assert not blind.allowed
+    assert "wide" in Decider(app).decide(pays("p1", amount=7)).policies
+    assert blind.errors
+
+
+def test_decisions_differ_by_what_the_policies_read_and_by_nothing_else() -> None:
+    decider = Decider(
+        claim('@id("wide") forbid(principal, action, resource is Claim) when { resource.amount > 5 };')
+    )
+    first = decider.decide(pays("p1", amount=3, maker="p1"))
+    assert decider.decide(pays("p2", amount=3, maker="p7")) is first
+    assert decider.decide(pays("p2", amount=4)) is not first
+    assert decider.slice("Claim", "pay").reads.names("resource") == ("amount",)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +156,7 @@ def test_lowered_permits_are_valid_and_decide_as_by_does(app: App) -> None:
     text = "\n".join(p.text for p in permits(app))
     result = cedarpy.validate_policies(text, schema(app))
     assert result.validation_passed, [e.error for e in result.errors]
-    engine = Engine(app, ())
+    engine = Decider(app, ())
     for blueprint in app.blueprints.values():
         resource = f"{blueprint.name}#1"
         for action in blueprint.actions.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lathe.errors import LatheError
+from lathe.errors import LatheError, Span
 
 MAX_BRANCHES = 4_096
 """Ways that one step can go: refs, `to_if`, `when` clauses, members of `each`."""
@@ -19,6 +19,14 @@ MAX_COMMANDS = 20_000
 
 class TooLargeError(LatheError, ValueError):
     """A scope is too large to be laid out; its search is not begun."""
+
+
+class UndecidedError(TooLargeError):
+    """What a policy says cannot be told of states that are searched: of which policy."""
+
+    def __init__(self, message: str, span: Span) -> None:
+        super().__init__(message)
+        self.span = span
 
 
 def require(count: int, limit: int, what: str) -> None:

@@ -15,7 +15,7 @@ from lathe.check.bounds import MAX_BRANCHES, require
 from lathe.check.branch import Branch, Fault, Part, Take
 from lathe.check.domain import SCALARS
 from lathe.check.invoke import request
-from lathe.check.ir import FALSE, Formula
+from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot, Variable, assigned_ghost
 from lathe.check.lowering import Context, Term, encoded, fits, is_unset, lower, truth
 from lathe.check.relevance import entered_states
@@ -50,7 +50,7 @@ def _take(layout: Layout, branch: Branch) -> Iterator[Branch]:
     take = branch.pending.pop(0)
     slot, action = take.slot, take.action
     is_again = any(p.slot is slot for p in branch.parts)
-    if is_again or take.depth > MAX_JOINT_DEPTH or not _admits(action, take.by):
+    if is_again or take.depth > MAX_JOINT_DEPTH or not _may_admit(layout, take):
         yield from _only_faults(branch)
         return
     if not take.is_new and not branch.require(_from(slot, action, branch)):
@@ -60,9 +60,12 @@ def _take(layout: Layout, branch: Branch) -> Iterator[Branch]:
     context = Context(layout, slot, args, branch.actor, branch.known, branch.unborn)
     where = (slot.blueprint.name, action.name)
     if layout.app.policies:
-        from lathe.check.policies import decider  # only here: it loads cedarpy
+        from lathe.check.policies import policed  # only here: it loads cedarpy
 
-        branch.require(decider(layout.app).allows(slot, action, take.by, context))
+        allowed = policed(layout.app).allows(slot, action, take.by, context)
+        if not branch.require(TRUE if allowed is None else allowed):
+            yield from _only_faults(branch)
+            return
     if action.when is not None:
         term = lower(action.when.tree, context)
         _fail_term(branch, term, action.when.span, where, action.when.text)
@@ -91,6 +94,16 @@ def _only_faults(branch: Branch) -> Iterator[Branch]:
         refused.guard.append(FALSE)
         refused.pending = []
         yield refused
+
+
+def _may_admit(layout: Layout, take: Take) -> bool:
+    """Whether `by` admits the caller, or policies have their say in it."""
+    if layout.app.policies:
+        from lathe.check.policies import policed  # only here: it loads cedarpy
+
+        if policed(layout.app).concerns(take.slot.blueprint.name, take.action.name):
+            return True
+    return _admits(take.action, take.by)
 
 
 def _admits(action: Action, by: Principal) -> bool:

@@ -46,10 +46,24 @@ class Choice:
 
 
 @frozen
+class Named:
+    """What an app's policies name: principals, texts, numbers. `compares`: values with one another, too."""
+
+    principals: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    compares: bool = False
+
+
+NOBODY_NAMED = Named()
+
+
+@frozen
 class Domains:
     """The values of a scope: instances of each blueprint, principals, texts; ints to sample at.
 
-    `could_differ` is the number of principals that the app could tell apart, and one more; `named_ids`
+    The last of the `principals` are those that policies name, `named` of them: nobody else can stand for
+    them. `could_differ` is the number of principals that the app could tell apart, and one more; `named_ids`
     are those that the app names; the last
     `fresh_texts` of the texts are those that nothing names. With `whole`, the codes of a sampled choice
     are only its ends: who reads them means everything between (level 1).
@@ -64,6 +78,7 @@ class Domains:
     landmarks: tuple[int, ...]
     fresh_texts: int
     whole: bool = False
+    named: int = 0
 
     def size(self, kind: Type) -> int:
         """How many codes a stored value of this type has, unset included where it can be."""
@@ -213,33 +228,41 @@ def make_domains(
     principals: int | None = None,
     *,
     whole: bool = False,
+    named: Named = NOBODY_NAMED,
 ) -> Domains:
-    """The domains of an app at a scope. `principals` overrides how many there are."""
+    """The domains of an app at a scope. `principals` overrides how many there are; `named` by policies."""
     nodes = [n for e in expressions(app) for n in walk(e.tree)]
     literal_ids = sorted(_literals(nodes, "id") | _defaults(app, "id"))
     wanted = _wanted_principals(app, instances, explored, nodes)
-    count = principals or _principals(app, wanted)
-    people = tuple(f"p{i + 1}" for i in range(count))
-    texts = sorted(_literals(nodes, "text"))
+    people = _people(principals or _principals(app, wanted, len(named.principals)), named.principals)
+    texts = sorted(_literals(nodes, "text") | set(named.texts))
     texts += sorted((_defaults(app, "text") | _messages(app, explored)) - set(texts))
     if any(isinstance(n, Special) and n.name == "id" for n in nodes):
         texts += [f"{b}#{i + 1}" for b, n in sorted(instances.items()) for i in range(n)]
-    fresh = _fresh_texts(app, instances, explored, nodes)
+    fresh = _fresh_texts(app, instances, explored, nodes, compares=named.compares)
     texts += [_fresh_name(i, texts) for i in range(fresh)]
     landmarks = {int(n.value) for n in nodes if isinstance(n, Literal) and type(n.value) is int}
     ends = [x for b in app.blueprints.values() for f in b.fields.values() for x in (f.type.low, f.type.high)]
-    landmarks |= {x for x in ends if x is not None}
+    landmarks |= {x for x in ends if x is not None} | set(named.numbers)
     return Domains(
         instances=dict(instances),
         principals=people,
-        could_differ=max(wanted, count),
+        could_differ=max(wanted + len(named.principals), len(people)),
         ids=(*people, *(i for i in literal_ids if i not in people)),
         named_ids=tuple(literal_ids),
         texts=tuple(texts),
         landmarks=tuple(sorted(landmarks)[:MAX_DOMAIN]),
         fresh_texts=fresh,
         whole=whole,
+        named=len(named.principals),
     )
+
+
+def _people(count: int, named: tuple[str, ...]) -> tuple[str, ...]:
+    """So many principals: any of them, at least one, then those that policies name."""
+    free = (f"p{i + 1}" for i in range(count + len(named)))
+    others = [name for name in free if name not in named][: max(count - len(named), 1)]
+    return (*others, *named)
 
 
 def expressions(app: App) -> Iterator[Expression]:
@@ -331,15 +354,20 @@ def _wanted_principals(
     return max(count, 2) if compares else count
 
 
-def _principals(app: App, wanted: int) -> int:
-    """How many principals there are: what `[scope]` says, or at most four; enough to hold all roles."""
+def _principals(app: App, wanted: int, named: int) -> int:
+    """How many principals there are: what `[scope]` says, or at most four beside those that policies name.
+
+    They are enough to hold all roles.
+    """
     if app.scope.principals is not None:
         return app.scope.principals
-    count = min(wanted, MAX_PRINCIPALS)
+    count = min(wanted, MAX_PRINCIPALS) + named
     return max(count, fewest_holders(maximal_role_sets(app))) if count > 1 and app.exclusive else count
 
 
-def _fresh_texts(app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]) -> int:
+def _fresh_texts(
+    app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node], *, compares: bool
+) -> int:
     """As many texts beside the named ones as can differ: one, unless texts are compared with another."""
     uniques = [
         f
@@ -352,6 +380,6 @@ def _fresh_texts(app: App, instances: Mapping[str, int], explored: frozenset[Key
         n for n in nodes if isinstance(n, Compare) and n.op in ("==", "!=") and n.left.type.kind == "text"
     ]
     mutual = [n for n in compared if not isinstance(n.left, Literal) and not isinstance(n.right, Literal)]
-    if not uniques and not mutual:
+    if not uniques and not mutual and not compares:
         return 1
     return min(MAX_FRESH_TEXTS, _slots(app, instances, explored, "text") + 1)

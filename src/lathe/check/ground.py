@@ -38,11 +38,16 @@ class Choices:
         self.somebody: Formula = TRUE
 
     def caller(self, action: Action) -> Term:
-        """An outsider's identity, if the roles that it may hold open the action to it."""
+        """An outsider's identity, if the roles that it may hold open the action to it.
+
+        Where policies concern the action, they say to whom it is open, once its arguments are known.
+        """
         codes = tuple(range(1, len(self.layout.domains.principals) + 1))
         param = Param("actor", codes, ID, None)
         self.params.append(param)
         term = param_term(param)
+        if is_policed(self.layout, self.slot, action):
+            return term
         wanted = {p.name for p in action.admits if p.kind == "role"}
         if self.layout.roles and not any(p.kind == "any" for p in action.admits):
             may = [self._holds(variable, wanted) for variable in self.layout.roles]
@@ -190,17 +195,28 @@ def unborn(slot: Slot) -> frozenset[int]:
     )
 
 
-def _outside(action: Action) -> list[Principal]:
+def is_policed(layout: Layout, slot: Slot, action: Action) -> bool:
+    """Whether policies of the app's files have their say in who may take an action."""
+    if not layout.app.policies:
+        return False
+    from lathe.check.policies import policed  # only here: it loads cedarpy
+
+    return policed(layout.app).concerns(slot.blueprint.name, action.name)
+
+
+def _outside(layout: Layout, slot: Slot, action: Action) -> list[Principal]:
     """The outsiders to whom an action is open: callers with a role, and inbound events."""
     found = [p for p in action.admits if p.kind == "inbound"]
     roles = [p for p in action.admits if p.kind in ("role", "any")]
+    if not roles and is_policed(layout, slot, action):
+        roles = [Principal("any")]
     return [*roles[:1], *found]
 
 
 def creations(layout: Layout, slot: Slot) -> Iterator[Command]:
     """An outsider creates an entity."""
     action = slot.blueprint.actions.get("create")
-    for by in _outside(action) if action else []:
+    for by in _outside(layout, slot, action) if action else []:
         assert action is not None, "there is a create"
         choices = Choices(layout, slot)
         actor = choices.caller(action) if by.kind in ("role", "any") else Term(FALSE)
@@ -227,7 +243,7 @@ def outsiders(layout: Layout, slot: Slot, state: str) -> Iterator[Command]:
     for action in slot.blueprint.actions.values():
         if state not in action.from_states:
             continue
-        for by in _outside(action):
+        for by in _outside(layout, slot, action):
             choices = Choices(layout, slot)
             actor = choices.caller(action) if by.kind in ("role", "any") else Term(FALSE)
             args = choices.arguments(action, _givable(slot, by))

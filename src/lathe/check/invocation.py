@@ -21,7 +21,7 @@ from lathe.check.flight import (
     shifted,
     unanswered,
 )
-from lathe.check.ground import Choices, finish, known_state
+from lathe.check.ground import Choices, finish, is_policed, known_state
 from lathe.check.invoke import forget
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import STARTED, STOPPING, Layout, Slot, Variable, changes_world
@@ -68,7 +68,8 @@ def _progress(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Command]:
     for state in flight_states(slot, effect):
         for action in slot.blueprint.actions.values():
             is_own_end = action.name in (effect.ok, effect.error)
-            if by not in action.by or is_own_end or state not in action.from_states:
+            may = by in action.by or is_policed(layout, slot, action)
+            if not may or is_own_end or state not in action.from_states:
                 continue
             choices = Choices(layout, slot)
             branch = Branch(Term(FALSE), known_state(slot, state))

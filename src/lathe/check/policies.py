@@ -1,48 +1,38 @@
-"""What policies forbid, as formulas over packed states: each decision is Cedar's own.
+"""What policies allow, as formulas over packed states: each decision is Cedar's own.
 
-Whatever the policies of an action read spans a table; Cedar is asked once for each of its rows. What
-no such table can hold (a policy that permits more than `by` does, a text, a wide range) stays undecided.
+Whatever the policies of an action read spans a table; Cedar is asked once for each of its rows, and the
+rows that it allows guard the command. What no table can hold stays undecided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, combinations, product
 
 from lathe.check import ir
-from lathe.check.bounds import TooLargeError, require
-from lathe.check.domain import MAX_DOMAIN
+from lathe.check.bounds import UndecidedError
+from lathe.check.columns import Column, columns
+from lathe.check.domain import NOBODY_NAMED, Domains, Named
 from lathe.check.ir import FALSE, TRUE, Formula
-from lathe.check.layout import Layout, Slot
-from lathe.check.lowering import Context, Term, encoded
+from lathe.check.layout import Slot
+from lathe.check.lowering import Context
 from lathe.check.relevance import Key
 from lathe.frozen import frozen
-from lathe.lang.model import Action, App, Blueprint, Json, Principal
-from lathe.lang.types import Type
-from lathe.policy.engine import Engine, Policy, may_concern, names_principals, read_policies
-from lathe.policy.requests import Request, Value
+from lathe.lang.model import Action, App, Blueprint, Principal
+from lathe.policy.engine import Decider, Decision, Slice
+from lathe.policy.policies import Policy
+from lathe.policy.reads import entities, reads
+from lathe.policy.requests import Value
 
-MAX_ROWS = 4096
+MAX_ROWS = 4_096
 """Rows of one table: more are not asked."""
 
-_READABLE = frozenset({"int", "bool", "enum", "id"})
+MAX_TABLES = 1_024
+"""Tables that are kept; when there are as many, they are made anew."""
 
-
-@frozen
-class Reads:
-    """What the policies of an action look at, of the entity and of the arguments."""
-
-    attributes: tuple[str, ...]
-    arguments: tuple[str, ...]
-
-
-@frozen
-class Row:
-    """One column of a table: a name, its values, and the condition under which it has each."""
-
-    name: str
-    choices: tuple[tuple[Value, Formula], ...]
+Caller = tuple[tuple[str, str], frozenset[str]]
+"""A principal of the schema, and the roles in which it acts."""
 
 
 class _Same:
@@ -58,192 +48,204 @@ class _Same:
         return isinstance(other, _Same) and other.app is self.app
 
 
-def decider(app: App) -> Decider:
-    """The decider of an app, with the decisions that it has made."""
-    return _decider(_Same(app))
+def policed(app: App) -> Policed:
+    """The policies of an app, with the decisions that were made by them."""
+    return _policed(_Same(app))
 
 
 @lru_cache(maxsize=8)
-def _decider(same: _Same) -> Decider:
-    return Decider(same.app)
+def _policed(same: _Same) -> Policed:
+    return Policed(same.app)
 
 
-class Decider:
+@frozen
+class Rows:
+    """The table of an action: its columns, and whether each combination of choices is allowed."""
+
+    columns: tuple[Column, ...]
+    allowed: tuple[bool, ...]
+
+    def formula(self, context: Context) -> Formula:
+        """When a row is allowed: column by column from the last, choices that lead to the same as one."""
+        found = [TRUE if is_allowed else FALSE for is_allowed in self.allowed]
+        for column in reversed(self.columns):
+            conditions, size = column.conditions(context), len(column.choices)
+            found = [_chosen(conditions, found[i : i + size]) for i in range(0, len(found), size)]
+        return found[0] if found else FALSE
+
+
+def _chosen(conditions: tuple[Formula, ...], following: list[Formula]) -> Formula:
+    groups: dict[Formula, list[Formula]] = {}
+    for condition, then in zip(conditions, following, strict=True):
+        if condition != FALSE:
+            groups.setdefault(then, []).append(condition)
+    if len(groups) == 1:
+        return next(iter(groups))
+    return ir.either(*(ir.both(ir.either(*when), then) for then, when in groups.items()))
+
+
+class Policed:
     """Turns the policies of an app into conditions."""
 
     def __init__(self, app: App) -> None:
-        self._app = app
-        self._policies = read_policies(app)[0]
-        self._engine = Engine(app, self._policies)
+        self.app = app
+        self.decider = Decider(app)
+        self._tables: dict[tuple[object, ...], tuple[bool, ...]] = {}
 
-    def concerning(self, blueprint: str, action: str) -> tuple[Policy, ...]:
-        """The policies of the app's files that can count for an action."""
-        return tuple(p for p in self._policies if may_concern(p, blueprint, action))
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        return self.decider.policies
 
-    def keys(self) -> Iterator[Key]:
-        """The fields and arguments that policies read."""
-        for blueprint in self._app.blueprints.values():
-            for action in (*blueprint.actions, "read"):
-                reads = self._reads(blueprint.name, action)
-                yield from (("field", blueprint.name, "", n) for n in reads.attributes if n != "state")
-                yield from (("arg", blueprint.name, action, n) for n in reads.arguments)
+    def concerns(self, blueprint: str, action: str) -> bool:
+        """Whether a policy of the app's files can count for an action."""
+        return bool(self.decider.slice(blueprint, action).policies)
 
-    def allows(self, slot: Slot, action: Action, by: Principal, context: Context) -> Formula:
-        """When the policies let a principal take an action; TRUE if none of them concerns it."""
-        if not self.concerning(slot.blueprint.name, action.name):
-            return TRUE
-        self._demand_clear(slot.blueprint, action)
-        if by.kind in ("role", "any"):
-            ways = self._callers(context)
-            found = [(is_so, self._table(slot, action.name, who, context)) for is_so, who in ways]
-            if all(table == TRUE for _, table in found):
-                return TRUE
-            return ir.either(*(ir.both(is_so, table) for is_so, table in found))
-        table = self._table(slot, action.name, [(_internal(slot.blueprint, by), frozenset())], context)
-        if table != TRUE:
-            raise TooLargeError(f"a policy may forbid `{slot.blueprint.name}.{action.name}` to `{by}`")
-        return TRUE
+    def opens(self, blueprint: str, action: str, kind: str) -> bool:
+        """Whether a policy may permit an action to principals of a kind, beside those that `by` admits."""
+        found = self.decider.slice(blueprint, action).policies
+        return any(p.effect == "permit" and _may_be(p, kind) for p in found)
+
+    def keys(self, blueprint: str | None = None, action: str | None = None) -> Iterator[Key]:
+        """The fields and arguments that policies read: of all actions, or of one."""
+        for b in self.app.blueprints.values():
+            for name in (*b.actions, "read"):
+                if (blueprint or b.name) == b.name and (action or name) == name:
+                    yield from self._keys(b, name)
+
+    def _keys(self, blueprint: Blueprint, action: str) -> Iterator[Key]:
+        found, arguments = self.decider.slice(blueprint.name, action).reads, dict[str, object]()
+        if action != "read":
+            arguments.update(blueprint.actions[action].arguments)
+        if action != "create":
+            names = (n for n in found.names("resource") if n in blueprint.fields)
+            yield from (("field", blueprint.name, "", n) for n in names)
+        yield from (("arg", blueprint.name, action, n) for n in found.names("arg") if n in arguments)
+
+    def named(self) -> Named:
+        """What policies name: principals, texts and numbers that a search must know."""
+        if not self.policies:
+            return NOBODY_NAMED
+        found = reads(p.tree for p in self.policies)
+        return Named(
+            principals=tuple(sorted({name for kind, name in found.named if kind == "Principal"})),
+            texts=tuple(sorted({x for x in found.literals if isinstance(x, str)})),
+            numbers=tuple(sorted({x for x in found.literals if isinstance(x, int)})),
+            compares=any("value" in how for how in found.uses.values()),
+        )
+
+    def allows(self, slot: Slot, action: Action, by: Principal, context: Context) -> Formula | None:
+        """When a principal may take an action; None if no policy concerns it, and `by` decides."""
+        if not self.concerns(slot.blueprint.name, action.name):
+            return None
+        if by.kind not in ("role", "any"):
+            return self._table(slot, action.name, [(internal(slot.blueprint, by), frozenset())], context)
+        found = self.decider.slice(slot.blueprint.name, action.name)
+        ways = _callers(context, found)
+        return ir.either(
+            *(ir.both(is_so, self._table(slot, action.name, who, context)) for is_so, who in ways)
+        )
 
     def allows_role(self, slot: Slot, action: str, who: tuple[str, str], context: Context) -> Formula:
         """When a principal who holds this role alone may take an action, or `read`."""
         principal, role = who
         return self._table(slot, action, [(("Principal", principal), frozenset({role}))], context)
 
-    def _demand_clear(self, blueprint: Blueprint, action: Action) -> None:
-        """A trace names the one role by which somebody acts: which of several, no table tells."""
-        named = names_principals(self.concerning(blueprint.name, action.name))
-        openings = [p for p in action.admits if p.kind in ("role", "any")]
-        if len(openings) > 1 and any(kind == "Role" for kind, _ in named):
-            what = f"`{blueprint.name}.{action.name}`, which several roles may take"
-            raise TooLargeError(f"a policy tells roles apart for {what}")
+    def _table(self, slot: Slot, action: str, who: list[Caller], context: Context) -> Formula:
+        return self.rows(context.layout.domains, slot, action, who).formula(context)
 
-    def _callers(
-        self, context: Context
-    ) -> Iterator[tuple[Formula, list[tuple[tuple[str, str], frozenset[str]]]]]:
-        """Each principal with every set of roles that it may hold, and when that is so."""
-        layout = context.layout
-        for number, name in enumerate(layout.domains.principals):
-            is_it = ir.eq(context.actor.value, ir.const(number + 1))
-            if not layout.roles:
-                held = {r for roles in layout.role_sets for r in _subsets(roles)}
-                yield is_it, [(("Principal", name), r) for r in sorted(held, key=sorted)]
-                continue
-            for code, roles in enumerate(layout.role_sets):
-                has = ir.eq(layout.roles[number].formula, ir.const(code))
-                yield ir.both(is_it, has), [(("Principal", name), r) for r in _subsets(roles)]
+    def rows(self, domains: Domains, slot: Slot, action: str, who: list[Caller]) -> Rows:
+        """The table of those rows in which one of these is allowed."""
+        found = self.decider.slice(slot.blueprint.name, action)
+        made = self.columns(domains, slot, action)
+        choices = tuple(tuple(c.value for c in column.choices) for column in made)
+        place = slot.name if found.reads.resource else slot.blueprint.name
+        key = (place, action, tuple(who), choices)
+        allowed = self._tables.get(key)
+        if allowed is None:
+            if len(self._tables) >= MAX_TABLES:
+                self._tables.clear()
+            allowed = self._tables[key] = tuple(
+                any(self.decision(slot, action, w, row).allowed for w in who) for row in _named_rows(made)
+            )
+        return Rows(made, allowed)
 
-    def _table(
-        self, slot: Slot, action: str, who: list[tuple[tuple[str, str], frozenset[str]]], context: Context
-    ) -> Formula:
-        """When one of these is allowed: the rows that Cedar allows, each as a condition."""
-        columns = self._columns(slot, action, context)
-        size = len(who)
-        for column in columns:
+    def columns(self, domains: Domains, slot: Slot, action: str) -> tuple[Column, ...]:
+        """The columns of an action's table. Raises UndecidedError if they cannot be had, or are too many."""
+        found = self.decider.slice(slot.blueprint.name, action)
+        made = columns(domains, slot, action, found)
+        size = 1
+        for column in made:
             size *= len(column.choices)
-        require(size, MAX_ROWS, f"the policies of `{slot.blueprint.name}.{action}`")
-        allowed: list[Formula] = []
-        count = 0
-        for row in product(*(c.choices for c in columns)):
-            count += 1
-            values = {c.name: value for c, (value, _) in zip(columns, row, strict=True)}
-            if any(self._is_allowed(slot, action, w, values) for w in who):
-                allowed.append(ir.both(*(condition for _, condition in row)))
-        return TRUE if len(allowed) == count else ir.either(*allowed)
+        if size > MAX_ROWS:
+            what = f"`{slot.blueprint.name}.{action}`"
+            place = found.policies[0].piece.span()
+            raise UndecidedError(f"the policies of {what} tell more than {MAX_ROWS:,} cases apart", place)
+        return made
 
-    def _is_allowed(
-        self,
-        slot: Slot,
-        action: str,
-        who: tuple[tuple[str, str], frozenset[str]],
-        values: Mapping[str, Value],
-    ) -> bool:
-        name, is_new = slot.blueprint.name, action == "create"
-        fields = {k[9:]: v for k, v in values.items() if k.startswith("resource.")}
-        given = {k[4:]: v for k, v in values.items() if k.startswith("arg.")}
-        request = Request(*who, name, action, None if is_new else slot.name, fields, given)
-        return self._engine.decide(request).allowed
-
-    def _columns(self, slot: Slot, action: str, context: Context) -> list[Row]:
-        reads, blueprint = self._reads(slot.blueprint.name, action), slot.blueprint
-        found: list[Row] = []
-        for name in reads.attributes if action != "create" else ():
-            variable = slot.state if name == "state" else slot.fields.get(name)
-            if variable is None:
-                continue  # asked with `has` alone, of what no entity has
-            kind = variable.kind
-            first = 1 if name == "state" else 0
-            codes = range(first, self._size(context.layout, kind, name))
-            at = context.read(variable)
-            found.append(
-                _row(f"resource.{name}", context.layout, kind, [(c, ir.eq(at, ir.const(c))) for c in codes])
-            )
-        for name in reads.arguments:
-            argument = blueprint.actions[action].arguments.get(name) if action != "read" else None
-            if argument is None:
-                continue
-            codes = range(self._size(context.layout, argument.type, name))
-            term = context.args.get(name)
-            found.append(
-                _row(
-                    f"arg.{name}",
-                    context.layout,
-                    argument.type,
-                    [(c, _is(argument.type, term, c)) for c in codes],
-                )
-            )
-            if argument.optional and argument.type.kind != "id":
-                raise TooLargeError(f"a policy reads `{name}`, which may be left out")
-        return found
-
-    def _size(self, layout: Layout, kind: Type, name: str) -> int:
-        if kind.kind not in (*_READABLE, "state") or layout.domains.size(kind) > MAX_DOMAIN:
-            raise TooLargeError(f"a policy reads `{name}`, whose values are too many to be tried")
-        return layout.domains.size(kind)
-
-    def _reads(self, blueprint: str, action: str) -> Reads:
-        attributes: set[str] = set()
-        arguments: set[str] = set()
-        for policy in self.concerning(blueprint, action):
-            if policy.tree["effect"] != "forbid":
-                raise TooLargeError(f"the policy `{policy.id}` permits more than `by` does")
-            if any(
-                kind != "Role" and kind in ("Principal", *self._app.blueprints)
-                for kind, _ in names_principals((policy,))
-            ):
-                raise TooLargeError(f"the policy `{policy.id}` names a principal or an entity by its id")
-            for base, name in _paths(policy.tree["conditions"]):
-                if base == "resource":
-                    attributes.add(name)
-                elif base == "arg":
-                    arguments.add(name)
-                else:
-                    raise TooLargeError(
-                        f"the policy `{policy.id}` reads `{name}` of more than entity and arguments"
-                    )
-        return Reads(tuple(sorted(attributes)), tuple(sorted(arguments)))
+    def decision(
+        self, slot: Slot, action: str, who: Caller, row: tuple[dict[str, Value], dict[str, Value]]
+    ) -> Decision:
+        """What Cedar says of one row: of attributes, and of arguments."""
+        found = self.decider.slice(slot.blueprint.name, action)
+        return found.decide(*who, slot.name, *row)
 
 
-def _row(name: str, layout: Layout, kind: Type, codes: list[tuple[int, Formula]]) -> Row:
-    possible = [(code, condition) for code, condition in codes if condition != FALSE]
-    return Row(name, tuple((_plain(layout.domains.value(kind, code)), is_so) for code, is_so in possible))
+def _named_rows(made: tuple[Column, ...]) -> Iterator[tuple[dict[str, Value], dict[str, Value]]]:
+    """Every combination of choices, as attributes and arguments."""
+    for row in product(*(c.choices for c in made)):
+        yield named_row(made, tuple(choice.value for choice in row))
 
 
-def _plain(value: object) -> Value:
-    assert value is None or isinstance(value, (int, str)), "what tables read is plain"
-    return value
+def named_row(
+    made: tuple[Column, ...], values: tuple[Value, ...]
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """A row's values by name: those of attributes, and those of arguments."""
+    pairs = tuple(zip(made, values, strict=True))
+    attributes = {c.name: value for c, value in pairs if c.variable is not None}
+    return attributes, {c.name: value for c, value in pairs if c.variable is None}
 
 
-def _is(kind: Type, term: Term | None, code: int) -> Formula:
-    """Whether an argument has a code; it may have any, where it is not known."""
-    return TRUE if term is None else ir.eq(encoded(kind, term), ir.const(code))
+def _may_be(policy: Policy, kind: str) -> bool:
+    """Whether the head of a policy lets it count for principals of a kind."""
+    head = policy.tree["principal"]
+    assert isinstance(head, dict), "Cedar's JSON of a head"
+    named = {k for k, _ in entities(head)} | {str(k) for k in [head.get("entity_type")] if k}
+    return not named or kind in named or (kind == "Principal" and named == {"Role"})
 
 
-def _subsets(roles: frozenset[str]) -> list[frozenset[str]]:
-    every = sorted(roles)
-    return [frozenset(c) for c in chain.from_iterable(combinations(every, n) for n in range(len(every) + 1))]
+def _callers(context: Context, found: Slice) -> Iterator[tuple[Formula, list[Caller]]]:
+    """Each caller that policies tell apart, the sets of roles that it may hold, and when that is so."""
+    layout = context.layout
+    people = layout.domains.principals
+    if not layout.roles:
+        held = sorted({r for roles in layout.role_sets for r in role_choices(roles, found)}, key=sorted)
+        if not found.reads.principal:
+            yield TRUE, [(("Principal", people[0]), roles) for roles in held]
+            return
+        for number, name in enumerate(people, 1):
+            is_it = ir.eq(context.actor.value, ir.const(number))
+            yield is_it, [(("Principal", name), roles) for roles in held]
+        return
+    for number, name in enumerate(people):
+        is_it = ir.eq(context.actor.value, ir.const(number + 1))
+        who = name if found.reads.principal else people[0]
+        for code, roles in enumerate(layout.role_sets):
+            has = ir.eq(layout.roles[number].formula, ir.const(code))
+            yield ir.both(is_it, has), [(("Principal", who), r) for r in role_choices(roles, found)]
 
 
-def _internal(blueprint: Blueprint, by: Principal) -> tuple[str, str]:
+def role_choices(held: frozenset[str], found: Slice) -> list[frozenset[str]]:
+    """The sets of roles in which somebody who holds these may act, as far as policies tell them apart.
+
+    Where roles only open what is closed, the largest says it all; else every part of it is tried.
+    """
+    named = sorted(held & found.reads.roles)
+    if found.reads.only_opens:
+        return [frozenset(named)]
+    return [frozenset(c) for c in chain.from_iterable(combinations(named, n) for n in range(len(named) + 1))]
+
+
+def internal(blueprint: Blueprint, by: Principal) -> tuple[str, str]:
     """The principal of the schema that something internal acts as."""
     match by.kind:
         case "timer":
@@ -254,28 +256,3 @@ def _internal(blueprint: Blueprint, by: Principal) -> tuple[str, str]:
             return "Effect", f"{blueprint.name}.{by.name}"
         case _:
             return "Inbound", f"{blueprint.name}.{by.name}"
-
-
-def _paths(tree: Json) -> Iterator[tuple[str, str]]:
-    """Each attribute that an expression reads, with what it is read of."""
-    if isinstance(tree, list):
-        yield from (found for part in tree for found in _paths(part))
-    elif isinstance(tree, dict):
-        for operator, inside in tree.items():
-            if operator in (".", "has") and isinstance(inside, dict) and isinstance(inside["attr"], str):
-                yield from _path(inside["left"], inside["attr"])
-            elif operator in (".", "has", "Record"):
-                yield "", operator
-            elif operator == "Var" and inside in ("resource", "context"):
-                yield "", str(inside)
-            elif operator != "Value":
-                yield from _paths(inside)
-
-
-def _path(left: Json, name: str) -> Iterator[tuple[str, str]]:
-    if left == {"Var": "resource"}:
-        yield "resource", name
-    elif left == {".": {"left": {"Var": "context"}, "attr": "arg"}}:
-        yield "arg", name
-    elif left != {"Var": "context"}:
-        yield "", name

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
 
-from lathe.check.bounds import TooLargeError
+from lathe.check.bounds import TooLargeError, UndecidedError
 from lathe.check.coverage import fingerprint, taken_actions
 from lathe.check.domain import WIDEST_PRINCIPALS
 from lathe.check.graph import Clock, Graph, Limits
@@ -79,6 +79,7 @@ class _Progress:
     partial: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     algebra: Algebra | None = None
+    is_told: bool = False
 
     def add(self, found: Iterable[Finding]) -> None:
         """Keep the first finding of each code at each place: smaller scopes come first."""
@@ -115,7 +116,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     _tell_sampled(progress)
     level = _level(progress, clock() - started)
     has_answer = progress.last is not None and progress.last.ended_by == "found"
-    if (progress.completed is None and not has_answer) or progress.doubts:
+    if (progress.completed is None and not has_answer and not progress.is_told) or progress.doubts:
         from lathe.check.tell import undecided  # a check that finds nothing never loads the machine
 
         said = progress.doubts[-1] if progress.doubts else _not_searched(progress)
@@ -154,6 +155,7 @@ def _search_scope(progress: _Progress, instances: Instances) -> bool:
         system = make_system(progress.app, instances)
     except TooLargeError as error:
         progress.partial.append(f"{_instances_text(instances)}: {error}")
+        _tell_undecided(progress, error)
         return False
     system, graph = explore_all(system, replace(progress.limits, alarm=alarm(system)))
     progress.last, progress.system = graph, system
@@ -165,6 +167,17 @@ def _search_scope(progress: _Progress, instances: Instances) -> bool:
     progress.completed = (system, graph)
     _judge_scope(progress, system, graph)
     return not progress.has_errors
+
+
+def _tell_undecided(progress: _Progress, error: TooLargeError) -> bool:
+    """LT801 at the policy that no search can decide; tells whether it is one."""
+    if not isinstance(error, UndecidedError):
+        return False
+    from lathe.check.tell import unsettled  # a check that finds nothing never loads the machine
+
+    progress.add([unsettled(error)])
+    progress.is_told = True
+    return True
 
 
 def _tell_violations(progress: _Progress, system: System, graph: Graph) -> None:
@@ -322,7 +335,8 @@ def _judge_scope(progress: _Progress, system: System, graph: Graph) -> None:
         permits = list(permitted_after_all(system, graph))
     except TooLargeError as error:
         permits = []
-        progress.doubts.append(str(error))
+        if not _tell_undecided(progress, error):
+            progress.doubts.append(str(error))
     cycle = call_round(system, graph)
     still = standstills(system, graph)
     if not (permits or still or cycle is not None):

@@ -290,6 +290,6 @@ def _idle_roles(app: App) -> Iterator[Finding]:
 def _policy_faults(app: App) -> Iterator[Finding]:
     """LT604: policies that cannot count; an app without any loads nothing for it."""
     if app.policies:
-        from lathe.policy.engine import read_policies  # only here: it loads cedarpy
+        from lathe.policy.policies import read_policies  # only here: it loads cedarpy
 
         yield from (Finding(fault) for fault in read_policies(app)[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 
 from lathe.lang.model import App
 
@@ -25,14 +25,17 @@ def maximal_role_sets(app: App) -> RoleSets:
     return tuple(sorted(found, key=sorted))
 
 
-def distributions(role_sets: RoleSets, principals: int) -> Iterator[tuple[int, ...]]:
+def distributions(role_sets: RoleSets, principals: int, named: int = 0) -> Iterator[tuple[int, ...]]:
     """Every way to give the sets to so many principals, by their numbers; each role has its holder.
 
-    Where there are too few principals for that, every way there is.
+    Where there are too few principals for that, every way there is. The last of them, `named` by policies,
+    can be told apart: who of the others holds what makes no difference.
     """
     is_complete = principals >= fewest_holders(role_sets)
     whole = frozenset[str]().union(*role_sets)
-    for held in combinations_with_replacement(range(len(role_sets)), principals):
+    every = range(len(role_sets))
+    others = combinations_with_replacement(every, principals - named)
+    for held in (a + b for a, b in product(others, product(every, repeat=named))):
         if not is_complete or frozenset[str]().union(*(role_sets[i] for i in held)) == whole:
             yield held
 

@@ -230,10 +230,10 @@ def _permitted_by_policies(
     system: System, graph: Graph, blueprint: Blueprint, cannot: Cannot
 ) -> Iterator[tuple[Cannot, list[str], int]]:
     """Each action of a `cannot` that Cedar permits after all, with the first state in which it does."""
-    from lathe.check.policies import decider  # only here: it loads cedarpy
+    from lathe.check.policies import policed  # only here: it loads cedarpy
 
-    asked = decider(system.layout.app)
-    for action in permitted(blueprint, cannot):
+    asked = policed(system.layout.app)
+    for action in cannot.actions:
         people = enumerate(system.layout.domains.principals, 1)
         conditions = [
             ir.both(_is_asked(action, cannot, c), asked.allows_role(c.slot, action, (who, cannot.role), c))

@@ -10,7 +10,7 @@ from lathe.check.bounds import MAX_COMMANDS, require
 from lathe.check.command import RECYCLE, Command
 from lathe.check.dead import NOTHING_DEAD, Dead
 from lathe.check.delivery import held_up
-from lathe.check.domain import make_domains
+from lathe.check.domain import NOBODY_NAMED, Named, make_domains
 from lathe.check.ground import creations, outsiders, timers
 from lathe.check.internal import internal_commands
 from lathe.check.ir import FALSE, TRUE, Formula
@@ -68,7 +68,8 @@ def make_system(
     to tell apart instead, and every caller and argument too, though nothing reads them (to compare versions).
     """
     keys = needed(app) if spelled is None else spelled
-    layout = make_layout(app, make_domains(app, instances, keys, principals, whole=whole), keys)
+    domains = make_domains(app, instances, keys, principals, whole=whole, named=_of_policies(app)[1])
+    layout = make_layout(app, domains, keys)
     if spelled is not None:
         layout = replace(layout, is_spelled=True)
     found = tuple(_commands(layout))
@@ -81,16 +82,17 @@ def make_system(
 
 def needed(app: App) -> frozenset[Key]:
     """What a search of this app must tell apart, with what its policies read."""
-    return explored(app, _read_by_policies(app))
+    return explored(app, _of_policies(app)[0])
 
 
-def _read_by_policies(app: App) -> tuple[Key, ...]:
-    """What the app's policies read; an app without any loads nothing for it."""
+def _of_policies(app: App) -> tuple[tuple[Key, ...], Named]:
+    """What the app's policies read and name; an app without any loads nothing for it."""
     if not app.policies:
-        return ()
-    from lathe.check.policies import decider  # only here: it loads cedarpy
+        return (), NOBODY_NAMED
+    from lathe.check.policies import policed  # only here: it loads cedarpy
 
-    return tuple(decider(app).keys())
+    found = policed(app)
+    return tuple(found.keys()), found.named()
 
 
 def _commands(layout: Layout) -> Iterator[Command]:
@@ -112,7 +114,7 @@ def _initial(layout: Layout) -> Iterator[int]:
     if not layout.roles:
         yield start
         return
-    for held in distributions(layout.role_sets, len(layout.roles)):
+    for held in distributions(layout.role_sets, len(layout.roles), layout.domains.named):
         yield start | sum(code << v.offset for code, v in zip(held, layout.roles, strict=True))
 
 

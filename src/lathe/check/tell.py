@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from lathe.check import ir
+from lathe.check.bounds import UndecidedError
 from lathe.check.branch import Fault
 from lathe.check.cure import assignment_for, guard_for, range_guard, unset_guard, zero_guard
 from lathe.check.domain import A_TIME
@@ -476,3 +477,12 @@ def undecided(app: App, message: str) -> Finding:
     if "sample" in message:
         cure = "narrow the range to 64 values or fewer, or accept the bounds with `--accept-bounds`"
     return finding("LT801", message, app.span, cure)
+
+
+def unsettled(error: UndecidedError) -> Finding:
+    """LT801 for a policy that no search can decide, at its place."""
+    cure = (
+        "let it read what a search knows (state, ints, enums, ids, whether something is set), "
+        "or say it in the guard of the action"
+    )
+    return finding("LT801", f"nothing can be decided: {error}", error.span, cure)

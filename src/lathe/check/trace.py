@@ -6,10 +6,10 @@ ours and the check says so (LT901) instead of showing a run that could not happe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from hashlib import sha256
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import cast
 
 from lathe.check import ir
@@ -17,8 +17,10 @@ from lathe.check.command import BAD_MESSAGE, RECYCLE, Command
 from lathe.check.domain import A_TIME
 from lathe.check.encode import code_of, encode
 from lathe.check.graph import Graph
+from lathe.check.ground import is_policed
 from lathe.check.ir import Formula
 from lathe.check.layout import Layout, Slot
+from lathe.check.permit import permit_of
 from lathe.check.search import read_text, successor_text
 from lathe.check.system import System
 from lathe.errors import InternalError
@@ -42,7 +44,7 @@ from lathe.machine.event import (
 )
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.snapshot import Invocation, MemoryWorld, Value
-from lathe.machine.step import step
+from lathe.machine.step import Permit, step
 from lathe.machine.table import Table
 from lathe.machine.telling import told
 from lathe.machine.trace import FalseClause, Trace, TraceStep
@@ -67,6 +69,7 @@ class Run:
     table: Table
     world: MemoryWorld
     roles: int
+    permit: Permit
     names: dict[str, Slot] = field(default_factory=dict)
     made: dict[str, int] = field(default_factory=dict)
     steps: list[TraceStep] = field(default_factory=list)
@@ -128,7 +131,7 @@ def picks(layout: Layout, command: Command, condition: Formula, packed: int) -> 
 def begin(system: System, table: Table, start: int) -> Run:
     """A run that has not yet begun, from an initial state of the search."""
     roles = sum(v.read(start) << v.offset for v in system.layout.roles)
-    return Run(system, table, MemoryWorld({}, table.ghosts), roles)
+    return Run(system, table, MemoryWorld({}, table.ghosts), roles, permit_of(system.layout.app))
 
 
 def follow(run: Run, moves: list[Move], states: list[int] | None = None) -> Run:
@@ -166,7 +169,7 @@ def take(run: Run, move: Move, *, may_be_refused: bool = False) -> None:
 def happen(run: Run, event: Event) -> Step | Refusal:
     """One event on the machine, told as a step of the trace."""
     run.now += A_TIME
-    outcome = step(run.table, run.world, event)
+    outcome = step(run.table, run.world, event, permit=run.permit)
     run.steps.append(told(run.table, run.world, event, outcome))
     run.before, run.last = run.world, outcome
     if isinstance(outcome, Step):
@@ -182,14 +185,15 @@ def _events(run: Run, move: Move) -> Iterator[Event]:
         name = _new_name(run, label.slot)
         action = label.slot.blueprint.actions["create"]
         args = _arguments(run, move, action)
-        yield Create(label.slot.blueprint.name, name, args, _caller(run, move), now)
+        blueprint = label.slot.blueprint.name
+        yield _by_whom(run, move, lambda by: Create(blueprint, name, args, by, now))
         return
     entity = run.entity(label.slot)
     match label.event:
         case "act":
             action = label.slot.blueprint.actions[label.action or ""]
-            visit = run.world.entities[entity].visit
-            yield Act(entity, action.name, _arguments(run, move, action), _caller(run, move), now, visit)
+            visit, args = run.world.entities[entity].visit, _arguments(run, move, action)
+            yield _by_whom(run, move, lambda by: Act(entity, action.name, args, by, now, visit))
         case "timer":
             yield TimerFires(entity, label.deadline, now)
         case "start":
@@ -258,17 +262,44 @@ def _new_name(run: Run, slot: Slot) -> str:
     return name
 
 
-def _caller(run: Run, move: Move) -> Caller:
+def _by_whom(run: Run, move: Move, made: Callable[[Caller], Event]) -> Event:
+    """The event of whoever takes a move; where policies decide, of the first whom they let take it."""
     by, layout = move.command.label.by, run.system.layout
-    if by.kind in ("role", "any"):
-        picked = move.picked.get("actor")
-        codes = [picked] if picked is not None else range(1, len(layout.domains.principals) + 1)
-        action = move.command.label.slot.blueprint.actions[move.command.label.action or ""]
-        ways = [(code, _roles(run, action, by, code)) for code in codes]
-        code, roles = next(((c, r) for c, r in ways if r is not None), ways[0])
-        return Caller("role", None, roles or frozenset(), layout.domains.ids[code - 1])
-    assert by.kind == "effect" or by.kind == "timer" or by.kind == "inbound", "nobody else acts by itself"
-    return Caller(by.kind, by.name)
+    if by.kind not in ("role", "any"):
+        assert by.kind == "effect" or by.kind == "timer" or by.kind == "inbound", "nobody else acts by itself"
+        return made(Caller(by.kind, by.name))
+    picked = move.picked.get("actor")
+    codes = [picked] if picked is not None else list(range(1, len(layout.domains.principals) + 1))
+    action = move.command.label.slot.blueprint.actions[move.command.label.action or ""]
+    if is_policed(layout, move.command.label.slot, action):
+        return _first_open(run, [made(caller) for caller in _policed_callers(run, move, codes)])
+    ways = [(code, _roles(run, action, by, code)) for code in codes]
+    code, roles = next(((c, r) for c, r in ways if r is not None), ways[0])
+    return made(Caller("role", None, roles or frozenset(), layout.domains.ids[code - 1]))
+
+
+def _first_open(run: Run, events: list[Event]) -> Event:
+    """The first that is not denied; the first of all, if all of them are."""
+    outcomes = ((event, step(run.table, run.world, event, permit=run.permit)) for event in events)
+    is_open = (e for e, outcome in outcomes if not isinstance(outcome, Refusal) or outcome.reason != "denied")
+    return next(is_open, events[0])
+
+
+def _policed_callers(run: Run, move: Move, codes: list[int]) -> Iterator[Caller]:
+    """Who may take a move, in each set of roles that policies tell apart, the smallest first."""
+    from lathe.check.policies import policed  # only here: it loads cedarpy
+
+    layout, label = run.system.layout, move.command.label
+    named = policed(layout.app).decider.slice(label.slot.blueprint.name, label.action or "").reads.roles
+    for code in codes:
+        sets = layout.role_sets
+        if layout.roles:
+            sets = (sets[layout.roles[code - 1].read(run.roles)],)
+        parts = {
+            frozenset(c) for held in sets for n in range(len(held) + 1) for c in combinations(held & named, n)
+        }
+        for roles in sorted(parts, key=lambda roles: (len(roles), sorted(roles))):
+            yield Caller("role", None, roles, layout.domains.ids[code - 1])
 
 
 def _roles(run: Run, action: Action, by: Principal, code: int) -> frozenset[str] | None:

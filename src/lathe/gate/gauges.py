@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from lathe.check.permit import permit_of
 from lathe.check.read import finding
 from lathe.check.report import Finding
 from lathe.errors import Span, UnreadableError
@@ -40,7 +41,7 @@ def _run(app: App, file: str, text: str) -> Gauged:
         expect = saved.expect
         if expect is None:
             return Gauged(file, "", (), fault='it is a trace alone: a gauge is `{"trace": …, "expect": …}`')
-        replayed = gauge.run(app, saved.trace, file)
+        replayed = gauge.run(app, saved.trace, file, permit_of(app))
     except UnreadableError as error:
         return Gauged(file, "", (), fault="; ".join(d.message for d in error.diagnostics[:3]))
     now = tuple(step.actual for step in replayed)

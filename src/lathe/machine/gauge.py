@@ -9,6 +9,7 @@ from lathe.frozen import frozen
 from lathe.lang.model import App, Json
 from lathe.machine import tracejson
 from lathe.machine.replay import Replayed, replay
+from lathe.machine.step import Permit, admitted
 from lathe.machine.trace import Trace
 
 ADMITTED = "admitted"
@@ -57,8 +58,11 @@ def dump(trace: Trace, expect: str) -> str:
     return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
 
 
-def run(app: App, trace: Trace, file: str) -> list[Replayed]:
-    """The steps of a trace on the model. Raises UnreadableError (LT004) for values of no type there is."""
+def run(app: App, trace: Trace, file: str, permit: Permit = admitted) -> list[Replayed]:
+    """The steps of a trace on the model; `permit` says who may.
+
+    Raises UnreadableError (LT004) for values of no type there is.
+    """
     for number, step in enumerate(trace.steps, 1):
         if step.event not in tracejson.EVENTS:
             raise unreadable("LT004", f"event {number} is of no kind that there is", file)
@@ -66,7 +70,7 @@ def run(app: App, trace: Trace, file: str) -> list[Replayed]:
         if not all(map(_is_plain, values)):
             raise unreadable("LT004", f"a value of event {number} is none of the language", file)
     try:
-        return replay(app, trace)
+        return replay(app, trace, permit)
     except ValueError as error:  # text that is no time, where the app wants one
         raise unreadable("LT004", f"a value does not fit `{app.name}`: {error}", file) from error
 

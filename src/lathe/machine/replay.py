@@ -27,7 +27,7 @@ from lathe.machine.event import (
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.properties import Broken, broken
 from lathe.machine.snapshot import MemoryWorld, Scalar, Value
-from lathe.machine.step import step
+from lathe.machine.step import Permit, admitted, step
 from lathe.machine.table import compile_app
 from lathe.machine.telling import told
 from lathe.machine.trace import Trace, TraceStep
@@ -65,8 +65,11 @@ def _is_time(value: Json) -> bool:
     return isinstance(value, str) and len(value) >= 20 and value[4] == "-" and value.endswith("Z")
 
 
-def replay(app: App, trace: Trace) -> list[Replayed]:
-    """Run a trace on the model, event by event; what no longer fits the app is told as refused."""
+def replay(app: App, trace: Trace, permit: Permit = admitted) -> list[Replayed]:
+    """Run a trace on the model, event by event; what no longer fits the app is told as refused.
+
+    `permit` says who may: `by` alone, where the app has no policies.
+    """
     table = compile_app(app)
     world = MemoryWorld({}, table.ghosts)
     found: list[Replayed] = []
@@ -74,7 +77,7 @@ def replay(app: App, trace: Trace) -> list[Replayed]:
         now = STEP_MS * (number + 1)
         try:
             event = _event(app, world, recorded, now)
-            outcome = step(table, world, event)
+            outcome = step(table, world, event, permit=permit)
             actual = told(table, world, event, outcome)
         except LookupError as error:
             outcome = Refusal("missing", recorded.entity, recorded.action, f"the app has no {error}")

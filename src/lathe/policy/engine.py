@@ -1,181 +1,147 @@
-"""Cedar's own engine: policies parsed, validated against the schema, sliced and decided."""
+"""Decisions: Cedar's own engine, asked once for each thing that the policies of an action can tell apart.
+
+The policies are sliced by action and type of resource, from their heads. A decision is kept for exactly
+what its slice reads, so the same question in other words is not asked again. What cannot be evaluated is
+denied: a forbid that fails forbids.
+"""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import cedarpy
 
-from lathe.errors import Diagnostic, Span
 from lathe.frozen import frozen
-from lathe.lang.model import App, Json
-from lathe.policy.lower import permits
-from lathe.policy.requests import Request, asked, entities
-from lathe.policy.scan import Piece, pieces
-from lathe.policy.schema import OWN_TYPES, schema
+from lathe.lang.model import App
+from lathe.lang.types import Type
+from lathe.policy.lower import Permit, permits
+from lathe.policy.policies import Policy, may_concern, read_policies
+from lathe.policy.reads import Reads, reads
+from lathe.policy.requests import Request, Value, action_entity, principal_entity, record, shown, uid
 
-_QUOTED = re.compile(r"`([^`]*)`")
-_HELP = "`lathe show --as cedar` prints what policies can name"
+MAX_DECISIONS = 65_536
+"""Decisions that one slice keeps; when there are as many, it begins anew."""
 
+Key = tuple[object, ...]
+Seen = tuple[tuple[str, str], frozenset[str], str, tuple[Value, ...]]
+"""Principal, roles, resource, and the attributes that are read."""
 
-@frozen
-class Policy:
-    """One policy of a file: its id, its place, and its syntax tree as Cedar's JSON gives it."""
-
-    id: str
-    piece: Piece
-    tree: Mapping[str, Json]
+_SOMEBODY = ("Principal", "")
+"""Whoever it is, where no policy looks at who."""
 
 
 @frozen
 class Decision:
-    """Whether a request is allowed, by which policies, and what could not be evaluated."""
+    """Whether a request is allowed, which policies determined that, and what could not be evaluated."""
 
     allowed: bool
     policies: tuple[str, ...]
     errors: tuple[str, ...]
 
 
-def read_policies(app: App) -> tuple[tuple[Policy, ...], tuple[Diagnostic, ...]]:
-    """The policies of an app's `*.cedar`, and every fault (LT604) of those that cannot count."""
-    faults = list(_taken_names(app))
-    found: list[Policy] = []
-    for file, text in sorted(app.policies.items()):
-        for number, piece in enumerate(pieces(file, text)):
-            policy = _parsed(piece, f"{file}#{number + 1}")
-            if isinstance(policy, Diagnostic):
-                faults.append(policy)
-            elif policy is not None:
-                found.append(policy)
-    if not any(f.span.file.endswith(".toml") for f in faults):
-        faults.extend(_invalid(app, found))
-    faults.extend(_repeated(found))
-    return tuple(found), tuple(sorted(faults, key=lambda f: f.span))
+class Slice:
+    """The policies that can count for one action on one type of resource, and what they decided."""
+
+    def __init__(
+        self, app: App, which: tuple[str, str], own: Iterable[Permit], policies: Iterable[Policy]
+    ) -> None:
+        blueprint, action = which
+        texts = [(p.id, p.text) for p in own]
+        self.policies = tuple(p for p in policies if may_concern(p, blueprint, action))
+        texts += [(p.id, p.piece.text) for p in self.policies]
+        self.reads: Reads = reads(p.tree for p in self.policies).with_roles(p.role for p in own if p.role)
+        self._names = {f"policy{number}": name for number, (name, _) in enumerate(texts)}
+        self._set = cedarpy.PolicySet.from_str("\n".join(text for _, text in texts))
+        self._blueprint, self._is_new = blueprint, action == "create"
+        self._action = action_entity(blueprint, action)
+        made = app.blueprints[blueprint].actions.get(action)
+        given = {a.name: a.type for a in made.arguments.values() if not a.secret} if made else {}
+        self._attributes = (
+            {} if self._is_new else _kinds(shown(app.blueprints[blueprint]), self.reads, "resource")
+        )
+        self._arguments = _kinds(given, self.reads, "arg")
+        self._attribute_names, self._argument_names = tuple(self._attributes), tuple(self._arguments)
+        self._decisions: dict[Key, Decision] = {}
+        self._entities: dict[Key, cedarpy.Entities] = {}
+
+    def decide(
+        self,
+        principal: tuple[str, str],
+        roles: frozenset[str],
+        resource: str | None,
+        attributes: Mapping[str, Value],
+        arguments: Mapping[str, Value],
+    ) -> Decision:
+        """Whether a request is allowed; what a `Request` says, without its blueprint and action."""
+        looks_at = self.reads
+        if principal[0] == "Principal":
+            principal = principal if looks_at.principal else _SOMEBODY
+            roles = roles if roles <= looks_at.roles else roles & looks_at.roles
+        place = resource if resource is not None and looks_at.resource else ""
+        values = tuple([attributes.get(n) for n in self._attribute_names])
+        seen = (principal, roles, place, values)
+        key = (seen, *[arguments.get(n) for n in self._argument_names])
+        found = self._decisions.get(key)
+        if found is None:
+            if len(self._decisions) >= MAX_DECISIONS:
+                self._decisions.clear()
+                self._entities.clear()
+            found = self._decisions[key] = self._asked(seen, attributes, arguments)
+        return found
+
+    def _asked(self, seen: Seen, attributes: Mapping[str, Value], arguments: Mapping[str, Value]) -> Decision:
+        """Ask Cedar, of what is read and of nothing else. `seen` is what entities are made of."""
+        principal, roles, place, _ = seen
+        thing = uid("New", self._blueprint) if self._is_new else uid(self._blueprint, place)
+        known = self._entities.get(seen)
+        if known is None:
+            listed = [principal_entity(principal, roles), self._action]
+            if self._attributes:
+                listed.append({"uid": thing, "attrs": record(self._attributes, attributes), "parents": []})
+            known = self._entities[seen] = cedarpy.Entities.from_json_str(json.dumps(listed))
+        question = {
+            "principal": uid(*principal),
+            "action": self._action["uid"],
+            "resource": thing,
+            "context": json.dumps({"arg": record(self._arguments, arguments)}),
+        }
+        result = cedarpy.is_authorized(question, self._set, known)
+        reasons = tuple(sorted(self._names[r] for r in result.diagnostics.reasons))
+        errors = tuple(result.diagnostics.errors)
+        return Decision(result.allowed and not errors, reasons, errors)
 
 
-def _taken_names(app: App) -> Iterator[Diagnostic]:
-    for blueprint in app.blueprints.values():
-        if blueprint.name in OWN_TYPES:
-            message = f"`{blueprint.name}` is a type of the policies' own, so no blueprint can be called so"
-            yield _fault(message, blueprint.span, "call the blueprint something else, or drop the policies")
+def _kinds(every: Mapping[str, Type], found: Reads, base: str) -> dict[str, Type]:
+    """The types of what is read, as far as policies see it: nothing secret, nothing of no type in Cedar."""
+    return {n: every[n] for n in found.names(base) if n in every and every[n].kind != "json"}
 
 
-def _parsed(piece: Piece, name: str) -> Policy | Diagnostic | None:
-    """The policy of a piece; a fault if it is none."""
-    try:
-        parsed = json.loads(cedarpy.policies_to_json_str(piece.text))
-    except ValueError as error:
-        said = _lower(str(error))
-        words = _QUOTED.findall(said)
-        span = piece.span(words[0] if words else "")
-        return _fault(f"this is no policy: {said}", span, "look at the syntax: each policy ends with `;`")
-    if parsed["templates"]:
-        cure = "write the principal or resource itself: nothing links templates here"
-        return _fault("a policy with `?principal` or `?resource` is a template", piece.span(), cure)
-    for tree in parsed["staticPolicies"].values():
-        return Policy(tree.get("annotations", {}).get("id") or name, piece, tree)
-    return None
+class Decider:
+    """Decides requests by the permits of an app and its policies."""
 
+    def __init__(self, app: App, policies: tuple[Policy, ...] | None = None) -> None:
+        self.app = app
+        self.policies = read_policies(app)[0] if policies is None else policies
+        self._slices: dict[tuple[str, str], Slice] = {}
+        self._own: dict[str, list[Permit]] = {}
+        for permit in permits(app):
+            self._own.setdefault(permit.action, []).append(permit)
 
-def _invalid(app: App, policies: list[Policy]) -> Iterator[Diagnostic]:
-    """What Cedar's validator says of each policy, at the word that it is about."""
-    handle = cedarpy.Schema.from_str(schema(app))
-    for policy in policies:
-        result = cedarpy.validate_policies(policy.piece.text, handle)
-        messages = [_lower(re.sub(r"^for policy `[^`]*`[,:]? ", "", e.error)) for e in result.errors]
-        clear = [m for m in messages if "unable to find an applicable action" not in m]
-        for message in dict.fromkeys(clear or messages):
-            yield _fault(message, _place(policy.piece, message), _HELP)
-
-
-def _place(piece: Piece, message: str) -> Span:
-    """Where in the policy the first word stands that a message quotes."""
-    words = [w for quoted in _QUOTED.findall(message) for w in (quoted, *re.findall(r'"([^"]*)"', quoted))]
-    whole = piece.span()
-    places = [piece.span(word) for word in words if word]
-    return next((p for p in places if p != whole), whole)
-
-
-def _repeated(policies: list[Policy]) -> Iterator[Diagnostic]:
-    first: dict[str, Policy] = {}
-    for policy in policies:
-        other = first.setdefault(policy.id, policy)
-        if other is not policy:
-            message = f"the id `{policy.id}` is taken by {other.piece.span()}"
-            yield _fault(message, policy.piece.span(policy.id), "give each policy an `@id` of its own")
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
-
-
-def _fault(message: str, span: Span, cure: str) -> Diagnostic:
-    return Diagnostic("LT604", "error", message, span, cure)
-
-
-def names_principals(policies: tuple[Policy, ...]) -> frozenset[tuple[str, str]]:
-    """The principals, roles and entities that policies name, as type and id: what no symmetry may swap."""
-    return frozenset(found for policy in policies for found in _named(policy.tree))
-
-
-def _named(tree: Json | Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    if isinstance(tree, Mapping):
-        kind, name = tree.get("type"), tree.get("id")
-        if isinstance(kind, str) and isinstance(name, str):
-            if kind != "Action":
-                yield kind, name
-            return
-        yield from (found for part in tree.values() for found in _named(part))
-    elif isinstance(tree, list):
-        yield from (found for part in tree for found in _named(part))
-
-
-def may_concern(policy: Policy, blueprint: str, action: str) -> bool:
-    """Whether the head of a policy lets it count for an action: what is left out contributes nothing."""
-    resource, head = policy.tree["resource"], policy.tree["action"]
-    assert isinstance(resource, dict) and isinstance(head, dict), "Cedar's JSON of a head"
-    kinds = {kind for kind, _ in _named(resource)} | {str(k) for k in [resource.get("entity_type")] if k}
-    if kinds and ("New" if action == "create" else blueprint) not in kinds:
-        return False
-    wanted = {f"{blueprint}.{action}"} | ({blueprint} if head["op"] == "in" else set())
-    return head["op"] == "All" or not wanted.isdisjoint(_action_names(head))
-
-
-def _action_names(head: dict[str, Json]) -> Iterator[str]:
-    entities = head.get("entities", [head.get("entity")])
-    assert isinstance(entities, list), "Cedar's JSON of a head"
-    yield from (str(e["id"]) for e in entities if isinstance(e, dict))
-
-
-class Engine:
-    """Decides requests by the permits of an app and its policies, sliced by action and resource type."""
-
-    def __init__(self, app: App, policies: tuple[Policy, ...]) -> None:
-        self._app = app
-        self._policies = policies
-        self._slices: dict[tuple[str, str], tuple[cedarpy.PolicySet, Mapping[str, str]]] = {}
-        self._known: dict[str, Decision] = {}
-
-    def decide(self, request: Request) -> Decision:
-        """Whether a request is allowed; the same question is not asked twice."""
-        question, known = asked(self._app, request), entities(self._app, request)
-        key = json.dumps([question, known], sort_keys=True)
-        if key not in self._known:
-            policies, names = self._slice(request.blueprint, request.action)
-            result = cedarpy.is_authorized(question, policies, known)
-            reasons = tuple(sorted(names[r] for r in result.diagnostics.reasons))
-            self._known[key] = Decision(result.allowed, reasons, tuple(result.diagnostics.errors))
-        return self._known[key]
-
-    def _slice(self, blueprint: str, action: str) -> tuple[cedarpy.PolicySet, Mapping[str, str]]:
-        """The policies that can count for an action, with the ids by which we know them."""
+    def slice(self, blueprint: str, action: str) -> Slice:
+        """The policies that can count for an action; `read` is one too."""
         found = self._slices.get((blueprint, action))
         if found is None:
-            own = [(p.id, p.text) for p in permits(self._app) if p.action == f"{blueprint}.{action}"]
-            own += [(p.id, p.piece.text) for p in self._policies if may_concern(p, blueprint, action)]
-            text = "\n".join(text for _, text in own)
-            names = {f"policy{number}": name for number, (name, _) in enumerate(own)}
-            found = self._slices[blueprint, action] = (cedarpy.PolicySet.from_str(text), names)
+            own = self._own.get(f"{blueprint}.{action}", [])
+            found = self._slices[blueprint, action] = Slice(self.app, (blueprint, action), own, self.policies)
         return found
+
+    def decide(self, request: Request) -> Decision:
+        """Whether a request is allowed."""
+        return self.slice(request.blueprint, request.action).decide(
+            request.principal, request.roles, request.resource, request.attributes, request.arguments
+        )
+
+    def without(self, policy: Policy) -> Decider:
+        """The same app, had this policy not been written."""
+        return Decider(self.app, tuple(p for p in self.policies if p is not policy))

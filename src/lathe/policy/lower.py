@@ -11,11 +11,12 @@ from lathe.policy.schema import quoted
 
 @frozen
 class Permit:
-    """One permit that `by` or `read` gives: its id, the action that it opens, and its text."""
+    """A permit that `by` or `read` gives: its id, the action that it opens, its text, whose role."""
 
     id: str
     action: str
     text: str
+    role: str | None = None
 
 
 def permits(app: App) -> tuple[Permit, ...]:
@@ -43,7 +44,8 @@ def _permit(blueprint: Blueprint, action: str, principal: Principal) -> Permit:
     name = f"{blueprint.name}.{action}"
     who = _scope(blueprint, principal)
     text = f"permit({who}, action == Action::{quoted(name)}, resource);"
-    return Permit(f"by:{name}:{principal}", name, text)
+    role = principal.name if principal.kind == "role" else None
+    return Permit(f"by:{name}:{principal}", name, text, role)
 
 
 def _scope(blueprint: Blueprint, principal: Principal) -> str:

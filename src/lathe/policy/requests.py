@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from lathe.frozen import frozen
-from lathe.lang.model import App, Blueprint
+from lathe.lang.model import Blueprint
 from lathe.lang.types import Type
 
 Value = int | bool | str | None | frozenset["Value"]
@@ -29,52 +29,33 @@ class Request:
     arguments: Mapping[str, Value]
 
 
-def asked(app: App, request: Request) -> dict[str, Json]:
-    """The request itself."""
-    blueprint = app.blueprints[request.blueprint]
-    action = blueprint.actions.get(request.action)
-    kinds = {a.name: a.type for a in action.arguments.values() if not a.secret} if action else {}
-    context: dict[str, Json] = {"arg": _record(kinds, request.arguments)}
-    return {
-        "principal": _uid(*request.principal),
-        "action": _uid("Action", f"{request.blueprint}.{request.action}"),
-        "resource": _resource(request),
-        "context": context,
-    }
+def action_entity(blueprint: str, action: str) -> dict[str, Json]:
+    """An action, which is in the group of its blueprint's."""
+    name = uid("Action", f"{blueprint}.{action}")
+    return {"uid": name, "attrs": {}, "parents": [uid("Action", blueprint)]}
 
 
-def entities(app: App, request: Request) -> list[Json]:
-    """What Cedar has to know of the principal and of the entity."""
-    roles: list[Json] = [_uid("Role", role) for role in sorted(request.roles)]
-    parents = roles if request.principal[0] == "Principal" else []
-    found: list[Json] = [{"uid": _uid(*request.principal), "attrs": {}, "parents": parents}]
-    if request.resource is not None:
-        kinds = _shown(app.blueprints[request.blueprint])
-        attributes = _record(kinds, request.attributes)
-        found.append({"uid": _resource(request), "attrs": attributes, "parents": []})
-    return found
+def principal_entity(principal: tuple[str, str], roles: Iterable[str]) -> dict[str, Json]:
+    """Who acts, in the roles that it holds: what acts by itself has none."""
+    held: list[Json] = [uid("Role", role) for role in sorted(roles)]
+    return {"uid": uid(*principal), "attrs": {}, "parents": held if principal[0] == "Principal" else []}
 
 
-def _shown(blueprint: Blueprint) -> dict[str, Type]:
+def shown(blueprint: Blueprint) -> dict[str, Type]:
+    """What policies see of an entity, by name."""
     fields = {f.name: f.type for f in blueprint.fields.values() if not f.secret}
     return {**fields, "state": Type("state", blueprint=blueprint.name)}
 
 
-def _resource(request: Request) -> Json:
-    is_new = request.resource is None
-    return _uid("New", request.blueprint) if is_new else _uid(request.blueprint, request.resource or "")
-
-
-def _uid(kind: str, name: str) -> dict[str, Json]:
+def uid(kind: str, name: str) -> dict[str, Json]:
+    """An entity's type and id."""
     return {"type": kind, "id": name}
 
 
-def _record(kinds: Mapping[str, Type], values: Mapping[str, Value]) -> dict[str, Json]:
-    """The values that policies see: what is secret or has no type in Cedar is left out, and what is unset."""
+def record(kinds: Mapping[str, Type], values: Mapping[str, Value]) -> dict[str, Json]:
+    """The values of these attributes as Cedar takes them; unset ones are left out."""
     return {
-        name: _json(kinds[name], value)
-        for name, value in values.items()
-        if value is not None and name in kinds and kinds[name].kind != "json"
+        name: _json(kind, value) for name, kind in kinds.items() if (value := values.get(name)) is not None
     }
 
 
@@ -84,5 +65,5 @@ def _json(kind: Type, value: Value) -> Json:
         return [_json(kind.element, member) for member in sorted(value, key=repr)]
     assert value is not None, "unset values are left out"
     if kind.kind in ("id", "ref"):
-        return {"__entity": _uid("Principal" if kind.kind == "id" else kind.blueprint or "", str(value))}
+        return {"__entity": uid("Principal" if kind.kind == "id" else kind.blueprint or "", str(value))}
     return value

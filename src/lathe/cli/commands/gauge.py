@@ -8,6 +8,7 @@ from time import monotonic
 
 import click
 
+from lathe.check.permit import permit_of
 from lathe.check.report import Finding
 from lathe.cli import exitcode, files, output
 from lathe.cli.command import command as make_command
@@ -101,7 +102,7 @@ def _add(path: str, trace: Trace, name: str, expect: str) -> int:
     place = os.path.join(folder, f"{name}.json")
     if os.path.lexists(place):
         raise UsageError(f"`{files.printable(place)}` is there already: give another --name")
-    given = gauge.verdicts(gauge.run(app, trace, place))
+    given = gauge.verdicts(gauge.run(app, trace, place, permit_of(app)))
     if all(step.event != "act" and step.event != "create" for step in trace.steps):
         raise UsageError("the trace has no step that anybody takes, so it says nothing of the app")
     files.write_all(folder, {f"{name}.json": gauge.dump(trace, expect).encode()})

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import click
 
+from lathe.check.permit import permit_of
 from lathe.cli import exitcode, files, output, steps
 from lathe.cli.command import colour_option, command as make_command
 from lathe.cli.paint import Paint
@@ -41,7 +42,7 @@ def command(*, trace: str, path: str, form: str, color: output.When) -> int:
     """
     saved = gauge.load(files.read_file(trace), files.printable(trace))
     app = read(path)
-    run = gauge.run(app, saved.trace, files.printable(trace))
+    run = gauge.run(app, saved.trace, files.printable(trace), permit_of(app))
     drawn = _drawn(replace(saved.trace, steps=_until_otherwise(run)), app, form)
     paint = Paint(output.has_colour(color))
     is_kept, verdict = _verdict(run, saved)
