@@ -41,7 +41,10 @@ def test_search_and_machine_take_the_same_steps_in_the_smallest_apps(app: App, i
     assert disagreements(app, instances) == []
 
 
-@pytest.mark.parametrize("example", sorted(p.parent.name for p in EXAMPLES.glob("*/app.toml")))
+APPS = sorted(p.parent for p in EXAMPLES.rglob("app.toml") if "broken" not in p.parts)
+
+
+@pytest.mark.parametrize("example", [app.relative_to(EXAMPLES).as_posix() for app in APPS])
 def test_search_and_machine_take_the_same_steps_in_the_examples(example: str) -> None:
     folder = EXAMPLES / example
     paths = [folder / "app.toml", *folder.glob("*.blueprint.toml")]

@@ -31,8 +31,9 @@ from lathe.lang.schema.keys import KEYS, TABLES
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "docs" / "reference" / "schemas"
-EXAMPLES = sorted(ROOT.glob("examples/*/*.toml"))
-VARIANTS = sorted(p for p in ROOT.glob("examples/*/broken/*/*.toml") if p.name != "expect.toml")
+EVERY = sorted(ROOT.glob("examples/**/*.toml"))
+EXAMPLES = [p for p in EVERY if "broken" not in p.parts]
+VARIANTS = [p for p in EVERY if "broken" in p.parts and p.name != "expect.toml"]
 ROLLOUT = ROOT / "examples" / "rollout" / "rollout.blueprint.toml"
 
 BLUEPRINT = jsonschema.Draft7Validator(schema.blueprint_schema())
