@@ -65,8 +65,8 @@ class Graph(Protocol):
     @property
     def depth(self) -> int: ...
     @property
-    def is_exchanged(self) -> bool:
-        """Whether a state stands for all that an exchange makes of it (`check.symmetry`)."""
+    def alike(self) -> tuple[str, ...]:
+        """What is exchanged: a state stands for all that differ only in which of these is which."""
         ...
 
     def way_to(self, index: int) -> list[tuple[int, int]]:

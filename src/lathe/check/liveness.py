@@ -46,7 +46,7 @@ def failures(system: System, graph: Graph) -> Iterator[Unfair]:
     asked = [(slot, prop) for slot in system.layout.slots for prop in slot.blueprint.eventually.values()]
     if not asked:
         return
-    if graph.is_exchanged:
+    if graph.alike:
         yield from _followed(system, graph)
         return
     names, debts, paid = dues(system)

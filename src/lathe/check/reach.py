@@ -456,6 +456,7 @@ def _coverage(progress: _Progress) -> Coverage:
         exhaustive="within bounds",
         fingerprint=fingerprint(graph),
         proved=progress.algebra.proved if progress.algebra else (),
+        alike=graph.alike,
     )
 
 

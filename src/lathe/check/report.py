@@ -43,7 +43,9 @@ class Coverage:
 
     `bounds` are the instances of each blueprint and the `principals` of the largest scope that
     was completed; `fingerprint` is an order-independent hash of its reachable states. `proved` are the
-    properties that hold for all values and any number of steps, as level 1 showed.
+    properties that hold for all values and any number of steps, as level 1 showed. Where some things are
+    `alike`, one state was searched for all that differ only in which of them is which; counts and fingerprint
+    are of those.
     """
 
     bounds: Mapping[str, int] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class Coverage:
     exhaustive: str = ""
     fingerprint: str = ""
     proved: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
 
 
 @frozen

@@ -79,4 +79,5 @@ def _coverage(covered: Coverage) -> Json:
         "exhaustive": covered.exhaustive,
         "fingerprint": covered.fingerprint,
         **({"proved": list(covered.proved)} if covered.proved else {}),
+        **({"alike": list(covered.alike)} if covered.alike else {}),
     }

@@ -47,8 +47,8 @@ class ListGraph:
         return not self.ended_by
 
     @property
-    def is_exchanged(self) -> bool:
-        return False
+    def alike(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def depth(self) -> int:

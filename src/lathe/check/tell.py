@@ -66,7 +66,7 @@ def make_case(system: System, graph: Graph, digest: str) -> Case:
 def run_to(case: Case, index: int) -> Run:
     """The machine's run along a shortest path to a state of the graph."""
     graph = case.graph
-    if graph.is_exchanged:
+    if graph.alike:
         from lathe.check.arrays.places import run_of  # only where a search has grown: it loads numpy
 
         graph = run_of(case.system, graph, index)
@@ -81,7 +81,7 @@ Suspect = TypeVar("Suspect", Violated, Met, Standstill, Outliving)
 
 def _put_back(case: Case, suspect: Suspect) -> tuple[Case, Suspect]:
     """The same with a run of its own, where states of the graph stand for others."""
-    if not case.graph.is_exchanged:
+    if not case.graph.alike:
         return case, suspect
     from lathe.check.arrays.places import put_back  # only where a search has grown: it loads numpy
 
@@ -450,7 +450,7 @@ def _walk(case: Case, run: Run, index: int, edges: tuple[Edge, ...]) -> int:
 def tell_call_round(case: Case, found: Round) -> Finding:
     """LT505, for calls: the way to a round of deliveries alone, and the round."""
     index, edges = found
-    if case.graph.is_exchanged:
+    if case.graph.alike:
         from lathe.check.arrays.places import call_lasso  # only where a search has grown: it loads numpy
 
         graph, index, edges = call_lasso(case.system, case.graph, index, edges)

@@ -170,4 +170,6 @@ def _covered(report: Report) -> list[str]:
     lines = ["; ".join(said)] if said else []
     if covered.proved:
         lines.append(f"proved for all values: {', '.join(covered.proved)}")
+    if covered.alike:
+        lines.append(f"one state for all that differ only in which is which: {', '.join(covered.alike)}")
     return lines

@@ -136,10 +136,8 @@ def seats_down(keys: Sequence[Block]) -> Seats:
 def seated(blocks: Sequence[Block], seats: Seats) -> list[Block]:
     """Each block where its seat is."""
     count, size = seats.shape
+    columns = np.arange(size)
     at = np.empty((count, size), dtype=np.intp)
-    np.put_along_axis(at, seats.astype(np.intp), np.arange(count, dtype=np.intp)[:, None], axis=0)
-    columns = []
-    for number in range(len(blocks[0])):
-        stacked = np.stack([block[number] for block in blocks])
-        columns.append(np.take_along_axis(stacked, at, axis=0))
-    return [tuple(column[i] for column in columns) for i in range(count)]
+    at[seats, columns] = np.arange(count)[:, None]
+    moved = [np.stack([block[k] for block in blocks])[at, columns] for k in range(len(blocks[0]))]
+    return [tuple(column[i] for column in moved) for i in range(count)]

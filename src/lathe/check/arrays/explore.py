@@ -15,9 +15,9 @@ from dataclasses import field
 
 import numpy as np
 
-from lathe.check.arrays.alike import Alike
 from lathe.check.arrays.expand import Expand, Found, Model, evaluate, make_expand
 from lathe.check.arrays.graph import CHUNK, ArrayGraph, Wave
+from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.visited import Key, Recent, Visited, distinct, key_of
 from lathe.check.arrays.words import Words, chosen, columns, joined
 from lathe.check.graph import ALARM_AT, Ending, Limits
@@ -34,7 +34,7 @@ class _Search:
     limits: Limits
     expand: Expand
     key: Key
-    alike: Alike | None
+    seating: Seating | None
     mapped: Callable[[Callable[[Words], _Chunk], Iterable[Words]], Iterator[_Chunk]]
     weights: list[bool]
     visited: Visited
@@ -65,20 +65,20 @@ def explore(
     *,
     threads: int = 1,
     key: Key = key_of,
-    alike: Alike | None = None,
+    seating: Seating | None = None,
 ) -> ArrayGraph:
     """Every state of a model that can be reached, as far as the limits let it."""
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            return _explore(_begin(model, limits, key, alike, pool.map), initial)
-    return _explore(_begin(model, limits, key, alike, map), initial)
+            return _explore(_begin(model, limits, key, seating, pool.map), initial)
+    return _explore(_begin(model, limits, key, seating, map), initial)
 
 
 def _begin(
     model: Model,
     limits: Limits,
     key: Key,
-    alike: Alike | None,
+    seating: Seating | None,
     mapped: Callable[..., Iterator[_Chunk]],
 ) -> _Search:
     return _Search(
@@ -86,7 +86,7 @@ def _begin(
         limits=limits,
         expand=make_expand(model),
         key=key,
-        alike=alike,
+        seating=seating,
         mapped=mapped,
         weights=[c.is_committed for c in model.commands],
         visited=Visited(model.word_count, key),
@@ -144,7 +144,7 @@ def _together(search: _Search, parts: Parts) -> Words:
 def _representatives(search: _Search, parts: Parts) -> Words:
     """Those of some states that stand for all of them."""
     words = joined(parts, search.model.word_count)
-    return distinct(search.alike(words) if search.alike else words, search.key)
+    return distinct(search.seating(words) if search.seating else words, search.key)
 
 
 def _expanded(search: _Search, wave: Words, pending: Parts) -> Parts:
@@ -218,7 +218,7 @@ def _graph(search: _Search) -> ArrayGraph:
         taken={label: count for label, count in sorted(search.taken.items()) if count},
         visited=search.visited.whole(),
         key=search.key,
-        alike=search.alike,
+        seating=search.seating,
         hits=search.hits,
         ended_by=search.ended_by,
     )

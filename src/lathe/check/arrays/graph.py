@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.check.arrays.alike import Alike
 from lathe.check.arrays.blocks import Seats
 from lathe.check.arrays.expand import Expand, sources
+from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.visited import Key, Run, key_of
 from lathe.check.arrays.words import PackedStates, Words, chosen, joined, packed_at
 from lathe.check.graph import Ending
@@ -41,7 +41,7 @@ class Edges:
     """The steps of state i are `targets[first[i] : first[i + 1]]`, and `labels` likewise.
 
     Where states were exchanged for those that stand for them, `seats` tells where each slot went, a
-    row for each slot of the layout (`alike.Placed`).
+    row for each slot of the layout (`seating.Placed`).
     """
 
     first: NDArray[np.int64]
@@ -54,7 +54,7 @@ class Edges:
 class ArrayGraph:
     """A searched system. States are numbered by wave, in the order of their keys within one.
 
-    With `alike`, each stands for all that an exchange makes of it, and steps lead to such states.
+    With a `seating`, each stands for all that an exchange makes of it, and steps lead to such states.
     """
 
     words: Words
@@ -65,7 +65,7 @@ class ArrayGraph:
     taken: dict[int, int]
     visited: Run
     key: Key = key_of
-    alike: Alike | None = None
+    seating: Seating | None = None
     hits: dict[int, int] = field(default_factory=dict)
     ended_by: Ending = ""
 
@@ -74,8 +74,8 @@ class ArrayGraph:
         return not self.ended_by
 
     @property
-    def is_exchanged(self) -> bool:
-        return self.alike is not None
+    def alike(self) -> tuple[str, ...]:
+        return self.seating.names if self.seating else ()
 
     @property
     def steps(self) -> int:
@@ -129,7 +129,7 @@ class ArrayGraph:
         degree = np.concatenate([part[0] for part in parts])
         first = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(degree, dtype=np.int64)))
         targets, labels = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-        if self.alike is None:
+        if self.seating is None:
             return Edges(first, targets, labels)
         return Edges(first, targets, labels, np.concatenate([part[3] for part in parts], axis=1))
 
@@ -153,9 +153,9 @@ class ArrayGraph:
 
     def _seated(self, words: Words) -> tuple[Words, Seats]:
         """The states that stand for some, and where the slots went; no slot moves without symmetry."""
-        if self.alike is None:
+        if self.seating is None:
             return words, np.empty((0, len(words[0])), dtype=np.uint8)
-        placed = self.alike.placed(words)
+        placed = self.seating.placed(words)
         return placed.words, placed.slots
 
     @property
@@ -204,20 +204,21 @@ class ArrayGraph:
 
     def _leads_to(self, target: int, start: int, end: int, *, is_committed: bool) -> tuple[int, int] | None:
         part = chosen(self.words, slice(start, end))
-        best: tuple[int, int] | None = None
-        for batch in self.expand(part, bytearray(self.watch_count)).batches:
-            if bool(self.weights[batch[0]]) is not is_committed:
-                continue
-            same = np.ones(len(batch[3][0]), dtype=np.bool_)
-            reached = self.alike(batch[3]) if self.alike else batch[3]
-            for number, word in enumerate(reached):
-                same &= word == np.uint64(target >> (64 * number) & (1 << 64) - 1)
-            rows = np.flatnonzero(same)
-            if len(rows):
-                origin = start + int(sources(batch, end - start)[rows[0]])
-                if best is None or (origin, batch[0]) < (best[1], best[0]):
-                    best = (batch[0], origin)
-        return best
+        found = self.expand(part, bytearray(self.watch_count)).batches
+        batches = [b for b in found if bool(self.weights[b[0]]) is is_committed]
+        if not batches:
+            return None
+        reached = joined([b[3] for b in batches], len(self.words))
+        same = np.ones(len(reached[0]), dtype=np.bool_)
+        for number, word in enumerate(self.seating(reached) if self.seating else reached):
+            same &= word == np.uint64(target >> (64 * number) & (1 << 64) - 1)
+        if not same.any():
+            return None
+        rows = np.flatnonzero(same)
+        origin = np.concatenate([sources(b, end - start) for b in batches])[rows]
+        labels = np.concatenate([np.full(len(b[3][0]), b[0]) for b in batches])[rows]
+        first = np.lexsort((labels, origin))[0]
+        return int(labels[first]), start + int(origin[first])
 
 
 class Numbered(Sequence[int]):

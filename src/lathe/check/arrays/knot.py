@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lathe.check.arrays.blocks import Blocks, Seats, seated, seats_down
 from lathe.check.arrays.visited import mixed
-from lathe.check.arrays.words import Column, Words, read, word_count
+from lathe.check.arrays.words import Words, read, word_count
 from lathe.check.layout import WORD_BITS, Layout, Variable
 from lathe.check.symmetry import Codes, Symmetry, scalar
 from lathe.frozen import frozen
@@ -28,8 +28,11 @@ ROUNDS = 2
 _GOLDEN = 0x9E3779B97F4A7C15
 _WORD = (1 << WORD_BITS) - 1
 
-Colours = list[list[Column]]
-"""A column for each thing of each kind."""
+Colour = NDArray[np.uint64]
+"""Of one kind, a row for each thing: its colour, state by state."""
+
+There = NDArray[np.bool_]
+"""Of one blueprint, a row for each slot: whether somebody is there, state by state."""
 
 
 @frozen
@@ -65,18 +68,25 @@ class Knot:
     def seats(self, words: Words) -> list[Seats]:
         """Where each thing goes, kind by kind: slots of each blueprint, then ids, then texts."""
         held = [read(words, use.variable) for use in self._uses]
-        there = [[read(words, slot.state) != 0 for slot in slots] for slots in self.slots]
+        hits = [self._hits(use, value) for use, value in zip(self._uses, held, strict=True)]
+        there = [np.stack([read(words, slot.state) != 0 for slot in slots]) for slots in self.slots]
         colours = self._own_colours(words, held, there)
         for _ in range(ROUNDS):
-            colours = self._refined(colours, held, there)
+            colours = self._refined(colours, hits, there)
         found: list[Seats] = []
         for kind, codes in enumerate(self._codes):
             found.append(seats_down([(column,) for column in colours[kind]]))
             if kind + 1 < len(self._codes):
-                known = mixed(np.arange(1, len(codes) + 1, dtype=np.uint64))[::-1]
-                colours[kind] = [known[row] for row in found[kind]]
-                colours = self._refined(colours, held, there, since=kind + 1)
+                known = mixed(np.arange(1, len(codes) + 1, dtype=np.uint64))
+                colours[kind] = known[found[kind]]
+                colours = self._refined(colours, hits, there, since=kind + 1)
         return found
+
+    def _hits(self, use: Use, value: NDArray[np.int64]) -> Colour:
+        """For each thing of its kind, 1 where a variable holds it."""
+        codes = np.array(self._codes[use.kind], dtype=np.int64)[:, None]
+        hits = (value >> (codes - 1) & 1) if use.is_set else value == codes
+        return hits.astype(np.uint64)
 
     def id_seats(self, seats: Sequence[Seats]) -> Seats | None:
         """Of the seats, those of the ids."""
@@ -103,16 +113,15 @@ class Knot:
 
     def _renamed(self, use: Use, value: NDArray[np.int64], seats: Seats) -> NDArray[np.int64]:
         codes = self._codes[use.kind]
-        names = np.array(codes, dtype=np.int64)
         if use.is_set:
             found = value & ~sum(1 << code - 1 for code in codes)
             for code, row in zip(codes, seats, strict=True):
-                found |= (value >> (code - 1) & 1) << (names[row] - 1)
+                found |= (value >> (code - 1) & 1) << (row.astype(np.int64) + (codes[0] - 1))
             return found
-        found = value
-        for code, row in zip(codes, seats, strict=True):
-            found = np.where(value == code, names[row], found)
-        return found
+        place = value - codes[0]
+        is_one = (place >= 0) & (place < len(codes))
+        seat = seats[np.where(is_one, place, 0), np.arange(len(value))]
+        return np.where(is_one, seat.astype(np.int64) + codes[0], value)
 
     def _moved_roles(self, words: Words, seats: Seats) -> Words:
         found = list(words)
@@ -123,31 +132,25 @@ class Knot:
             found[word] = found[word] & kept | value << np.uint64(shift)
         return tuple(found)
 
-    def _own_colours(
-        self, words: Words, held: list[NDArray[np.int64]], there: list[list[NDArray[np.bool_]]]
-    ) -> Colours:
+    def _own_colours(self, words: Words, held: list[NDArray[np.int64]], there: list[There]) -> list[Colour]:
         """What each thing is by itself: of a slot its plain bits, of an id its roles."""
-        size = len(words[0])
         plain = tuple(word & np.uint64(mask) for word, mask in zip(words, self._plain, strict=True))
-        colours: Colours = []
-        for blocks, here in zip(self._blocks, there, strict=True):
-            colours.append([])
-            for block, is_full in zip(blocks.taken(plain), here, strict=True):
-                colour = np.full(size, _GOLDEN, dtype=np.uint64)
-                for column in block:
-                    colour = mixed(colour ^ column)
-                colours[-1].append(_settled(colour, is_full))
-        nothing = np.zeros(size, dtype=np.uint64)
+        colours: list[Colour] = []
+        for blocks in self._blocks:
+            taken = blocks.taken(plain)
+            colour = np.full((len(taken), len(words[0])), _GOLDEN, dtype=np.uint64)
+            for columns in zip(*taken, strict=True):
+                colour = mixed(colour ^ np.stack(columns))
+            colours.append(colour)
         while len(colours) < len(self._codes):
-            colours.append([nothing] * len(self._codes[len(colours)]))
+            colours.append(np.zeros((len(self._codes[len(colours)]), len(words[0])), dtype=np.uint64))
         if self._roles:
-            colours[self._ids] = [mixed(read(words, v).astype(np.uint64)) for v in self._roles]
+            colours[self._ids] = mixed(np.stack([read(words, v).astype(np.uint64) for v in self._roles]))
         for use, value in zip(self._uses, held, strict=True):
             if use.owner is not None:
-                kind, number = use.owner
-                rest = mixed(self._beyond(use, value).astype(np.uint64) ^ np.uint64(use.tag))
-                colours[kind][number] = _settled(colours[kind][number] + rest, there[kind][number])
-        return colours
+                rest = self._beyond(use, value).astype(np.uint64)
+                colours[use.owner[0]][use.owner[1]] += mixed(rest ^ np.uint64(use.tag))
+        return [_settled(c, there[kind] if kind < len(there) else None) for kind, c in enumerate(colours)]
 
     def _beyond(self, use: Use, value: NDArray[np.int64]) -> NDArray[np.int64]:
         """What a variable holds that cannot be exchanged: unset, or what something names."""
@@ -157,38 +160,29 @@ class Knot:
         return np.where((value >= codes[0]) & (value <= codes[-1]), -1, value)
 
     def _refined(
-        self,
-        colours: Colours,
-        held: list[NDArray[np.int64]],
-        there: list[list[NDArray[np.bool_]]],
-        since: int = 0,
-    ) -> Colours:
+        self, colours: list[Colour], hits: list[Colour], there: list[There], since: int = 0
+    ) -> list[Colour]:
         """Each colour with those of what it holds, and of those that hold it; kinds before `since` stay."""
-        nobody = np.zeros(1, dtype=np.uint64)
-        sums: Colours = [[column.copy() for column in columns] for columns in colours]
-        for use, value in zip(self._uses, held, strict=True):
-            tag = np.uint64(use.tag)
-            owner = colours[use.owner[0]][use.owner[1]] if use.owner else nobody
-            by_owner = mixed(owner ^ tag)
-            for number, code in enumerate(self._codes[use.kind]):
-                hit = (value >> (code - 1) & 1) if use.is_set else value == code
-                if use.owner and use.owner[0] >= since:
-                    about = mixed(colours[use.kind][number] + tag)
-                    sums[use.owner[0]][use.owner[1]] += about * hit.astype(np.uint64)
-                if use.kind >= since:
-                    sums[use.kind][number] += by_owner * hit.astype(np.uint64)
+        sums = [c.copy() if kind >= since else c for kind, c in enumerate(colours)]
+        for use, hit in zip(self._uses, hits, strict=True):
+            here, back = np.uint64(use.tag), np.uint64(use.tag ^ _WORD - 1)
+            if use.owner is not None and use.owner[0] >= since:
+                about = (colours[use.kind] * hit).sum(axis=0, dtype=np.uint64)
+                sums[use.owner[0]][use.owner[1]] += about * here
+            if use.kind >= since:
+                by = colours[use.owner[0]][use.owner[1]] if use.owner is not None else np.uint64(1)
+                sums[use.kind] += hit * (by * back)
         for kind in range(since, len(sums)):
-            sums[kind] = [mixed(column) for column in sums[kind]]
-            if kind < len(there):
-                sums[kind] = [
-                    _settled(c, is_there) for c, is_there in zip(sums[kind], there[kind], strict=True)
-                ]
+            sums[kind] = _settled(mixed(sums[kind]), there[kind] if kind < len(there) else None)
         return sums
 
 
-def _settled(colour: Column, is_there: NDArray[np.bool_]) -> Column:
+def _settled(colour: Colour, there: There | None) -> Colour:
     """The colour of an empty slot is 0, so that it comes last; no other is."""
-    return np.asarray((colour | np.uint64(1)) * is_there.astype(np.uint64))
+    colour |= np.uint64(1)
+    if there is not None:
+        colour *= there
+    return colour
 
 
 def _uses(layout: Layout, blueprints: Sequence[str], others: tuple[int, int]) -> list[Use]:
@@ -208,7 +202,7 @@ def _uses(layout: Layout, blueprints: Sequence[str], others: tuple[int, int]) ->
         key = (kind_of.kind, kind_of.blueprint if kind_of.kind == "ref" else None)
         if key in kinds and variable.width:
             owner, place = owners.get(variable.index, (None, 1 << 40 | variable.index))
-            found.append(Use(variable, kinds[key], owner, (place + 1) * _GOLDEN & _WORD))
+            found.append(Use(variable, kinds[key], owner, (place + 1) * _GOLDEN & _WORD | 1))
     return found
 
 

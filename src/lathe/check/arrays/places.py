@@ -15,9 +15,9 @@ from itertools import pairwise
 import numpy as np
 
 from lathe.check import ir
-from lathe.check.arrays.alike import Alike
 from lathe.check.arrays.blocks import Seats
 from lathe.check.arrays.judge import Edge, arrays_of
+from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.threads import Rows
 from lathe.check.arrays.words import columns, packed_at
 from lathe.check.command import Command
@@ -42,9 +42,9 @@ class Run:
     def __init__(self, system: System, graph: Graph, index: int) -> None:
         self.system = system
         self.graph = arrays_of(graph)
-        alike = self.graph.alike
-        assert alike is not None, "states stand for others"
-        self._alike: Alike = alike
+        seating = self.graph.seating
+        assert seating is not None, "states stand for others"
+        self._seating: Seating = seating
         way = graph.way_to(index)
         self.here = way[0][1]
         self.states = [self._start(self.here)]
@@ -57,9 +57,9 @@ class Run:
         wanted = self.graph.states[index]
         for initial in self.system.initial:
             start = self.system.dead.cleared(initial)
-            placed = self._alike.placed(columns([start], len(self.graph.words)))
+            placed = self._seating.placed(columns([start], len(self.graph.words)))
             if packed_at(placed.words, 0) == wanted:
-                self.exchange = inverse(self._alike.exchange_of(placed, 0))
+                self.exchange = inverse(self._seating.exchange_of(placed, 0))
                 return start
         raise AssertionError("a search begins with initial states")
 
@@ -88,12 +88,12 @@ class Run:
         for batch in self.graph.expand(words, bytearray(self.graph.watch_count)).batches:
             if batch[0] != label:
                 continue
-            placed = self._alike.placed(batch[3])
+            placed = self._seating.placed(batch[3])
             for number in range(len(batch[3][0])):
                 if packed_at(placed.words, number) == self.graph.states[there] and (
                     row is None or np.array_equal(placed.slots[:, number], self._seats(row))
                 ):
-                    return packed_at(batch[3], number), self._alike.exchange_of(placed, number)
+                    return packed_at(batch[3], number), self._seating.exchange_of(placed, number)
         raise AssertionError("every edge is a step")
 
     def _seats(self, row: int) -> Seats:
@@ -206,7 +206,7 @@ def seats_of(graph: Graph, states: Sequence[int], count: int) -> Iterator[tuple[
     """For some states, the number of what stands for each in a graph, and where its slots are there."""
     large = arrays_of(graph)
     words = columns(states, len(large.words))
-    placed = large.alike.placed(words) if large.alike else None
+    placed = large.seating.placed(words) if large.seating else None
     numbers = large.numbers(placed.words if placed else words).tolist()
     for row, number in enumerate(numbers):
         yield number, placed.slots[:, row].tolist() if placed else list(range(count))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lathe.check.arrays.alike import Alike
 from lathe.check.arrays.expand import Model, by_control_state, is_expandable
 from lathe.check.arrays.explore import explore
 from lathe.check.arrays.graph import ArrayGraph
+from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.words import word_count
 from lathe.check.graph import Limits
 from lathe.check.symmetry import find_symmetry
@@ -39,12 +39,12 @@ def search_arrays(
     model = model_of(system, watched)
     if not is_expandable(model):
         return None
-    return explore(model, initial, limits, threads=THREADS, alike=alike_in(system))
+    return explore(model, initial, limits, threads=THREADS, seating=seating_in(system))
 
 
-def alike_in(system: System) -> Alike | None:
+def seating_in(system: System) -> Seating | None:
     """What may be exchanged in a system, if anything may."""
     if len(system.layout.slots) > MOST_SLOTS:
         return None
     symmetry = find_symmetry(system)
-    return None if symmetry.is_trivial else Alike(symmetry)
+    return None if symmetry.is_trivial else Seating(symmetry)

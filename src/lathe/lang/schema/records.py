@@ -130,7 +130,11 @@ def _report_definitions() -> dict[str, Schema]:
         "states": _told("How many states each state was seen in.", _COUNTS),
         "effects": _told("How often each effect's ends were seen.", _COUNTS),
         "exhaustive": TEXT,
-        "fingerprint": _told("An order-independent hash of the reachable states.", TEXT),
+        "fingerprint": _told("An order-independent hash of the states that were searched.", TEXT),
+    }
+    reduced: dict[str, Schema] = {
+        "proved": _told("Properties that level 1 proved for all values.", list_of(TEXT)),
+        "alike": _told("One state was searched for all that differ only in which is which.", list_of(TEXT)),
     }
     return {
         "report": _object("The answer to a check.", _envelope()),
@@ -138,7 +142,7 @@ def _report_definitions() -> dict[str, Schema]:
         "finding": _object("One finding.", finding, more),
         "related": _object("Another place that has to do with it.", {**place, "message": TEXT}),
         "edit": _object("Replace what stands there by `text`; the end is exclusive.", edit),
-        "covered": _object("What the search went through.", covered),
+        "covered": _object("What the search went through.", covered, reduced),
     }
 
 

@@ -6,8 +6,8 @@ from time import monotonic
 
 import pytest
 
-from lathe.check.arrays.alike import Alike
 from lathe.check.arrays.explore import explore
+from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.tier import model_of
 from lathe.check.arrays.words import columns, packed_at, word_count
 from lathe.check.bounds import TooLargeError
@@ -47,25 +47,25 @@ def compare(app: App, instances: int) -> tuple[int, int, int]:
     plain = search(system, limits)
     if not plain.is_complete:
         return 0, 0, 0
-    alike = Alike(symmetry)
-    fewer = explore(model_of(system, watches(system)), system.initial, limits, alike=alike)
+    seating = Seating(symmetry)
+    fewer = explore(model_of(system, watches(system)), system.initial, limits, seating=seating)
     orbits = nearest(system, plain, group)
     assert nearest(system, fewer, group) == orbits
     noted = watches(system)
     assert {(noted[n].code, noted[n].is_fault) for n in fewer.hits} == {
         (noted[n].code, noted[n].is_fault) for n in plain.hits
     }
-    check_seats(system, alike, plain.states[:: max(len(plain.states) // 50, 1)])
+    check_seats(system, seating, plain.states[:: max(len(plain.states) // 50, 1)])
     return len(plain.states), fewer.count, len(orbits)
 
 
-def check_seats(system: System, alike: Alike, states: list[int]) -> None:
+def check_seats(system: System, seating: Seating, states: list[int]) -> None:
     """The exchange that is told is the one that was made, and what stands for a state stands for itself."""
     words = columns(states, word_count(system.layout))
-    placed = alike.placed(words)
-    again = alike(words)
+    placed = seating.placed(words)
+    again = seating(words)
     for row, state in enumerate(states):
-        made = exchanged(system.layout, state, alike.exchange_of(placed, row))
+        made = exchanged(system.layout, state, seating.exchange_of(placed, row))
         assert packed_at(placed.words, row) == made == packed_at(again, row)
 
 

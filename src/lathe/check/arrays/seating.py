@@ -9,16 +9,19 @@ step (`Edges.seats`), so questions about one entity follow it from state to stat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lathe.check.arrays.blocks import Blocks, Seats, seated, seats_down, sort_down
+from lathe.check.arrays.blocks import Blocks, Seats, seats_down, sort_down
 from lathe.check.arrays.knot import Knot
-from lathe.check.arrays.words import Words
+from lathe.check.arrays.words import Words, chosen, joined
 from lathe.check.layout import Slot
 from lathe.check.symmetry import Codes, Exchange, Symmetry, scalar
 from lathe.frozen import frozen
+
+SLICE = 1 << 14
+"""States that are seated at once."""
 
 
 @frozen
@@ -35,7 +38,7 @@ class Placed:
     texts: Seats | None
 
 
-class Alike:
+class Seating:
     """The exchanges of a symmetry, as far as the search makes them."""
 
     def __init__(self, symmetry: Symmetry) -> None:
@@ -47,13 +50,25 @@ class Alike:
         self._blocks = [Blocks(slots) for slots in self._free]
         self._knot = Knot(symmetry, tied) if tied or symmetry.ids or symmetry.texts else None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is exchanged, as a report says it."""
+        found = self.symmetry
+        others = (("principals", found.ids), ("texts", found.texts))
+        return (*sorted(found.blueprints), *(name for name, codes in others if codes))
+
     def __call__(self, words: Words) -> Words:
         """For each state the one that stands for it."""
         for blocks in self._blocks:
             words = blocks.put(words, sort_down(blocks.taken(words)))
-        if self._knot is not None:
-            words = self._knot.placed(words, self._knot.seats(words))
-        return words
+        if self._knot is None:
+            return words
+        parts = [self._knot_placed(part) for part in _slices(words)]
+        return joined(parts, len(words))
+
+    def _knot_placed(self, words: Words) -> Words:
+        assert self._knot is not None, "there is one"
+        return self._knot.placed(words, self._knot.seats(words))
 
     def placed(self, words: Words) -> Placed:
         """The same, with where everything went."""
@@ -63,7 +78,7 @@ class Alike:
         for blocks, group in zip(self._blocks, self._free, strict=True):
             taken = blocks.taken(words)
             seats = seats_down(taken)
-            words = blocks.put(words, seated(taken, seats))
+            words = blocks.put(words, sort_down(taken))
             self._note(slots, group, seats)
         if self._knot is None:
             return Placed(words, slots, None, None)
@@ -87,6 +102,12 @@ class Alike:
         return Exchange(
             slots, _codes(self.symmetry.ids, placed.ids, row), _codes(self.symmetry.texts, placed.texts, row)
         )
+
+
+def _slices(words: Words) -> Iterator[Words]:
+    """Some states at a time: so many that what is worked out of them stays near."""
+    for start in range(0, max(len(words[0]), 1), SLICE):
+        yield chosen(words, slice(start, start + SLICE))
 
 
 def _codes(codes: Codes, seats: Seats | None, row: int) -> dict[int, int]:
