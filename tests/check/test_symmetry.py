@@ -107,3 +107,18 @@ def test_a_principal_that_is_named_stays() -> None:
 def test_one_instance_of_each_is_nothing_to_exchange() -> None:
     plain = JOB.replace(', when = "owner == actor"', "").replace(', do = ["owner = actor"]', "")
     assert found(several(Job=plain), 1).is_trivial
+
+
+NAMING = """
+forbid (principal, action == Action::"Job.close", resource)
+when { principal == Principal::"alice" };
+"""
+
+
+def test_a_principal_that_a_policy_names_stays_and_the_others_do_not() -> None:
+    text = f"{several(Job=JOB)}\n# --- who.cedar\n{NAMING}"
+    system = make_system(app_of(text), {"Job": 2})
+    named = system.layout.domains.principals.index("alice") + 1
+    symmetry = find_symmetry(system)
+    assert named not in symmetry.ids
+    assert len(symmetry.ids) == len(system.layout.domains.principals) - 1

@@ -50,8 +50,9 @@ def find_symmetry(system: System) -> Symmetry:
     """What may be exchanged in a system."""
     layout = system.layout
     domains = layout.domains
-    people = tuple(range(1, len(domains.principals) + 1))
-    is_named = bool(set(domains.principals) & set(domains.named_ids))
+    free = domains.principals[: len(domains.principals) - domains.named]
+    people = tuple(range(1, len(free) + 1))
+    is_named = bool(set(free) & {*domains.named_ids, *domains.texts})
     whole = Symmetry(
         layout,
         tuple(b for b, count in domains.instances.items() if count > 1 and _is_cleared_alike(system, b)),
