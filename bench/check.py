@@ -2,7 +2,8 @@
 
     python bench/check.py [--quick] [--json]
 
-Cold means a new process each time, with Python's compiled modules on disk as an installation has them. One
+Cold means a new process each time, with Python's compiled modules on disk as an installation has them, and
+no verdict kept from before: looking for one and keeping this one is part of it. One
 figure says that nothing heavy was imported on the way. SPIN is given our own export of the app, with its one
 command that translates, compiles and runs (`spin -search`, in its own default settings); the two take turns.
 If it is not in PATH, it is said to be missing.
@@ -115,7 +116,9 @@ def _spin(folder: str) -> None:
 
 def _python(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *arguments]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as cache:
+        own = {**environment, "XDG_CACHE_HOME": cache}
+        return subprocess.run(command, env=own, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("lathe", deadline=None, print_blob=True)
 settings.load_profile("lathe")
+
+_CACHES = count()
+
+
+@pytest.fixture(autouse=True)
+def no_shared_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each test has a cache of verdicts of its own, empty, and never the user's."""
+    folder = tmp_path_factory.getbasetemp() / f"cache-{next(_CACHES)}"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))

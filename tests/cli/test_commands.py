@@ -62,7 +62,7 @@ def test_the_verdict_is_the_last_line_and_the_exit_code(
     lathe: Lathe, path: Path, code: int, verdict: str
 ) -> None:
     for form in ((), ("--line",)):
-        said = lathe("check", path, *form)
+        said = lathe("check", "--no-cache", path, *form)
         assert (said.code, said.out.splitlines()[-1], said.err) == (code, verdict, "")
 
 

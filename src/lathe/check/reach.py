@@ -134,9 +134,11 @@ def _level(progress: _Progress, seconds: float) -> LevelReport:
     graph = progress.completed[1] if progress.completed else progress.last
     why = _why_open(progress)
     verdict: LevelVerdict = "fails" if progress.has_errors else "unknown" if why else "passes"
+    is_timed = progress.limits.clock() >= progress.limits.stop_at
     if graph is None:
-        return LevelReport(2, "reach", verdict, seconds, why=why)
-    return LevelReport(2, "reach", verdict, seconds, len(graph.states), graph.steps, graph.depth, why)
+        return LevelReport(2, "reach", verdict, seconds, why=why, is_timed=is_timed)
+    size = (len(graph.states), graph.steps, graph.depth)
+    return LevelReport(2, "reach", verdict, seconds, *size, why, is_timed)
 
 
 def _why_open(progress: _Progress) -> str:

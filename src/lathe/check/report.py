@@ -25,7 +25,10 @@ class Finding:
 
 @frozen
 class LevelReport:
-    """One level. `why` tells why it was skipped or stayed unknown; counts are level 2's alone."""
+    """One level. `why` tells why it was skipped or stayed unknown; counts are level 2's alone.
+
+    `is_timed`: its seconds ran out, or it was interrupted.
+    """
 
     level: int
     name: str
@@ -35,6 +38,7 @@ class LevelReport:
     steps: int | None = None
     depth: int | None = None
     why: str = ""
+    is_timed: bool = False
 
 
 @frozen
@@ -60,7 +64,7 @@ class Coverage:
 
 @frozen
 class Report:
-    """The whole answer to a check."""
+    """The whole answer to a check. `cached`: when it was given (UTC), if that was in an earlier run."""
 
     app: str
     digest: str
@@ -70,3 +74,9 @@ class Report:
     covered: Coverage
     not_covered: tuple[str, ...]
     accepted_bounds: tuple[str, ...] = ()
+    cached: str = ""
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether seconds or an interrupt had a part in it, so that another run may say more."""
+        return any(level.is_timed for level in self.levels)

@@ -23,6 +23,7 @@ def to_json(report: Report) -> dict[str, Json]:
         "app": report.app,
         "digest": report.digest,
         "verifier": __version__,
+        **({"cached": report.cached} if report.cached else {}),
         "levels": [_level(level) for level in report.levels],
         "findings": [_finding(finding) for finding in report.findings],
         "covered": _coverage(report.covered),

@@ -25,6 +25,7 @@ class Watch:
         self._start = perf_counter()
         self._shown = 0.0
         self._is_asked_to_stop = False
+        self.was_interrupted = False
         self._before: signal.Handlers | None = None
 
     def __enter__(self) -> Watch:
@@ -51,6 +52,7 @@ class Watch:
         return now
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.was_interrupted = True
         if self._is_asked_to_stop or not hasattr(signal, "setitimer"):
             self._stop()
         self._is_asked_to_stop = True

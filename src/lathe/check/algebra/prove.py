@@ -47,7 +47,7 @@ class Obligation:
 class Proofs:
     """What is so for all values: the spans of properties, assignments, guards and effects.
 
-    `open` are those that were tried and not proved.
+    `open` are those that were tried and not proved. `is_timed`: with more seconds it may be more.
     """
 
     proved: frozenset[Span]
@@ -56,6 +56,7 @@ class Proofs:
     tried: int
     obligations: tuple[Obligation, ...]
     spacer: tuple[str, ...]
+    is_timed: bool
 
 
 @mutable
@@ -91,6 +92,7 @@ class _Prover:
     steps: list[_Step] = field(default_factory=list)
     skipped: list[Command] = field(default_factory=list)
     written: list[Obligation] = field(default_factory=list)
+    is_timed: bool = False
 
 
 def prove(
@@ -127,6 +129,7 @@ def prove(
         tried=len(asked) + len(watches(system)),
         obligations=tuple(prover.written),
         spacer=tuple(sorted(by_spacer)),
+        is_timed=prover.is_timed or clock() >= stop_at,
     )
 
 
@@ -394,10 +397,14 @@ def _spacer_proves(prover: _Prover, claim: _Claim) -> bool:
         body = z3.And(reached(*terms), step.guard, *lemmas, *bounded)
         free = [*terms, *_parameters(step)]
         engine.add_rule(z3.ForAll(free, z3.Implies(body, head)) if free else z3.Implies(body, head))
+    started = prover.clock()
     try:
-        return bool(engine.query(z3.Exists(terms, z3.And(reached(*terms), z3.Not(claim.before)))) == z3.unsat)
+        answer = engine.query(z3.Exists(terms, z3.And(reached(*terms), z3.Not(claim.before))))
     except z3.Z3Exception:
-        return False
+        answer = z3.unknown
+    took = prover.clock() - started
+    prover.is_timed |= answer == z3.unknown and took >= SPACER_MILLISECONDS / 1000
+    return bool(answer == z3.unsat)
 
 
 def _parameters(step: _Step) -> list[Z3]:

@@ -19,7 +19,7 @@ def algebra_level(app: App, found: Proved | None, seconds: float) -> tuple[Level
         scope = ", ".join(f"{count} {name}" for name, count in sorted(found.instances.items()))
     why = f"{len(proofs.proved)} of {len(proofs.proved | proofs.open)} obligations proved, for {scope}"
     verdict: LevelVerdict = "unknown" if proofs.open else "passes"
-    return LevelReport(1, "algebra", verdict, seconds, why=why), names
+    return LevelReport(1, "algebra", verdict, seconds, why=why, is_timed=proofs.is_timed), names
 
 
 def _asked(app: App) -> list[Property]:

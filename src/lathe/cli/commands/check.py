@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import click
@@ -16,7 +17,7 @@ from lathe.cli.text import View, report_text, trace_text
 from lathe.cli.verdict import exit_code, unreadable
 from lathe.cli.watch import Watch
 from lathe.errors import NotFoundError, UnreadableError, UsageError
-from lathe.gate import Options, check_files
+from lathe.gate import Options, cache, check_files
 from lathe.machine.trace import Trace
 
 LEVELS = (0, 1, 2)
@@ -59,6 +60,7 @@ MUTATION_SECONDS = 120.0
     is_flag=True,
     help="Admit what stayed undecided within bounds; the report records them.",
 )
+@click.option("--no-cache", is_flag=True, help="Check anew, and keep no verdict for the next time.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document for each app, each on a line.")
 @click.option("--sarif", "as_sarif", is_flag=True, help="One SARIF 2.1.0 document, for code scanning.")
 @click.option("--line", "as_lines", is_flag=True, help="One line for each finding, then the verdict.")
@@ -72,6 +74,7 @@ def command(
     mutate: bool,
     proofs: str | None,
     accept_bounds: bool,
+    no_cache: bool,
     as_json: bool,
     as_sarif: bool,
     as_lines: bool,
@@ -94,7 +97,8 @@ def command(
     codes: list[int] = []
     scanned: list[tuple[Report, str]] = []
     for path in paths:
-        report, view = _check(path, options, paint=Paint(output.has_colour(color)))
+        paint = Paint(output.has_colour(color))
+        report, view = _check(path, options, paint=paint, folder=None if no_cache else cache.default_folder())
         if mutate:
             report = _mutated(path, report, budget)
         codes.append(exit_code(report))
@@ -117,20 +121,34 @@ def command(
     return exitcode.worst(codes)
 
 
-def _check(path: str, options: Options, *, paint: Paint) -> tuple[Report, View]:
+def _check(path: str, options: Options, *, paint: Paint, folder: str | None) -> tuple[Report, View]:
     name = files.printable(path)
     try:
         loaded = files.load(path)
     except UnreadableError as error:
         return unreadable(error.diagnostics), View({}, files.prefix_of(path), name, paint, output.width())
     view = View(loaded.files, loaded.prefix, name, paint, output.width())
-    with Watch(name) as watch:
-        report = check_files(loaded.files, options, watch).report
+    report = _answer(name, loaded.files, options, folder)
     if files.stands_in_app(path) and report.verdict != "admitted":
         output.talk(
             f"`{name}` was read alone; `lathe check {loaded.prefix or '.'}` checks the app that it is part of"
         )
     return report, view
+
+
+def _answer(name: str, contents: Mapping[str, bytes], options: Options, folder: str | None) -> Report:
+    """The report: the one kept from an earlier run, or a new one, which is kept."""
+    asked = cache.question(contents, options) if folder is not None else None
+    kept = cache.recall(folder, asked) if folder is not None and asked is not None else None
+    if kept is not None:
+        when = kept.cached.translate({ord("T"): " ", ord("Z"): " UTC"})
+        output.talk(f"`{name}`: cached verdict of {when}; `--no-cache` checks anew")
+        return kept
+    with Watch(name) as watch:
+        report = check_files(contents, options, watch).report
+    if folder is not None and asked is not None and not watch.was_interrupted:
+        cache.keep(folder, asked, report)
+    return report
 
 
 def _mutated(path: str, report: Report, budget: float | None) -> Report:

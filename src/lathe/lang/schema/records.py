@@ -101,6 +101,9 @@ def _trace_definitions() -> dict[str, Schema]:
     }
 
 
+_CACHED = "When it was given (UTC), if that was in an earlier run."
+
+
 def _report_definitions() -> dict[str, Schema]:
     place = {"file": TEXT, "line": _LINE, "column": _LINE}
     edit = {**place, "end_line": _LINE, "end_column": _LINE, "text": TEXT}
@@ -137,7 +140,7 @@ def _report_definitions() -> dict[str, Schema]:
         "alike": _told("One state was searched for all that differ only in which is which.", list_of(TEXT)),
     }
     return {
-        "report": _object("The answer to a check.", _envelope()),
+        "report": _object("The answer to a check.", _envelope(), {"cached": _told(_CACHED, TEXT)}),
         "level": _object("One level.", level, counts),
         "finding": _object("One finding.", finding, more),
         "related": _object("Another place that has to do with it.", {**place, "message": TEXT}),
