@@ -111,10 +111,10 @@ def test_a_budget_that_does_not_suffice_is_unknown_unless_its_bounds_are_accepte
 
 
 def test_a_trace_is_shown_whole_saved_and_replayed(lathe: Lathe, tmp_path: Path) -> None:
-    shown = lathe("check", BAD, "--trace", "b8002c16")
+    shown = lathe("check", BAD, "--trace", "c762b584")
     assert shown.code == 1
     assert "starts" in shown.out
-    saved = lathe("check", BAD, "--trace", "b8", "--json")
+    saved = lathe("check", BAD, "--trace", "c7", "--json")
     path = tmp_path / "trace.json"
     path.write_text(saved.out)
     again = lathe("replay", path, BAD)
@@ -130,10 +130,10 @@ def test_a_trace_is_shown_whole_saved_and_replayed(lathe: Lathe, tmp_path: Path)
 
 def test_a_trace_that_is_not_there_is_not_found(lathe: Lathe) -> None:
     assert (
-        lathe("check", BAD, "--trace", "zz").err == "lathe: no trace `zz` in this report; it has b8002c16\n"
+        lathe("check", BAD, "--trace", "zz").err == "lathe: no trace `zz` in this report; it has c762b584\n"
     )
     assert lathe("check", GOOD, "--trace", "").code == 6
-    assert lathe("check", GOOD, BAD, "--trace", "b8").code == 2
+    assert lathe("check", GOOD, BAD, "--trace", "c7").code == 2
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_trace_that_is_not_there_is_not_found(lathe: Lathe) -> None:
 def test_a_gauge_keeps_its_verdict_or_not(
     lathe: Lathe, tmp_path: Path, expect: str, app: Path, code: int
 ) -> None:
-    trace = json.loads(lathe("check", BAD, "--trace", "b8", "--json").out)
+    trace = json.loads(lathe("check", BAD, "--trace", "c7", "--json").out)
     path = tmp_path / "gauge.json"
     path.write_text(json.dumps({"trace": trace, "expect": expect}))
     assert lathe("replay", path, app).code == code

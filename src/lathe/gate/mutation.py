@@ -24,8 +24,11 @@ from lathe.gate.verdict import DEFAULTS, check_app
 from lathe.lang.model import App
 
 MUTANT_SECONDS = 30.0
-MUTANT_STATES = 200_000
+MUTANT_STATES = 1_000_000
 """A mutant whose search does not end within these is undecided, so it is not killed."""
+
+COMPARED_STATES = 200_000
+"""A mutant with more states than this is not compared with the app: it is not called equivalent."""
 
 EQUIVALENT = "equivalent"
 UNDECIDED = "undecided"
@@ -136,7 +139,7 @@ class _Own:
         self._clock = clock
         self._app = app
         self._keys = needed(app)
-        self._warnings = {_said(f) for f in _checked(app, clock).findings}
+        self._warnings = {_said(f) for f in _checked(app, clock).findings if f.diagnostic.code != "LT801"}
         self._own: dict[frozenset[Key], tuple[Labeller, Labelled | None]] = {}
 
     def first_news(self, report: Report) -> Diagnostic | None:
@@ -171,7 +174,7 @@ class _Own:
         return kind != "time" and ("field", field[0], "", field[1]) in keys
 
     def _limits(self) -> Limits:
-        return Limits(MUTANT_STATES, self._clock() + MUTANT_SECONDS, self._clock)
+        return Limits(COMPARED_STATES, self._clock() + MUTANT_SECONDS, self._clock)
 
 
 def _said(found: Finding) -> tuple[str, str]:
