@@ -39,8 +39,9 @@ fix: $(STAMP)  ## Let the formatter and the linter mend what they can.
 bench: $(STAMP)  ## The figures of the docs, measured here and written there.
 	$(BIN)/python bench/tables.py
 
-docs: $(STAMP)  ## Write the generated parts of docs/.
+docs: $(STAMP)  ## Write the generated parts of docs/, and the conformance vectors.
 	$(BIN)/python -m lathe.cli.docs
+	$(BIN)/python conformance/make.py
 
 clean:  ## Remove what was made.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -50,7 +50,9 @@ def files(*folders: str) -> list[Path]:
     )
 
 
-PYTHON = [path for path in files("src", "bench", "tests", "examples", "docs") if path.suffix == ".py"]
+PYTHON = [
+    path for path in files("src", "bench", "conformance", "tests", "examples", "docs") if path.suffix == ".py"
+]
 LIBRARY = [path for path in PYTHON if path.is_relative_to(ROOT / "src")]
 TEXTS = [
     *(p for p in ROOT.iterdir() if p.is_file() and p.name != ".git"),
