@@ -22,7 +22,7 @@ from lathe.check.lowering import Context, holds
 from lathe.check.suspects import is_met, premise
 from lathe.check.system import System, applies
 from lathe.frozen import frozen, mutable
-from lathe.lang.model import Property
+from lathe.lang.model import App, Property
 
 MAX_ANALYSED = 60_000
 """Commands times slots; beyond it nothing is looked at, and nothing is dead."""
@@ -77,9 +77,6 @@ def _seen(command: Command) -> _Seen:
 
 def find_dead(system: System) -> Dead:
     """What is dead in each state of each slot, seen from every command and every property."""
-    app = system.layout.app
-    if app.policies and any(b.cannot for b in app.blueprints.values()):
-        return NOTHING_DEAD  # a `cannot` may ask of every state what the policies read
     if len(system.commands) * len(system.layout.slots) > MAX_ANALYSED:
         return NOTHING_DEAD
     asked = list(map(_part, _asked(system)))
@@ -121,6 +118,18 @@ def _asked(system: System) -> Iterator[Formula]:
         for cannot in slot.blueprint.cannot.values():
             if cannot.when is not None:
                 yield is_met(cannot.when.tree, context)
+        yield from _read_by_policies(layout.app, slot)
+
+
+def _read_by_policies(app: App, slot: Slot) -> Iterator[Formula]:
+    """What decisions about an entity read, which may be asked for in every state of it."""
+    if app.policies:
+        from lathe.check.policies import policed  # only here: it loads cedarpy
+
+        is_there = ir.no(ir.eq(slot.state.formula, FALSE))
+        names = {key[3] for key in policed(app).keys(slot.blueprint.name) if key[0] == "field"}
+        for name in sorted(names & slot.fields.keys()):
+            yield ir.both(is_there, ir.eq(slot.fields[name].formula, TRUE))
 
 
 def _parts(prop: Property, context: Context) -> Iterator[Formula]:
