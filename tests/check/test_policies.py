@@ -179,7 +179,7 @@ def test_wide_range_that_is_compared_with_numbers_is_decided() -> None:
 
 def test_has_of_what_no_entity_has_is_false() -> None:
     never = 'forbid(principal, action == Action::"Claim.pay", resource) when { resource has nothing };'
-    assert said(NOT_OWN + NOT_LARGE + never) == ("admitted", [])
+    assert said(NOT_OWN + NOT_LARGE + never) == ("admitted", ["LT604"])
 
 
 def test_cannot_read_that_no_table_holds_leaves_the_verdict_open() -> None:
@@ -211,6 +211,102 @@ def test_permit_that_is_taken_away_is_noticed_by_a_gauge() -> None:
     assert app is not None
     assert gauge.verdicts(gauge.run(app, kept, "own.json", permit_of(app))) == ["refused: two_of_them"]
     assert gauge.verdicts(gauge.run(app, kept, "own.json")) == ["admitted"]
+
+
+def told(policies: str, claim: bytes = CLAIM, top: bytes = b"") -> list[str]:
+    """Each finding as code, place and message."""
+    files = {"app.toml": APP + top, "claim.blueprint.toml": claim, "own.cedar": policies.encode()}
+    found = [f.diagnostic for f in check_files(files).report.findings]
+    return [f"{d.code} {d.severity} {d.span} {d.message}" for d in found]
+
+
+def test_policy_without_which_everything_would_be_decided_alike_is_told() -> None:
+    again = '\n@id("again")\nforbid(principal, action == Action::"Claim.pay", resource)\n'
+    again += "when { resource.amount > 7 };"
+    assert told(NOT_OWN + NOT_LARGE + again) == [
+        "LT604 warning own.cedar:7:1 the policy `again` changes nothing: others always decide the same, "
+        "in any state that can be reached"
+    ]
+    late = again.replace("7", "99")
+    never = "the policy `again` changes nothing: it never decides anything"
+    assert never in "".join(told(NOT_OWN + NOT_LARGE + late))
+    clerks = 'forbid(principal in Role::"clerk", action == Action::"Claim.pay", resource);'
+    assert told(NOT_OWN + NOT_LARGE + clerks) == [], "it refuses a manager who is a clerk too"
+
+
+def test_each_policy_is_counted_in_what_was_covered() -> None:
+    covered = report(NOT_OWN + NOT_LARGE).covered
+    assert list(covered.policies) == ["own.cedar#1", "own.cedar#2"]
+    assert all(covered.policies.values())
+
+
+def test_action_that_policies_refuse_to_everyone_is_told() -> None:
+    never = 'forbid(principal, action == Action::"Claim.drop", resource);'
+    found = told(NOT_OWN + NOT_LARGE + never)
+    assert [f for f in found if f.startswith("LT601 error")] == [
+        "LT601 error claim.blueprint.toml:15:1 nobody may ever take `drop`"
+    ]
+    assert not [f for f in found if f.startswith("LT202")]
+
+
+def test_action_without_by_may_be_opened_by_a_policy() -> None:
+    closed = CLAIM.replace(b', by = "role:clerk" }\n[cannot]', b" }\n[cannot]")
+    assert "LT601" in "".join(told(NOT_OWN + NOT_LARGE, closed))
+    opened = 'permit(principal in Role::"clerk", action == Action::"Claim.drop", resource);'
+    assert told(NOT_OWN + NOT_LARGE + opened, closed) == []
+
+
+def test_role_that_policies_alone_let_act_is_not_idle() -> None:
+    auditor = b'auditor = "looks"\n'
+    assert [f[:14] for f in told(NOT_OWN + NOT_LARGE, top=auditor)] == ["LT605 warning "]
+    looks = 'permit(principal in Role::"auditor", action == Action::"Claim.read", resource);'
+    assert told(NOT_OWN + NOT_LARGE + looks, top=auditor) == []
+
+
+def test_what_policies_open_to_everybody_is_told() -> None:
+    opened = '\n@id("door")\npermit(principal, action == Action::"Claim.drop", resource);'
+    assert told(NOT_OWN + NOT_LARGE + opened) == [
+        "LT602 warning own.cedar:7:1 the policy `door` opens `drop`, which changes something, "
+        "to every principal"
+    ]
+    anybody = CLAIM.replace(b'to = "dropped", by = "role:clerk"', b'to = "dropped", by = "any"')
+    assert [f[:5] for f in told(NOT_OWN + NOT_LARGE, anybody)] == ["LT602"]
+    clerks = (
+        'forbid(principal, action == Action::"Claim.drop", resource) unless { principal in Role::"clerk" };'
+    )
+    assert told(NOT_OWN + NOT_LARGE + clerks, anybody) == []
+
+
+def test_cure_of_a_cannot_names_what_permits_it() -> None:
+    opened = '@id("door") permit(principal in Role::"clerk", action == Action::"Claim.pay", resource);'
+    (found,) = report(NOT_OWN + NOT_LARGE + opened).findings
+    assert found.diagnostic.help.startswith("narrow what permits it, `door` (own.cedar:6:1)")
+    both = CLAIM.replace(b'by = "role:manager"', b'by = ["role:manager", "role:clerk"]')
+    (found,) = report(NOT_OWN + NOT_LARGE, both).findings
+    assert (
+        'forbid(principal in Role::"clerk", action == Action::"Claim.pay", resource);'
+        in found.diagnostic.help
+    )
+
+
+MAILED = """mailed = { from = "open", to = "dropped" }
+failed = { from = "open", to = "dropped" }
+[effect.mail]
+uses = "http"
+with = { method = "POST", url = "https://a.example/x" }
+idempotent = true
+ok = "mailed"
+error = "failed"
+[cannot]"""
+
+
+def test_forbid_of_an_effects_end_loses_it() -> None:
+    mail = CLAIM.replace(b"[cannot]", MAILED.encode())
+    mail = mail.replace(b'waits = "somebody pays it"', b'waits = "somebody pays it", run = ["mail"]')
+    assert not [f for f in told(NOT_OWN + NOT_LARGE, mail) if f.startswith("LT501")]
+    ends = 'forbid(principal is Effect, action == Action::"Claim.failed", resource);'
+    found = told(NOT_OWN + NOT_LARGE + ends, mail)
+    assert [f for f in found if f.startswith("LT501")], found
 
 
 def test_typing_errors_are_refused_before_any_search() -> None:

@@ -6,7 +6,7 @@ is told only of a scope that was completed, and only if one more instance would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 
 from lathe.check.bounds import TooLargeError, UndecidedError
@@ -80,6 +80,7 @@ class _Progress:
     doubts: list[str] = field(default_factory=list)
     algebra: Algebra | None = None
     is_told: bool = False
+    policies: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, found: Iterable[Finding]) -> None:
         """Keep the first finding of each code at each place: smaller scopes come first."""
@@ -114,6 +115,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     _judge_last(progress)
     _tell_empty(progress)
     _tell_sampled(progress)
+    _tell_policies(progress)
     level = _level(progress, clock() - started)
     has_answer = progress.last is not None and progress.last.ended_by == "found"
     if (progress.completed is None and not has_answer and not progress.is_told) or progress.doubts:
@@ -227,13 +229,34 @@ def _tell_empty(progress: _Progress) -> None:
 
 def _still_empty(progress: _Progress, wider: Instances, empties: list[Property]) -> list[Property]:
     """Which of them hold for no reason in a wider scope too; all, if that cannot be searched."""
+    found = _with_room(progress, wider)
+    spans = {p.span for p in empty_promises(*found)} if found is not None else set()
+    return [p for p in empties if found is None or p.span in spans]
+
+
+def _with_room(progress: _Progress, wider: Instances) -> tuple[System, Graph] | None:
+    """A wider scope, searched; None if that does not end."""
     try:
-        system = make_system(progress.app, wider)
+        system, graph = explore_all(make_system(progress.app, wider), progress.limits)
     except TooLargeError:
-        return empties
-    system, graph = explore_all(system, progress.limits)
-    spans = {p.span for p in empty_promises(system, graph)}
-    return [p for p in empties if p.span in spans or not graph.is_complete]
+        return None
+    return (system, graph) if graph.is_complete else None
+
+
+def _tell_policies(progress: _Progress) -> None:
+    """What policies open to everybody, and which of them change nothing; an app without any loads nothing."""
+    if progress.completed is None or not progress.app.policies:
+        return
+    from lathe.check.policyfindings import policy_findings  # only here: it loads cedarpy
+
+    system, graph = progress.completed
+
+    def again() -> tuple[System, Graph] | None:
+        cut, instances = _cut(system, graph), system.layout.domains.instances
+        return _with_room(progress, {n: c + (n in cut) for n, c in instances.items()}) if cut else None
+
+    found, progress.policies = policy_findings(system, graph, again)
+    progress.add(found)
 
 
 def _tell_sampled(progress: _Progress) -> None:
@@ -459,6 +482,7 @@ def _coverage(progress: _Progress) -> Coverage:
         fingerprint=fingerprint(graph),
         proved=progress.algebra.proved if progress.algebra else (),
         alike=graph.alike,
+        policies=progress.policies,
     )
 
 

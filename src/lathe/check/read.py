@@ -135,20 +135,11 @@ def _states_of(blueprint: Blueprint, action: Action) -> tuple[str, ...]:
 def _takers(app: App, blueprint: Blueprint) -> Iterator[Finding]:
     for action in blueprint.actions.values():
         if not action.admits:
-            yield finding(
-                "LT601",
-                f"nobody may ever take `{action.name}`",
-                action.span,
-                f'say who may (`by = "role:…"`), or wire `{action.name}` to a timer, effect or inbound event',
-            )
-        elif Principal("any") in action.admits and _changes_something(action):
-            yield finding(
-                "LT602",
-                f"`{action.name}` changes something and is open to every principal",
-                action.span,
-                'name the roles that may take it instead of `by = "any"`',
-                severity="warning",
-            )
+            if not _is_policed(app, blueprint, action):
+                cure = "or wire `{}` to a timer, effect or inbound event"
+                yield nobody(action, f'say who may (`by = "role:…"`), {cure.format(action.name)}')
+        elif Principal("any") in action.admits and changes_something(action) and not app.policies:
+            yield open_to_all(action)
     for inbound in blueprint.inbound.values():
         if inbound.signed_scheme is None:
             yield finding(
@@ -158,6 +149,31 @@ def _takers(app: App, blueprint: Blueprint) -> Iterator[Finding]:
                 'add `signed = { scheme = "standard", secret = "NAME" }`',
                 severity="warning",
             )
+
+
+def nobody(action: Action, cure: str) -> Finding:
+    """LT601."""
+    return finding("LT601", f"nobody may ever take `{action.name}`", action.span, cure)
+
+
+def open_to_all(action: Action) -> Finding:
+    """LT602, of an action."""
+    return finding(
+        "LT602",
+        f"`{action.name}` changes something and is open to every principal",
+        action.span,
+        'name the roles that may take it instead of `by = "any"`',
+        severity="warning",
+    )
+
+
+def _is_policed(app: App, blueprint: Blueprint, action: Action) -> bool:
+    """Whether policies have their say in who may take an action: then a search tells."""
+    if not app.policies:
+        return False
+    from lathe.check.policies import policed  # only here: it loads cedarpy
+
+    return policed(app).concerns(blueprint.name, action.name)
 
 
 def _clocks(blueprint: Blueprint) -> Iterator[Finding]:
@@ -188,7 +204,8 @@ def _clocks(blueprint: Blueprint) -> Iterator[Finding]:
                 )
 
 
-def _changes_something(action: Action) -> bool:
+def changes_something(action: Action) -> bool:
+    """Whether an action does more than be counted."""
     return bool(action.begins_visit or action.do or action.sets or action.run or action.also)
 
 
@@ -277,14 +294,19 @@ def _idle_roles(app: App) -> Iterator[Finding]:
     used |= {p.name for b in app.blueprints.values() if b.read for p in b.read.by if p.kind == "role"}
     is_open = any(p.kind == "any" for b in app.blueprints.values() for a in b.actions.values() for p in a.by)
     for role in app.roles:
-        if role not in used and not is_open:
-            yield finding(
-                "LT605",
-                f"the role `{role}` may do nothing",
-                app.role_spans.get(role, app.span),
-                f"name `role:{role}` in the `by` of an action or in `read`, or drop the role",
-                severity="warning",
-            )
+        if role not in used and not is_open and not app.policies:
+            yield idle_role(app, role)
+
+
+def idle_role(app: App, role: str) -> Finding:
+    """LT605."""
+    return finding(
+        "LT605",
+        f"the role `{role}` may do nothing",
+        app.role_spans.get(role, app.span),
+        f"name `role:{role}` in the `by` of an action or in `read`, or drop the role",
+        severity="warning",
+    )
 
 
 def _policy_faults(app: App) -> Iterator[Finding]:

@@ -49,7 +49,8 @@ class Coverage:
     was completed; `fingerprint` is an order-independent hash of its reachable states. `proved` are the
     properties that hold for all values and any number of steps, as level 1 showed. Where some things are
     `alike`, one state was searched for all that differ only in which of them is which; counts and fingerprint
-    are of those.
+    are of those. `policies` tells how many requests each policy determined, of those that policies tell from
+    one another in the states that were reached.
     """
 
     bounds: Mapping[str, int] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Coverage:
     fingerprint: str = ""
     proved: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
+    policies: Mapping[str, int] = field(default_factory=dict)
 
 
 @frozen

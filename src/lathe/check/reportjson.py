@@ -81,4 +81,5 @@ def _coverage(covered: Coverage) -> Json:
         "fingerprint": covered.fingerprint,
         **({"proved": list(covered.proved)} if covered.proved else {}),
         **({"alike": list(covered.alike)} if covered.alike else {}),
+        **({"policies": dict(covered.policies)} if covered.policies else {}),
     }

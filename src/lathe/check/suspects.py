@@ -113,10 +113,22 @@ def never(system: System, graph: Graph) -> list[Never]:
             if (blueprint.name, state.name) not in taken.states:
                 found.append(Never("LT201", state, blueprint))
         for action in blueprint.actions.values():
-            if (blueprint.name, action.name) not in taken.actions and action.admits:
+            is_open = action.admits or system.layout.app.policies
+            if (blueprint.name, action.name) not in taken.actions and is_open:
                 is_joint = action.also and _own_side_admits(system, graph, blueprint, action)
-                found.append(Never("LT506" if is_joint else "LT202", action, blueprint))
+                code = "LT506" if is_joint else "LT202"
+                is_closed = _nobody_may(system, graph, blueprint, action)
+                found.append(Never("LT601" if is_closed else code, action, blueprint))
     return [*found, *_never_sometimes(system, graph)]
+
+
+def _nobody_may(system: System, graph: Graph, blueprint: Blueprint, action: Action) -> bool:
+    """Whether policies refuse an action to everybody, wherever somebody could ask for it."""
+    if not system.layout.app.policies:
+        return False
+    from lathe.check.decisions import anybody_may  # only here: it loads cedarpy
+
+    return not anybody_may(system, graph, blueprint, action.name)
 
 
 def rooted(found: list[Never]) -> list[Never]:

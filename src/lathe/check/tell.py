@@ -18,7 +18,7 @@ from lathe.check.graph import Graph
 from lathe.check.liveness import Edge, Unfair
 from lathe.check.outlive import Outliving
 from lathe.check.progress import Round
-from lathe.check.read import denial, finding
+from lathe.check.read import denial, finding, nobody
 from lathe.check.report import Finding
 from lathe.check.standing import Standstill
 from lathe.check.suspects import Met, Never, Violated
@@ -313,6 +313,8 @@ def _never(suspect: Never) -> Finding:
         message = f"`{subject.name}` is possible by itself, but never together with {sides}"
         cure = "find a state in which all sides are possible: compare their `from`, `when` and arguments"
         return finding("LT506", message, subject.span, cure)
+    if suspect.code == "LT601":
+        return nobody(subject, "policies refuse it to everyone: narrow a forbid, or permit it to somebody")
     return finding("LT202", f"`{subject.name}` can never be taken", subject.span, _take_help(subject))
 
 
@@ -386,9 +388,16 @@ def tell_implied(prop: Property) -> Finding:
 
 def tell_permitted(case: Case, cannot: Cannot, actions: list[str], index: int) -> Iterator[Finding]:
     """LT603."""
-    trace = trace_to(case, index)
+    trace, app = trace_to(case, index), case.system.layout.app
     for action in actions:
-        yield replace(denial(cannot, action), trace=trace)
+        told = denial(cannot, action)
+        if app.policies:
+            from lathe.check.policyfindings import denial_cure  # only here: it loads cedarpy
+
+            blueprint = next(b for b in app.blueprints.values() if cannot in b.cannot.values())
+            cure = denial_cure(app, blueprint, cannot, action)
+            told = replace(told, diagnostic=replace(told.diagnostic, help=cure))
+        yield replace(told, trace=trace)
 
 
 def tell_standstill(case: Case, still: Standstill) -> Finding:

@@ -161,6 +161,7 @@ def _covered(report: Report) -> list[str]:
         ("actions", covered.actions),
         ("states", covered.states),
         ("ends of effects", covered.effects),
+        ("policies", covered.policies),
     ):
         if counts:
             said.append(f"{sum(map(bool, counts.values()))} of {len(counts)} {word}")

@@ -20,7 +20,7 @@ from lathe.check.arrays.visited import mixed
 from lathe.check.arrays.words import PackedStates, Words, chosen
 from lathe.check.graph import Graph
 from lathe.check.ir import FALSE, Formula
-from lathe.check.layout import Layout
+from lathe.check.layout import WORD_BITS, Layout
 
 Masks = NDArray[np.uint64]
 
@@ -72,6 +72,14 @@ def masks_where(layout: Layout, states: PackedStates, conditions: Sequence[Formu
         for (number, _), truth in zip(wanted, look(part), strict=True):
             masks[start : start + CHUNK] |= truth.astype(np.uint64) << np.uint64(number)
     return masks
+
+
+def distinct(graph: Graph, mask: int) -> list[int]:
+    """The states with nothing but some of their bits, each once, in order."""
+    words = columns_of(graph)
+    parts = [mask >> (WORD_BITS * i) & ((1 << WORD_BITS) - 1) for i in range(len(words))]
+    kept = np.stack([word & np.uint64(part) for word, part in zip(words, parts, strict=True)], axis=1)
+    return sorted(PackedStates(tuple(np.unique(kept, axis=0).T)))
 
 
 def columns_of(graph: Graph) -> Words:
