@@ -58,6 +58,15 @@ def said(policies: str, claim: bytes = CLAIM) -> tuple[str, list[str]]:
     return found.verdict, [f"{f.diagnostic.code} {f.property or ''}".strip() for f in found.findings]
 
 
+def test_cannot_that_policies_keep_for_a_sample_alone_is_not_decided() -> None:
+    wide = CLAIM.replace(b"range = [0, 9] }", b"range = [0, 1000000] }")
+    both = wide.replace(b'by = "role:manager"', b'by = ["role:manager", "role:clerk"]')
+    both = both.replace(b'do = ["pay"] }', b'do = ["pay"], when = "amount > 5" }')
+    assert "LT801 clerk_pays" in said(NOT_OWN + NOT_LARGE, both)[1]
+    clerks = 'forbid(principal in Role::"clerk", action == Action::"Claim.pay", resource);'
+    assert "LT801 clerk_pays" not in said(NOT_OWN + NOT_LARGE + clerks, both)[1], "no value lets a clerk pay"
+
+
 def test_what_is_forbidden_is_never_taken() -> None:
     assert said(NOT_OWN + NOT_LARGE) == ("admitted", [])
 

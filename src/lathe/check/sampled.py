@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from lathe.check.command import Param
 from lathe.check.domain import SCALARS
+from lathe.check.ir import FALSE
+from lathe.check.lowering import Context
 from lathe.check.read import finding, permitted
 from lathe.check.relevance import Key, behind, dependencies, is_safe, may_fail, reads
 from lathe.check.report import Finding
@@ -18,7 +20,7 @@ from lathe.check.system import System, narrowed_fields
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.expr import Expression, walk
-from lathe.lang.model import Action, App, Blueprint, target_type
+from lathe.lang.model import Action, App, Blueprint, Cannot, target_type
 
 
 @frozen
@@ -62,7 +64,7 @@ def tell_sampled(system: System) -> Iterator[Finding]:
         yield finding("LT802", message, held.span, "", severity="note")
     parts = {*found, *narrowed}
     needs = dependencies(app) if parts else {}
-    for subject in _subjects(app) if parts else ():
+    for subject in _subjects(system) if parts else ():
         names = sorted({f"`{key[3]}`" for key in behind(needs, subject.roots) & parts})
         if names:
             told = ", ".join(names)
@@ -74,22 +76,49 @@ def tell_sampled(system: System) -> Iterator[Finding]:
             yield finding("LT801", message, subject.span, cure, prop=subject.prop)
 
 
-def _subjects(app: App) -> Iterator[_Subject]:
+def _subjects(system: System) -> Iterator[_Subject]:
+    app = system.layout.app
     for prop in app.properties.values():
         if prop.kind != "sometimes":
             roots = (*reads("", "", prop.that), *reads("", "", prop.when))
             yield _Subject(prop.span, f"`{prop.name}`", prop.name, roots)
     for blueprint in app.blueprints.values():
-        yield from _properties(blueprint)
+        yield from _properties(system, blueprint)
         for action in blueprint.actions.values():
             yield from _ranges(app, blueprint, action)
         for effect in blueprint.effects.values():
             if effect.error is not None:
-                roots = tuple(_refusing(app, blueprint, blueprint.actions[effect.error]))
+                refusing = _refusing(app, blueprint, blueprint.actions[effect.error])
+                roots = (*refusing, *_policies(app, blueprint, effect.error))
                 yield _Subject(effect.span, f"whether an end of `{effect.name}` is lost", None, roots)
 
 
-def _properties(blueprint: Blueprint) -> Iterator[_Subject]:
+def _policies(app: App, blueprint: Blueprint, *actions: str) -> Iterator[Key]:
+    """What policies read to decide about actions; an app without any loads nothing for it."""
+    if app.policies:
+        from lathe.check.policies import policed  # only here: it loads cedarpy
+
+        for action in actions:
+            yield from policed(app).keys(blueprint.name, action)
+
+
+def _may_be_permitted(system: System, blueprint: Blueprint, cannot: Cannot) -> bool:
+    """Whether a `cannot` could fail for some values, as far as who may is concerned."""
+    if not system.layout.app.policies:
+        return bool(permitted(blueprint, cannot))
+    from lathe.check.policies import policed  # only here: it loads cedarpy
+
+    asked, layout = policed(system.layout.app), system.layout
+    return any(
+        asked.allows_role(slot, action, (who, cannot.role), Context(layout, slot)) != FALSE
+        for slot in layout.of(blueprint.name)
+        for action in cannot.actions
+        for who in layout.domains.principals
+    )
+
+
+def _properties(system: System, blueprint: Blueprint) -> Iterator[_Subject]:
+    app = system.layout.app
     name = blueprint.name
     for prop in blueprint.properties.values():
         if prop.kind != "sometimes":
@@ -97,11 +126,12 @@ def _properties(blueprint: Blueprint) -> Iterator[_Subject]:
             yield _Subject(prop.span, f"`{prop.name}`", prop.name, roots)
     deciding = [(a.name, e) for a in blueprint.actions.values() for e in (a.when, a.to_if)]
     roots = tuple(key for action, expression in deciding for key in reads(name, action, expression))
+    roots = (*roots, *_policies(app, blueprint, *blueprint.actions))
     for lasting in blueprint.eventually.values():
         yield _Subject(lasting.span, f"`{lasting.name}`", lasting.name, roots)
     for cannot in blueprint.cannot.values():
-        if permitted(blueprint, cannot):
-            roots = tuple(reads(name, "", cannot.when))
+        if _may_be_permitted(system, blueprint, cannot):
+            roots = (*reads(name, "", cannot.when), *_policies(app, blueprint, *cannot.actions))
             yield _Subject(cannot.span, f"`{cannot.name}`", cannot.name, roots)
 
 
