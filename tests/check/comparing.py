@@ -7,7 +7,7 @@ which it knows as set or unset alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -53,7 +53,8 @@ class Side:
 class Comparison:
     """One system, made ready for comparing it state by state."""
 
-    def __init__(self, system: System, table: Table) -> None:
+    def __init__(self, system: System, table: Table, begun: Callable[[int], Run] | None = None) -> None:
+        self.begun = begun or (lambda start: begin(system, table, start))
         self.system = system
         self.table = table
         self.permit = permit_of(system.layout.app)
@@ -65,7 +66,7 @@ class Comparison:
     def at(self, graph: Graph, index: int) -> list[str]:
         """The differences in one state of a graph; empty if there are none."""
         way = graph.way_to(index)
-        run = begin(self.system, self.table, graph.states[way[0][1]])
+        run = self.begun(graph.states[way[0][1]])
         moves = [self._move(graph, label, (a, b)) for (_, a), (label, b) in pairwise(way)]
         follow(run, moves, [graph.states[i] for _, i in way[1:]])
         here = graph.states[index]

@@ -18,6 +18,7 @@ from lathe.cli.line import lines
 from lathe.errors import InternalError, NotFoundError
 from lathe.gate import Options, check_files
 from lathe.gate.codes import codes, documents, page, severity, title
+from lathe.lang import read_app
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "src/lathe/gate/codes"
@@ -32,7 +33,11 @@ LINES_LIMIT_OF_SEVERAL_FILES = 70
 _BLOCK = re.compile(
     r"^`(?P<file>\S+)`\n```(?P<kind>toml|cedar|diff)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-_SAID = re.compile(r"(?<=^`lathe check` says:\n```text\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+BEFORE = "before/"
+"""Where an example has the version that is replaced."""
+_SAID = re.compile(
+    r"(?P<before>^`lathe check(?: --against before)?` says:\n```text\n).*?(?=^```$)", re.MULTILINE | re.DOTALL
+)
 
 with_example = pytest.mark.parametrize("code", [code for code in codes() if code not in WITHOUT_EXAMPLE])
 
@@ -73,8 +78,10 @@ def _patched(text: str, change: str) -> str:
 
 def checked(files: dict[str, str]) -> Report:
     """What the gate says of these files."""
-    raw = {name: text.encode() for name, text in files.items()}
-    return check_files(raw, Options(), time.monotonic).report
+    raw = {name: text.encode() for name, text in files.items() if not name.startswith(BEFORE)}
+    old = {name.removeprefix(BEFORE): t.encode() for name, t in files.items() if name.startswith(BEFORE)}
+    against = read_app(old).app if old else None
+    return check_files(raw, Options(against=against), time.monotonic).report
 
 
 def _lines(findings: tuple[Finding, ...]) -> list[str]:
@@ -125,7 +132,7 @@ def test_what_is_said_of_the_example_is_the_golden_file(code: str) -> None:
 @with_example
 def test_page_quotes_what_is_said(code: str) -> None:
     said = _said(code)
-    _expect(PAGES / f"{code}.md", _SAID.sub(lambda _: said, page(code), count=1))
+    _expect(PAGES / f"{code}.md", _SAID.sub(lambda m: m["before"] + said, page(code), count=1))
 
 
 @pytest.mark.parametrize("name", sorted(documents()))

@@ -135,7 +135,7 @@ def deliveries_of(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Comman
     """A call or creation whose turn it is, in each state that can wait for it."""
     captured = slot.captured[effect.name].current
     updates = shifted(slot) | {v.index: FALSE for v in captured.values()}
-    for state in flight_states(slot, effect):
+    for state in flight_states(layout, slot, effect):
         yield from _delivery(layout, slot, effect, (state, updates))
 
 

@@ -234,7 +234,7 @@ def make_domains(
     nodes = [n for e in expressions(app) for n in walk(e.tree)]
     literal_ids = sorted(_literals(nodes, "id") | _defaults(app, "id"))
     wanted = _wanted_principals(app, instances, explored, nodes)
-    people = _people(principals or _principals(app, wanted, len(named.principals)), named.principals)
+    people = people_of(principals or _principals(app, wanted, len(named.principals)), named.principals)
     texts = sorted(_literals(nodes, "text") | set(named.texts))
     texts += sorted((_defaults(app, "text") | _messages(app, explored)) - set(texts))
     if any(isinstance(n, Special) and n.name == "id" for n in nodes):
@@ -258,7 +258,7 @@ def make_domains(
     )
 
 
-def _people(count: int, named: tuple[str, ...]) -> tuple[str, ...]:
+def people_of(count: int, named: tuple[str, ...]) -> tuple[str, ...]:
     """So many principals: any of them, at least one, then those that policies name."""
     free = (f"p{i + 1}" for i in range(count + len(named)))
     others = [name for name in free if name not in named][: max(count - len(named), 1)]

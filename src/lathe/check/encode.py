@@ -28,6 +28,13 @@ def encode(layout: Layout, world: MemoryWorld, names: Names, roles: int = 0) -> 
     return packed
 
 
+def encode_entity(layout: Layout, entity: Entity, names: Names) -> int:
+    """The bits of one entity in its slot."""
+    codes: dict[int, int] = {}
+    _encode_entity(layout, entity, names, codes)
+    return sum(code << layout.variables[index].offset for index, code in codes.items())
+
+
 def _code(layout: Layout, variable: Variable, value: Value, names: Names) -> int:
     return code_of(layout, variable.kind, value, names)
 
@@ -100,9 +107,9 @@ def _remember(
     for key, variable in where.items():
         kind, _, name = key.partition(":")
         if kind == "none":
-            codes[variable.index] = int(invocation.args[name] is None)
+            codes[variable.index] = int(invocation.args.get(name) is None)
             continue
-        value = (invocation.fields if kind == "field" else invocation.args)[name]
+        value = invocation.fields[name] if kind == "field" else invocation.args.get(name)
         codes[variable.index] = _code(layout, variable, value, names)
 
 

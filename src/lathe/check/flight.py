@@ -32,7 +32,7 @@ def running(slot: Slot, effect: Effect, phase: int) -> Formula:
     return ir.both(ir.eq(slot.run.formula, code), ir.eq(slot.phase.formula, ir.const(phase)))
 
 
-def flight_states(slot: Slot, effect: Effect) -> tuple[str, ...]:
+def flight_states(layout: Layout, slot: Slot, effect: Effect) -> tuple[str, ...]:
     """The states in which the effect can be in flight in its own visit."""
     blueprint = slot.blueprint
     found: set[str] = set()
@@ -42,7 +42,9 @@ def flight_states(slot: Slot, effect: Effect) -> tuple[str, ...]:
             found |= {s for s in entered if effect.name in (*action.run, *blueprint.states[s].run)}
         else:
             found |= set(action.from_states)
-    return tuple(s for s in blueprint.states if s in found and not blueprint.states[s].final)
+    found = {s for s in found if not blueprint.states[s].final}
+    found |= layout.beyond.flights.get((blueprint.name, effect.name), frozenset())
+    return tuple(s for s in blueprint.states if s in found)
 
 
 def shifted(slot: Slot) -> dict[int, Formula]:

@@ -65,7 +65,7 @@ def _executions(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Command]
 
 def _progress(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Command]:
     by = effect_principal(effect)
-    for state in flight_states(slot, effect):
+    for state in flight_states(layout, slot, effect):
         for action in slot.blueprint.actions.values():
             is_own_end = action.name in (effect.ok, effect.error)
             may = by in action.by or is_policed(layout, slot, action)
@@ -93,7 +93,7 @@ def _may_follow(
 ) -> dict[int, Formula]:
     """After a bad end or a cancellation: one late execution, unless it could do nothing."""
     flag = slot.late.get(effect.name)
-    if flag is None:
+    if flag is None or not effect.late:
         return {}
     may = ir.no(ir.eq(slot.done.formula, TRUE)) if effect.idempotent and slot.done is not None else TRUE
     updates = {flag.index: ir.either(ir.eq(flag.formula, TRUE), may)}
@@ -103,7 +103,7 @@ def _may_follow(
 
 
 def _ends(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Command]:
-    for state in flight_states(slot, effect):
+    for state in flight_states(layout, slot, effect):
         if effect.ok is not None:
             yield from _good_ends(layout, slot, effect, state)
         else:

@@ -145,7 +145,7 @@ def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None
             source = part.slot.fields[name]
             value = _after(branch, source)
         else:
-            given = part.context.args[name]
+            given = part.context.args.get(name, Term(FALSE, none=TRUE))
             value = ir.choose(given.none, FALSE, encoded(captured.keys[f"arg:{name}"], given))
             value = given.none if where == "none" else value
         branch.updates[variable.index] = value

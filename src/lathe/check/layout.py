@@ -104,6 +104,27 @@ class Slot:
         return found
 
 
+Ran = tuple[str, str]
+"""A blueprint and an effect of it."""
+
+
+@frozen
+class Beyond:
+    """What another version of the app adds to a layout: there is none, usually.
+
+    `flights` are the states in which an invocation of an effect may be in flight though nothing here
+    asks for it there; `late` the effects of which one may be executed late though the app promises that
+    none is; `memory` what invocations remember beside what their `world` reads.
+    """
+
+    flights: Mapping[Ran, frozenset[str]] = field(default_factory=dict)
+    late: frozenset[Ran] = frozenset()
+    memory: Mapping[Ran, Mapping[str, Type]] = field(default_factory=dict)
+
+
+NOTHING_BEYOND = Beyond()
+
+
 @frozen
 class Layout:
     """A packed state of an app at a scope. `is_spelled`: steps keep the parameters that nothing reads."""
@@ -117,6 +138,7 @@ class Layout:
     role_sets: tuple[frozenset[str], ...]
     variables: tuple[Variable, ...]
     is_spelled: bool = False
+    beyond: Beyond = NOTHING_BEYOND
 
     def of(self, blueprint: str) -> tuple[Slot, ...]:
         return tuple(s for s in self.slots if s.blueprint.name == blueprint)
@@ -138,6 +160,7 @@ class _Builder:
     """Hands out variables, one after another."""
 
     domains: Domains
+    beyond: Beyond
     found: list[Variable] = field(default_factory=list)
     offset: int = 0
 
@@ -150,10 +173,12 @@ class _Builder:
         return made
 
 
-def make_layout(app: App, domains: Domains, keys: frozenset[Key] | None = None) -> Layout:
+def make_layout(
+    app: App, domains: Domains, keys: frozenset[Key] | None = None, *, beyond: Beyond = NOTHING_BEYOND
+) -> Layout:
     """Lay an app out for the instances of `domains`."""
     keys = explored(app) if keys is None else keys
-    builder = _Builder(domains)
+    builder = _Builder(domains, beyond)
     ghosts = {
         g.name: builder.add(g.name, g.type) for g in app.ghosts.values() if ("ghost", "", "", g.name) in keys
     }
@@ -166,7 +191,9 @@ def make_layout(app: App, domains: Domains, keys: frozenset[Key] | None = None) 
         for name, blueprint in app.blueprints.items()
         for index in range(domains.instances[name])
     ]
-    return Layout(app, domains, keys, tuple(slots), ghosts, roles, role_sets, tuple(builder.found))
+    return Layout(
+        app, domains, keys, tuple(slots), ghosts, roles, role_sets, tuple(builder.found), beyond=beyond
+    )
 
 
 def _slot(app: App, blueprint: Blueprint, index: int, builder: _Builder, keys: frozenset[Key]) -> Slot:
@@ -183,8 +210,14 @@ def _slot(app: App, blueprint: Blueprint, index: int, builder: _Builder, keys: f
     ghosts = {
         g.name: add(g.name, g.type) for g in blueprint.ghosts.values() if ("ghost", name, "", g.name) in keys
     }
-    effects = tuple(e for e in blueprint.effects.values() if _is_queued(blueprint, e))
-    counted = {e.name: changes_world(e, name, keys) for e in blueprint.effects.values()}
+    beyond = builder.beyond
+    effects = tuple(
+        e for e in blueprint.effects.values() if not e.is_notice and _is_asked(blueprint, e, beyond)
+    )
+    counted = {
+        e.name: changes_world(e, name, keys) or (bool(e.world) and (name, e.name) in beyond.memory)
+        for e in blueprint.effects.values()
+    }
     run = phase = done = None
     startable = [e for e in effects if e.target is None]
     if startable:
@@ -192,13 +225,19 @@ def _slot(app: App, blueprint: Blueprint, index: int, builder: _Builder, keys: f
         phase = add("effect.stopping", BOOL)
         done = add("effect.executed", BOOL) if any(counted[e.name] for e in startable) else None
     queue = tuple(
-        add(f"waiting{i + 1}", BOOL, len(effects) + 1) for i in range(_queue_length(blueprint, effects))
+        add(f"waiting{i + 1}", BOOL, len(effects) + 1)
+        for i in range(_queue_length(blueprint, effects, beyond))
     )
-    late = {e.name: add(f"late.{e.name}", BOOL) for e in startable if counted[e.name] and e.late}
+    late = {
+        e.name: add(f"late.{e.name}", BOOL)
+        for e in startable
+        if counted[e.name] and (e.late or (name, e.name) in beyond.late)
+    }
     notices = {
         e.name: add(f"notice.{e.name}", BOOL, 3)
         for e in blueprint.effects.values()
-        if e.is_notice and _is_asked(blueprint, e) and (counted[e.name] or e.target is not None)
+        if e.is_notice and _is_asked(blueprint, e, beyond)
+        if counted[e.name] or e.target is not None or (name, e.name) in beyond.memory
     }
     captured = {
         e.name: _captured(app, blueprint, e, add, builder, keys)
@@ -220,16 +259,12 @@ def assigned_ghost(scope: str, blueprint: str, name: str) -> Key:
     return ("ghost", "" if scope == "app_ghost" else blueprint, "", name)
 
 
-def _is_asked(blueprint: Blueprint, effect: Effect) -> bool:
-    return bool(askers(blueprint, effect.name))
+def _is_asked(blueprint: Blueprint, effect: Effect, beyond: Beyond) -> bool:
+    """Whether there can be invocations of the effect."""
+    return (blueprint.name, effect.name) in beyond.flights or bool(askers(blueprint, effect.name))
 
 
-def _is_queued(blueprint: Blueprint, effect: Effect) -> bool:
-    """Whether invocations of the effect belong to visits and are explored."""
-    return not effect.is_notice and _is_asked(blueprint, effect)
-
-
-def _queue_length(blueprint: Blueprint, effects: tuple[Effect, ...]) -> int:
+def _queue_length(blueprint: Blueprint, effects: tuple[Effect, ...], beyond: Beyond) -> int:
     """The most invocations that can wait in one visit: what its state and actions may ask for."""
     queued = {e.name for e in effects}
     longest = 0
@@ -239,6 +274,9 @@ def _queue_length(blueprint: Blueprint, effects: tuple[Effect, ...]) -> int:
             is_here = state.name in action.from_states and not action.begins_visit
             if is_here or (action.run and action.begins_visit):
                 asked |= set(action.run)
+        asked |= {
+            e for (b, e), states in beyond.flights.items() if b == blueprint.name and state.name in states
+        }
         longest = max(longest, len(asked & queued))
     return longest
 
@@ -246,7 +284,8 @@ def _queue_length(blueprint: Blueprint, effects: tuple[Effect, ...]) -> int:
 def _captured(
     app: App, blueprint: Blueprint, effect: Effect, add: Adder, builder: _Builder, keys: frozenset[Key]
 ) -> Captured:
-    wanted = _world_keys(blueprint, effect, keys)
+    beyond = builder.beyond
+    wanted = _world_keys(blueprint, effect, keys, beyond)
     if effect.target is not None:
         wanted = _delivery_keys(app, blueprint, effect, builder.domains, keys)
 
@@ -258,20 +297,26 @@ def _captured(
         keys=wanted,
         current=copies("now"),
         stopping=copies("stopping") if can_outlive else {},
-        late=copies("late") if can_outlive and effect.late else {},
+        late=copies("late")
+        if can_outlive and (effect.late or (blueprint.name, effect.name) in beyond.late)
+        else {},
     )
 
 
-def _world_keys(blueprint: Blueprint, effect: Effect, keys: frozenset[Key]) -> dict[str, Type]:
+def _world_keys(
+    blueprint: Blueprint, effect: Effect, keys: frozenset[Key], beyond: Beyond
+) -> dict[str, Type]:
     """The fields that may change and the arguments that the effect's executions read."""
-    found: dict[str, Type] = {}
+    found: dict[str, Type] = dict(beyond.memory.get((blueprint.name, effect.name), {}))
+    is_carried = (blueprint.name, effect.name) in beyond.flights
     for assignment in effect.world:
         if assigned_ghost(assignment.scope, blueprint.name, assignment.target) not in keys:
             continue
         for node in walk(assignment.value.tree):
             if isinstance(node, Read) and node.scope == "arg":
                 found[f"arg:{node.name}"] = node.type
-                if node.type.kind in SCALARS and _may_be_left_out(blueprint, effect, node.name):
+                may_lack = is_carried or _may_be_left_out(blueprint, effect, node.name)
+                if node.type.kind in SCALARS and may_lack:
                     found[f"none:{node.name}"] = BOOL
             elif isinstance(node, Read) and node.scope == "field" and not blueprint.fields[node.name].frozen:
                 found[f"field:{node.name}"] = node.type

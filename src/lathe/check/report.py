@@ -51,6 +51,8 @@ class Coverage:
     `alike`, one state was searched for all that differ only in which of them is which; counts and fingerprint
     are of those. `policies` tells how many requests each policy determined, of those that policies tell from
     one another in the states that were reached.
+    `migrated` says of a replacement the digest of the version before, how many of its states were moved,
+    and to how many images.
     """
 
     bounds: Mapping[str, int] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class Coverage:
     proved: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     policies: Mapping[str, int] = field(default_factory=dict)
+    migrated: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @frozen

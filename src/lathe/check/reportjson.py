@@ -82,4 +82,5 @@ def _coverage(covered: Coverage) -> Json:
         **({"proved": list(covered.proved)} if covered.proved else {}),
         **({"alike": list(covered.alike)} if covered.alike else {}),
         **({"policies": dict(covered.policies)} if covered.policies else {}),
+        **({"migrated": dict(covered.migrated)} if covered.migrated else {}),
     }

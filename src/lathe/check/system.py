@@ -68,10 +68,13 @@ def make_system(
     to tell apart instead, and every caller and argument too, though nothing reads them (to compare versions).
     """
     keys = needed(app) if spelled is None else spelled
-    domains = make_domains(app, instances, keys, principals, whole=whole, named=_of_policies(app)[1])
+    domains = make_domains(app, instances, keys, principals, whole=whole, named=of_policies(app)[1])
     layout = make_layout(app, domains, keys)
-    if spelled is not None:
-        layout = replace(layout, is_spelled=True)
+    return system_of(layout if spelled is None else replace(layout, is_spelled=True))
+
+
+def system_of(layout: Layout) -> System:
+    """The system of an app that is laid out."""
     found = tuple(_commands(layout))
     require(len(found), MAX_COMMANDS, "the system of this scope")
     for index, command in enumerate(found):
@@ -82,10 +85,10 @@ def make_system(
 
 def needed(app: App) -> frozenset[Key]:
     """What a search of this app must tell apart, with what its policies read."""
-    return explored(app, _of_policies(app)[0])
+    return explored(app, of_policies(app)[0])
 
 
-def _of_policies(app: App) -> tuple[tuple[Key, ...], Named]:
+def of_policies(app: App) -> tuple[tuple[Key, ...], Named]:
     """What the app's policies read and name; an app without any loads nothing for it."""
     if not app.policies:
         return (), NOBODY_NAMED

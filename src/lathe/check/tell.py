@@ -5,7 +5,7 @@ Every run is taken again on the machine (`check.trace`), so that nothing is told
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
@@ -50,12 +50,16 @@ from lathe.machine.trace import FalseClause, Trace, TraceStep
 
 @frozen
 class Case:
-    """A searched system, with what is needed to tell of it."""
+    """A searched system, with what is needed to tell of it.
+
+    `begun` gives the run that leads to where the search began, if it did not begin with nobody there.
+    """
 
     system: System
     graph: Graph
     table: Table
     digest: str
+    begun: Callable[[int], Run] | None = None
 
 
 def make_case(system: System, graph: Graph, digest: str) -> Case:
@@ -72,7 +76,8 @@ def run_to(case: Case, index: int) -> Run:
         graph = run_of(case.system, graph, index)
         index = len(graph.states) - 1
     way = graph.way_to(index)
-    run = begin(case.system, case.table, graph.states[way[0][1]])
+    start = graph.states[way[0][1]]
+    run = begin(case.system, case.table, start) if case.begun is None else case.begun(start)
     return follow(run, moves_along(case.system, graph, way), [graph.states[i] for _, i in way[1:]])
 
 

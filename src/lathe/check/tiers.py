@@ -17,10 +17,13 @@ from lathe.check.watch import watches
 HAND_OVER_STATES = 30_000
 
 
-def explore_all(system: System, limits: Limits, initial: Sequence[int] | None = None) -> tuple[System, Graph]:
+def explore_all(
+    system: System, limits: Limits, initial: Sequence[int] | None = None, *, reduces: bool = True
+) -> tuple[System, Graph]:
     """Every state that can be reached, as far as the limits let it, and the system that was searched.
 
     That is the one given, or the same with what is dead cleared; `initial` states are cleared likewise.
+    Without `reduces` every state is found as it is: somebody else reads them.
     """
     graph = search(system, replace(limits, states=min(limits.states, HAND_OVER_STATES)), initial)
     if graph.ended_by != "states" or limits.states <= HAND_OVER_STATES:
@@ -28,7 +31,7 @@ def explore_all(system: System, limits: Limits, initial: Sequence[int] | None = 
     from lathe.check.arrays.tier import search_arrays  # only here: small checks start without numpy
     from lathe.check.clearing import find_dead, without_dead
 
-    reduced = without_dead(system, find_dead(system))
+    reduced = without_dead(system, find_dead(system)) if reduces else system
     starts = [reduced.dead.cleared(s) for s in initial or system.initial]
-    large = search_arrays(reduced, watches(reduced), limits, starts)
+    large = search_arrays(reduced, watches(reduced), limits, starts, exchanges=reduces)
     return (reduced, large) if large is not None else (system, search(system, limits, initial))

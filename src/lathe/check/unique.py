@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lathe.check import ir
 from lathe.check.branch import Branch
 from lathe.check.domain import SCALARS
 from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import Layout, Slot, Variable
+from lathe.check.lowering import Term
 from lathe.lang.model import Unique
 
 
@@ -21,6 +24,16 @@ def require_unique(layout: Layout, branch: Branch) -> None:
                 if other is not part.slot and mine != FALSE:
                     theirs = _claims(branch, other, unique)
                     branch.require(ir.no(ir.both(mine, theirs, _agree(branch, part.slot, other, unique))))
+
+
+def collisions(layout: Layout) -> Iterator[tuple[Unique, Slot, Formula]]:
+    """When an entity and another of its blueprint hold the same claim, which no step lets happen."""
+    here = Branch(Term(FALSE), {})
+    for slot in layout.slots:
+        for unique in slot.blueprint.unique.values():
+            for other in layout.of(slot.blueprint.name)[: slot.index]:
+                both = ir.both(_claims(here, slot, unique), _claims(here, other, unique))
+                yield unique, slot, ir.both(both, _agree(here, slot, other, unique))
 
 
 def _touches(branch: Branch, slot: Slot, unique: Unique) -> bool:

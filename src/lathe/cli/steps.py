@@ -24,6 +24,7 @@ _BETWEEN = {
     "notify": "is sent",
     "deliver": "arrives",
     "end": "ends",
+    "swap": "takes over",
 }
 
 

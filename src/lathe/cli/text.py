@@ -19,6 +19,7 @@ FINDINGS_LIMIT = 20
 """Findings drawn; what is left out is counted, and `--line` lists all."""
 BOUNDS_LIMIT = 6
 """Lines of what was not covered; `--json` has all."""
+DIGEST_LENGTH = 12
 MARGIN = 2
 LABEL_WIDTH = len("not covered")
 LEVELS = (0, 1, 2)
@@ -173,4 +174,8 @@ def _covered(report: Report) -> list[str]:
         lines.append(f"proved for all values: {', '.join(covered.proved)}")
     if covered.alike:
         lines.append(f"one state for all that differ only in which is which: {', '.join(covered.alike)}")
+    if covered.migrated:
+        digest = str(covered.migrated["from"]).removeprefix("sha256:")[:DIGEST_LENGTH]
+        states, images = covered.migrated["states"], covered.migrated["images"]
+        lines.append(f"migration from {digest}: {states} states of the version before, {images} images")
     return lines

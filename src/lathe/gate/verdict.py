@@ -30,11 +30,15 @@ LATER: Mapping[int, tuple[str, str]] = {
 
 @frozen
 class Options:
-    """What a check is asked for. `accept_bounds`: an unknown verdict within named bounds is taken."""
+    """What a check is asked for. `accept_bounds`: an unknown verdict within named bounds is taken.
+
+    `against` is the version that the app would replace.
+    """
 
     level: int = HIGHEST_LEVEL
     budget_seconds: float | None = None
     accept_bounds: bool = False
+    against: App | None = None
 
 
 DEFAULTS = Options()
@@ -84,6 +88,10 @@ def check_app(
         return _report(app, name, (level0, *proofs, _skipped(2, why)), found, None, options)
     try:
         reached = reach(app, name, clock, options.budget_seconds)
+        if options.against is not None:
+            from lathe.gate.replacing import replacing  # only here: it loads the machine
+
+            reached = replacing(options.against, app, (name, reached), clock, options.budget_seconds)
     except InternalError as error:
         level2 = LevelReport(2, "reach", "unknown", clock() - started, why="a defect of Lathe")
         return _report(app, name, (level0, level2), [*found, _defect(app, error)], None, options)

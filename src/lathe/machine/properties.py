@@ -46,6 +46,17 @@ def broken(table: Table, before: MemoryWorld, step: Step, after: MemoryWorld) ->
             yield from _judge(table, prop, frame, None)
 
 
+def false_invariants(table: Table, world: MemoryWorld) -> Iterator[Broken]:
+    """Invariants that are false of a world as it stands, whatever led to it."""
+    for entity in sorted(world, key=lambda e: e.id):
+        for prop in table.blueprints[entity.blueprint].blueprint.properties.values():
+            if prop.kind == "invariant":
+                yield from _judge(table, prop, entity_frame(world, entity), entity.id)
+    for prop in table.app.properties.values():
+        if prop.kind == "invariant":
+            yield from _judge(table, prop, Frame(world=world, app_ghosts=world.ghosts), None)
+
+
 def _actors(table: Table, before: MemoryWorld, step: Step) -> frozenset[str]:
     """The entities of which an action is taken, or an effect executed."""
     event = step.event

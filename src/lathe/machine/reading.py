@@ -86,6 +86,9 @@ def _lead(step: TraceStep, names: Names) -> str:
             return f"the deadline {code(step.timer or '')} of {_name(part)} has come, {_taken(step)}"
         case "end":
             return f"{effect} of {_name(part)} ends {how_it_ended(step, secrets)}, {_taken(step)}"
+        case "swap":
+            doing = "cannot take over" if step.refused is not None else "takes over"
+            return f"the new version {doing} {_name(part)}"
         case "deliver":
             return f"{effect} of {_name(part)} arrives, {_taken(step)}"
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -24,11 +25,13 @@ from lathe.machine.event import (
     Stops,
     TimerFires,
 )
+from lathe.machine.migrate import migrate_world
 from lathe.machine.outcome import Refusal, Step
-from lathe.machine.properties import Broken, broken
+from lathe.machine.properties import Broken, broken, false_invariants
 from lathe.machine.snapshot import MemoryWorld, Scalar, Value
 from lathe.machine.step import Permit, admitted, step
-from lathe.machine.table import compile_app
+from lathe.machine.swap import told_misfit, told_swap
+from lathe.machine.table import Table, compile_app
 from lathe.machine.telling import told
 from lathe.machine.trace import Trace, TraceStep
 
@@ -65,19 +68,28 @@ def _is_time(value: Json) -> bool:
     return isinstance(value, str) and len(value) >= 20 and value[4] == "-" and value.endswith("Z")
 
 
-def replay(app: App, trace: Trace, permit: Permit = admitted) -> list[Replayed]:
+def replay(
+    app: App, trace: Trace, permit: Permit = admitted, *, before: tuple[App, Permit] | None = None
+) -> list[Replayed]:
     """Run a trace on the model, event by event; what no longer fits the app is told as refused.
 
-    `permit` says who may: `by` alone, where the app has no policies.
+    `permit` says who may: `by` alone, where the app has no policies. `before` is the version that is
+    replaced and who may there, for a trace in which another takes over.
     """
-    table = compile_app(app)
+    table, may = (compile_app(before[0]), before[1]) if before is not None else (compile_app(app), permit)
     world = MemoryWorld({}, table.ghosts)
     found: list[Replayed] = []
     for number, recorded in enumerate(trace.steps):
         now = STEP_MS * (number + 1)
+        if recorded.event == "swap":
+            later = compile_app(app)
+            moved, swapped = _swapped((table, later), world, recorded, is_known=before is not None)
+            found.append(swapped)
+            table, world, may = (later, moved, permit) if moved is not None else (table, world, may)
+            continue
         try:
-            event = _event(app, world, recorded, now)
-            outcome = step(table, world, event, permit=permit)
+            event = _event(table.app, world, recorded, now)
+            outcome = step(table, world, event, permit=may)
             actual = told(table, world, event, outcome)
         except LookupError as error:
             outcome = Refusal("missing", recorded.entity, recorded.action, f"the app has no {error}")
@@ -89,6 +101,21 @@ def replay(app: App, trace: Trace, permit: Permit = admitted) -> list[Replayed]:
             world = after
         found.append(Replayed(recorded, actual, breaks))
     return found
+
+
+def _swapped(
+    tables: tuple[Table, Table], world: MemoryWorld, recorded: TraceStep, *, is_known: bool
+) -> tuple[MemoryWorld | None, Replayed]:
+    """The world in the new version, if it has a place there, and the step that says so."""
+    old, new = tables
+    if not is_known:
+        why = "the version before is not at hand"
+        return None, Replayed(recorded, replace(recorded, refused=why), ())
+    moved = migrate_world(old, new, world)
+    if isinstance(moved, tuple):
+        return None, Replayed(recorded, told_misfit(new, recorded.entity, moved[0]), ())
+    told_step = told_swap(old, new, world, moved)
+    return moved, Replayed(recorded, told_step, tuple(false_invariants(new, moved)))
 
 
 def _event(app: App, world: MemoryWorld, told_step: TraceStep, now: int) -> Event:
@@ -115,6 +142,8 @@ def _event(app: App, world: MemoryWorld, told_step: TraceStep, now: int) -> Even
             return LateExecution(entity, told_step.effect or "", now)
         case "notify":
             return Notifies(entity, told_step.effect or "", now, _made(told_step))
+        case "swap":
+            raise AssertionError("a swap is no event of one version")
         case "deliver":
             return Delivers(entity, now, _made(told_step) or _spare(app, world, told_step))
         case "end":

@@ -87,6 +87,8 @@ class _Chart:
             case "end":
                 told = f"{effect} ends {how_it_ended(step, secrets)}, {action}{_refused(step)}"
                 self._arrow(self._outside_id(), "-->>", me, told)
+            case "swap":
+                self._note(me, f"the new version takes over{_refused(step)}")
             case "deliver":
                 self._arrow(me, "->>", me, f"{effect} arrives, {action}{_refused(step)}")
 

@@ -29,10 +29,11 @@ EventKind = Literal[
     "late",  # an invocation is executed after it ended badly or was cancelled
     "notify",  # a notice is executed
     "deliver",  # a call or create reaches its target
+    "swap",  # another version of the app takes over
 ]
 
 COMMITTED: frozenset[str] = frozenset({"create", "act", "timer", "end", "notify", "deliver"})
-"""The kinds that commit a step, if an action is taken; the others happen between steps."""
+"""The kinds that commit a step, if an action is taken; a swap does; the others happen between steps."""
 
 
 @frozen
@@ -80,7 +81,8 @@ class TraceStep:
     def counts(self) -> bool:
         """Whether it adds to the length of a trace: a committed step, or the refused one that ends it."""
         took_action = any(part.action is not None for part in self.parts)
-        return self.refused is not None or (took_action and self.event in COMMITTED)
+        is_committed = self.event == "swap" or (took_action and self.event in COMMITTED)
+        return self.refused is not None or is_committed
 
 
 @frozen

@@ -33,13 +33,22 @@ def model_of(system: System, watched: Sequence[Watch]) -> Model:
 
 
 def search_arrays(
-    system: System, watched: Sequence[Watch], limits: Limits, initial: Sequence[int]
+    system: System,
+    watched: Sequence[Watch],
+    limits: Limits,
+    initial: Sequence[int],
+    *,
+    exchanges: bool = True,
 ) -> ArrayGraph | None:
-    """Every state that can be reached, or one for all that are alike; None if 64 bits are not enough."""
+    """Every state that can be reached, or one for all that are alike; None if 64 bits are not enough.
+
+    Without `exchanges` every state stands for itself.
+    """
     model = model_of(system, watched)
     if not is_expandable(model):
         return None
-    return explore(model, initial, limits, threads=THREADS, seating=seating_in(system))
+    seating = seating_in(system) if exchanges else None
+    return explore(model, initial, limits, threads=THREADS, seating=seating)
 
 
 def seating_in(system: System) -> Seating | None:

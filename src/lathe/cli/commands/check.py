@@ -13,6 +13,7 @@ from lathe.cli.command import colour_option, command as make_command
 from lathe.cli.line import lines
 from lathe.cli.options import seconds
 from lathe.cli.paint import Paint
+from lathe.cli.reading import read
 from lathe.cli.text import View, report_text, trace_text
 from lathe.cli.verdict import exit_code, unreadable
 from lathe.cli.watch import Watch
@@ -47,6 +48,12 @@ MUTATION_SECONDS = 120.0
     metavar="ID",
     help="Show one trace alone and whole, by its id, property or code; with --json, as a file to keep.",
 )
+@click.option(
+    "--against",
+    type=click.Path(),
+    metavar="OLD",
+    help="Check too that what lives in the version at OLD has a place in this one.",
+)
 @click.option("--mutate", is_flag=True, help="Tell which single changes nothing would notice.")
 @click.option(
     "--proofs",
@@ -71,6 +78,7 @@ def command(
     level: int | None,
     budget: float | None,
     trace_id: str | None,
+    against: str | None,
     mutate: bool,
     proofs: str | None,
     accept_bounds: bool,
@@ -91,8 +99,13 @@ def command(
         raise UsageError("--trace goes with one path, and not with --line or --sarif")
     if proofs is not None and len(paths) != 1:
         raise UsageError("--proofs goes with one path")
+    if against is not None and len(paths) != 1:
+        raise UsageError("--against goes with one path")
     options = Options(
-        level=max(LEVELS) if level is None else level, budget_seconds=budget, accept_bounds=accept_bounds
+        level=max(LEVELS) if level is None else level,
+        budget_seconds=budget,
+        accept_bounds=accept_bounds,
+        against=None if against is None else read(against),
     )
     codes: list[int] = []
     scanned: list[tuple[Report, str]] = []
@@ -156,7 +169,6 @@ def _mutated(path: str, report: Report, budget: float | None) -> Report:
     if report.verdict != "admitted":
         output.talk(f"`{files.printable(path)}` is not admitted: mend it before its properties are measured")
         return report
-    from lathe.cli.reading import read
     from lathe.gate import mutation  # only where mutants are asked for
 
     app = read(path)

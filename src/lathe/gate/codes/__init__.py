@@ -18,6 +18,7 @@ _GROUPS = {
     "LT4": "The author's properties",
     "LT5": "Effects and joint steps",
     "LT6": "Who may",
+    "LT7": "Replacing a version",
     "LT8": "What was not decided",
     "LT9": "Ourselves",
 }

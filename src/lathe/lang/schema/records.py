@@ -10,7 +10,7 @@ TRACE_FILE = "trace.schema.json"
 GAUGE_FILE = "gauge.schema.json"
 REPORT_FILE = "report.schema.json"
 
-EVENTS = ("create", "act", "timer", "start", "execute", "end", "stop", "late", "notify", "deliver")
+EVENTS = ("create", "act", "timer", "start", "execute", "end", "stop", "late", "notify", "deliver", "swap")
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _LINE: Schema = {"type": "integer", "minimum": 1}

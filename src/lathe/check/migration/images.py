@@ -1,0 +1,207 @@
+"""The images of everything that the old version can reach: whole states, entity by entity.
+
+An entity's image depends on nothing but itself, so each one is moved once by the machine itself, and
+the image of a state is put together from those of its entities. References and claims stay those of
+the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
+
+from lathe.check.domain import Domains
+from lathe.check.encode import encode, encode_entity
+from lathe.check.graph import Clock
+from lathe.check.layout import Beyond, Layout, Slot, make_layout
+from lathe.check.migration.decode import decode_entity, decode_ghosts
+from lathe.check.migration.pair import Pair
+from lathe.check.system import System, system_of
+from lathe.frozen import frozen, mutable
+from lathe.machine.migrate import Misfit, Moved, migrate, migrate_ghosts
+from lathe.machine.snapshot import Entity, MemoryWorld, Values
+
+LOOK_AT_CLOCK_EVERY = 1024
+
+
+@frozen
+class Images:
+    """The new version's system, where it may begin, and who has no place in it.
+
+    `origin` gives for each beginning the nearest old state that it is the image of; `homeless` each
+    misfit with the slot and the nearest old state in which it is met; `of` the images of one old state:
+    none if somebody has no place, several if the roles that principals hold may have changed.
+    """
+
+    system: System
+    starts: tuple[int, ...]
+    origin: Mapping[int, int]
+    homeless: tuple[tuple[Misfit, str, int], ...]
+    is_complete: bool
+    of: Callable[[int], list[int]]
+
+
+@frozen
+class _Everyone:
+    """The old world as a reference sees it: an entity of the right blueprint in every slot."""
+
+    ghosts: Values
+    entities: Mapping[str, Entity]
+
+    def get(self, entity: str) -> Entity | None:
+        return self.entities.get(entity)
+
+    def population(self, blueprint: str) -> tuple[str, ...]:
+        return tuple(sorted(e.id for e in self.entities.values() if e.blueprint == blueprint))
+
+
+@mutable
+class _Parts:
+    """The different entities of each slot, and what is beside them, each with the first state it is in."""
+
+    regions: list[tuple[int, int]]
+    found: list[dict[int, int]] = field(default_factory=list)
+    count: int = 0
+
+
+def make_images(
+    pair: Pair, old: Layout, domains: Domains, states: Sequence[int], limits: tuple[Clock, float]
+) -> Images:
+    """Move every state of the old version. `limits` are a clock and the reading at which to stop."""
+    parts = _parts(old, states, limits)
+    moved = [_move_all(pair, old, slot, parts.found[i]) for i, slot in enumerate(old.slots)]
+    beside = {code: migrate_ghosts(pair.old, pair.new, decode_ghosts(old, code)) for code in parts.found[-1]}
+    layout = make_layout(pair.new.app, domains, pair.new_keys, beyond=_beyond(pair, moved))
+    system = system_of(layout)
+    names = {slot.name: slot for slot in layout.slots}
+    packed = [
+        {code: encode_entity(layout, m, names) for code, m in group.items() if isinstance(m, Entity)}
+        | {code: 0 for code, m in group.items() if m is None}
+        for group in moved
+    ]
+    prefixes = {
+        code: [encode(layout, MemoryWorld({}, ghosts), names) | roles for roles in _roles(old, system, code)]
+        for code, ghosts in beside.items()
+        if not isinstance(ghosts, tuple)
+    }
+    joiner = _Joiner(tuple(parts.regions), tuple(packed), prefixes)
+    origin: dict[int, int] = {}
+    for index in range(parts.count):
+        for image in joiner.images(states[index]):
+            origin.setdefault(image, index)
+    homeless = sorted(_homeless(old, moved, beside, parts), key=lambda h: h[2])
+    return Images(
+        system,
+        tuple(origin),
+        origin,
+        tuple(_first_of_each(homeless)),
+        parts.count == len(states),
+        joiner.images,
+    )
+
+
+def _parts(layout: Layout, states: Sequence[int], limits: tuple[Clock, float]) -> _Parts:
+    clock, stop_at = limits
+    regions = [_region(slot) for slot in layout.slots]
+    below = min((low for low, _ in regions), default=layout.width)
+    regions.append((0, (1 << below) - 1))
+    parts = _Parts(regions, [{} for _ in regions])
+    paired = list(zip(regions, parts.found, strict=True))
+    for index, packed in enumerate(states):
+        if not index % LOOK_AT_CLOCK_EVERY and clock() > stop_at:
+            break
+        parts.count = index + 1
+        for (low, mask), known in paired:
+            code = packed >> low & mask
+            if code not in known:
+                known[code] = index
+    return parts
+
+
+def _region(slot: Slot) -> tuple[int, int]:
+    """Where a slot lies in a state: its lowest bit, and a mask of its bits from there."""
+    variables = slot.variables()
+    low = min(v.offset for v in variables)
+    return low, (1 << max(v.offset + v.width for v in variables) - low) - 1
+
+
+def _move_all(pair: Pair, layout: Layout, slot: Slot, codes: Iterable[int]) -> dict[int, Moved]:
+    """What becomes of each entity that is ever in a slot; nobody of nobody."""
+    low, _ = _region(slot)
+    everyone = _Everyone(
+        {},
+        {s.name: Entity(s.name, s.blueprint.name, s.blueprint.initial, {}) for s in layout.slots},
+    )
+    found: dict[int, Moved] = {}
+    for code in codes:
+        entity = decode_entity(layout, slot, code << low)
+        found[code] = None if entity is None else migrate(pair.old, pair.new, entity, everyone)
+    return found
+
+
+def _beyond(pair: Pair, moved: Iterable[Mapping[int, Moved]]) -> Beyond:
+    """What is in flight in the images."""
+    flights: dict[tuple[str, str], set[str]] = {}
+    late: set[tuple[str, str]] = set()
+    for group in moved:
+        for entity in group.values():
+            for invocation in entity.invocations if isinstance(entity, Entity) else ():
+                assert isinstance(entity, Entity), "only entities have invocations"
+                ran = (entity.blueprint, invocation.effect)
+                states = flights.setdefault(ran, set())
+                if invocation.phase in ("waiting", "started"):
+                    states.add(entity.state)
+                elif invocation.phase == "late":
+                    late.add(ran)
+    return Beyond({ran: frozenset(states) for ran, states in flights.items()}, frozenset(late))
+
+
+def _roles(old: Layout, system: System, packed: int) -> list[int]:
+    """The roles that principals hold, where both versions know the same; else every way to give them out."""
+    new = system.layout
+    if not new.roles:
+        return [0]
+    if old.roles and old.role_sets == new.role_sets:
+        return [sum(o.read(packed) << n.offset for o, n in zip(old.roles, new.roles, strict=True))]
+    return [sum(v.read(start) << v.offset for v in new.roles) for start in system.initial]
+
+
+@frozen
+class _Joiner:
+    """Puts the image of a state together: those of its slots, and of what is beside them."""
+
+    regions: tuple[tuple[int, int], ...]
+    slots: tuple[Mapping[int, int], ...]
+    beside: Mapping[int, list[int]]
+
+    def images(self, packed: int) -> list[int]:
+        image = 0
+        for (low, mask), known in zip(self.regions, self.slots, strict=False):
+            part = known.get(packed >> low & mask)
+            if part is None:
+                return []
+            image |= part
+        low, mask = self.regions[-1]
+        return [image | prefix for prefix in self.beside.get(packed >> low & mask, ())]
+
+
+def _homeless(
+    old: Layout, moved: list[dict[int, Moved]], beside: Mapping[int, object], parts: _Parts
+) -> Iterator[tuple[Misfit, str, int]]:
+    for slot, group, first in zip(old.slots, moved, parts.found[:-1], strict=True):
+        for code, entity in group.items():
+            if isinstance(entity, tuple):
+                yield from ((wrong, slot.name, first[code]) for wrong in entity)
+    for code, ghosts in beside.items():
+        if isinstance(ghosts, tuple):
+            yield from ((wrong, "", parts.found[-1][code]) for wrong in ghosts)
+
+
+def _first_of_each(homeless: Iterable[tuple[Misfit, str, int]]) -> Iterator[tuple[Misfit, str, int]]:
+    """One for each thing that has no place, or does not fit, where it is met first."""
+    told: set[tuple[str, ...]] = set()
+    for wrong, slot, index in homeless:
+        what = (wrong.kind, wrong.blueprint, wrong.name, wrong.about)
+        if what not in told:
+            told.add(what)
+            yield wrong, slot, index

@@ -1,0 +1,290 @@
+"""Whether a version can replace another: every state of the old one has an image that can go on.
+
+The old version is searched as ever; its states are moved; from there the new one is searched. What
+the new version alone does wrong, from `create`, is not told here again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import field, replace
+
+from lathe.check.bounds import TooLargeError
+from lathe.check.domain import WIDEST_PRINCIPALS
+from lathe.check.encode import transferred
+from lathe.check.graph import Clock, Graph, Limits
+from lathe.check.layout import make_layout
+from lathe.check.liveness import Unfair, failures
+from lathe.check.migration.images import Images, make_images
+from lathe.check.migration.pair import (
+    Instances,
+    Pair,
+    joint_domains,
+    joint_scopes,
+    make_pair,
+    mixed_arguments,
+    old_layout,
+    unseen,
+)
+from lathe.check.migration.tell import (
+    Swap,
+    tell_clash,
+    tell_false,
+    tell_halted,
+    tell_homeless,
+    tell_lasting,
+    tell_may,
+    tell_met_later,
+)
+from lathe.check.progress import first_of_each, located, situations
+from lathe.check.reach import DEFAULT_SECONDS
+from lathe.check.report import Finding
+from lathe.check.scope import linked
+from lathe.check.search import first_where
+from lathe.check.standing import Standstill
+from lathe.check.suspects import Met, alarm, full, is_crowded, met, never, permitted_after_all, violated
+from lathe.check.system import System, is_sampled, system_of
+from lathe.check.tell import Case, undecided
+from lathe.check.tiers import explore_all
+from lathe.check.unique import collisions
+from lathe.errors import Span
+from lathe.frozen import frozen, mutable
+from lathe.lang.model import App
+
+
+@frozen
+class Migrated:
+    """What there is to say of a replacement. `why` tells what stayed open, `before` which version it is of.
+
+    `states` and `images` count the largest scope that was completed; `reached` are the places of states,
+    actions and `sometimes` that what comes from the old version gets to.
+    """
+
+    before: str
+    findings: tuple[Finding, ...]
+    why: str
+    not_covered: tuple[str, ...]
+    reached: frozenset[Span]
+    states: int = 0
+    images: int = 0
+
+
+@mutable
+class _Work:
+    """A check of two versions across scopes. `told` are the places that the new version is wrong at alone."""
+
+    pair: Pair
+    digest: str
+    limits: Limits
+    told: frozenset[Span]
+    findings: dict[tuple[str, Span, str], Finding] = field(default_factory=dict)
+    partial: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    reached: set[Span] = field(default_factory=set)
+    completed: tuple[System, Graph, Images] | None = None
+
+    def add(self, found: Iterable[Finding]) -> None:
+        """Keep the first of each code at each place, about each thing: smaller scopes come first."""
+        for f in found:
+            about = f.property or f.diagnostic.message if f.diagnostic.code in ("LT701", "LT702") else ""
+            self.findings.setdefault((f.diagnostic.code, f.diagnostic.span, about), f)
+
+
+def migration(
+    old: App,
+    new: App,
+    digests: tuple[str, str],
+    clock: Clock,
+    seconds: float | None = None,
+    told: frozenset[Span] = frozenset(),
+) -> Migrated:
+    """Move everything that the old version can reach, and search the new one from there.
+
+    `digests` are those of the old and the new version.
+    """
+    budget = seconds if seconds is not None else new.scope.budget_seconds or DEFAULT_SECONDS
+    limits = Limits(new.scope.budget_states, clock() + budget, clock)
+    work = _Work(make_pair(old, new), digests[1], limits, told)
+    for instances in joint_scopes(old, new):
+        if not _search_scope(work, instances):
+            break
+    _tell_unseen(work)
+    if not work.findings:
+        work.add(undecided(new, f"migration: {doubt}") for doubt in _open(work)[:1])
+    why = next((f.diagnostic.message for f in work.findings.values() if f.diagnostic.code == "LT801"), "")
+    done = work.completed
+    return Migrated(
+        before=digests[0],
+        findings=tuple(work.findings.values()),
+        why=why,
+        not_covered=tuple(_not_covered(work)),
+        reached=frozenset(work.reached),
+        states=len(done[1].states) if done else 0,
+        images=len(done[2].starts) if done else 0,
+    )
+
+
+def _open(work: _Work) -> list[str]:
+    """What was left undecided."""
+    if work.completed is None:
+        return [*work.partial[-1:], *work.doubts]
+    return work.doubts
+
+
+def _search_scope(work: _Work, instances: Instances) -> bool:
+    """Search one scope of both versions; tells whether a larger one still makes sense."""
+    try:
+        domains = joint_domains(work.pair, instances)
+        before, graph = explore_all(system_of(old_layout(work.pair, domains)), work.limits, reduces=False)
+        limits = (work.limits.clock, work.limits.stop_at)
+        images = make_images(work.pair, before.layout, domains, graph.states, limits)
+    except TooLargeError as error:
+        work.partial.append(f"{_text(instances)}: {error}")
+        return False
+    swap = Swap(work.pair, Case(before, graph, work.pair.old, work.digest), images, work.digest)
+    work.add(tell_homeless(swap, *homeless) for homeless in images.homeless)
+    is_whole = graph.is_complete and images.is_complete
+    if images.starts:
+        is_whole = _search_new(work, swap) and is_whole
+    if not is_whole:
+        work.partial.append(f"{_text(instances)}: the search of both versions did not end within its budget")
+        return False
+    work.completed = (before, graph, images)
+    if is_sampled(before) or is_sampled(images.system):
+        work.doubts.append("it was tried only for a sample of the values")
+    return not work.findings
+
+
+def _search_new(work: _Work, swap: Swap) -> bool:
+    """Search the new version from the images; tells whether that ended."""
+    images = swap.images
+    limits = replace(work.limits, alarm=alarm(images.system))
+    system, graph = explore_all(replace(images.system, initial=images.starts), limits)
+    case = swap.case(system, graph)
+    work.add(_clashes(work, case))
+    work.add(tell_false(case, v) for v in violated(system, graph) if v.prop.span not in work.told)
+    work.add(tell_met_later(case, m) for m in met(system, graph) if _place(system, m) not in work.told)
+    if not graph.is_complete:
+        return False
+    for cannot, actions, index in permitted_after_all(system, graph):
+        if cannot.span not in work.told:
+            work.add(tell_may(case, cannot, actions, index))
+    work.reached |= _reached(system, graph)
+    _judge_progress(work, case)
+    return True
+
+
+def _place(system: System, suspect: Met) -> Span:
+    """Where a fault, or the step property that is broken, stands."""
+    _, place = suspect.watch.place
+    if isinstance(place, Span):
+        return place
+    blueprint, _, name = place.partition(".")
+    app = system.layout.app
+    return (app.blueprints[blueprint].properties if blueprint else app.properties)[name].span
+
+
+def _clashes(work: _Work, case: Case) -> Iterator[Finding]:
+    """Claims that two entities hold at once when they come over."""
+    asked = list(collisions(case.system.layout))
+    found = first_where(case.system.layout, case.graph.states, [condition for _, _, condition in asked])
+    nearest: dict[Span, int] = {}
+    for number, index in sorted(found.items()):
+        span = asked[number][0].span
+        nearest[span] = min(nearest.get(span, index), index)
+    for unique in {asked[n][0].span: asked[n][0] for n in found}.values():
+        if unique.span not in work.told:
+            yield tell_clash(case, unique, nearest[unique.span])
+
+
+def _reached(system: System, graph: Graph) -> frozenset[Span]:
+    """The places of what was seen to happen, and of the `sometimes` that hold."""
+    app = system.layout.app
+    properties = [
+        *app.properties.values(),
+        *(p for b in app.blueprints.values() for p in b.properties.values()),
+    ]
+    every = {p.span for p in properties if p.kind == "sometimes"}
+    for blueprint in app.blueprints.values():
+        every |= {s.span for s in blueprint.states.values()} | {a.span for a in blueprint.actions.values()}
+    return frozenset(every - {n.subject.span for n in never(system, graph)})
+
+
+def _judge_progress(work: _Work, case: Case) -> None:
+    """Who cannot go on, and what never comes; asked again with more room where the scope alone forbids it."""
+    system, graph = case.system, case.graph
+    still = [s for s in situations(system, graph, len(graph.states)) if not _is_told(work, s)]
+    unfair = {f.prop.span: f for f in reversed(list(failures(system, graph))) if f.prop.span not in work.told}
+    if not still and not unfair:
+        return
+    wider = _wider(work, case)
+    if wider is not None:
+        still, unfair = _confirmed(work, case, wider, still, unfair)
+    if still and (is_sampled(system) or is_crowded(system, graph)):
+        names = ", ".join(dict.fromkeys(f"`{s.state}`" for s in still))
+        work.doubts.append(f"whether {names} can be left was tried only for a part of what may happen")
+        still = []
+    work.add(tell_halted(case, s) for s in first_of_each(still))
+    work.add(tell_lasting(case, f) for f in unfair.values())
+
+
+def _is_told(work: _Work, still: Standstill) -> bool:
+    return still.slot.blueprint.states[still.state].span in work.told
+
+
+def _wider(work: _Work, case: Case) -> System | None:
+    """The new version with more room where the scope alone forbids a creation, or somebody was left out."""
+    layout = case.system.layout
+    domains, app = layout.domains, layout.app
+    cut = {
+        n for n in linked(app) if "create" in app.blueprints[n].actions and full(case.system, case.graph, n)
+    }
+    crowd = min(domains.could_differ, WIDEST_PRINCIPALS)
+    is_few = app.scope.principals is None and crowd > len(domains.principals)
+    if not cut and not is_few:
+        return None
+    instances = {name: count + (name in cut) for name, count in domains.instances.items()}
+    larger = joint_domains(work.pair, instances, crowd if is_few else None)
+    return system_of(make_layout(app, larger, work.pair.new_keys, beyond=layout.beyond))
+
+
+def _confirmed(
+    work: _Work, case: Case, large: System, still: list[Standstill], unfair: dict[Span, Unfair]
+) -> tuple[list[Standstill], dict[Span, Unfair]]:
+    """What a larger scope does not take away, from the same places; nothing, and a doubt, if that is open."""
+    small, graph = case.system.layout, case.graph
+    where = list(dict.fromkeys(s.index for s in still))
+    picked = [transferred(small, large.layout, graph.states[i]) for i in where]
+    begun = (transferred(small, large.layout, s) for i, s in enumerate(graph.states) if not graph.distance[i])
+    large, wide = explore_all(large, work.limits, list(dict.fromkeys((*picked, *begun))))
+    if not wide.is_complete:
+        work.doubts.append("what may never finish was not decided within the budget")
+        return [], {}
+    starts = [large.dead.cleared(p) for p in picked]
+    places = dict(zip(where, located(large, wide, starts), strict=True))
+    now = {(s.index, s.slot.name): s.code for s in situations(large, wide, len(set(starts)))}
+    codes = (now.get((places[s.index].index, places[s.index].slots[s.slot.name])) for s in still)
+    kept = [replace(s, code=code) for s, code in zip(still, codes, strict=True) if code]
+    lasting = {f.prop.span for f in failures(large, wide)}
+    return kept, {span: f for span, f in unfair.items() if span in lasting}
+
+
+def _tell_unseen(work: _Work) -> None:
+    """What no search can tell."""
+    for name in unseen(work.pair):
+        work.doubts.append(f"whether what `{name}` holds fits is not known: no search tells JSON apart")
+    for effect, name in mixed_arguments(work.pair):
+        work.doubts.append(f"`{name}` is of several types where `{effect}` is asked for")
+
+
+def _text(instances: Instances) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(instances.items()))
+
+
+def _not_covered(work: _Work) -> Iterator[str]:
+    """What a migration that was admitted may still meet."""
+    if work.completed is not None:
+        bounds = work.completed[0].layout.domains.instances
+        yield f"migration: more than {_text(dict(bounds))} of the version before"
+    yield "migration: live data that the version before cannot reach by itself"
+    yield from (f"migration: {told}" for told in work.partial)
