@@ -28,7 +28,7 @@ from lathe.testing._dice import Dice
 
 from .comparing import Comparison
 
-SEEDS = 240
+SEEDS = 120
 BATCH = 30
 OLD_STATES = 150
 NEW_STATES = 120

@@ -80,7 +80,7 @@ def migrate(old: Table, new: Table, entity: Entity, world: World) -> Moved:
     if after is None:
         pending = any(_shows(old, new, before, i) or not _is_over(i) for i in entity.invocations)
         is_over = before.blueprint.states[entity.state].final and not pending
-        return None if is_over else (Misfit("blueprint", entity.blueprint, entity.state),)
+        return None if is_over else (Misfit("blueprint", entity.blueprint, entity.blueprint),)
     move = _Move(old, new, before, after, entity, world)
     state = move.state()
     fields = move.fields(entity.fields)

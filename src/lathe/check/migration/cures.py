@@ -29,8 +29,8 @@ def cure_for(old: App, new: App, wrong: Misfit) -> str:
     match wrong.kind:
         case "blueprint":
             return (
-                f"keep `{wrong.blueprint}`, without its `create`, until none of its entities is left "
-                "but final ones"
+                f'keep `{name}`, with `when = "False"` for its `create`, in a version before this one, '
+                "until none of its entities is left but final ones"
             )
         case "state":
             assert before is not None and after is not None, "both have the blueprint"

@@ -198,7 +198,10 @@ def _clashes(work: _Work, case: Case) -> Iterator[Finding]:
 
 
 def _reached(system: System, graph: Graph) -> frozenset[Span]:
-    """The places of what was seen to happen, and of the `sometimes` that hold."""
+    """The places of what was seen to happen, and of the `sometimes` that hold.
+
+    Where entities come from the old version, nobody need be able to create one: a blueprint that is to go.
+    """
     app = system.layout.app
     properties = [
         *app.properties.values(),
@@ -207,7 +210,11 @@ def _reached(system: System, graph: Graph) -> frozenset[Span]:
     every = {p.span for p in properties if p.kind == "sometimes"}
     for blueprint in app.blueprints.values():
         every |= {s.span for s in blueprint.states.values()} | {a.span for a in blueprint.actions.values()}
-    return frozenset(every - {n.subject.span for n in never(system, graph)})
+    found = every - {n.subject.span for n in never(system, graph)}
+    for blueprint in app.blueprints.values():
+        if any(s.span in found for s in blueprint.states.values()):
+            found.add(blueprint.actions["create"].span)
+    return frozenset(found)
 
 
 def _judge_progress(work: _Work, case: Case) -> None:

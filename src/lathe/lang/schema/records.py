@@ -139,6 +139,9 @@ def _report_definitions() -> dict[str, Schema]:
         "proved": _told("Properties that level 1 proved for all values.", list_of(TEXT)),
         "alike": _told("One state was searched for all that differ only in which is which.", list_of(TEXT)),
     }
+    migrated: dict[str, Schema] = {"from": TEXT, "states": _COUNT, "images": _COUNT}
+    told = "With `--against`: from which version, and how many of its states."
+    reduced["migrated"] = _object(told, migrated)
     return {
         "report": _object("The answer to a check.", _envelope(), {"cached": _told(_CACHED, TEXT)}),
         "level": _object("One level.", level, counts),
