@@ -11,6 +11,7 @@ from lathe.check.read import finding, structure
 from lathe.check.report import Coverage, Finding, LevelReport, Report, Verdict
 from lathe.errors import InternalError
 from lathe.frozen import frozen
+from lathe.gate.processor import ready_numpy
 from lathe.lang import digest, read_app
 from lathe.lang.model import App
 from lathe.lang.source import Source
@@ -78,6 +79,7 @@ def check_app(
 ) -> Report:
     """Check an app that was read. `noted` are findings of the reading that do not stop it."""
     started = clock() if started is None else started
+    ready_numpy()
     name = digest(app)
     found = [*noted, *structure(app), *_gauged(app)]
     blocked = any(f.diagnostic.severity == "error" and f.diagnostic.code not in GOES_ON for f in found)
