@@ -17,7 +17,6 @@ AGENTS_LINES_LIMIT = 80
 PRINTS = {"src/lathe/cli/output.py"}
 EXECUTES = {
     "src/lathe/frozen.py",
-    "src/lathe/check/arrays/expand.py",
     "src/lathe/check/search.py",
     "src/lathe/check/labelled.py",
     "src/lathe/check/trace.py",

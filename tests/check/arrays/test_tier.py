@@ -10,6 +10,7 @@ from time import monotonic
 import numpy as np
 import pytest
 
+from lathe.check.arrays import explore as explore_module, visited
 from lathe.check.arrays.explore import explore
 from lathe.check.arrays.graph import ArrayGraph
 from lathe.check.arrays.tier import model_of
@@ -103,3 +104,15 @@ def test_both_tiers_find_the_same_graph_of_the_examples(name: str, instances: in
     assert app is not None
     compare(app, instances)
     compare(app, instances, crowded)
+
+
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explore_module, "CHUNK", 50)
+    monkeypatch.setattr(visited, "RANGE_STATES", 100)
+    files = {p.name: p.read_bytes() for p in (EXAMPLES / "approval").glob("*.toml")}
+    app = read_app(files).app
+    assert app is not None
+    system = make_system(app, dict.fromkeys(app.blueprints, 2))
+    alone, together = (on_arrays(system, threads=threads) for threads in (1, 4))
+    assert all(np.array_equal(a, b) for a, b in zip(alone.words, together.words, strict=True))
+    assert (alone.waves, alone.taken, alone.hits) == (together.waves, together.taken, together.hits)

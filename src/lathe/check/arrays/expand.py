@@ -1,43 +1,38 @@
-"""All steps from a column of states at once: the commands as one generated numpy function.
+"""All steps from a chunk of states at once: guards on shared columns, successors by a few operations a word.
 
-What `search` generates for one state stands here for many: states are sorted by the control state of a
-slot, each command's guard picks some of them, and only for those the successor is made. Comparisons of
-variables with constants become one masked comparison a word, the row `(mask, value)`; changes by
-constants become one `(clear, add)`.
+What `search` generates for one state stands here for many. Each command's guard is a conjunction of nodes
+that commands share (`formula`); for the states that are left the successor is made, where changes by
+constants become one `(clear, add)` a word and everything else is computed for those states alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lathe.check import ir
-from lathe.check.arrays.formula import is_small, number_text, truth_text
-from lathe.check.arrays.words import Words
+from lathe.check.arrays.formula import NOTHING_PICKED, Columns, Frame, Node, Picked, Truth, is_small
+from lathe.check.arrays.words import Column, Numbers, Words
 from lathe.check.command import Command, Param
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import WORD_BITS, Variable
 from lathe.check.watch import Watch
-from lathe.frozen import frozen
+from lathe.frozen import frozen, mutable
 
 Rows = NDArray[np.intp]
-Batch = tuple[int, Rows | None, Rows | None, Words]
-"""A command's number, the states of its group, which of them take it (None: all), and where that leads."""
+Batch = tuple[int, Rows, Words]
+"""A command's number, the positions of the states that take it, and where that leads."""
+
+Emit = Callable[[int, Rows, Words], None]
+"""Takes a batch."""
 
 Group = tuple[Variable | None, int, tuple[Command, ...]]
 """A control state and the commands that need it; -1: any but empty; no variable: any at all."""
 
 _WORD = (1 << WORD_BITS) - 1
-
-
-@frozen
-class Found:
-    """What comes of expanding some states: steps, and for each watch that was met the first position."""
-
-    batches: tuple[Batch, ...]
-    hits: tuple[tuple[int, int], ...]
 
 
 @frozen
@@ -51,17 +46,6 @@ class Model:
     word_count: int
 
 
-def sources(batch: Batch, size: int) -> Rows:
-    """The positions of the states in which the steps of a batch are taken, of `size` that were expanded."""
-    _, here, which, _ = batch
-    if here is None:
-        return np.arange(size) if which is None else which
-    return here if which is None else here[which]
-
-
-Expand = Callable[[Words, bytearray], Found]
-
-
 def is_expandable(model: Model) -> bool:
     """Whether 64-bit arithmetic is enough for everything that the commands compute."""
     if any(v.width > WORD_BITS - 2 for v in model.variables):
@@ -70,246 +54,243 @@ def is_expandable(model: Model) -> bool:
     return all(is_small(f) for f in (*formulas, *(w.condition for w in model.watched)))
 
 
-def make_expand(model: Model) -> Expand:
-    """The function that takes columns of states and tells every step from them.
+@mutable
+class _Step:
+    """A command made ready: its guard, what is left of it for each choice of parameters, its changes.
 
-    It is given, beside the states, a flag for each watch that is still looked out for.
+    `idle` tells where it changes nothing, if it ever may.
     """
-    lines = ["def expand(words, live, add, hit):", " size = len(words[0])"]
-    for group in model.groups:
-        lines += _group(model, group)
-    scope: dict[str, object] = dict(_SCOPE)
-    exec(compile("\n".join(lines), "<expand>", "exec"), scope)
-    look = scope["expand"]
-    assert callable(look), "a function was just defined"
 
-    def expand(words: Words, live: bytearray) -> Found:
-        batches: list[Batch] = []
-        hits: list[tuple[int, int]] = []
-        look(words, live, batches.append, hits.append)
-        return Found(tuple(batches), tuple(hits))
-
-    return expand
+    index: int
+    free: tuple[Node[Truth], ...]
+    bound: tuple[Node[Truth], ...]
+    choices: tuple[Picked, ...]
+    idle: Node[Truth] | None
+    clear: tuple[np.uint64 | None, ...]
+    add: tuple[np.uint64 | None, ...]
+    moving: tuple[tuple[int, np.uint64, Node[Numbers]], ...]
 
 
-Truths = list[NDArray[np.bool_]]
+@mutable
+class _Lookout:
+    """A watch made ready."""
+
+    number: int
+    parts: tuple[Node[Truth], ...]
+    choices: tuple[Picked, ...]
 
 
-def evaluate(formulas: Sequence[Formula], variables: Sequence[Variable]) -> Callable[[Words], Truths]:
-    """A function that tells of each condition in which states it holds."""
-    lines = ["def look(words, add):", " size = len(words[0])"]
-    lines += [" " + _decoded(variables[i], "words") for i in sorted(ir.variables(*formulas))]
-    lines += [f" add(everywhere({truth_text(f)}, size))" for f in formulas]
-    scope: dict[str, object] = dict(_SCOPE)
-    exec(compile("\n".join(lines), "<evaluate>", "exec"), scope)
-    look = scope["look"]
-    assert callable(look), "a function was just defined"
+class Expansion:
+    """The steps of a model, ready to be taken from chunks of states."""
 
-    def evaluated(words: Words) -> Truths:
-        found: Truths = []
-        look(words, found.append)
+    def __init__(self, model: Model) -> None:
+        self._columns = Columns(model.variables)
+        self._model = model
+        self._steps: list[_Step] = []
+        self._lookouts: list[_Lookout] = []
+        watched: dict[int, list[tuple[int, Watch]]] = {}
+        for number, watch in enumerate(model.watched):
+            watched.setdefault(watch.command.index, []).append((number, watch))
+        for variable, code, commands in model.groups:
+            premise = _premise(variable, code)
+            for command in commands:
+                self._lookouts += (
+                    self._lookout(premise, number, watch) for number, watch in watched.get(command.index, ())
+                )
+                if command.guard != FALSE:
+                    self._steps.append(self._step(premise, command))
+
+    def batches(self, words: Words) -> list[Batch]:
+        """Every step from some states, command by command."""
+        found: list[Batch] = []
+        self.take(Frame(words), lambda index, rows, made: found.append((index, rows, made)))
         return found
 
-    return evaluated
+    def take(self, frame: Frame, emit: Emit, *, skips_idle: bool = False) -> dict[int, int]:
+        """Hand over every step from some states; answers how many steps each command takes.
+
+        `skips_idle`: steps that change nothing are counted, but not handed over.
+        """
+        taken: dict[int, int] = {}
+        for step in self._steps:
+            here = _all_of(step.free, frame)
+            if here is None:
+                continue
+            if step.bound or len(step.choices) != 1:
+                count = self._take_each(step, frame, np.flatnonzero(here), emit)
+            else:
+                count = int(np.count_nonzero(here))
+                if skips_idle and step.idle is not None:
+                    here = here & ~step.idle(frame)
+                rows = np.flatnonzero(here)
+                if len(rows):
+                    emit(step.index, rows, _made(step, _part(frame, rows), step.choices[0]))
+            if count:
+                taken[step.index] = taken.get(step.index, 0) + count
+        return taken
+
+    def _take_each(self, step: _Step, frame: Frame, rows: Rows, emit: Emit) -> int:
+        """The steps of a command for each choice of its parameters."""
+        part = _part(frame, rows)
+        count = 0
+        for picked in step.choices:
+            here = _all_of(step.bound, part, picked)
+            if here is None:
+                continue
+            among = np.flatnonzero(here)
+            count += len(among)
+            emit(step.index, rows[among], _made(step, _part(part, among), picked))
+        return count
+
+    def hits(self, frame: Frame, live: bytearray) -> Iterator[tuple[int, int]]:
+        """Each watch that is still looked out for and is met, with the first position where it is."""
+        for lookout in self._lookouts:
+            if not live[lookout.number]:
+                continue
+            for picked in lookout.choices:
+                here = _all_of(lookout.parts, frame, picked)
+                if here is not None:
+                    yield lookout.number, int(here.argmax())
+
+    def _lookout(self, premise: tuple[Formula, ...], number: int, watch: Watch) -> _Lookout:
+        clauses, _ = _clauses(ir.both(*premise, watch.condition))
+        parts = tuple(self._columns.truth(c) for c in clauses)
+        return _Lookout(number, parts, _choices(watch.command.params, clauses))
+
+    def _step(self, premise: tuple[Formula, ...], command: Command) -> _Step:
+        clauses, codes = _clauses(ir.both(*premise, command.guard))
+        updates = {index: ir.settled(f, codes) for index, f in command.updates.items()}
+        bound = [c for c in clauses if ir.parameters(c)]
+        free = [c for c in clauses if c not in bound]
+        changed = self._changes(updates)
+        read = (*bound, *(f for f in updates.values() if not ir.is_const(f)))
+        return _Step(
+            index=command.index,
+            free=tuple(self._columns.truth(c) for c in free),
+            bound=tuple(self._columns.truth(c) for c in bound),
+            choices=_choices(command.params, read),
+            idle=self._idle(updates, codes),
+            clear=changed[0],
+            add=changed[1],
+            moving=changed[2],
+        )
+
+    def _idle(self, updates: Mapping[int, Formula], codes: Mapping[int, int]) -> Node[Truth] | None:
+        """Where constant updates change nothing, given some codes; None if nowhere, or if it is not plain."""
+        if not all(map(ir.is_const, updates.values())):
+            return None
+        same = (ir.eq(self._model.variables[index].formula, value) for index, value in updates.items())
+        condition = ir.settled(ir.both(*same), codes)
+        return None if condition == FALSE else self._columns.truth(condition)
+
+    def _changes(
+        self, updates: Mapping[int, Formula]
+    ) -> tuple[
+        tuple[np.uint64 | None, ...],
+        tuple[np.uint64 | None, ...],
+        tuple[tuple[int, np.uint64, Node[Numbers]], ...],
+    ]:
+        """What becomes of each word: bits that are cleared, what is added, and what is computed."""
+        count = self._model.word_count
+        clear, add = [0] * count, [0] * count
+        moving: list[tuple[int, np.uint64, Node[Numbers]]] = []
+        for index, formula in sorted(updates.items()):
+            variable = self._model.variables[index]
+            if not variable.width:
+                continue
+            word, shift = divmod(variable.offset, WORD_BITS)
+            change = _change(formula, index)
+            if change is not None:
+                add[word] += change << shift
+                continue
+            clear[word] |= variable.mask << shift
+            if ir.is_const(formula):
+                add[word] += formula.value << shift
+            else:
+                moving.append((word, np.uint64(shift), self._columns.number(formula)))
+        kept = tuple(np.uint64(_WORD & ~c) if c else None for c in clear)
+        return kept, tuple(np.uint64(a & _WORD) if a & _WORD else None for a in add), tuple(moving)
 
 
-def _natural(x: NDArray[np.int64] | int) -> NDArray[np.int64]:
-    return np.maximum(x, 0)
+def _clauses(condition: Formula) -> tuple[tuple[Formula, ...], dict[int, int]]:
+    """The parts of a conjunction, each as plain as it is where the others hold; which codes they demand."""
+    known: dict[Formula, int] = {}
+    rest = ir.conjuncts(condition)
+    while True:
+        demands = {part: _demand(part) for part in rest}
+        found = {d[0]: d[1] for d in demands.values() if d is not None}
+        if not found:
+            break
+        left = [part for part, demand in demands.items() if demand is None or demand[1] != found[demand[0]]]
+        known |= found
+        codes = {leaf.value: code for leaf, code in known.items()}
+        rest = ir.conjuncts(ir.both(*(ir.settled(part, codes) for part in left)))
+    demanded = (ir.eq(leaf, ir.const(code)) for leaf, code in known.items())
+    return tuple(p for p in (*demanded, *rest) if p != TRUE), {v.value: code for v, code in known.items()}
 
 
-def _nonzero(x: NDArray[np.int64] | int) -> NDArray[np.int64]:
-    return np.where(np.equal(x, 0), 1, x)
-
-
-def _members(x: NDArray[np.int64] | int) -> NDArray[np.int64]:
-    return np.asarray(np.bitwise_count(np.asarray(x, dtype=np.int64)).astype(np.int64))
-
-
-def _everywhere(condition: NDArray[np.bool_] | bool, size: int) -> NDArray[np.bool_]:
-    return np.broadcast_to(np.asarray(condition, dtype=np.bool_), (size,))
-
-
-def _where(condition: NDArray[np.bool_] | bool, size: int) -> Rows:
-    return np.flatnonzero(_everywhere(condition, size))
-
-
-def _placed(value: NDArray[np.int64] | int, shift: int) -> NDArray[np.uint64]:
-    return np.asarray(value, dtype=np.int64).astype(np.uint64) << np.uint64(shift)
-
-
-_SCOPE = {
-    "np": np,
-    "U": np.uint64,
-    "natural": _natural,
-    "nonzero": _nonzero,
-    "members": _members,
-    "everywhere": _everywhere,
-    "where": _where,
-    "placed": _placed,
-}
-
-
-def _word(variable: Variable) -> int:
-    return variable.offset // WORD_BITS
-
-
-def _shift(variable: Variable) -> int:
-    return variable.offset % WORD_BITS
-
-
-def _decoded(variable: Variable, words: str, prefix: str = "v") -> str:
-    """The line that reads a variable out of columns."""
-    name = f"{prefix}{variable.index}"
-    if not variable.width:
-        return f"{name} = np.zeros(size, dtype=np.int64)"
-    shifted = f"{words}[{_word(variable)}] >> U({_shift(variable)})"
-    return f"{name} = ({shifted} & U({variable.mask})).astype(np.int64)"
-
-
-def _group(model: Model, group: Group) -> Iterator[str]:
-    """The commands that need one control state: they see only the states that are in it."""
-    variable, code, commands = group
-    watched: dict[int, list[tuple[int, Watch]]] = {}
-    for number, watch in enumerate(model.watched):
-        watched.setdefault(watch.command.index, []).append((number, watch))
-    yield " size, here, part = len(words[0]), None, words"
-    if variable is not None and variable.width:
-        test = f"(words[{_word(variable)}] >> U({_shift(variable)})) & U({variable.mask})"
-        yield f" here = np.flatnonzero({test}" + (f" == U({code}))" if code >= 0 else ")")
-        yield " size = len(here)"
-    yield " if size:"
-    if variable is not None and variable.width:
-        yield "  if size < len(words[0]): part = tuple(word[here] for word in words)"
-        yield "  else: here = None"
-    decoded: set[int] = set()
-    for command in commands:
-        for number, watch in watched.get(command.index, ()):
-            yield from _watch(model, number, watch, decoded)
-        if command.guard != FALSE:
-            yield from _command(model, command, decoded)
-    yield "  pass"
-
-
-def _needed(model: Model, formulas: Iterable[Formula], decoded: set[int]) -> Iterator[str]:
-    """Lines that read the variables that no earlier command of the group has read."""
-    for index in sorted(ir.variables(*formulas) - decoded):
-        decoded.add(index)
-        yield "  " + _decoded(model.variables[index], "part")
-
-
-def _watch(model: Model, number: int, watch: Watch, decoded: set[int]) -> Iterator[str]:
-    yield from _needed(model, [watch.condition], decoded)
-    yield f"  if live[{number}]:"
-    lines, indent = _loops(watch.command.params, (watch.condition,), "   ")
-    yield from lines
-    yield f"{indent}k = where({truth_text(watch.condition)}, size)"
-    yield f"{indent}if len(k): hit(({number}, int(k[0] if here is None else here[k[0]])))"
-
-
-def _loops(params: tuple[Param, ...], formulas: Sequence[Formula], indent: str) -> tuple[list[str], str]:
-    """Loops over the parameters that some formulas read."""
-    names, lines = ir.parameters(*formulas), []
-    for param in params:
-        if param.name in names:
-            low = param.kind.low or 0 if param.kind.kind == "int" and param.argument else 0
-            values = ", ".join(str(code + low) for code in param.codes)
-            lines.append(f"{indent}for p_{param.name} in ({values},):")
-            indent += " "
-    return lines, indent
-
-
-def _command(model: Model, command: Command, decoded: set[int]) -> Iterator[str]:
-    """Guard first, parameters after; the states that are left get their successors."""
-    clauses = [c for c in ir.conjuncts(command.guard) if c != TRUE]
-    free = [c for c in clauses if not ir.parameters(c)]
-    bound = [c for c in clauses if ir.parameters(c)]
-    rows, rest = _rows(model, free)
-    moving = [f for f in command.updates.values() if not ir.is_const(f)]
-    yield from _needed(model, (*rest, *bound, *moving), decoded)
-    tests = [f"((part[{w}] & U({mask})) == U({value}))" for w, (mask, value) in sorted(rows.items())]
-    tests += [truth_text(c) for c in rest]
-    yield f"  j = where({' & '.join(tests)}, size)" if tests else "  j = None"
-    yield "  if j is None or len(j):"
-    used = sorted(ir.variables(*bound, *moving))
-    picked = "   count = size if j is None else len(j)"
-    yield picked
-    for index in used:
-        yield f"   u{index} = v{index} if j is None else v{index}[j]"
-    lines, indent = _loops(command.params, (*bound, *moving), "   ")
-    yield from lines
-    if bound:
-        yield f"{indent}k = where({' & '.join(truth_text(c, 'u') for c in bound)}, count)"
-        yield f"{indent}if len(k):"
-        indent += " "
-        yield f"{indent}i = k if j is None else j[k]"
-        for index in sorted(ir.variables(*moving)):
-            yield f"{indent}t{index} = u{index}[k]"
-    else:
-        yield f"{indent}i = j"
-    yield from _successors(model, command, "t" if bound else "u", indent)
-
-
-def _rows(model: Model, clauses: list[Formula]) -> tuple[dict[int, tuple[int, int]], list[Formula]]:
-    """Comparisons with constants as a mask and a value for each word, and what is left over."""
-    rows: dict[int, tuple[int, int]] = {}
-    rest = []
-    for clause in clauses:
-        known = _settles(clause)
-        variable = model.variables[known[0]] if known else None
-        if known is None or variable is None or not variable.width:
-            rest.append(clause)
-            continue
-        mask, value = rows.get(_word(variable), (0, 0))
-        bits = variable.mask << _shift(variable)
-        if mask & bits:
-            rest.append(clause)
-            continue
-        rows[_word(variable)] = (mask | bits, value | known[1] << _shift(variable))
-    return rows, rest
-
-
-def _settles(clause: Formula) -> tuple[int, int] | None:
+def _demand(clause: Formula) -> tuple[Formula, int] | None:
     """The variable and the code that a clause demands of it, if it demands just that."""
     if clause.op == "==" and clause.args[0].op == "v" and ir.is_const(clause.args[1]):
-        index, value = clause.args[0].value, clause.args[1].value
-        return (index, value) if 0 <= value <= clause.args[0].high else None
+        return clause.args[0], clause.args[1].value
     if clause.op == "v" and clause.high == 1:
-        return (clause.value, 1)
+        return clause, 1
     if clause.op == "not" and clause.args[0].op == "v":
-        return (clause.args[0].value, 0)
+        return clause.args[0], 0
     return None
 
 
-def _successors(model: Model, command: Command, prefix: str, indent: str) -> Iterator[str]:
-    """The columns after a command, for the positions `i` of the part (None: all of it)."""
-    clear, add = [0] * model.word_count, [0] * model.word_count
-    moving: list[list[str]] = [[] for _ in range(model.word_count)]
-    for index, formula in sorted(command.updates.items()):
-        variable = model.variables[index]
-        if not variable.width:
-            continue
-        word, shift = _word(variable), _shift(variable)
-        change = _change(formula, index)
-        if change is not None:
-            add[word] += change << shift
-            continue
-        clear[word] |= variable.mask << shift
-        if ir.is_const(formula):
-            add[word] += formula.value << shift
-        else:
-            moving[word].append(f"placed({number_text(formula, prefix)}, {shift})")
-    parts = []
-    for word in range(model.word_count):
-        text = f"y{word}"
-        yield f"{indent}{text} = part[{word}] if i is None else part[{word}][i]"
-        if clear[word]:
-            text = f"({text} & U({_WORD & ~clear[word]}))"
-        for piece in moving[word]:
-            text = f"({text} | {piece})"
-        if add[word] & _WORD:
-            text = f"({text} + U({add[word] & _WORD}))"
-        parts.append(text)
-    yield f"{indent}add(({command.index}, here, i, ({', '.join(parts)},)))"
+def _premise(variable: Variable | None, code: int) -> tuple[Formula, ...]:
+    """That the control state is the one that a group of commands needs."""
+    if variable is None or not variable.width:
+        return ()
+    if code >= 0:
+        return (ir.eq(variable.formula, ir.const(code)),)
+    return (ir.no(ir.eq(variable.formula, FALSE)),)
+
+
+def _choices(params: Sequence[Param], formulas: Sequence[Formula]) -> tuple[Picked, ...]:
+    """Every choice of the parameters that some formulas read."""
+    names = ir.parameters(*formulas)
+    ranges: dict[str, Sequence[int]] = {}
+    for param in params:
+        if param.name in names:
+            low = param.kind.low or 0 if param.kind.kind == "int" and param.argument else 0
+            ranges[param.name] = [code + low for code in param.codes]
+    return tuple(dict(zip(ranges, values, strict=True)) for values in product(*ranges.values()))
+
+
+def _all_of(nodes: Sequence[Node[Truth]], frame: Frame, picked: Picked = NOTHING_PICKED) -> Truth | None:
+    """Where all conditions hold; None if it is nowhere."""
+    found: Truth | None = None
+    for node in nodes:
+        truth = node(frame, picked)
+        found = truth if found is None else np.logical_and(found, truth)
+        if not found.any():
+            return None
+    return np.broadcast_to(np.True_, (frame.size,)) if found is None else found
+
+
+def _part(frame: Frame, rows: Rows) -> Frame:
+    if len(rows) == frame.size:
+        return frame
+    return Frame(tuple(word.take(rows) for word in frame.words))
+
+
+def _made(step: _Step, frame: Frame, picked: Picked = NOTHING_PICKED) -> Words:
+    """Where a step leads from each of the states of a frame."""
+    made: list[Column] = []
+    for word, clear, add in zip(frame.words, step.clear, step.add, strict=True):
+        column = word
+        if clear is not None:
+            column = np.bitwise_and(word, clear)
+        if add is not None:
+            column = np.add(column, add) if column is word else np.add(column, add, out=column)
+        made.append(column)
+    for number, shift, node in step.moving:
+        value = np.asarray(node(frame, picked), dtype=np.int64).astype(np.uint64) << shift
+        made[number] = made[number] + value
+    return tuple(made)
 
 
 def _change(formula: Formula, index: int) -> int | None:

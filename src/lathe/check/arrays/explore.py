@@ -9,21 +9,35 @@ levels, verdicts and traces do not depend on how many there are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 
 import numpy as np
 
-from lathe.check.arrays.expand import Expand, Found, Model, evaluate, make_expand
+from lathe.check.arrays.expand import Expansion, Model, Rows
+from lathe.check.arrays.formula import Frame, evaluate
 from lathe.check.arrays.graph import CHUNK, ArrayGraph, Wave
 from lathe.check.arrays.seating import Seating
-from lathe.check.arrays.visited import Key, Recent, Visited, distinct, key_of
+from lathe.check.arrays.visited import (
+    Key,
+    Mapped,
+    Recent,
+    Run,
+    Visited,
+    as_run,
+    distinct,
+    key_of,
+    one_by_one,
+)
 from lathe.check.arrays.words import Words, chosen, columns, joined
 from lathe.check.graph import ALARM_AT, Ending, Limits
 from lathe.frozen import mutable
 
 Parts = list[Words]
+
+SIFTED_STATES = 1 << 13
+"""Successors that go through the filter at once, at the least."""
 
 
 @mutable
@@ -32,14 +46,14 @@ class _Search:
 
     model: Model
     limits: Limits
-    expand: Expand
+    expansion: Expansion
     key: Key
     seating: Seating | None
-    mapped: Callable[[Callable[[Words], _Chunk], Iterable[Words]], Iterator[_Chunk]]
+    mapped: Mapped
     weights: list[bool]
     visited: Visited
     live: bytearray
-    recent: list[tuple[Recent, Recent]] = field(default_factory=list)
+    recent: list[tuple[_Sieve, _Sieve]] = field(default_factory=list)
     found: Parts = field(default_factory=list)
     waves: list[Wave] = field(default_factory=list)
     taken: Counter[int] = field(default_factory=Counter)
@@ -52,10 +66,52 @@ class _Search:
 class _Chunk:
     """What came of one chunk: distinct successors by weight, the steps of each command, what was met."""
 
-    between: Words
-    committed: Words
-    taken: Counter[int]
-    hits: tuple[tuple[int, int], ...]
+    between: Run
+    committed: Run
+    taken: dict[int, int]
+    hits: list[tuple[int, int]]
+
+
+class _Sieve:
+    """Gathers successors, and lets those through the filter that it does not remember."""
+
+    LEAST_BITS, MOST_BITS = 18, 21
+
+    def __init__(self, word_count: int) -> None:
+        self._word_count = word_count
+        self._recent: Recent | None = None
+        self._bits = self.LEAST_BITS
+        self._waiting: Parts = []
+        self._waiting_count = 0
+        self._passed: Parts = []
+
+    def fit(self, count: int) -> None:
+        """Remember as many states as were found, within bounds."""
+        bits = min(count.bit_length(), self.MOST_BITS)
+        if bits > self._bits:
+            self._bits = bits
+            self._recent = self._recent.grown(bits) if self._recent else None
+
+    def add(self, words: Words) -> None:
+        """Take some successors."""
+        self._waiting.append(words)
+        self._waiting_count += len(words[0])
+        if self._waiting_count >= SIFTED_STATES:
+            self._sift()
+
+    def emptied(self) -> Words:
+        """What was let through since the last time."""
+        if self._waiting:
+            self._sift()
+        passed, self._passed = self._passed, []
+        return joined(passed, self._word_count)
+
+    def _sift(self) -> None:
+        words = joined(self._waiting, self._word_count)
+        self._waiting, self._waiting_count = [], 0
+        if self._recent is None:
+            self._recent = Recent(self._word_count, self._bits)
+        self._passed.append(self._recent.fresh(words) if self._recent.is_useful else words)
 
 
 def explore(
@@ -68,47 +124,49 @@ def explore(
     seating: Seating | None = None,
 ) -> ArrayGraph:
     """Every state of a model that can be reached, as far as the limits let it."""
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            return _explore(_begin(model, limits, key, seating, pool.map), initial)
-    return _explore(_begin(model, limits, key, seating, map), initial)
+    with _mapping(threads) as mapped:
+        search = _Search(
+            model=model,
+            limits=limits,
+            expansion=Expansion(model),
+            key=key,
+            seating=seating,
+            mapped=mapped,
+            weights=[c.is_committed for c in model.commands],
+            visited=Visited(mapped),
+            live=bytearray(b"\1" * len(model.watched)),
+        )
+        return _explore(search, initial)
 
 
-def _begin(
-    model: Model,
-    limits: Limits,
-    key: Key,
-    seating: Seating | None,
-    mapped: Callable[..., Iterator[_Chunk]],
-) -> _Search:
-    return _Search(
-        model=model,
-        limits=limits,
-        expand=make_expand(model),
-        key=key,
-        seating=seating,
-        mapped=mapped,
-        weights=[c.is_committed for c in model.commands],
-        visited=Visited(model.word_count, key),
-        live=bytearray(b"\1" * len(model.watched)),
-    )
+@contextmanager
+def _mapping(threads: int) -> Iterator[Mapped]:
+    if threads < 2:
+        yield one_by_one
+        return
+    from concurrent.futures import ThreadPoolExecutor  # only here: one thread starts without it
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield pool.map
 
 
 def _explore(search: _Search, initial: Sequence[int]) -> ArrayGraph:
     alarm = _Alarm(search.model, search.limits)
     try:
         level, start = 0, columns(dict.fromkeys(initial), search.model.word_count)
-        wave = _representatives(search, [start])
-        while len(wave[0]) and not search.ended_by:
-            pending: Parts = []
+        start = search.seating(start) if search.seating else start
+        pending = [distinct(as_run(start, search.key))]
+        while (wave := search.visited.take(pending)) is not None:
+            pending = []
             is_first = True
-            while len(wave[0]) and not search.ended_by:
+            while wave is not None:
                 _take_in(search, wave, level, is_first=is_first)
                 search.ended_by = "found" if alarm(search) else ""
                 between = _expanded(search, wave, pending)
-                wave = search.visited.fresh(_together(search, between))
+                if search.ended_by:
+                    return _graph(search)
+                wave = search.visited.take(between)
                 is_first = False
-            wave = search.visited.fresh(_together(search, pending))
             level += 1
     except KeyboardInterrupt:
         search.ended_by = "interrupt"
@@ -127,32 +185,27 @@ class _Alarm:
         if not self._is_on or search.count < ALARM_AT:
             return False
         since, self._seen = self._seen, len(search.found)
-        return bool(search.hits) or any(c.any() for wave in search.found[since:] for c in self._look(wave))
+        if search.hits:
+            return True
+        parts = (part for wave in search.found[since:] for part in _chunks(wave))
+        return any(condition.any() for part in parts for condition in self._look(part))
 
 
 def _take_in(search: _Search, wave: Words, level: int, *, is_first: bool) -> None:
-    search.visited.add(wave)
     search.waves.append(Wave(search.count, search.count + len(wave[0]), level, is_first))
     search.found.append(wave)
     search.count += len(wave[0])
 
 
-def _together(search: _Search, parts: Parts) -> Words:
-    return distinct(joined(parts, search.model.word_count), search.key)
+def _chunks(wave: Words) -> Iterator[Words]:
+    return (chosen(wave, slice(start, start + CHUNK)) for start in range(0, len(wave[0]), CHUNK))
 
 
-def _representatives(search: _Search, parts: Parts) -> Words:
-    """Those of some states that stand for all of them."""
-    words = joined(parts, search.model.word_count)
-    return distinct(search.seating(words) if search.seating else words, search.key)
-
-
-def _expanded(search: _Search, wave: Words, pending: Parts) -> Parts:
+def _expanded(search: _Search, wave: Words, pending: list[Run]) -> list[Run]:
     """Expand a wave chunk by chunk; tells what follows within the level, adds what begins the next."""
-    between: Parts = []
+    between: list[Run] = []
     begin = search.waves[-1].start
-    chunks = [chosen(wave, slice(i, i + CHUNK)) for i in range(0, len(wave[0]), CHUNK)]
-    for number, chunk in enumerate(search.mapped(lambda part: _one(search, part), chunks)):
+    for number, chunk in enumerate(search.mapped(lambda part: _one(search, part), _chunks(wave))):
         search.taken.update(chunk.taken)
         for watch, position in chunk.hits:
             if search.live[watch]:
@@ -173,26 +226,34 @@ def _exceeded(search: _Search) -> Ending:
 
 
 def _one(search: _Search, part: Words) -> _Chunk:
-    found: Found = search.expand(part, bytearray(search.live))
-    recent = _borrowed(search)
-    by_weight: tuple[Parts, Parts] = ([], [])
-    for number, _, _, words in found.batches:
-        weight = search.weights[number]
-        by_weight[weight].append(recent[weight].fresh(words))
-    search.recent.append(recent)
-    taken: Counter[int] = Counter()
-    for number, _, _, words in found.batches:
-        taken[number] += len(words[0])
-    between, committed = (_representatives(search, parts) for parts in by_weight)
-    return _Chunk(between, committed, taken, found.hits)
+    frame = Frame(part)
+    hits = list(search.expansion.hits(frame, bytearray(search.live)))
+    sieves = _borrowed(search)
+    weights = search.weights
+
+    for sieve in sieves:
+        sieve.fit(search.count)
+
+    def emit(index: int, rows: Rows, words: Words) -> None:
+        sieves[weights[index]].add(words)
+
+    taken = search.expansion.take(frame, emit, skips_idle=True)
+    between, committed = (_distinct(search, sieve.emptied()) for sieve in sieves)
+    search.recent.append(sieves)
+    return _Chunk(between, committed, taken, hits)
 
 
-def _borrowed(search: _Search) -> tuple[Recent, Recent]:
-    """A pair of filters, one for each weight, that no other thread uses meanwhile."""
+def _borrowed(search: _Search) -> tuple[_Sieve, _Sieve]:
+    """A pair of sieves, one for each weight, that no other thread uses meanwhile."""
     try:
         return search.recent.pop()
     except IndexError:
-        return Recent(search.model.word_count), Recent(search.model.word_count)
+        return _Sieve(search.model.word_count), _Sieve(search.model.word_count)
+
+
+def _distinct(search: _Search, words: Words) -> Run:
+    run = distinct(as_run(words, search.key))
+    return distinct(as_run(search.seating(run.words), search.key)) if search.seating else run
 
 
 def _emptied(found: Parts, count: int, word_count: int) -> Words:
@@ -209,14 +270,14 @@ def _emptied(found: Parts, count: int, word_count: int) -> Words:
 
 
 def _graph(search: _Search) -> ArrayGraph:
+    search.visited = Visited()  # what it held is not needed any more
+    search.recent.clear()
     return ArrayGraph(
         words=_emptied(search.found, search.count, search.model.word_count),
         waves=search.waves,
-        expand=search.expand,
+        expansion=search.expansion,
         weights=np.array(search.weights, dtype=np.bool_),
-        watch_count=len(search.model.watched),
         taken={label: count for label, count in sorted(search.taken.items()) if count},
-        visited=search.visited.whole(),
         key=search.key,
         seating=search.seating,
         hits=search.hits,

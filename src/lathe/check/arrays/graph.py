@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.check.arrays.blocks import Seats
-from lathe.check.arrays.expand import Expand, sources
+from lathe.check.arrays.expand import Expansion
 from lathe.check.arrays.seating import Seating
-from lathe.check.arrays.visited import Key, Run, key_of
+from lathe.check.arrays.visited import Key, Run, key_of, ordered
 from lathe.check.arrays.words import PackedStates, Words, chosen, joined, packed_at
 from lathe.check.graph import Ending
 from lathe.frozen import mutable
 
-CHUNK = 1 << 16
+CHUNK = 1 << 15
 """States that are expanded at once."""
 
 Index = NDArray[np.int32]
@@ -59,11 +59,9 @@ class ArrayGraph:
 
     words: Words
     waves: list[Wave]
-    expand: Expand
+    expansion: Expansion
     weights: NDArray[np.bool_]
-    watch_count: int
     taken: dict[int, int]
-    visited: Run
     key: Key = key_of
     seating: Seating | None = None
     hits: dict[int, int] = field(default_factory=dict)
@@ -102,23 +100,20 @@ class ArrayGraph:
         return Numbered(levels)
 
     @cached_property
-    def _home(self) -> Index:
-        """For each position in the sorted run of all states, the number of that state."""
+    def _sorted(self) -> tuple[Run, Index]:
+        """All states in the order of their keys, and the number of each."""
         keys = self.key(self.words)
-        home = np.empty(self.count, dtype=np.int32)
-        for wave in self.waves:
-            part = chosen(self.words, slice(wave.start, wave.end))
-            places = self.visited.positions(part, keys[wave.start : wave.end])
-            home[places] = np.arange(wave.start, wave.end, dtype=np.int32)
-        return home
+        order = ordered(keys)
+        return Run(self.words, keys).some(order), order.astype(np.int32)
 
     def numbers(self, words: Words) -> Index:
         """The numbers of some states; -1 for those that a search which ended early did not take in."""
+        run, home = self._sorted
         keys = self.key(words)
-        order = np.argsort(keys)
-        places = self.visited.positions(chosen(words, order), keys[order])
+        order = ordered(keys)
+        places = run.positions(chosen(words, order), keys[order])
         found = np.empty(len(places), dtype=np.int32)
-        found[order] = np.where(places >= 0, self._home[places], -1)
+        found[order] = np.where(places >= 0, home[places], -1)
         assert not self.is_complete or not len(found) or int(found.min()) >= 0, "every successor was met"
         return found
 
@@ -137,13 +132,13 @@ class ArrayGraph:
         """The number of steps of each state of a chunk, their targets, labels and seats, state by state."""
         part = chosen(self.words, slice(start, start + CHUNK))
         size = len(part[0])
-        batches = self.expand(part, bytearray(self.watch_count)).batches
+        batches = self.expansion.batches(part)
         if not batches:
             none = np.empty(0, dtype=np.int32)
             return np.zeros(size, dtype=np.int32), none, none, self._seated(chosen(part, slice(0)))[1]
-        origin = np.concatenate([sources(b, size) for b in batches])
-        labels = np.concatenate([np.full(len(b[3][0]), b[0], dtype=np.int32) for b in batches])
-        reached, seats = self._seated(joined([b[3] for b in batches], len(self.words)))
+        origin = np.concatenate([b[1] for b in batches])
+        labels = np.concatenate([np.full(len(b[2][0]), b[0], dtype=np.int32) for b in batches])
+        reached, seats = self._seated(joined([b[2] for b in batches], len(self.words)))
         targets = self.numbers(reached)
         order = np.argsort(origin, kind="stable")
         if not self.is_complete:
@@ -204,19 +199,19 @@ class ArrayGraph:
 
     def _leads_to(self, target: int, start: int, end: int, *, is_committed: bool) -> tuple[int, int] | None:
         part = chosen(self.words, slice(start, end))
-        found = self.expand(part, bytearray(self.watch_count)).batches
+        found = self.expansion.batches(part)
         batches = [b for b in found if bool(self.weights[b[0]]) is is_committed]
         if not batches:
             return None
-        reached = joined([b[3] for b in batches], len(self.words))
+        reached = joined([b[2] for b in batches], len(self.words))
         same = np.ones(len(reached[0]), dtype=np.bool_)
         for number, word in enumerate(self.seating(reached) if self.seating else reached):
             same &= word == np.uint64(target >> (64 * number) & (1 << 64) - 1)
         if not same.any():
             return None
         rows = np.flatnonzero(same)
-        origin = np.concatenate([sources(b, end - start) for b in batches])[rows]
-        labels = np.concatenate([np.full(len(b[3][0]), b[0]) for b in batches])[rows]
+        origin = np.concatenate([b[1] for b in batches])[rows]
+        labels = np.concatenate([np.full(len(b[2][0]), b[0]) for b in batches])[rows]
         first = np.lexsort((labels, origin))[0]
         return int(labels[first]), start + int(origin[first])
 

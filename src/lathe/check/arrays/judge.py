@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.check.arrays.blocks import Seats
-from lathe.check.arrays.expand import evaluate
-from lathe.check.arrays.formula import is_small
+from lathe.check.arrays.formula import evaluate, is_small
 from lathe.check.arrays.graph import CHUNK, ArrayGraph, Edges
 from lathe.check.arrays.visited import mixed
 from lathe.check.arrays.words import PackedStates, Words, chosen

@@ -85,15 +85,15 @@ class Run:
     def _stepped(self, label: int, there: int, row: int | None) -> tuple[int, Exchange]:
         """Where a step of the representative leads, and the exchange that makes a representative of it."""
         words = columns([self.graph.states[self.here]], len(self.graph.words))
-        for batch in self.graph.expand(words, bytearray(self.graph.watch_count)).batches:
+        for batch in self.graph.expansion.batches(words):
             if batch[0] != label:
                 continue
-            placed = self._seating.placed(batch[3])
-            for number in range(len(batch[3][0])):
+            placed = self._seating.placed(batch[2])
+            for number in range(len(batch[2][0])):
                 if packed_at(placed.words, number) == self.graph.states[there] and (
                     row is None or np.array_equal(placed.slots[:, number], self._seats(row))
                 ):
-                    return packed_at(batch[3], number), self._seating.exchange_of(placed, number)
+                    return packed_at(batch[2], number), self._seating.exchange_of(placed, number)
         raise AssertionError("every edge is a step")
 
     def _seats(self, row: int) -> Seats:
@@ -104,11 +104,11 @@ class Run:
         """The command that leads on from the state as it is, as another does from its representative."""
         words = columns([self.state], len(self.graph.words))
         slot = self.slot(command.label.slot)
-        for batch in self.graph.expand(words, bytearray(self.graph.watch_count)).batches:
+        for batch in self.graph.expansion.batches(words):
             other = self.system.commands[batch[0]]
             if other.label.slot is slot and _kind(other) == _kind(command):
-                found = range(len(batch[3][0]))
-                if any(packed_at(batch[3], number) == reached for number in found):
+                found = range(len(batch[2][0]))
+                if any(packed_at(batch[2], number) == reached for number in found):
                     return other.index
         raise AssertionError("an exchanged step is a step")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
@@ -15,6 +16,7 @@ Numbers = NDArray[np.int64]
 Words = tuple[Column, ...]
 """One column for each word of a state, all of the same length."""
 
+_KINDS = ((8, np.uint8), (16, np.uint16), (32, np.uint32), (64, np.uint64))
 _WORD = (1 << WORD_BITS) - 1
 
 
@@ -42,6 +44,25 @@ def read(words: Words, variable: Variable) -> Numbers:
         return np.zeros(len(words[0]), dtype=np.int64)
     shift = np.uint64(variable.offset % WORD_BITS)
     return ((words[variable.offset // WORD_BITS] >> shift) & np.uint64(variable.mask)).astype(np.int64)
+
+
+def narrow(words: Words, variable: Variable) -> NDArray[np.unsignedinteger]:
+    """The codes of a variable, in the narrowest unsigned column that holds them."""
+    if not variable.width:
+        return np.zeros(len(words[0]), dtype=np.uint8)
+    kind = next(k for bits, k in _KINDS if variable.width <= bits)
+    shift = variable.offset % WORD_BITS
+    word = words[variable.offset // WORD_BITS]
+    column: NDArray[np.unsignedinteger] = (word >> np.uint64(shift) if shift else word).astype(kind)
+    np.bitwise_and(column, kind(variable.mask), out=column)
+    return column
+
+
+def byte_of(words: Words, index: int) -> NDArray[np.uint8]:
+    """One byte of each state, counted from the lowest."""
+    word, byte = divmod(index, WORD_BITS // 8)
+    column = words[word].view(np.uint8)[byte if sys.byteorder == "little" else 7 - byte :: 8]
+    return np.ascontiguousarray(column)
 
 
 def joined(parts: Sequence[Words], count: int) -> Words:
