@@ -24,7 +24,8 @@ from lathe.lang.schema import PUBLISHED
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("examples/**/*.md")])
-TUTORIAL = DOCS / "tutorial" / "first-counterexample.md"
+PLAYED = (DOCS / "tutorial" / "first-counterexample.md", DOCS / "howto" / "migrate-a-live-app.md")
+"""Pages whose commands are run."""
 UPDATE = os.environ.get("LATHE_UPDATE_GOLDEN") == "1"
 
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -125,8 +126,9 @@ def run(command: str, folder: Path, bin_folder: Path) -> str:
     return done.stderr + done.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the tutorial is written for a POSIX shell")
-def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="the pages are written for a POSIX shell")
+@pytest.mark.parametrize("page", PLAYED, ids=name)
+def test_commands_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
     bin_folder, folder = tmp_path / "bin", tmp_path / "home"
     bin_folder.mkdir()
     folder.mkdir()
@@ -138,10 +140,10 @@ def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
         said = "".join(f"{line}\n{run(line[2:], folder, bin_folder)}" for line in commands)
         return f"```console\n{said}```"
 
-    text = TUTORIAL.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     actual = _CONSOLE.sub(played, text)
     if UPDATE:
-        TUTORIAL.write_text(actual, encoding="utf-8")
+        page.write_text(actual, encoding="utf-8")
         return
     assert _timeless(actual) == _timeless(text)
 

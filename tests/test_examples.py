@@ -13,6 +13,7 @@ import pytest
 
 from lathe.check.report import Finding, Report
 from lathe.gate import Options, check_files
+from lathe.lang import read_app
 from lathe.lang.format import format_text
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -28,6 +29,7 @@ APPS = (
     "wallet",
 )
 VARIANTS = sorted(path.parent.relative_to(EXAMPLES) for path in EXAMPLES.rglob("broken/*/expect.toml"))
+VERSIONS = sorted(path.parent.relative_to(EXAMPLES) for path in EXAMPLES.glob("*/versions/*/expect.toml"))
 MOST_STATES = 50_000
 MOST_CHANGED_LINES = 12
 
@@ -62,7 +64,7 @@ def _notable(report: Report) -> Iterator[Finding]:
 
 def test_every_app_is_tested() -> None:
     found = {path.parent.relative_to(EXAMPLES) for path in EXAMPLES.rglob("app.toml")}
-    assert {Path(app) for app in APPS} == {app for app in found if "broken" not in app.parts}
+    assert {Path(app) for app in APPS} == {app for app in found if not {"broken", "versions"} & {*app.parts}}
 
 
 @pytest.mark.parametrize("app", APPS)
@@ -128,3 +130,29 @@ def test_a_broken_variant_says_why_in_a_sentence(variant: Path) -> None:
     assert isinstance(why, str)
     assert 20 < len(why) <= 160
     assert "\n" not in why
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_a_next_version_is_good_by_itself(version: Path) -> None:
+    assert [_told(found) for found in _notable(checked(version))] == []
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_a_next_version_is_judged_against_the_app_that_it_replaces(version: Path) -> None:
+    expected = _expected(version)
+    old = read_app(_files(Path(version.parts[0]))).app
+    report = check_files(_files(version), Options(against=old), time.monotonic).report
+    assert sorted({_told(found) for found in _notable(report)}) == expected["findings"]
+    assert report.verdict == expected["verdict"]
+    for found in _notable(report):
+        assert found.trace is not None
+        assert any(step.event == "swap" for step in found.trace.steps)
+
+
+@pytest.mark.parametrize("app", sorted({version.parts[0] for version in VERSIONS}))
+def test_next_versions_are_told_of_and_some_can_replace_the_app(app: str) -> None:
+    versions = [version for version in VERSIONS if version.parts[0] == app]
+    text = (EXAMPLES / app / "README.md").read_text()
+    assert {_expected(version)["verdict"] for version in versions} == {"admitted", "refused"}
+    for version in versions:
+        assert f"`{version.name}`" in text, f"{app}/README.md does not tell of {version.name}"

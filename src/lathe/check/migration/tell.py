@@ -133,7 +133,9 @@ def tell_false(case: Case, suspect: Violated) -> Finding:
     since = len(steps) - next(i for i, step in enumerate(steps) if step.event == "swap") - 1
     when = "for what comes from the version before" if not since else f"after the swap and {_more(since)}"
     message = f"`{prop.name}` is false {when}: {clause}"
-    cure = keeping(prop, owner) if not since else told.diagnostic.help
+    cure = keeping(prop, owner)
+    if since:
+        cure = f"{told.diagnostic.help}; or let `[migrate]` bring over what keeps it from that"
     return finding("LT703", message, prop.span, cure, prop=prop.name, trace=told.trace)
 
 
@@ -171,19 +173,25 @@ def tell_halted(case: Case, still: Standstill) -> Finding:
     told = tell_standstill(case, still)
     message = f"what comes from the version before may never finish: {told.diagnostic.message}"
     cure = told.diagnostic.help
-    origin = _origin(told, still)
-    if origin is not None:
-        cure = f"send them elsewhere, as in {state_entry(origin, still.slot.blueprint.initial)}; or {cure}"
+    elsewhere = _elsewhere(told, still)
+    if elsewhere:
+        cure = f"{elsewhere}; or {cure}"
     return replace(told, diagnostic=replace(told.diagnostic, code="LT704", message=message, help=cure))
 
 
-def _origin(told: Finding, still: Standstill) -> str | None:
-    """The old state of an entity that stands still where the swap put it, unless `[migrate]` names it."""
+def _elsewhere(told: Finding, still: Standstill) -> str:
+    """What `[migrate]` could do for an entity that stands still where the swap has put it."""
     steps = told.trace.steps if told.trace is not None else ()
     if not steps or steps[-1].event != "swap":
-        return None
-    moved = still.slot.blueprint.migrate
-    return still.state if moved is None or still.state not in moved.states else None
+        return ""
+    changes = next((p.changes for p in steps[-1].parts if p.changes), {})
+    before, _ = changes.get("state", (still.state, still.state))
+    blueprint = still.slot.blueprint
+    moved = [name for name in changes if name in blueprint.fields]
+    if blueprint.initial != still.state:
+        return f"send them elsewhere, as in {state_entry(str(before), blueprint.initial)}"
+    names = " and ".join(f"`{name}`" for name in moved)
+    return f"let `[migrate]` bring over {names} so that a way out is possible" if moved else ""
 
 
 def tell_lasting(case: Case, failure: Unfair) -> Finding:
