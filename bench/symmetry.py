@@ -1,4 +1,4 @@
-"""What symmetry saves: the lease queue with more and more jobs, searched with it and without.
+"""What symmetry saves: examples with more and more of the same, searched with it and without.
 
     python bench/symmetry.py [--quick] [--json]
 
@@ -18,39 +18,49 @@ from time import monotonic
 from common import ROOT, Row, is_quick, report
 
 MOST = 4_000_000
-LARGEST = 7
 RUNS = 3
-GAIN_AT, LEAST_GAIN = 4, 24.0
+SCALED = (("lease_queue", "Job", range(1, 8)), ("protocols/two_phase_commit", "Participant", range(3, 9)))
+"""Examples, of what they get more and more, and how many."""
+
+QUICK = 3
+GAIN_FROM, LEAST_GAIN = 4, 5.0
 
 
 def main() -> int:
-    """Measure, print, and answer 1 if four jobs do not save what their orders alone are."""
+    """Measure, print, and answer 1 if from four on too little is saved."""
     rows: list[Row] = []
-    is_kept, is_too_many = True, False
-    for jobs in range(1, (GAIN_AT if is_quick() else LARGEST) + 1):
-        fewer = _median(jobs, "with")
-        every = None if is_too_many else _median(jobs, "without")
-        is_too_many = is_too_many or every is None or not every["complete"]
-        name = f"lease_queue, {jobs} {'job' if jobs == 1 else 'jobs'}"
-        if every is not None and every["complete"]:
-            rows.append(Row(f"{name}: states", fewer["states"], "states", "without", every["states"]))
-            rows.append(
-                Row(f"{name}: time", round(fewer["seconds"], 3), "s", "without", round(every["seconds"], 3))
-            )
-            is_kept &= jobs != GAIN_AT or every["states"] >= LEAST_GAIN * fewer["states"]
-        else:
-            rows.append(Row(f"{name}: states; without, over {MOST:,}", fewer["states"], "states"))
-            rows.append(Row(f"{name}: time", round(fewer["seconds"], 3), "s"))
+    is_kept = True
+    for app, blueprint, counts in SCALED:
+        is_too_many = False
+        for count in counts[: QUICK if is_quick() else None]:
+            fewer = _median(app, blueprint, count, "with")
+            every = None if is_too_many else _median(app, blueprint, count, "without")
+            is_too_many = every is None or not every["complete"]
+            rows += _rows(f"{app.rpartition('/')[2]}, {count} {blueprint}", fewer, every)
+            if every is not None and every["complete"] and count >= GAIN_FROM:
+                is_kept &= every["states"] >= LEAST_GAIN * fewer["states"]
     report(rows, sys.argv[1:])
     return int(not is_kept)
 
 
-def _median(jobs: int, how: str) -> dict[str, float]:
-    """The median of a few processes that search the queue."""
+def _rows(name: str, fewer: dict[str, float], every: dict[str, float] | None) -> list[Row]:
+    """How many states there are and what they take; against what they are without, where that ended."""
+    states, seconds = fewer["states"], round(fewer["seconds"], 3)
+    if every is None or not every["complete"]:
+        told = f"{name}: states; without symmetry, more than {MOST:,}"
+        return [Row(told, states, "states"), Row(f"{name}: time", seconds, "s")]
+    return [
+        Row(f"{name}: states", states, "states", "without", every["states"]),
+        Row(f"{name}: time", seconds, "s", "without", round(every["seconds"], 3)),
+    ]
+
+
+def _median(app: str, blueprint: str, count: int, how: str) -> dict[str, float]:
+    """The median of a few processes that search an example."""
     found: list[dict[str, float]] = []
     for _ in range(RUNS):
         done = subprocess.run(
-            [sys.executable, str(ROOT / "bench" / "symmetry.py"), "--one", str(jobs), how],
+            [sys.executable, str(ROOT / "bench" / "symmetry.py"), "--one", app, blueprint, str(count), how],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         found.append(json.loads(done.stdout))
@@ -58,8 +68,8 @@ def _median(jobs: int, how: str) -> dict[str, float]:
     return next(f for f in found if f["seconds"] == middle)
 
 
-def _search(jobs: int, how: str) -> None:
-    """Search the queue in this process, and print what was found."""
+def _search(name: str, blueprint: str, count: str, how: str) -> None:
+    """Search an example in this process, and print what was found."""
     from lathe.check.arrays.explore import explore
     from lathe.check.arrays.tier import model_of, seating_in
     from lathe.check.clearing import find_dead, without_dead
@@ -69,8 +79,10 @@ def _search(jobs: int, how: str) -> None:
     from lathe.check.watch import watches
     from lathe.lang import read_app
 
-    files = {p.name: p.read_bytes() for p in (ROOT / "examples" / "lease_queue").glob("*.toml")}
-    files["app.toml"] = re.sub(rb"Job = \d+", b"Job = %d" % jobs, files["app.toml"])
+    files = {p.name: p.read_bytes() for p in (ROOT / "examples" / name).glob("*.toml")}
+    files["app.toml"] = re.sub(
+        rf"{blueprint} = \d+".encode(), f"{blueprint} = {count}".encode(), files["app.toml"]
+    )
     app = read_app(files).app
     assert app is not None, "the example can be read"
     start = monotonic()
@@ -90,6 +102,6 @@ def _search(jobs: int, how: str) -> None:
 if __name__ == "__main__":
     if "--one" in sys.argv:
         at = sys.argv.index("--one")
-        _search(int(sys.argv[at + 1]), sys.argv[at + 2])
+        _search(*sys.argv[at + 1 : at + 5])
     else:
         sys.exit(main())
