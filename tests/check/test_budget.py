@@ -21,8 +21,17 @@ close = { from = "open", to = "shut", by = "role:clerk" }
 """
 
 
+TWO = (
+    COUNTER.replace("5000", "49").replace(
+        "[action]", 'm = { type = "int", range = [0, 49], default = 0 }\n\n[action]'
+    )
+    + 'more = { from = "open", by = "role:clerk", when = "m < 49", do = ["m += 1"] }\n'
+)
+"""Two small numbers: more states together than the budget, and no wide one to be known by its region."""
+
+
 def test_states_that_run_out_leave_the_verdict_unknown() -> None:
-    report = report_of(several("[scope]\nbudget_states = 100\n", Thing=COUNTER))
+    report = report_of(several("[scope]\nbudget_states = 100\n", Thing=TWO))
     assert (report.verdict, told(report)) == ("unknown", ["LT801"])
     level = next(x for x in report.levels if x.level == 2)
     assert level.verdict == "unknown"

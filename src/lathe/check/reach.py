@@ -17,6 +17,7 @@ from lathe.check.invoke import most_pending
 from lathe.check.liveness import Unfair, failures, moved_deadlines
 from lathe.check.outlive import outliving
 from lathe.check.progress import call_round, first_of_each, located, situations, standstills
+from lathe.check.regions import wide_numbers
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.check.scope import Instances, linked, scopes
 from lathe.check.standing import Standstill
@@ -79,6 +80,8 @@ class _Progress:
     partial: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     algebra: Algebra | None = None
+    proved: frozenset[Span] | None = None
+    is_closed: bool = False
     is_told: bool = False
     policies: Mapping[str, int] = field(default_factory=dict)
 
@@ -112,13 +115,15 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     for instances in scopes(app):
         if not _search_scope(progress, instances):
             break
+    _close(progress)
     _judge_last(progress)
     _tell_empty(progress)
     _tell_sampled(progress)
     _tell_policies(progress)
     level = _level(progress, clock() - started)
     has_answer = progress.last is not None and progress.last.ended_by == "found"
-    if (progress.completed is None and not has_answer and not progress.is_told) or progress.doubts:
+    is_open = progress.completed is None and not (has_answer or progress.is_told or progress.is_closed)
+    if is_open or progress.doubts:
         from lathe.check.tell import undecided  # a check that finds nothing never loads the machine
 
         said = progress.doubts[-1] if progress.doubts else _not_searched(progress)
@@ -147,7 +152,7 @@ def _why_open(progress: _Progress) -> str:
     """What was left undecided; empty if nothing was."""
     if progress.doubts:
         return progress.doubts[-1]
-    if progress.completed is None:
+    if progress.completed is None and not progress.is_closed:
         return progress.partial[-1]
     undecided = [f for f in progress.findings.values() if f.diagnostic.code == "LT801"]
     return undecided[0].diagnostic.message if undecided else ""
@@ -171,6 +176,24 @@ def _search_scope(progress: _Progress, instances: Instances) -> bool:
     progress.completed = (system, graph)
     _judge_scope(progress, system, graph)
     return not progress.has_errors
+
+
+def _close(progress: _Progress) -> None:
+    """A first scope that its budget ended because of wide numbers is closed by proof, if it can be."""
+    system, graph = progress.system, progress.last
+    if progress.completed is not None or system is None or graph is None or progress.has_errors:
+        return
+    if graph.ended_by not in ("states", "seconds") or not wide_numbers(system):
+        return
+    from lathe.check.algebra.close import close  # only here: it loads numpy and z3
+
+    found = close(system, graph, progress.digest, progress.limits.clock)
+    progress.algebra = Algebra(*found.algebra)
+    progress.proved = found.proved
+    progress.add(found.findings)
+    if found.open and not progress.has_errors:
+        progress.doubts.append(f"{_not_searched(progress)}; open: {', '.join(found.open)}")
+    progress.is_closed = True
 
 
 def _tell_undecided(progress: _Progress, error: TooLargeError) -> bool:
@@ -278,6 +301,8 @@ def _tell_sampled(progress: _Progress) -> None:
 
 def _proved(progress: _Progress) -> frozenset[Span]:
     """The places of what level 1 proves for all values, with lemmas from what was searched."""
+    if progress.proved is not None:
+        return progress.proved
     from lathe.check.algebra.level import prove_app  # only here: it loads z3
     from lathe.check.algebra.tell import algebra_level
 
@@ -467,9 +492,10 @@ def _still_so(progress: _Progress, found: tuple[System, Graph], wider: _Wider) -
 
 
 def _coverage(progress: _Progress) -> Coverage:
-    if progress.completed is None:
+    searched = progress.completed or (progress.system, progress.last)
+    system, graph = searched
+    if system is None or graph is None or (progress.completed is None and not progress.is_closed):
         return Coverage(exhaustive="no scope was completed")
-    system, graph = progress.completed
     taken = taken_actions(system, graph)
     bounds = dict(sorted(system.layout.domains.instances.items()))
     bounds["principals"] = len(system.layout.domains.principals)
@@ -478,7 +504,7 @@ def _coverage(progress: _Progress) -> Coverage:
         actions={f"{b}.{a}": taken.actions.get((b, a), 0) for b, a in _all_actions(progress.app)},
         states={f"{b}.{s}": taken.states.get((b, s), 0) for b, s in _all_states(progress.app)},
         effects={".".join(key): count for key, count in sorted(taken.effects.items())},
-        exhaustive="within bounds",
+        exhaustive="within bounds" if progress.completed else "no scope was completed: closed by proof",
         fingerprint=fingerprint(graph),
         proved=progress.algebra.proved if progress.algebra else (),
         alike=graph.alike,
@@ -499,14 +525,15 @@ def _not_covered(progress: _Progress) -> Iterator[str]:
     app = progress.app
     for blueprint in app.blueprints.values():
         yield from _promises(blueprint)
-    if progress.completed is not None:
-        domains = progress.completed[0].layout.domains
+    system = progress.completed[0] if progress.completed else progress.system if progress.is_closed else None
+    if system is not None:
+        domains = system.layout.domains
         for name, count in sorted(domains.instances.items()):
             yield f"more than {count} {name}"
         if domains.could_differ > len(domains.principals):
             yield f"more than {len(domains.principals)} principals, where {domains.could_differ} could differ"
-        yield from _pending(progress.completed[0])
-        sampled = {p.name for c in progress.completed[0].commands for p in c.params if p.sampled}
+        yield from _pending(system)
+        sampled = {p.name for c in system.commands for p in c.params if p.sampled}
         yield from (f"values of `{name}` beyond a sample" for name in sorted(sampled))
     yield from progress.partial
     for blueprint in app.blueprints.values():

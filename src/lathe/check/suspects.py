@@ -162,15 +162,18 @@ def _own_side_admits(system: System, graph: Graph, blueprint: Blueprint, action:
 
 
 def _never_sometimes(system: System, graph: Graph) -> Iterator[Never]:
-    asked = list(_properties(system, "sometimes"))
-    conditions = [
-        ir.either(*(ir.both(applies(p, c), holds(p.that.tree, c)) for c in _contexts(system, owner)))
-        for owner, p in asked
-    ]
+    asked = [(system.layout.app.blueprints.get(owner), p) for owner, p in _properties(system, "sometimes")]
+    conditions = [sometimes_holds(system, blueprint, p) for blueprint, p in asked]
     found = first_where(system.layout, graph.states, conditions)
-    for number, (_, prop) in enumerate(asked):
+    for number, (blueprint, prop) in enumerate(asked):
         if number not in found:
-            yield Never("LT403", prop, None)
+            yield Never("LT403", prop, blueprint)
+
+
+def sometimes_holds(system: System, blueprint: Blueprint | None, prop: Property) -> Formula:
+    """The condition that a `sometimes` holds for somebody, or of the app."""
+    contexts = _contexts(system, blueprint.name if blueprint else "")
+    return ir.either(*(ir.both(applies(prop, c), holds(prop.that.tree, c)) for c in contexts))
 
 
 def empty_promises(system: System, graph: Graph) -> list[Property]:

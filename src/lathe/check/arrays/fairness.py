@@ -34,26 +34,34 @@ class Ledger:
     def __init__(self, system: System, graph: Graph, owed: Sequence[int], paid: Sequence[int]) -> None:
         self._graph = arrays_of(graph)
         held = masks_where(system.layout, PackedStates(self._graph.words), system.held)
-        self._debts = Debts(self._graph, owed, paid, held)
+        self._debts = Debts.owed_in(self._graph, owed, paid, held)
 
     def failure(self, slot: Slot, prop: Eventually) -> Lasso | None:
         """A run on which the property of an entity fails; None if there is none."""
-        graph = self._graph
-        codes = read(graph.words, slot.state)
-        arrived = [slot.state_code(name) for name in prop.to_states]
-        waiting = (codes != 0) & ~np.isin(codes, arrived)
-        starts = waiting & np.isin(codes, [slot.state_code(name) for name in prop.from_states])
-        region = Region(graph, starts, waiting)
-        stop = region.nearest(self._debts.is_nothing())
-        if stop is not None:
-            return *region.way(stop), ()
-        component, inner, count = region.components()
-        fair = self._debts.fair(component, inner, count)
-        entry = region.nearest((component >= 0) & fair[component])
-        if entry is None:
-            return None
-        inside = component == component[entry]
-        return *region.way(entry), Loop(graph, self._debts, inside, entry).edges()
+        return failure(self._graph, self._debts, slot, prop)
+
+
+def failure(graph: ArrayGraph, debts: Debts, slot: Slot, prop: Eventually) -> Lasso | None:
+    """As `Ledger.failure`, with debts that are given."""
+    region = Region(graph, *waiting_in(read(graph.words, slot.state), slot, prop))
+    stop = region.nearest(debts.is_nothing())
+    if stop is not None:
+        return *region.way(stop), ()
+    component, inner, count = region.components()
+    fair = debts.fair(component, inner, count)
+    entry = region.nearest((component >= 0) & fair[component])
+    if entry is None:
+        return None
+    inside = component == component[entry]
+    return *region.way(entry), Loop(graph, debts, inside, entry).edges()
+
+
+def waiting_in(
+    codes: NDArray[np.int64], slot: Slot, prop: Eventually
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where the waiting of an entity begins, by the codes of its state, and where it goes on."""
+    waiting = (codes != 0) & ~np.isin(codes, [slot.state_code(name) for name in prop.to_states])
+    return waiting & np.isin(codes, [slot.state_code(name) for name in prop.from_states]), waiting
 
 
 class Debts:
@@ -61,15 +69,21 @@ class Debts:
 
     BITS = 60
 
-    def __init__(self, graph: ArrayGraph, owed: Sequence[int], paid: Sequence[int], held: Masks) -> None:
-        count = max((m.bit_length() for m in (*owed, *paid)), default=0)
-        words = range(0, max(count, 1), self.BITS)
-        self.enabled = [or_all(graph, [m >> low & (1 << self.BITS) - 1 for m in owed]) for low in words]
-        self.enabled.append(held)
+    def __init__(self, enabled: list[Masks], paid: Sequence[int]) -> None:
+        self.enabled = enabled
+        words = range(0, self.BITS * (len(enabled) - 1), self.BITS)
         self._paid = [
             np.array([m >> low & (1 << self.BITS) - 1 for m in paid], dtype=np.uint64) for low in words
         ]
         self._paid.append(np.zeros(len(paid), dtype=np.uint64))
+
+    @classmethod
+    def owed_in(cls, graph: ArrayGraph, owed: Sequence[int], paid: Sequence[int], held: Masks) -> Debts:
+        """What is owed where the commands that pay it are possible; last, what the scope alone holds up."""
+        count = max((m.bit_length() for m in (*owed, *paid)), default=0)
+        words = range(0, max(count, 1), cls.BITS)
+        enabled = [or_all(graph, [m >> low & (1 << cls.BITS) - 1 for m in owed]) for low in words]
+        return cls([*enabled, held], paid)
 
     def at(self, index: int) -> list[int]:
         """What is owed in a state."""

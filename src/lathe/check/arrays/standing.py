@@ -19,7 +19,7 @@ def situations(system: System, graph: Graph, count: int) -> list[Standstill]:
     large = arrays_of(graph)
     masks, layout = standing_masks(system), system.layout
     held = masks_where(layout, PackedStates(large.words), system.held)
-    resting = masks_where(layout, PackedStates(large.words), [_is_resting(s) for s in layout.slots])
+    resting = masks_where(layout, PackedStates(large.words), [is_resting(s) for s in layout.slots])
     can_move = spread(large, or_all(large, masks.moves) | held, None)
     can_rest = spread(large, resting | held, None)
     can_leave = spread(large, or_all(large, masks.ends) | held, masks.internal)
@@ -37,7 +37,7 @@ def situations(system: System, graph: Graph, count: int) -> list[Standstill]:
     return sorted(found, key=lambda still: still.index)
 
 
-def _is_resting(slot: Slot) -> ir.Formula:
+def is_resting(slot: Slot) -> ir.Formula:
     """The condition that an entity is in a final or waiting state."""
     codes = [code for code, state in enumerate(slot.blueprint.states.values(), 1) if _rests(state)]
     return ir.either(*(ir.eq(slot.state.formula, ir.const(code)) for code in codes))

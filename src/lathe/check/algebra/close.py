@@ -1,0 +1,103 @@
+"""A scope that its budget ended, closed by proof: level 1 for what must never be, the skeleton for the rest.
+
+What has happened has a witness. What has not is settled by level 1 for all values, or on the skeleton
+(`arrays.settle`); whatever neither can tell stays open, and the verdict unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lathe.check import tell
+from lathe.check.algebra.level import prove_app
+from lathe.check.algebra.tell import algebra_level
+from lathe.check.arrays.settle import Settled, settle
+from lathe.check.bounds import TooLargeError
+from lathe.check.graph import Clock, Graph, Limits
+from lathe.check.progress import first_of_each
+from lathe.check.report import Finding, LevelReport
+from lathe.check.scope import linked
+from lathe.check.suspects import full, is_crowded, never, rooted
+from lathe.check.system import System, narrowed_fields
+from lathe.errors import Span
+from lathe.frozen import frozen
+
+SECONDS = 5.0
+"""What level 1 and the skeleton may take each, beside the search."""
+
+
+@frozen
+class Closed:
+    """What was found of a scope whose search did not end, and what is still open."""
+
+    findings: tuple[Finding, ...]
+    open: tuple[str, ...]
+    proved: frozenset[Span]
+    algebra: tuple[LevelReport, tuple[str, ...]]
+
+
+def close(system: System, graph: Graph, digest: str, clock: Clock) -> Closed:
+    """Settle what can be settled of a scope whose search did not end and found nothing wrong."""
+    app, started = system.layout.app, clock()
+    found = prove_app(app, (system, graph), clock, SECONDS)
+    level = algebra_level(app, found, clock() - started)
+    proved = found.proofs.proved if found else frozenset()
+    doubts = [*(_unproved(system, found.proofs.open) if found else ("what must never happen",))]
+    if app.policies and any(b.cannot for b in app.blueprints.values()):
+        doubts.append("what policies permit in states that were not met")
+    suspects = never(system, graph)
+    limits = Limits(app.scope.budget_states, clock() + SECONDS, clock)
+    try:
+        settled = settle(system, limits, suspects)
+    except TooLargeError:
+        settled = None
+    if settled is None:
+        return Closed((), (*doubts, "who can go on"), proved, level)
+    is_cut = _is_cut(system, graph)
+    gone = [suspects[i] for i in sorted(settled.gone)]
+    unseen = [s for i, s in enumerate(suspects) if i not in settled.gone | settled.possible]
+    failing = [f"whether `{f.prop.name}` holds" for f in settled.unfair]
+    stuck = [f"whether `{s.state}` can be left as it should" for s in settled.standing]
+    findings: list[Finding] = []
+    if is_cut:
+        doubts += [*stuck, *failing]
+        unseen += gone
+    else:
+        findings = [*_told(system, settled, digest), *(tell.tell_never(n) for n in rooted(gone))]
+    doubts += settled.open
+    doubts += ["whether calls go round without end"] if settled.goes_round else []
+    doubts += [f"whether `{n.subject.name}` is possible" for n in unseen]
+    lasting = {prop.span for b in app.blueprints.values() for prop in b.eventually.values()}
+    is_whole = not (settled.open or settled.unfair or narrowed_fields(app))
+    kept = lasting if is_whole else frozenset[Span]()
+    return Closed(tuple(findings), tuple(dict.fromkeys(doubts)), proved | kept, level)
+
+
+def _unproved(system: System, left: frozenset[Span]) -> Iterator[str]:
+    """What level 1 was asked and did not prove, as the author names it."""
+    app = system.layout.app
+    every = [*app.properties.values(), *(p for b in app.blueprints.values() for p in b.properties.values())]
+    names = {prop.span: f"whether `{prop.name}` holds" for prop in every}
+    for span in sorted(left):
+        yield names.get(span, f"what can fail at {span}")
+
+
+def _is_cut(system: System, graph: Graph) -> bool:
+    """Whether the scope alone keeps something out with which things may be different.
+
+    More entities, principals or pending notices, or values beyond what `explore` says.
+    """
+    domains, app = system.layout.domains, system.layout.app
+    creatable = [name for name in sorted(linked(app)) if "create" in app.blueprints[name].actions]
+    is_few = app.scope.principals is None and domains.could_differ > len(domains.principals)
+    is_part = bool(narrowed_fields(app)) or is_crowded(system, graph)
+    return is_few or is_part or any(full(system, graph, name) for name in creatable)
+
+
+def _told(system: System, settled: Settled, digest: str) -> Iterator[Finding]:
+    """What fails, each with the run of the system that shows it."""
+    if settled.near is None:
+        return
+    case = tell.make_case(system, settled.near, digest)
+    yield from (tell.tell_standstill(case, still) for still in first_of_each(settled.standing))
+    yield from (tell.tell_unfair(case, failure) for failure in settled.unfair)
