@@ -1,4 +1,4 @@
-"""The semantics as TLA+: a module that a TLA+ grammar takes, with every event, expression and bound of ours."""
+"""The semantics as TLA+: a module that a TLA+ grammar takes, with all our events, expressions and bounds."""
 
 from __future__ import annotations
 
