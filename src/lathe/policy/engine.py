@@ -16,7 +16,7 @@ from lathe.frozen import frozen
 from lathe.lang.model import App
 from lathe.lang.types import Type
 from lathe.policy.lower import Permit, permits
-from lathe.policy.policies import Policy, may_concern, read_policies
+from lathe.policy.policies import Policy, asks_for, may_concern, read_policies
 from lathe.policy.reads import Reads, reads
 from lathe.policy.requests import Request, Value, action_entity, principal_entity, record, shown, uid
 
@@ -53,8 +53,11 @@ class Slice:
         self.reads: Reads = reads(p.tree for p in self.policies).with_roles(p.role for p in own if p.role)
         self._names = {f"policy{number}": name for number, (name, _) in enumerate(texts)}
         self._set = cedarpy.PolicySet.from_str("\n".join(text for _, text in texts))
-        self._blueprint, self._is_new = blueprint, action == "create"
-        self._action = action_entity(blueprint, action)
+        self._blueprint, self._name, self._is_new = blueprint, action, action == "create"
+        self._tells_principals, self._tells_resources = self.reads.principal, self.reads.resource
+        self._tells_groups = any(asks_for(p, "action") for p in self.policies)
+        self._tells_context = any(asks_for(p, "context") for p in self.policies)
+        self._held: dict[frozenset[str], frozenset[str]] = {}
         made = app.blueprints[blueprint].actions.get(action)
         given = {a.name: a.type for a in made.arguments.values() if not a.secret} if made else {}
         self._attributes = (
@@ -74,20 +77,28 @@ class Slice:
         arguments: Mapping[str, Value],
     ) -> Decision:
         """Whether a request is allowed; what a `Request` says, without its blueprint and action."""
-        looks_at = self.reads
         if principal[0] == "Principal":
-            principal = principal if looks_at.principal else _SOMEBODY
-            roles = roles if roles <= looks_at.roles else roles & looks_at.roles
-        place = resource if resource is not None and looks_at.resource else ""
-        values = tuple([attributes.get(n) for n in self._attribute_names])
-        seen = (principal, roles, place, values)
-        key = (seen, *[arguments.get(n) for n in self._argument_names])
+            if not self._tells_principals:
+                principal = _SOMEBODY
+            held = self._held.get(roles)
+            roles = held if held is not None else self._named(roles)
+        place = resource if resource is not None and self._tells_resources else ""
+        values = tuple(map(attributes.get, self._attribute_names))
+        key = (principal, roles, place, values, *map(arguments.get, self._argument_names))
         found = self._decisions.get(key)
         if found is None:
             if len(self._decisions) >= MAX_DECISIONS:
                 self._decisions.clear()
                 self._entities.clear()
+            seen = (principal, roles, place, values)
             found = self._decisions[key] = self._asked(seen, attributes, arguments)
+        return found
+
+    def _named(self, roles: frozenset[str]) -> frozenset[str]:
+        """Those of some roles that the slice tells apart."""
+        if len(self._held) >= MAX_DECISIONS:
+            self._held.clear()
+        found = self._held[roles] = roles & self.reads.roles
         return found
 
     def _asked(self, seen: Seen, attributes: Mapping[str, Value], arguments: Mapping[str, Value]) -> Decision:
@@ -96,16 +107,19 @@ class Slice:
         thing = uid("New", self._blueprint) if self._is_new else uid(self._blueprint, place)
         known = self._entities.get(seen)
         if known is None:
-            listed = [principal_entity(principal, roles), self._action]
+            listed = [principal_entity(principal, roles)]
+            if self._tells_groups:
+                listed.append(action_entity(self._blueprint, self._name))
             if self._attributes:
                 listed.append({"uid": thing, "attrs": record(self._attributes, attributes), "parents": []})
             known = self._entities[seen] = cedarpy.Entities.from_json_str(json.dumps(listed))
-        question = {
+        question: dict[str, object] = {
             "principal": uid(*principal),
-            "action": self._action["uid"],
+            "action": uid("Action", f"{self._blueprint}.{self._name}"),
             "resource": thing,
-            "context": json.dumps({"arg": record(self._arguments, arguments)}),
         }
+        if self._tells_context:
+            question["context"] = json.dumps({"arg": record(self._arguments, arguments)})
         result = cedarpy.is_authorized(question, self._set, known)
         reasons = tuple(sorted(self._names[r] for r in result.diagnostics.reasons))
         errors = tuple(result.diagnostics.errors)

@@ -129,6 +129,14 @@ def may_concern(policy: Policy, blueprint: str, action: str) -> bool:
     return head["op"] == "All" or not wanted.isdisjoint(_action_names(head))
 
 
+def asks_for(policy: Policy, variable: str) -> bool:
+    """Whether a policy looks at the `context`, or which group the `action` is in: else nobody need tell."""
+    head = policy.tree["action"]
+    assert isinstance(head, dict), "Cedar's JSON of a head"
+    is_in_group = variable == "action" and head["op"] == "in"
+    return is_in_group or f'{{"Var": "{variable}"}}' in json.dumps(policy.tree["conditions"])
+
+
 def _action_names(head: dict[str, Json]) -> Iterator[str]:
     listed = head.get("entities", [head.get("entity")])
     assert isinstance(listed, list), "Cedar's JSON of a head"
