@@ -19,6 +19,7 @@ from lathe.lang.format import format_text
 EXAMPLES = Path(__file__).parent.parent / "examples"
 APPS = (
     "approval",
+    "expense",
     "lease_queue",
     "order",
     "protocols/broker_rollout",
@@ -41,7 +42,7 @@ def checked(app: Path) -> Report:
 
 def _files(app: Path) -> dict[str, bytes]:
     folder = EXAMPLES / app
-    names = [folder / "app.toml", *folder.glob("*.blueprint.toml")]
+    names = [folder / "app.toml", *folder.glob("*.blueprint.toml"), *folder.glob("*.cedar")]
     return {path.name: path.read_bytes() for path in sorted(names)}
 
 
@@ -83,7 +84,8 @@ def test_a_good_app_is_searched_whole_and_stays_small(app: str) -> None:
 
 @pytest.mark.parametrize("app", APPS)
 def test_a_good_app_is_laid_out_as_the_formatter_does(app: str) -> None:
-    for name, text in _files(Path(app)).items():
+    blueprints = {name: text for name, text in _files(Path(app)).items() if name.endswith(".toml")}
+    for name, text in blueprints.items():
         assert format_text(text.decode(), file=name) == text.decode()
 
 

@@ -47,7 +47,7 @@ APPS = sorted(p.parent for p in EXAMPLES.rglob("app.toml") if "broken" not in p.
 @pytest.mark.parametrize("example", [app.relative_to(EXAMPLES).as_posix() for app in APPS])
 def test_search_and_machine_take_the_same_steps_in_the_examples(example: str) -> None:
     folder = EXAMPLES / example
-    paths = [folder / "app.toml", *folder.glob("*.blueprint.toml")]
+    paths = [folder / "app.toml", *folder.glob("*.blueprint.toml"), *folder.glob("*.cedar")]
     app = read_app({path.name: path.read_bytes() for path in sorted(paths)}).app
     assert app is not None
     assert differences(app, 1, states=400, sample=20) == []
