@@ -5,7 +5,9 @@ A block's fence says what it is:
 - `toml app`: complete files, separated by `# --- NAME` lines; admitted by the checker;
 - `toml fragment`: part of a blueprint; read within `HARNESS`;
 - `toml change CODE [property]`: entries that replace those of the last app above; refused with this finding;
-- `toml broken CODE`: a complete blueprint; refused with this finding.
+- `toml broken CODE`: a complete blueprint; refused with this finding;
+- `cedar change CODE [property]`: policies that replace those of the same `@id` in the last app above, or stand
+  beside them; refused with this finding. `cedar warn CODE`: admitted, with this warning.
 """
 
 from __future__ import annotations
@@ -22,10 +24,12 @@ import pytest
 from lathe.check.report import Report
 from lathe.gate import Options, check_files
 from lathe.lang import read_app
+from lathe.policy.scan import pieces
 
 DOCS = Path(__file__).parent.parent / "docs"
 LANGUAGE = DOCS / "reference" / "language.md"
 PAGES = (LANGUAGE, DOCS / "explanation" / "why-blueprints.md", *sorted(DOCS.glob("howto/model-*.md")))
+PAGES += (DOCS / "howto" / "write-a-policy.md",)
 
 HARNESS = """
 blueprint = "Thing"
@@ -61,9 +65,10 @@ fetch = { uses = "http", with = { url = "https://example.org" }, ok = "fetched",
 announce = { uses = "emit" }
 """
 
-_FENCE = re.compile(r"^```toml([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(?:toml|(?=cedar))([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"^# --- (\S+)\n", re.MULTILINE)
 _EXPRESSION_ROW = re.compile(r"^\| `([^`]+)` \| (guard|to_if|do|invariant|step) \|", re.MULTILINE)
+_ID = re.compile(r'@id\("([^"]+)"\)')
 _CODE = re.compile(r"\bLT\d{3}\b")
 
 
@@ -87,6 +92,8 @@ def _blocks(page: Path) -> list[Block]:
     above: dict[str, bytes] = {}
     for match in _FENCE.finditer(text):
         what, *wanted = match[1].split() or [""]
+        if what == "cedar":
+            what, *wanted = (f"cedar {wanted[0]}", *wanted[1:])
         files = _made(what, match[2], above)
         if what == "app":
             above = files
@@ -97,13 +104,22 @@ def _blocks(page: Path) -> list[Block]:
 def _made(what: str, body: str, above: dict[str, bytes]) -> dict[str, bytes]:
     if what == "fragment":
         return {"thing.blueprint.toml": _merged(HARNESS, body)}
+    if what.startswith("cedar"):
+        (name,) = (name for name in above if name.endswith(".cedar"))
+        return {**above, name: _with_policies(above[name].decode(), body).encode()}
     if what == "change":
-        (name,) = (name for name in above if name != "app.toml")
+        (name,) = (name for name in above if name.endswith(".blueprint.toml"))
         return {**above, name: _merged(above[name].decode(), body)}
     parts = _FILE.split(body)
     if len(parts) == 1:
         return {"it.blueprint.toml": body.encode()}
     return {name: text.encode() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _with_policies(base: str, part: str) -> str:
+    """Policies with those of a part in place of the ones with the same id, or after them."""
+    kept = {_ID.findall(p.text)[0]: p.text for text in (base, part) for p in pieces("it.cedar", text)}
+    return "\n".join(kept.values())
 
 
 def _merged(base: str, part: str) -> bytes:
@@ -156,10 +172,10 @@ def _of(*kinds: str) -> list[Block]:
 
 @pytest.mark.parametrize("block", ALL, ids=str)
 def test_a_block_says_what_it_is(block: Block) -> None:
-    assert block.what in ("app", "fragment", "change", "broken")
+    assert block.what in ("app", "fragment", "change", "broken", "cedar change", "cedar warn")
 
 
-@pytest.mark.parametrize("block", _of("app", "fragment", "change"), ids=str)
+@pytest.mark.parametrize("block", _of("app", "fragment", "change", "cedar change", "cedar warn"), ids=str)
 def test_a_block_reads_without_a_complaint(block: Block) -> None:
     assert _complaints(block.files) == []
 
@@ -171,11 +187,18 @@ def test_a_complete_app_is_admitted_without_a_warning(block: Block) -> None:
     assert report.verdict == "admitted"
 
 
-@pytest.mark.parametrize("block", _of("change", "broken"), ids=str)
+@pytest.mark.parametrize("block", _of("change", "broken", "cedar change"), ids=str)
 def test_a_broken_block_is_refused_with_what_it_says(block: Block) -> None:
     report = _checked(block.files)
     assert " ".join(block.wanted) in _told(report)
     assert report.verdict == "refused"
+
+
+@pytest.mark.parametrize("block", _of("cedar warn"), ids=str)
+def test_a_block_that_is_warned_of_is_admitted(block: Block) -> None:
+    report = _checked(block.files)
+    assert " ".join(block.wanted) in _told(report)
+    assert report.verdict == "admitted"
 
 
 @pytest.mark.parametrize(("text", "where"), EXPRESSIONS)
