@@ -2,7 +2,7 @@
 
     python bench/policy.py [--quick] [--json]
 
-The policies are spread over twenty blueprints, five of them for each action, as they are in an app that grows;
+The policies are spread over twenty blueprints, five of them for each action, as in an app that grows;
 a decision is asked of the slice of its action alone. Beside it the same question asked of Cedar's engine
 with all policies at once, parsed once, its entities given as data (the first way that comes to mind).
 """

@@ -37,6 +37,7 @@ LAZY = (
     "lathe.check.algebra",
     "lathe.check.columns",
     "lathe.check.decisions",
+    "lathe.check.permissions",
     "lathe.check.policies",
     "lathe.check.policyfindings",
     "lathe.policy.engine",

@@ -6,8 +6,8 @@ A block's fence says what it is:
 - `toml fragment`: part of a blueprint; read within `HARNESS`;
 - `toml change CODE [property]`: entries that replace those of the last app above; refused with this finding;
 - `toml broken CODE`: a complete blueprint; refused with this finding;
-- `cedar change CODE [property]`: policies that replace those of the same `@id` in the last app above, or stand
-  beside them; refused with this finding. `cedar warn CODE`: admitted, with this warning.
+- `cedar change CODE [property]`: policies that replace those of the same `@id` in the last app above, or
+  stand beside them; refused with this finding. `cedar warn CODE`: admitted, with this warning.
 """
 
 from __future__ import annotations

@@ -183,6 +183,16 @@ def test_every_form_of_show_draws_the_app(lathe: Lathe, form: str) -> None:
     assert said.out == lathe("show", GOOD / "app.toml", "--as", form).out
 
 
+def test_permissions_show_what_policies_change(lathe: Lathe) -> None:
+    said = lathe("show", GOOD.parent / "expense", "--as", "permissions")
+    assert (said.code, said.err) == (0, "")
+    rows = {line.split("|")[1].strip(): line for line in said.out.splitlines() if line.startswith("| ")}
+    approve = [cell.strip() for cell in rows["approve"].split("|")[2:7]]
+    assert approve == ["–", "policy", "policy", "–", "–"], "employee, manager, director, accountant, auditor"
+    assert [cell.strip() for cell in rows["read"].split("|")[2:7]] == [*["yes"] * 4, "policy"]
+    assert "- `read`: `auditor_looks` (limits.cedar:24:1) permits." in said.out
+
+
 def test_show_of_what_cannot_be_read_says_why(lathe: Lathe) -> None:
     said = lathe("show", UNREADABLE)
     assert (said.code, said.out) == (3, "")

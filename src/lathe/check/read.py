@@ -21,7 +21,7 @@ def structure(app: App) -> list[Finding]:
         found.extend(_ways_out_of_final(blueprint))
         found.extend(_effects(blueprint))
         found.extend(_takers(app, blueprint))
-        found.extend(_clocks(blueprint))
+        found.extend(_clocks(app, blueprint))
         if not app.policies:
             found.extend(_denials(blueprint))
     found.extend(_joint_cycles(app))
@@ -176,7 +176,7 @@ def _is_policed(app: App, blueprint: Blueprint, action: Action) -> bool:
     return policed(app).concerns(blueprint.name, action.name)
 
 
-def _clocks(blueprint: Blueprint) -> Iterator[Finding]:
+def _clocks(app: App, blueprint: Blueprint) -> Iterator[Finding]:
     """Timers that take what is not possible where they run, and states in which no timer takes its action."""
     for state in blueprint.states.values():
         if state.then is not None and not state.final:
@@ -192,6 +192,8 @@ def _clocks(blueprint: Blueprint) -> Iterator[Finding]:
     for action in blueprint.actions.values():
         if action.admits != (Principal("timer"),) or action.from_any or action.name in deadlines:
             continue
+        if _is_policed(app, blueprint, action):
+            continue  # somebody else may take it, if a policy permits that
         for name in action.from_states:
             state = blueprint.states[name]
             if state.then != action.name and not state.final:

@@ -67,9 +67,7 @@ def make_system(
     `whole`: parameters stand for their whole ranges, which no search can try (level 1). `spelled`: what
     to tell apart instead, and every caller and argument too, though nothing reads them (to compare versions).
     """
-    keys = needed(app) if spelled is None else spelled
-    domains = make_domains(app, instances, keys, principals, whole=whole, named=of_policies(app)[1])
-    layout = make_layout(app, domains, keys)
+    layout = lay_out(app, instances, needed(app) if spelled is None else spelled, principals, whole=whole)
     return system_of(layout if spelled is None else replace(layout, is_spelled=True))
 
 
@@ -81,6 +79,19 @@ def system_of(layout: Layout) -> System:
         command.index = index
         command.checks.extend(_step_checks(layout, command))
     return System(layout, found, tuple(_initial(layout)), tuple(held_up(layout, s) for s in layout.slots))
+
+
+def lay_out(
+    app: App,
+    instances: Mapping[str, int],
+    keys: frozenset[Key],
+    principals: int | None = None,
+    *,
+    whole: bool = False,
+) -> Layout:
+    """Where everything of such a system is, and which values there are; `keys` is what to tell apart."""
+    domains = make_domains(app, instances, keys, principals, whole=whole, named=of_policies(app)[1])
+    return make_layout(app, domains, keys)
 
 
 def needed(app: App) -> frozenset[Key]:

@@ -49,7 +49,7 @@ def _drawn(app: App, form: str) -> str:
         case "table":
             return render.table(app)
         case "permissions":
-            return render.permissions(app)
+            return _permissions(app)
         case "json":
             return canonical(app).decode()
         case "cedar":
@@ -58,6 +58,19 @@ def _drawn(app: App, form: str) -> str:
             return _exported(app, form)
         case _:
             return render.english(app)
+
+
+def _permissions(app: App) -> str:
+    """Who may do what; with what policies change, as far as they can be tried."""
+    if not app.policies:
+        return render.permissions(app)
+    from lathe.check.bounds import TooLargeError  # only where there are policies: it loads cedarpy
+    from lathe.check.permissions import ruling
+
+    try:
+        return render.permissions(app, ruling(app))
+    except TooLargeError as error:
+        raise UsageError(f"the policies of `{app.name}` cannot be tried: {error}") from None
 
 
 def _cedar(app: App) -> str:

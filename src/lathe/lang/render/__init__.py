@@ -6,7 +6,12 @@ uses little of this.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lathe.lang.model import App, Blueprint
+
+if TYPE_CHECKING:
+    from lathe.lang.render.ruling import Ruling
 
 __all__ = ["dot", "english", "mermaid", "permissions", "svg", "table"]
 
@@ -46,8 +51,11 @@ def table(app: App) -> str:
     return transition_tables(app)
 
 
-def permissions(app: App) -> str:
-    """Who may do what, as Markdown: actions and reading down, roles and internal principals across."""
+def permissions(app: App, ruling: Ruling | None = None) -> str:
+    """Who may do what, as Markdown: actions and reading down, roles and internal principals across.
+
+    `ruling` is what the app's policies say to it; without, the matrix tells that there are some.
+    """
     from lathe.lang.render._permissions import permission_tables
 
-    return permission_tables(app)
+    return permission_tables(app, ruling)

@@ -3,42 +3,76 @@
 from __future__ import annotations
 
 from lathe.lang.expr import Expression, Special, walk
-from lathe.lang.model import Action, App, Blueprint, Principal
+from lathe.lang.model import App, Blueprint, Principal
 from lathe.lang.render.escape import code, prose
 from lathe.lang.render.facts import readers
 from lathe.lang.render.markdown import aligned
 from lathe.lang.render.phrase import condition
+from lathe.lang.render.ruling import Ruling
 from lathe.lang.render.words import codes
 
 YES = "yes"
 WHERE = "if"
 NO = "–"
+POLICY = "policy"
 
 _LEGEND = (
     f"`{YES}`: may take it where it is possible. `{WHERE}`: only if a condition about the caller holds, "
     f"which stands below. `{NO}`: may not. A condition about the entity alone is not shown here."
 )
 
+_RULED = (
+    f"`{POLICY}`: the policies that stand below decide, by the entity, the arguments or who asks. A role is "
+    "looked at alone: with another one a policy may say otherwise."
+)
 
-def permission_tables(app: App) -> str:
+
+def permission_tables(app: App, ruling: Ruling | None = None) -> str:
     """A matrix under a heading for each blueprint, and the legend."""
     lines = [f"# {prose(app.name)}", "", _LEGEND, ""]
-    if app.policies:
+    if ruling is not None and ruling.named:
+        lines += [_RULED, ""]
+    elif app.policies and ruling is None:
         lines += [f"Policies in {codes(sorted(app.policies))} permit and forbid more than this shows.", ""]
     for blueprint in app.blueprints.values():
-        lines += _matrix(app, blueprint)
+        lines += _matrix(app, blueprint, ruling)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _matrix(app: App, blueprint: Blueprint) -> list[str]:
+def _matrix(app: App, blueprint: Blueprint, ruling: Ruling | None) -> list[str]:
     columns = _columns(app, blueprint)
     actions = sorted(blueprint.actions.values(), key=lambda action: action.name != "create")
-    rows = [[a.name, *(_may(a.admits, a.when, column) for column in columns)] for a in actions]
-    when = blueprint.read.when if blueprint.read else None
-    rows.append(["read", *(_may(readers(blueprint), when, column) for column in columns)])
+    asked = [(a.name, a.admits, a.when) for a in actions]
+    asked.append(("read", readers(blueprint), blueprint.read.when if blueprint.read else None))
+    rows = []
+    for name, admits, when in asked:
+        keys = [(blueprint.name, name, who) for who in columns]
+        rows.append([name, *(_ruled(_may(admits, when, key[2]), when, ruling, key) for key in keys)])
     lines = [f"## {blueprint.name}", "", *aligned(["", *map(str, columns)], rows), ""]
-    conditions = [*_flagged(actions), *_flag("read", when)]
-    return lines + ([*conditions, ""] if conditions else [])
+    below = [line for name, _, when in asked for line in _flag(name, when)]
+    if ruling is not None:
+        below += _policies(ruling, blueprint, [name for name, _, _ in asked])
+    return lines + ([*below, ""] if below else [])
+
+
+def _ruled(
+    plain: str, when: Expression | None, ruling: Ruling | None, key: tuple[str, str, Principal]
+) -> str:
+    """What `by` alone says, or what policies make of it."""
+    if ruling is None or key not in ruling.answers:
+        return plain
+    answer = ruling.answers[key]
+    if answer is None:
+        return POLICY
+    if not answer:
+        return NO
+    return WHERE if _concerns_caller(when) and key[2].kind not in ("effect", "timer") else YES
+
+
+def _policies(ruling: Ruling, blueprint: Blueprint, names: list[str]) -> list[str]:
+    """The policies that have their say in each action."""
+    named = ((name, ruling.named.get((blueprint.name, name), ())) for name in names)
+    return [f"- {code(name)}: {', '.join(policies)}." for name, policies in named if policies]
 
 
 def _columns(app: App, blueprint: Blueprint) -> list[Principal]:
@@ -60,10 +94,6 @@ def _may(admitted: tuple[Principal, ...], when: Expression | None, who: Principa
 def _concerns_caller(when: Expression | None) -> bool:
     nodes = walk(when.tree) if when else ()
     return any(isinstance(node, Special) and node.name == "actor" for node in nodes)
-
-
-def _flagged(actions: list[Action]) -> list[str]:
-    return [line for action in actions for line in _flag(action.name, action.when)]
 
 
 def _flag(name: str, when: Expression | None) -> list[str]:
