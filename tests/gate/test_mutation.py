@@ -162,3 +162,13 @@ def test_the_page_shows_what_its_example_gives() -> None:
         assert line in page("LT405"), line
     left = list(survivors(score(app_of_page(cure("LT405")), monotonic)))
     assert len(left) < len(found)
+
+
+def test_a_policy_about_some_roles_alone_is_missed_by_nobody_but_is_not_equivalent() -> None:
+    clerks = 'forbid(principal in Role::"clerk", action == Action::"Claim.pay", resource);'
+    policies = NOT_OWN + NOT_LARGE + clerks
+    files = {"app.toml": APP, "claim.blueprint.toml": CLAIM, "own.cedar": policies.encode()}
+    app = read_app(files).app
+    assert app is not None
+    last = [t for t in score(app, monotonic).tried if "policy" in t.mutant.told][-1]
+    assert last.killed_by == "", "a manager who is a clerk too may pay without it"
