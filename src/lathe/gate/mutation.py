@@ -158,7 +158,7 @@ class _Own:
         difference may lie beyond the sample.
         """
         if mutant.app.policies != self._app.policies:
-            return False  # in which roles somebody may is no step; LT604 tells of a policy that changes nothing
+            return False  # in which roles somebody may is no step; what changes nothing is LT604
         keys = self._keys | needed(mutant.app)
         if mutant.field is not None and not self._shows(mutant.field, keys):
             return False
