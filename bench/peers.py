@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -60,7 +59,7 @@ def main() -> int:
                 if not ours.agrees(theirs, extra):
                     differs = True
                     print(f"{name}: {peer} says {theirs}, we {ours}", file=sys.stderr)
-                rows += _rows(name, ours, peer, theirs, any(promises(system)))
+                rows.append(_row(name, ours, peer, theirs, any(promises(system))))
     rows += [Row(f"{p} is missing: not compared", 0, "states") for p, c in peers.items() if c is None]
     report(rows, sys.argv[1:])
     return int(differs)
@@ -80,14 +79,18 @@ class Answer:
         return same and (self.is_unsafe or self.states + extra == other.states)
 
 
-def _rows(name: str, ours: Answer, peer: str, theirs: Answer, is_live: bool) -> Iterator[Row]:
-    safety = "unsafe" if theirs.is_unsafe else "safe"
-    agreed = "both find" if theirs.is_unsafe == ours.is_unsafe else "only they find"
-    states = None if theirs.is_unsafe else theirs.states
-    yield Row(f"{name}: {agreed} it {safety}", ours.states, "states", peer, states)
+def _row(name: str, ours: Answer, peer: str, theirs: Answer, is_live: bool) -> Row:
+    agreed = "both" if (ours.is_unsafe, ours.failing) == (theirs.is_unsafe, theirs.failing) else "only they"
+    told = "unsafe" if theirs.is_unsafe else "safe"
     if is_live:
-        told = "eventually fails" if ours.failing else "eventually holds"
-        yield Row(f"{name}: {told}", len(ours.failing), "lassos", peer, len(theirs.failing))
+        told += f", and {len(theirs.failing)} times eventually fails" if theirs.failing else ", and live"
+    return Row(
+        f"{name}: {agreed} find it {told}",
+        ours.states,
+        "states",
+        peer,
+        None if theirs.is_unsafe else theirs.states,
+    )
 
 
 def _folders() -> list[Path]:
@@ -96,7 +99,11 @@ def _folders() -> list[Path]:
 
 
 def _ours(folder: Path) -> tuple[System | None, Graph | None]:
-    files = {p.name: p.read_bytes() for p in folder.glob("*.toml") if p.name != "expect.toml"}
+    files = {
+        p.name: p.read_bytes()
+        for p in folder.iterdir()
+        if p.suffix in (".toml", ".cedar") and p.name != "expect.toml"
+    }
     app = read_app(files).app
     if app is None:
         return None, None
