@@ -86,14 +86,15 @@ def _name(debt: Debt | None) -> str:
 
 def _followed(system: System, graph: Graph) -> Iterator[Unfair]:
     """The failures where states stand for others: entities are followed, and runs put back in place."""
-    from lathe.check.arrays.places import lasso  # only where a search has grown: it loads numpy
-    from lathe.check.arrays.threads import Threads
+    from lathe.check.arrays.threads import Threads  # only where a search has grown: it loads SciPy
 
     threads = Threads(system, graph)
     for blueprint in system.layout.app.blueprints.values():
         for prop in blueprint.eventually.values():
             found = threads.failure(blueprint.name, prop)
             if found is not None:
+                from lathe.check.arrays.places import lasso  # a check that finds nothing tells no runs
+
                 run, slot, (start, way, loop) = lasso(system, graph, *found)
                 yield Unfair(prop, slot, start, way, loop, run)
 

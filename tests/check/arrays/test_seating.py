@@ -19,6 +19,7 @@ from lathe.check.watch import watches
 from lathe.lang.model import App
 from lathe.testing import strategies
 
+from ...support import app_of, several
 from ..exchanging import exchanges, orbit
 
 MOST = 3_000
@@ -84,3 +85,26 @@ def test_the_search_with_symmetry_meets_every_orbit(first: int) -> None:
     assert tried >= BATCH // 8
     assert fewer < every
     assert fewer <= 1.1 * orbits
+
+
+WIDE = """
+[state]
+open = { initial = true }
+done = { final = true }
+[field]
+a = { type = "int", range = [0, 1000000000000], default = 0 }
+b = { type = "int", range = [0, 1000000000000], default = 0 }
+c = { type = "bool", default = false }
+[action]
+create = { by = "role:clerk" }
+raise = { from = "open", by = "role:clerk", when = "a == 0", do = ["a = 999999999999"] }
+lower = { from = "open", by = "role:clerk", when = "b == 0", do = ["b = 999999999998", "c = True"] }
+close = { from = "open", to = "done", by = "role:clerk", when = "a > b and c" }
+"""
+
+
+def test_blocks_of_several_words_are_sorted_whole() -> None:
+    system = make_system(app_of(several(Job=WIDE)), {"Job": 3})
+    assert system.layout.of("Job")[0].variables()[-1].offset >= 64
+    every, fewer, orbits = compare(app_of(several(Job=WIDE)), 3)
+    assert fewer == orbits < every
