@@ -45,9 +45,9 @@ def main() -> int:
 
 
 def _folders() -> list[Path]:
-    """Every app of the examples, those in families (`protocols/`) too; no broken variant."""
+    """Every app of the examples, also in families (`protocols/`); no broken variant, no other version."""
     every = {p.parent for p in (ROOT / "examples").rglob("*.blueprint.toml")}
-    return sorted(folder for folder in every if "broken" not in folder.parts)
+    return sorted(folder for folder in every if not {"broken", "versions"} & set(folder.parts))
 
 
 def _rows(name: str, found: Score) -> list[Row]:

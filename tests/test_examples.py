@@ -20,6 +20,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 APPS = (
     "approval",
     "expense",
+    "incident",
     "lease_queue",
     "order",
     "protocols/broker_rollout",
@@ -27,6 +28,8 @@ APPS = (
     "protocols/ticket_lock",
     "protocols/two_phase_commit",
     "rollout",
+    "saga",
+    "subscription",
     "wallet",
 )
 VARIANTS = sorted(path.parent.relative_to(EXAMPLES) for path in EXAMPLES.rglob("broken/*/expect.toml"))

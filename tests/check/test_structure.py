@@ -114,6 +114,23 @@ def test_nobody_may_ever_take_an_action_that_nothing_admits() -> None:
     assert "LT202" not in codes(text), "one action is reported once"
 
 
+def test_an_effect_without_ok_needs_a_timer_only_where_it_is_asked_for() -> None:
+    text = changed(
+        ('run = "mail" }', 'run = "mail", after = "1h", then = "give_up" }'),
+        (
+            "restart = {",
+            "give_up = { from = \"sending\", to_if = \"'failed' if 1 > 0 else 'sending'\" }\nrestart = {",
+        ),
+        (
+            'delivered = { from = "sending", to = "sent" }',
+            'delivered = { from = "failed", to = "sent", by = "role:clerk" }',
+        ),
+        ('ok = "delivered"\n', ""),
+    )
+    assert "LT502" not in codes(text)
+    assert "LT502" in codes(text.replace(', after = "1h", then = "give_up"', ""))
+
+
 def test_the_timer_of_a_state_takes_what_is_possible_there() -> None:
     text = changed(('failed = { waits = "a clerk restarts it" }', 'failed = { after = "1h", then = "fail" }'))
     found = finding(report_of(text), "LT106").diagnostic

@@ -117,7 +117,7 @@ def _missing_ends(blueprint: Blueprint, effect: Effect) -> Iterator[Finding]:
         )
     if effect.ok is not None:
         return
-    for state in sorted({s for a in askers(blueprint, effect.name) for s in _states_of(blueprint, a)}):
+    for state in sorted(_states_asking(blueprint, effect.name)):
         if blueprint.states[state].then is None:
             yield finding(
                 "LT502",
@@ -128,8 +128,12 @@ def _missing_ends(blueprint: Blueprint, effect: Effect) -> Iterator[Finding]:
             return
 
 
-def _states_of(blueprint: Blueprint, action: Action) -> tuple[str, ...]:
-    return entered_states(blueprint, action) or action.from_states
+def _states_asking(blueprint: Blueprint, effect: str) -> Iterator[str]:
+    """The states in which an effect may be under way: those that ask for it, and those of actions that do."""
+    yield from (s.name for s in blueprint.states.values() if effect in s.run)
+    for action in askers(blueprint, effect):
+        if effect in action.run:
+            yield from entered_states(blueprint, action) or action.from_states
 
 
 def _takers(app: App, blueprint: Blueprint) -> Iterator[Finding]:
