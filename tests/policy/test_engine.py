@@ -14,6 +14,7 @@ from lathe.policy.engine import Decider
 from lathe.policy.lower import permits
 from lathe.policy.policies import names_principals, read_policies
 from lathe.policy.requests import Request
+from lathe.policy.scan import MAX_OPERATORS
 from lathe.policy.schema import schema
 from lathe.testing import strategies
 
@@ -130,6 +131,31 @@ def test_what_cannot_count_is_told_at_its_place(policies: str, said: str) -> Non
 def test_a_secret_is_in_no_policys_sight() -> None:
     (said,) = faults('forbid(principal, action, resource is Claim) when { resource.pin == "1" };')
     assert "`pin`" in said
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "(" * 20_000 + "true" + ")" * 20_000,
+        " && ".join(["resource.amount > 1"] * 2_000),
+        "+".join("1" * 30_000) + " > resource.amount",
+        "resource" + ".amount" * 8_000 + " == 1",
+        "if true then " * 2_000 + "true" + " else false" * 2_000,
+        "[" * 30_000 + "]" * 30_000 + " == [[]]",
+        'resource["amount"]' + '["amount"]' * 5_000 + " == 1",
+    ],
+    ids=["brackets", "and", "sum", "attributes", "if", "sets", "indexes"],
+)
+def test_what_is_nested_too_deep_is_refused_unread(condition: str) -> None:
+    (said,) = faults(f"forbid(principal, action, resource is Claim) when {{ {condition} }};")
+    assert said.startswith("own.cedar:1:1 LT604 this is no policy")
+
+
+def test_long_policy_that_is_not_deep_is_read() -> None:
+    many = " || ".join(f"resource.amount == {n % 9}" for n in range(120))
+    assert not faults(f"forbid(principal, action, resource is Claim) when {{ {many} }};")
+    deepest = "+".join(["1"] * MAX_OPERATORS) + " > 3"
+    assert not faults(f"forbid(principal, action, resource is Claim) when {{ {deepest} }};")
 
 
 def test_comments_and_strings_end_no_policy() -> None:

@@ -12,7 +12,7 @@ from lathe.errors import Diagnostic, Span
 from lathe.frozen import frozen
 from lathe.lang.model import App, Json
 from lathe.policy.reads import entities
-from lathe.policy.scan import Piece, pieces
+from lathe.policy.scan import Piece, pieces, too_deep
 from lathe.policy.schema import OWN_TYPES, schema
 
 _QUOTED = re.compile(r"`([^`]*)`")
@@ -62,6 +62,9 @@ def _taken_names(app: App) -> Iterator[Diagnostic]:
 
 def _parsed(piece: Piece, name: str) -> Policy | Diagnostic | None:
     """The policy of a piece; a fault if it is none."""
+    deep = too_deep(piece)
+    if deep:
+        return _fault(f"this is no policy to read: {deep}", piece.span(), "say it in several policies")
     try:
         parsed = json.loads(cedarpy.policies_to_json_str(piece.text))
     except ValueError as error:

@@ -9,6 +9,14 @@ from lathe.frozen import frozen
 
 _TOKEN = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|\s+|;|.', re.DOTALL)
 
+MAX_NESTING = 64
+"""Brackets within brackets of one policy: Cedar's own parser dies of many thousands."""
+
+MAX_OPERATORS = 256
+"""Operators and attributes of one policy: each nests what stands before it."""
+
+_OPERATOR = re.compile(r"&&|\|\||[-+*.[]|\bif\b")
+
 
 @frozen
 class Piece:
@@ -50,3 +58,19 @@ def pieces(file: str, text: str) -> tuple[Piece, ...]:
 def _piece(file: str, text: str, start: int, end: int) -> Piece:
     line = text.count("\n", 0, start) + 1
     return Piece(file, text[start:end].rstrip(), line, start - text.rfind("\n", 0, start))
+
+
+def too_deep(piece: Piece) -> str:
+    """Why a policy is not even read: it is nested too deep; empty if it is not."""
+    depth = deepest = 0
+    bare: list[str] = []
+    for match in _TOKEN.finditer(piece.text):
+        token = match[0]
+        if not token.startswith(("//", '"')):
+            depth += (token in "([{") - (token in ")]}")
+            deepest = max(deepest, depth)
+            bare.append(token)
+    if deepest > MAX_NESTING:
+        return f"it nests more than {MAX_NESTING} deep"
+    operators = len(_OPERATOR.findall("".join(bare)))
+    return f"it has more than {MAX_OPERATORS} operators" if operators > MAX_OPERATORS else ""
