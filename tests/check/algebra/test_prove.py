@@ -22,12 +22,14 @@ from lathe.lang.resolve import read_app
 from lathe.testing import strategies
 
 from ...support import app_of
+from ..policing import with_policies
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.glob("*.toml") if p.name != "expect.toml"}
+    found = [*folder.glob("*.toml"), *folder.glob("*.cedar")]
+    return {p.name: p.read_bytes() for p in found if p.name != "expect.toml"}
 
 
 FOLDERS = sorted(p.parent for p in EXAMPLES.glob("*/broken/*/expect.toml"))
@@ -54,23 +56,34 @@ def test_nothing_is_proved_that_the_search_refutes(folder: Path) -> None:
             assert finding.diagnostic.span not in spans, str(finding.diagnostic)
 
 
+def refuted(app: App, instances: int) -> list[str]:
+    """What was proved of an app, and can happen in its first states."""
+    try:
+        found = prove_app(app, None, monotonic, 1)
+        system = make_system(app, dict.fromkeys(app.blueprints, instances))
+    except TooLargeError:
+        return []
+    graph = search(system, Limits(2_000, monotonic() + 10, monotonic))
+    spans = found.proofs.proved if found else frozenset()
+    wrong = [v.prop.name for v in violated(system, graph) if v.prop.span in spans]
+    for fault in met(system, graph):
+        if fault.watch.is_fault:
+            place = fault.watch.command.faults[int(fault.watch.subject)].span
+            wrong += [f"{fault.watch.code} at {place}"] if place in spans else []
+    return wrong
+
+
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
 def test_nothing_is_proved_of_a_random_app_that_can_happen(first: int) -> None:
     for seed in range(first, first + BATCH):
-        app = strategies.app_of_seed(seed)
-        try:
-            found = prove_app(app, None, monotonic, 1)
-            system = make_system(app, dict.fromkeys(app.blueprints, 1 + seed % 2))
-        except TooLargeError:
-            continue
-        graph = search(system, Limits(2_000, monotonic() + 10, monotonic))
-        spans = found.proofs.proved if found else frozenset()
-        for violation in violated(system, graph):
-            assert violation.prop.span not in spans, f"seed {seed}: {violation.prop.name}"
-        for fault in met(system, graph):
-            if fault.watch.is_fault:
-                place = fault.watch.command.faults[int(fault.watch.subject)].span
-                assert place not in spans, f"seed {seed}: {fault.watch.code} at {place}"
+        assert refuted(strategies.app_of_seed(seed), 1 + seed % 2) == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
+def test_nothing_is_proved_with_random_policies_that_can_happen(first: int) -> None:
+    for seed in range(first, first + BATCH):
+        app = with_policies(strategies.app_of_seed(seed), seed)
+        assert refuted(app, 1 + seed % 2) == [], f"seed {seed}"
 
 
 def test_the_wallet_is_proved_for_any_number_of_wallets() -> None:
