@@ -16,9 +16,15 @@ MAY_IMPORT = {
     "machine": {"frozen", "errors", "lang"},
     "policy": {"frozen", "errors", "lang"},
     "check": {"frozen", "errors", "lang", "machine", "policy"},
+    "store": {"frozen", "errors", "lang", "machine"},
+    "effect": {"frozen", "errors", "lang", "machine"},
+    "runtime": {"frozen", "errors", "lang", "machine", "policy", "store", "effect"},
+    "api": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime"},
+    "sim": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
     "testing": {"frozen", "errors", "lang", "machine"},
     "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing"},
-    "cli": {"frozen", "errors", "lang", "machine", "policy", "check", "testing", "gate"},
+    "cli": {"frozen", "errors", "lang", "machine", "policy", "check", "testing", "gate",
+            "store", "effect", "runtime", "api", "sim"},
 }
 PURE = {"lang", "machine", "policy", "check"}
 IMPURE = {
@@ -28,7 +34,12 @@ IMPURE = {
 THIRD_PARTY = {
     "policy": {"cedarpy"},
     "check": {"numpy", "scipy", "z3"},
-    "cli": {"click"},
+    "store": {"msgspec", "apsw", "asyncpg"},
+    "effect": {"msgspec", "httpx2"},
+    "runtime": {"msgspec", "structlog", "prometheus_client"},
+    "api": {"msgspec", "starlette", "uvicorn", "structlog", "prometheus_client"},
+    "sim": {"msgspec"},
+    "cli": {"click", "httpx2", "msgspec"},
     "testing": {"hypothesis"},
 }
 HEAVY = {"numpy", "scipy", "z3", "cedarpy"}

@@ -1,0 +1,127 @@
+"""Which writes of a group fit together: one rule for every store.
+
+A group holds the writes of many callers in the order in which they were decided. One that builds on a
+refused one is refused with it, because the revision that it needs is never written; the others are not
+concerned. Pure: a store locks and reads the rows, asks here, and writes what was accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from lathe.store.records import Answer, Claim, Governing, Write
+
+EntityKey = tuple[str, str, str]
+"""Tenant, app, entity."""
+ClaimKey = tuple[str, str, str, bytes]
+"""Tenant, app, unique, key."""
+ReceiptKey = tuple[str, str, str]
+"""Tenant, principal, key."""
+LeaseKey = tuple[str, str, str, int | str]
+"""Tenant, app, entity, and an invocation's number or a timer's name."""
+
+
+class Standing:
+    """What the store holds of everything that a group touches, as the group goes on.
+
+    `revisions` has 0 for an entity that does not exist; `holders` the entity that holds a claim; `receipts`
+    the keys in use; `leases` the worker whose lease runs.
+    """
+
+    __slots__ = ("governing", "holders", "leases", "receipts", "revisions")
+
+    def __init__(
+        self,
+        *,
+        governing: Mapping[tuple[str, str], Governing],
+        revisions: Mapping[EntityKey, int],
+        holders: Mapping[ClaimKey, str],
+        receipts: Iterable[ReceiptKey],
+        leases: Mapping[LeaseKey, str],
+    ) -> None:
+        self.governing = governing
+        self.revisions = dict(revisions)
+        self.holders = dict(holders)
+        self.receipts = set(receipts)
+        self.leases = leases
+
+
+def accept(group: Sequence[Write], standing: Standing) -> list[Answer]:
+    """What becomes of each write of a group, given what the store holds; `standing` is used up."""
+    return [_accept_one(write, standing) for write in group]
+
+
+def _accept_one(write: Write, standing: Standing) -> Answer:
+    tenant, app = write.tenant, write.app
+    now = standing.governing.get((tenant, app))
+    if now is None or (now.digest, now.epoch) != (write.digest, write.epoch):
+        return Answer("governed", app)
+    receipt = write.receipt
+    if receipt is not None and (tenant, receipt.principal, receipt.key) in standing.receipts:
+        return Answer("receipt", receipt.key)
+    for entity in write.entities:
+        if standing.revisions.get((tenant, app, entity.id), 0) != entity.revision - 1:
+            return Answer("stale", entity.id)
+    for name, revision in write.reads:
+        if standing.revisions.get((tenant, app, name), 0) != revision:
+            return Answer("stale", name)
+    if write.lease is not None:
+        worker, name, which = write.lease
+        if standing.leases.get((tenant, app, name, which)) != worker:
+            return Answer("lease", name)
+    blocked = _blocked(write.claims, write.released, standing)
+    if blocked is not None:
+        return Answer("claimed", blocked)
+    _write_down(write, standing)
+    return Answer("accepted")
+
+
+def _blocked(claims: tuple[Claim, ...], released: tuple[Claim, ...], standing: Standing) -> str | None:
+    """The unique of which another entity holds what is claimed, and does not let it go in this write."""
+    gone = {(claim_key(c), c.entity) for c in released}
+    for claim in claims:
+        key = claim_key(claim)
+        holder = standing.holders.get(key)
+        if holder is not None and holder != claim.entity and (key, holder) not in gone:
+            return claim.unique
+    return None
+
+
+def _write_down(write: Write, standing: Standing) -> None:
+    """What later writes of the group find."""
+    tenant, app = write.tenant, write.app
+    for entity in write.entities:
+        standing.revisions[tenant, app, entity.id] = entity.revision
+    for claim in write.released:
+        if standing.holders.get(claim_key(claim)) == claim.entity:
+            del standing.holders[claim_key(claim)]
+    for claim in write.claims:
+        standing.holders[claim_key(claim)] = claim.entity
+    if write.receipt is not None:
+        standing.receipts.add((tenant, write.receipt.principal, write.receipt.key))
+
+
+def claim_key(claim: Claim) -> ClaimKey:
+    """Under which key a claim stands, whoever holds it."""
+    return claim.tenant, claim.app, claim.unique, claim.key
+
+
+def touched(
+    group: Sequence[Write],
+) -> tuple[dict[EntityKey, bool], set[ClaimKey], set[ReceiptKey], set[LeaseKey]]:
+    """What a store must look at, and lock, for a group: entities (True: written), claims, receipts, leases."""
+    entities: dict[EntityKey, bool] = {}
+    claims: set[ClaimKey] = set()
+    receipts: set[ReceiptKey] = set()
+    leases: set[LeaseKey] = set()
+    for write in group:
+        for name, _ in write.reads:
+            entities.setdefault((write.tenant, write.app, name), False)
+        for row in write.entities:
+            entities[write.tenant, write.app, row.id] = True
+        claims.update(claim_key(c) for c in write.claims)
+        if write.receipt is not None:
+            receipts.add((write.tenant, write.receipt.principal, write.receipt.key))
+        if write.lease is not None:
+            leases.add((write.tenant, write.app, *write.lease[1:]))
+    return entities, claims, receipts, leases

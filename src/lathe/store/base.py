@@ -1,0 +1,292 @@
+"""What a store promises. Two keep it on disk (SQLite, PostgreSQL), one in memory for simulation and tests.
+
+All of them pass one contract suite (`tests/store/contract.py`). A store commits whole groups of steps,
+serves committed rows, hands out leases by its own clock, and gives the journal positions without gaps. It
+knows rows, not blueprints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from lathe.errors import LatheError
+from lathe.frozen import frozen
+from lathe.lang.expr import Node
+from lathe.store.records import (
+    Answer,
+    Checkpoint,
+    Claim,
+    EntityRow,
+    Entry,
+    Governing,
+    Intent,
+    Leased,
+    Outgoing,
+    Receipt,
+    Timer,
+    Version,
+    Write,
+)
+
+GROUP_LIMIT = 512
+"""Writes that one group may hold."""
+PAGE_LIMIT = 200
+"""Rows of one page of a list."""
+
+SortKey = Literal["id", "created", "changed", "state"]
+
+
+@frozen
+class Query:
+    """Which entities of a blueprint, in which order. `where` is an expression over its fields and `state`.
+
+    `after` is the last row's (sort value, id) of the page before, as a cursor carried it.
+    """
+
+    tenant: str
+    app: str
+    blueprint: str
+    states: tuple[str, ...] = ()
+    where: Node | None = None
+    sort: SortKey = "id"
+    descending: bool = False
+    after: tuple[str | int, str] | None = None
+    limit: int = PAGE_LIMIT
+
+
+@frozen
+class JournalQuery:
+    """Which entries, by position: those after `after`, oldest first. None leaves open what it names."""
+
+    tenant: str
+    after: int = 0
+    app: str | None = None
+    blueprint: str | None = None
+    entity: str | None = None
+    limit: int = PAGE_LIMIT
+
+
+@frozen
+class Apply:
+    """A new version becomes current, if the app is still governed as `expected` (None: it is new).
+
+    `writes` bring live entities over; each is checked as in a group, and one that is refused refuses all.
+    """
+
+    version: Version
+    expected: Governing | None
+    writes: tuple[Write, ...] = ()
+
+
+@frozen
+class Bounds:
+    """What a sweep leaves: ages in milliseconds."""
+
+    archive_ms: int | None = None
+    """How long archived entities are kept; None: for ever."""
+    rows: int = 1_000
+    """Rows that one sweep removes of each table: it is run again while there are more."""
+
+
+@frozen
+class Swept:
+    """How many rows a sweep removed, by table, and whether there are more."""
+
+    removed: Mapping[str, int]
+    more: bool
+
+
+class StoreError(LatheError):
+    """Base of what a store can fail with. `code` is stable; nothing of the call was committed
+    unless `maybe` says that it cannot be known.
+    """
+
+    code = "store"
+    maybe = False
+
+
+class UnavailableError(StoreError):
+    """It does not answer now; try again. With `maybe`, a commit's acknowledgement was lost."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, maybe: bool = False) -> None:
+        super().__init__(message)
+        self.maybe = maybe
+
+
+class FullError(StoreError):
+    """There is no room left."""
+
+    code = "full"
+
+
+class ReadOnlyError(StoreError):
+    """It cannot be written."""
+
+    code = "read_only"
+
+
+class CorruptError(StoreError):
+    """What is on disk is not what was written."""
+
+    code = "corrupt"
+
+
+class SchemaError(StoreError):
+    """It was written by a release that this one does not know, or is locked by another process."""
+
+    code = "schema"
+
+
+class Store(Protocol):
+    """Where everything durable lives. Every method may raise `StoreError`.
+
+    `commit` is the only way in which an entity changes. Reads see committed rows only.
+    """
+
+    name: str
+    """`sqlite`, `postgres` or `memory`."""
+
+    is_shared: bool
+    """Whether other processes may write beside this one, so that what is cached may be stale."""
+
+    async def open(self) -> None:
+        """Connect, take what must be taken, bring the schema up to date."""
+
+    async def close(self) -> None:
+        """Let go. What was acknowledged stays."""
+
+    async def ping(self) -> None:
+        """Fail if it could not commit now."""
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, in the event loop, soon after any process has committed."""
+
+    # Steps.
+
+    async def commit(self, group: Sequence[Write]) -> list[Answer]:
+        """Commit what fits (`accept`), in one durable transaction; one answer for each write, in order."""
+
+    # Committed rows.
+
+    async def load(self, tenant: str, app: str, ids: Sequence[str]) -> dict[str, EntityRow]:
+        """The entities of these ids that exist."""
+
+    async def find(self, query: Query) -> list[EntityRow]:
+        """A page of entities; `query.limit` of them unless there are no more."""
+
+    async def count(self, tenant: str, app: str) -> dict[tuple[str, str], int]:
+        """How many entities there are by (blueprint, state)."""
+
+    async def holders(
+        self, tenant: str, app: str, claims: Sequence[tuple[str, bytes]]
+    ) -> dict[tuple[str, bytes], str]:
+        """Who holds each (unique, key), of those that are held."""
+
+    async def entries(self, query: JournalQuery) -> list[Entry]:
+        """Journal entries with a position, without gaps before the last of them."""
+
+    async def history(
+        self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
+    ) -> list[Entry]:
+        """An entity's entries by revision, oldest first, also those without a position yet."""
+
+    async def position(self) -> int:
+        """The last position that readers may pass."""
+
+    async def receipt(self, tenant: str, principal: str, key: str) -> Receipt | None:
+        """The answer given for an idempotency key, if it has not expired."""
+
+    # Versions.
+
+    async def governing(self) -> dict[tuple[str, str], Governing]:
+        """What governs each (tenant, app)."""
+
+    async def version(self, tenant: str, app: str, digest: str) -> Version | None:
+        """A version that was applied once."""
+
+    async def versions(self, tenant: str, app: str) -> list[Version]:
+        """Every application, newest first; `files` and `report` are left empty."""
+
+    async def apply(self, change: Apply) -> Answer:
+        """Make a version current and bring its entities over, or change nothing."""
+
+    # Effects and timers, by the store's clock.
+
+    async def now_ms(self) -> int:
+        """The store's clock."""
+
+    async def lease(self, worker: str, *, limit: int, lease_ms: int) -> list[Leased]:
+        """Take up to `limit` invocations that are due and that nobody holds, the longest due first.
+
+        Of one entity, only the invocation that `machine` would start next, or has started, is due; notices
+        and late ones wait for nothing.
+        """
+
+    async def renew(
+        self, worker: str, keys: Sequence[tuple[str, str, str, int]], *, lease_ms: int
+    ) -> set[tuple[str, str, str, int]]:
+        """Hold on to invocations (tenant, app, entity, number); those that are still the worker's."""
+
+    async def postpone(self, worker: str, outgoing: Outgoing) -> bool:
+        """Let go of an invocation and write down its new `due_ms` and `attempt`; False if it is not its."""
+
+    async def due_timers(self, worker: str, *, limit: int, lease_ms: int) -> list[Timer]:
+        """Take up to `limit` timers whose moment has come and that nobody holds, the longest due first."""
+
+    async def postpone_timer(self, worker: str, timer: Timer, *, until_ms: int) -> bool:
+        """Let go of a timer whose action is not possible now: it is due again at `until_ms`, or as soon as
+        its entity is written.
+        """
+
+    async def next_due_ms(self) -> int | None:
+        """When the next invocation or timer is due that nobody holds."""
+
+    async def overdue(self, tenant: str, app: str, *, before_ms: int, limit: int) -> list[Timer | Outgoing]:
+        """What has been due since before `before_ms`."""
+
+    # Beside the journal.
+
+    async def checkpoints(self, *, limit: int = 1) -> list[Checkpoint]:
+        """The newest checkpoints, newest first."""
+
+    async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        """Keep a checkpoint; False if there is one of that position or a later one already."""
+
+    async def count_intents(self, intents: Sequence[Intent]) -> None:
+        """Add to the counts of these shapes; beyond 1,000 of an app the rarest oldest ones give way."""
+
+    async def intents(self, tenant: str, app: str) -> list[Intent]:
+        """The shapes of an app's refusals, most frequent first."""
+
+    # Keeping house.
+
+    async def sweep(self, bounds: Bounds) -> Swept:
+        """Remove what has outlived its bound: receipts that expired, archives."""
+
+    async def archive(
+        self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
+    ) -> int:
+        """Move entities final since before then, with their journal, out of the way; how many it moved."""
+
+    async def erase(self, tenant: str, app: str, entity: str) -> int:
+        """Drop the payloads of an entity's journal; the chain still verifies. How many were dropped."""
+
+    async def backup(self, target: str) -> None:
+        """A consistent copy, while others go on writing."""
+
+    def dump(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Every row of every table as (table, JSON), for `lathe store export`."""
+
+    async def restore(self, rows: AsyncIterator[tuple[str, bytes]]) -> int:
+        """Fill an empty store with what `dump` gave; how many rows."""
+
+
+__all__ = [
+    "GROUP_LIMIT", "PAGE_LIMIT", "Answer", "Apply", "Bounds", "Checkpoint", "Claim", "CorruptError",
+    "EntityRow", "Entry", "FullError", "Governing", "Intent", "JournalQuery", "Leased", "Outgoing", "Query",
+    "ReadOnlyError", "Receipt", "SchemaError", "SortKey", "Store", "StoreError", "Swept", "Timer",
+    "UnavailableError", "Version", "Write",
+]  # fmt: skip

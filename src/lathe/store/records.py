@@ -1,0 +1,231 @@
+"""What a store keeps, row by row. Bytes are canonical JSON (UTF-8); times are milliseconds since the epoch.
+
+Rows are msgspec structs: they are made for every action, and a struct costs a tenth of a dataclass.
+Every key begins with the tenant.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+OutgoingPhase = Literal["waiting", "started", "stopping", "late", "notice"]
+
+
+class EntityRow(Struct, frozen=True, gc=False):
+    """One entity as it is now: the snapshot that the journal adds up to.
+
+    `revision` grows by one with every write, `version` with every action. `body` holds fields, ghosts and
+    invocations; `head` is the hash of the entity's last journal entry; `digest` the version of the app that
+    wrote it. `final_ms` is when it reached a final state, None before.
+    """
+
+    tenant: str
+    app: str
+    blueprint: str
+    id: str
+    state: str
+    visit: int
+    version: int
+    revision: int
+    digest: str
+    body: bytes
+    head: bytes
+    created_ms: int
+    changed_ms: int
+    final_ms: int | None = None
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """One line of an entity's journal: append-only, chained by `hash` over `previous`.
+
+    `kind` is the event (create, act, timer, start, end, …, migrate), `action` what was taken, if anything.
+    `step` names the joint step that it belongs to: the entries of one step are committed together. `payload`
+    holds arguments and changes; erasing it (None) leaves `payload_hash`, so that the chain still verifies.
+    `chain` are the principals from the one that called to the one that it acts for. `policies` are the ids
+    that permitted it. `position` is 0 until the store has assigned it.
+    """
+
+    tenant: str
+    app: str
+    blueprint: str
+    entity: str
+    revision: int
+    version: int
+    visit: int
+    state: str
+    kind: str
+    action: str | None
+    by: str
+    chain: tuple[str, ...]
+    policies: tuple[str, ...]
+    digest: str
+    semantics: int
+    step: str
+    at_ms: int
+    payload: bytes | None
+    payload_hash: bytes
+    previous: bytes
+    hash: bytes
+    position: int = 0
+
+
+class Outgoing(Struct, frozen=True, gc=False):
+    """One invocation that is not over: a row of the outbox. `id` is what the other side is told.
+
+    `request` are the adapter's settings as rendered when the action committed. It is tried when `due_ms` has
+    come, unless somebody's lease on it still runs. `attempt` counts those that were begun.
+    """
+
+    tenant: str
+    app: str
+    blueprint: str
+    entity: str
+    number: int
+    effect: str
+    visit: int
+    phase: OutgoingPhase
+    digest: str
+    due_ms: int
+    request: bytes
+    attempt: int = 0
+
+    @property
+    def id(self) -> str:
+        return f"{self.entity}.{self.number}"
+
+
+class Timer(Struct, frozen=True, gc=False):
+    """An armed timer. `name` is that of a `[timer]`, or empty for the timer of the state.
+
+    `armed_ms` is when it was armed: a new version's duration counts from there.
+    """
+
+    tenant: str
+    app: str
+    blueprint: str
+    entity: str
+    name: str
+    visit: int
+    armed_ms: int
+    due_ms: int
+
+
+class Claim(Struct, frozen=True, gc=False):
+    """What an entity holds of a `[unique]`: `key` is the canonical JSON of the values."""
+
+    tenant: str
+    app: str
+    unique: str
+    key: bytes
+    entity: str
+
+
+class Receipt(Struct, frozen=True, gc=False):
+    """The answer that was given for an idempotency key. `request` is the hash of what was asked."""
+
+    tenant: str
+    principal: str
+    key: str
+    request: bytes
+    status: int
+    answer: bytes
+    expires_ms: int
+
+
+class Version(Struct, frozen=True, gc=False):
+    """A version of an app as it was applied: its sources by path, and the verdict's JSON (`report`)."""
+
+    tenant: str
+    app: str
+    digest: str
+    files: dict[str, bytes]
+    report: bytes
+    applied_ms: int
+    by: str
+    note: str = ""
+
+
+class Governing(Struct, frozen=True, gc=False):
+    """What governs an app at this moment: its current version, and the epoch of policies and revocations."""
+
+    digest: str
+    epoch: int
+
+
+class Write(Struct, frozen=True, gc=False):
+    """All that one step commits, together or not at all.
+
+    `entities` are the rows afterwards; each replaces the revision below its own (revision 1: it is new).
+    `reads` are the revisions that other entities must still have (0: it must not exist). `digest` and `epoch`
+    are what the decision was made under. `outgoing` and `timers` replace rows of the same key; `ended` are
+    (entity, number), `disarmed` (entity, name) of rows that are gone. `lease` names the worker whose lease on
+    an invocation or timer must still run, as (worker, entity, number or timer's name).
+    """
+
+    tenant: str
+    app: str
+    digest: str
+    epoch: int
+    entities: tuple[EntityRow, ...]
+    entries: tuple[Entry, ...]
+    reads: tuple[tuple[str, int], ...] = ()
+    outgoing: tuple[Outgoing, ...] = ()
+    ended: tuple[tuple[str, int], ...] = ()
+    timers: tuple[Timer, ...] = ()
+    disarmed: tuple[tuple[str, str], ...] = ()
+    claims: tuple[Claim, ...] = ()
+    released: tuple[Claim, ...] = ()
+    receipt: Receipt | None = None
+    lease: tuple[str, str, int | str] | None = None
+
+
+Verdict = Literal["accepted", "stale", "claimed", "receipt", "governed", "lease"]
+"""What became of a write: committed; refused because a row that it read or wrote has moved on, because
+another entity holds its claim, because its idempotency key was used, because the app is governed otherwise
+by now, or because its worker's lease ran out."""
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """What a store says of one write. `subject` names the entity, unique or key concerned."""
+
+    verdict: Verdict
+    subject: str = ""
+
+
+class Leased(Struct, frozen=True, gc=False):
+    """An invocation that a worker holds until `until_ms`, by the store's clock."""
+
+    outgoing: Outgoing
+    until_ms: int
+
+
+class Checkpoint(Struct, frozen=True, gc=False):
+    """What binds the whole journal up to `position`: `root` = SHA-256 over the root before and the hashes of
+    the entries since, in order of position. `signature` is the operator's, empty if no key is set.
+    """
+
+    position: int
+    at_ms: int
+    root: bytes
+    signature: bytes = b""
+
+
+class Intent(Struct, frozen=True, gc=False):
+    """A shape of refusals, counted: what users wished for. `reason` is the machine's or `denied`.
+
+    `clause` is the guard's clause that was false, where there is one; `example` the last entity.
+    """
+
+    tenant: str
+    app: str
+    blueprint: str
+    action: str
+    state: str
+    reason: str
+    clause: str
+    count: int
+    first_ms: int
+    last_ms: int
+    example: str
