@@ -1,7 +1,7 @@
 """Which writes of a group fit together: one rule for every store.
 
 A group holds the writes of many callers in the order in which they were decided. One that builds on a
-refused one is refused with it, because the revision that it needs is never written; the others are not
+refused one is refused with it, because the head that it needs is never written; the others are not
 concerned. Pure: a store locks and reads the rows, asks here, and writes what was accepted.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lathe.store.records import Answer, Claim, Governing, Write
+from lathe.store.records import GENESIS, Answer, Claim, Governing, Write
 
 EntityKey = tuple[str, str, str]
 """Tenant, app, entity."""
@@ -24,23 +24,23 @@ LeaseKey = tuple[str, str, str, int | str]
 class Standing:
     """What the store holds of everything that a group touches, as the group goes on.
 
-    `revisions` has 0 for an entity that does not exist; `holders` the entity that holds a claim; `receipts`
+    `heads` has the last hash of each entity that exists; `holders` the entity that holds a claim; `receipts`
     the keys in use; `leases` the worker whose lease runs.
     """
 
-    __slots__ = ("governing", "holders", "leases", "receipts", "revisions")
+    __slots__ = ("governing", "heads", "holders", "leases", "receipts")
 
     def __init__(
         self,
         *,
         governing: Mapping[tuple[str, str], Governing],
-        revisions: Mapping[EntityKey, int],
+        heads: Mapping[EntityKey, bytes],
         holders: Mapping[ClaimKey, str],
         receipts: Iterable[ReceiptKey],
         leases: Mapping[LeaseKey, str],
     ) -> None:
         self.governing = governing
-        self.revisions = dict(revisions)
+        self.heads = dict(heads)
         self.holders = dict(holders)
         self.receipts = set(receipts)
         self.leases = leases
@@ -59,11 +59,8 @@ def _accept_one(write: Write, standing: Standing) -> Answer:
     receipt = write.receipt
     if receipt is not None and (tenant, receipt.principal, receipt.key) in standing.receipts:
         return Answer("receipt", receipt.key)
-    for entity in write.entities:
-        if standing.revisions.get((tenant, app, entity.id), 0) != entity.revision - 1:
-            return Answer("stale", entity.id)
-    for name, revision in write.reads:
-        if standing.revisions.get((tenant, app, name), 0) != revision:
+    for name, head in write.bases:
+        if standing.heads.get((tenant, app, name), GENESIS) != head:
             return Answer("stale", name)
     if write.lease is not None:
         worker, name, which = write.lease
@@ -91,7 +88,7 @@ def _write_down(write: Write, standing: Standing) -> None:
     """What later writes of the group find."""
     tenant, app = write.tenant, write.app
     for entity in write.entities:
-        standing.revisions[tenant, app, entity.id] = entity.revision
+        standing.heads[tenant, app, entity.id] = entity.head
     for claim in write.released:
         if standing.holders.get(claim_key(claim)) == claim.entity:
             del standing.holders[claim_key(claim)]
@@ -106,16 +103,18 @@ def claim_key(claim: Claim) -> ClaimKey:
     return claim.tenant, claim.app, claim.unique, claim.key
 
 
-def touched(
-    group: Sequence[Write],
-) -> tuple[dict[EntityKey, bool], set[ClaimKey], set[ReceiptKey], set[LeaseKey]]:
-    """What a store must look at, and lock, for a group: entities (True: written), claims, receipts, leases."""
+Touched = tuple[dict[EntityKey, bool], set[ClaimKey], set[ReceiptKey], set[LeaseKey]]
+"""Entities (True: written), claims, receipts, leases."""
+
+
+def touched(group: Sequence[Write]) -> Touched:
+    """What a store must look at, and lock, for a group."""
     entities: dict[EntityKey, bool] = {}
     claims: set[ClaimKey] = set()
     receipts: set[ReceiptKey] = set()
     leases: set[LeaseKey] = set()
     for write in group:
-        for name, _ in write.reads:
+        for name, _ in write.bases:
             entities.setdefault((write.tenant, write.app, name), False)
         for row in write.entities:
             entities[write.tenant, write.app, row.id] = True

@@ -12,10 +12,7 @@ from hashlib import sha256
 import msgspec
 
 from lathe.frozen import frozen
-from lathe.store.records import Entry
-
-GENESIS = bytes(32)
-"""What the first entry of an entity is chained to."""
+from lathe.store.records import GENESIS, Entry
 
 _encode = msgspec.json.Encoder().encode
 

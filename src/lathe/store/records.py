@@ -154,14 +154,19 @@ class Governing(Struct, frozen=True, gc=False):
     epoch: int
 
 
+GENESIS = bytes(32)
+"""The head of an entity that does not exist: what its first entry is chained to."""
+
+
 class Write(Struct, frozen=True, gc=False):
     """All that one step commits, together or not at all.
 
-    `entities` are the rows afterwards; each replaces the revision below its own (revision 1: it is new).
-    `reads` are the revisions that other entities must still have (0: it must not exist). `digest` and `epoch`
-    are what the decision was made under. `outgoing` and `timers` replace rows of the same key; `ended` are
-    (entity, number), `disarmed` (entity, name) of rows that are gone. `lease` names the worker whose lease on
-    an invocation or timer must still run, as (worker, entity, number or timer's name).
+    `entities` are the rows afterwards. `bases` are the heads that every entity which it read or writes must
+    still have (`GENESIS`: it must not exist): a head, not a revision, because two processes may each have
+    made a revision of the same number. `digest` and `epoch` are what the decision was made under.
+    `outgoing` and `timers` replace rows of the same key; `ended` are (entity, number), `disarmed` (entity,
+    name) of rows that are gone. `lease` names the worker whose lease on an invocation or timer must still
+    run, as (worker, entity, number or timer's name).
     """
 
     tenant: str
@@ -170,7 +175,7 @@ class Write(Struct, frozen=True, gc=False):
     epoch: int
     entities: tuple[EntityRow, ...]
     entries: tuple[Entry, ...]
-    reads: tuple[tuple[str, int], ...] = ()
+    bases: tuple[tuple[str, bytes], ...]
     outgoing: tuple[Outgoing, ...] = ()
     ended: tuple[tuple[str, int], ...] = ()
     timers: tuple[Timer, ...] = ()
