@@ -6,7 +6,7 @@ the whole of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import field, replace
 
 from lathe.frozen import frozen, mutable
@@ -16,7 +16,7 @@ from lathe.machine.evaluate import EvaluationError, Frame
 from lathe.machine.event import Caller, Event
 from lathe.machine.limits import MAX_JOINT_DEPTH
 from lathe.machine.outcome import Part, Reason, Refusal, Step
-from lathe.machine.snapshot import Delivery, Entity, Invocation, Value, Values, World
+from lathe.machine.snapshot import Delivery, Entity, Invocation, Value, Values, World, claim_of
 from lathe.machine.table import AlsoRule, AssignmentRule, EffectRule, Rule, Table, TargetRule, stored
 from lathe.machine.values import misfit, saturated
 
@@ -58,6 +58,11 @@ class _View:
 
     def population(self, blueprint: str) -> tuple[str, ...]:
         return self.world.population(blueprint)
+
+    def holder(
+        self, blueprint: str, unique: Unique, claim: tuple[Value, ...], besides: Collection[str]
+    ) -> str | None:
+        return self.world.holder(blueprint, unique, claim, besides)
 
 
 class Draft:
@@ -198,26 +203,17 @@ class Draft:
         for entity in parts.values():
             blueprint = self.table.blueprints[entity.blueprint].blueprint
             for unique in blueprint.unique.values():
-                claim = _claim(unique, entity)
+                claim = claim_of(unique, entity)
                 if claim is not None and self._is_held(unique, entity, claim, parts):
                     raise self.refused("unique", entity, None, f"`{unique.name}` is held by another")
 
     def _is_held(
         self, unique: Unique, entity: Entity, claim: tuple[Value, ...], parts: Mapping[str, Entity]
     ) -> bool:
-        for name in {*self._world.population(entity.blueprint), *parts} - {entity.id}:
-            other = parts.get(name) or self._world.get(name)
-            if other is not None and other.blueprint == entity.blueprint and _claim(unique, other) == claim:
-                return True
-        return False
-
-
-def _claim(unique: Unique, entity: Entity) -> tuple[Value, ...] | None:
-    """What the entity holds of a unique: None while it is in other states or anything is unset."""
-    if unique.in_states and entity.state not in unique.in_states:
-        return None
-    values = tuple(entity.fields[f] for f in unique.fields)
-    return None if None in values else values
+        others = (o for o in parts.values() if o.id != entity.id and o.blueprint == entity.blueprint)
+        if any(claim_of(unique, other) == claim for other in others):
+            return True
+        return self.view.holder(entity.blueprint, unique, claim, parts) is not None
 
 
 def take_all(draft: Draft, *takes: Take) -> None:

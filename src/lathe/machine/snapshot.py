@@ -6,11 +6,12 @@ and the tests hold all of them in memory, the runtime loads the rows that a step
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 from typing import Literal, Protocol
 
 from lathe.frozen import frozen
+from lathe.lang.model import Unique
 
 Scalar = int | bool | str | None
 Value = Scalar | frozenset[Scalar]
@@ -83,7 +84,9 @@ class Entity:
 
 
 class World(Protocol):
-    """What a step may look up. `holder` names another entity that holds a unique claim."""
+    """What a step may look up. `holder` names an entity, not among `besides`, that holds a claim of a
+    unique: as far as this world knows, for whoever commits the step may know better.
+    """
 
     @property
     def ghosts(self) -> Values: ...
@@ -91,6 +94,18 @@ class World(Protocol):
     def get(self, entity: str) -> Entity | None: ...
 
     def population(self, blueprint: str) -> tuple[str, ...]: ...
+
+    def holder(
+        self, blueprint: str, unique: Unique, claim: tuple[Value, ...], besides: Collection[str]
+    ) -> str | None: ...
+
+
+def claim_of(unique: Unique, entity: Entity) -> tuple[Value, ...] | None:
+    """What the entity holds of a unique: None while it is in other states or anything is unset."""
+    if unique.in_states and entity.state not in unique.in_states:
+        return None
+    values = tuple(entity.fields[f] for f in unique.fields)
+    return None if None in values else values
 
 
 @frozen
@@ -105,6 +120,12 @@ class MemoryWorld:
 
     def population(self, blueprint: str) -> tuple[str, ...]:
         return tuple(sorted(e.id for e in self.entities.values() if e.blueprint == blueprint))
+
+    def holder(
+        self, blueprint: str, unique: Unique, claim: tuple[Value, ...], besides: Collection[str]
+    ) -> str | None:
+        others = (e for e in self.entities.values() if e.blueprint == blueprint and e.id not in besides)
+        return next((e.id for e in others if claim_of(unique, e) == claim), None)
 
     def __iter__(self) -> Iterator[Entity]:
         return iter(self.entities.values())
