@@ -74,13 +74,13 @@ def _accept_one(write: Write, standing: Standing) -> Answer:
 
 
 def _blocked(claims: tuple[Claim, ...], released: tuple[Claim, ...], standing: Standing) -> str | None:
-    """The unique of which another entity holds what is claimed, and does not let it go in this write."""
+    """The claim (`unique=key`) that another entity holds and does not let go in this write."""
     gone = {(claim_key(c), c.entity) for c in released}
     for claim in claims:
         key = claim_key(claim)
         holder = standing.holders.get(key)
         if holder is not None and holder != claim.entity and (key, holder) not in gone:
-            return claim.unique
+            return f"{claim.unique}={claim.key.decode()}"
     return None
 
 

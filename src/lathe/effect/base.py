@@ -1,0 +1,54 @@
+"""What an adapter is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Protocol
+
+from lathe.frozen import frozen
+from lathe.lang.model import Json
+from lathe.machine.event import Cause
+
+
+@frozen
+class Attempt:
+    """One try of an invocation. `id` is the same for every try: the other side may drop repeats by it.
+
+    `request` are the adapter's settings, every placeholder filled in. `takes` are the names of the results
+    that the `ok` action wants. `timeout_ms` is what is left for this try; the caller cancels it after that.
+    """
+
+    id: str
+    tenant: str
+    app: str
+    effect: str
+    number: int
+    request: Mapping[str, Json]
+    takes: tuple[str, ...]
+    timeout_ms: int
+
+
+@frozen
+class Ending:
+    """How a try ended. A bad one with `again` may be tried again, at the earliest after `after_ms`.
+
+    `results` go by name to the `ok` action. `message` is for people: it may be cut.
+    """
+
+    ok: bool
+    results: Mapping[str, Json] = field(default_factory=dict)
+    cause: Cause = "unreachable"
+    message: str = ""
+    again: bool = False
+    after_ms: int | None = None
+
+
+class Performer(Protocol):
+    """An adapter at work. It is cancelled when its time is up or its visit was left."""
+
+    async def perform(self, attempt: Attempt) -> Ending:
+        """Try once. What it raises (but for its cancellation) is a bad end of cause `crashed`."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

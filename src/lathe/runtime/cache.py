@@ -1,0 +1,110 @@
+"""Entities in memory: as they are committed, and as they will be once what is queued is.
+
+A decision is made on the newest state, so that several actions of one entity share a group; a read is
+served from the committed one. What a refused write would have made is dropped, and read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lathe.runtime.plan import Held, Planned
+from lathe.store.records import Answer, Write
+
+Key = tuple[str, str, str]
+"""Tenant, app, entity."""
+
+ENTITIES_LIMIT = 100_000
+"""Entities kept in memory; the one unused for longest gives way."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """`newest` and `committed` are None where there is no such entity. `pending` writes are queued."""
+
+    newest: Held | None
+    committed: Held | None
+    pending: int = 0
+
+
+class Cache:
+    """What is known of entities. Everything in it may be forgotten at any time but while it is pending."""
+
+    def __init__(self, limit: int = ENTITIES_LIMIT) -> None:
+        self._limit = limit
+        self._slots: dict[Key, _Slot] = {}
+        self._queued: dict[int, list[tuple[Key, _Slot, Held]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._slots
+
+    def newest(self, key: Key) -> Held | None:
+        """The entity with all that is queued. Raises `KeyError` if it is not known."""
+        return self._slots[key].newest
+
+    def committed(self, key: Key) -> Held | None:
+        """The entity as it is durable. Raises `KeyError` if it is not known."""
+        return self._slots[key].committed
+
+    def is_pending(self, keys: Iterable[Key]) -> bool:
+        """Whether something queued could still be refused that one of them builds on."""
+        return any((slot := self._slots.get(key)) is not None and slot.pending for key in keys)
+
+    def learn(self, key: Key, held: Held | None) -> None:
+        """Take in what the store says, unless something newer is queued already."""
+        slot = self._slots.pop(key, None)
+        if slot is not None and slot.pending:
+            self._slots[key] = slot
+            return
+        self._slots[key] = _Slot(held, held)
+        while len(self._slots) > self._limit and self._forget_one():
+            pass
+
+    def _forget_one(self) -> bool:
+        for key, slot in self._slots.items():
+            if not slot.pending:
+                del self._slots[key]
+                return True
+        return False
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Drop what is not queued, so that it is read again."""
+        for key in keys:
+            slot = self._slots.get(key)
+            if slot is not None and not slot.pending:
+                del self._slots[key]
+
+    def forget_app(self, tenant: str, app: str) -> None:
+        """Drop all of an app: what is queued is decided anew by whoever queued it."""
+        for key in [k for k in self._slots if k[:2] == (tenant, app)]:
+            del self._slots[key]
+
+    def queue(self, planned: Planned) -> None:
+        """Decisions build on a write from now on, though it is not committed."""
+        write = planned.write
+        made: list[tuple[Key, _Slot, Held]] = []
+        for name, held in planned.after.items():
+            key = (write.tenant, write.app, name)
+            slot = self._slots.get(key)
+            if slot is None:
+                slot = self._slots[key] = _Slot(None, None)
+            slot.newest = held
+            slot.pending += 1
+            made.append((key, slot, held))
+        self._queued[id(write)] = made
+
+    def settle(self, write: Write, answer: Answer | None) -> None:
+        """A queued write is over: committed, or dropped with all that was built on it."""
+        is_committed = answer is not None and answer.verdict == "accepted"
+        for key, slot, held in self._queued.pop(id(write), ()):
+            slot.pending -= 1
+            if is_committed:
+                slot.committed = held
+            elif self._slots.get(key) is slot:
+                del self._slots[key]
+        if not is_committed:
+            self.forget((write.tenant, write.app, name) for name, _ in write.bases)

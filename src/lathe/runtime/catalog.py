@@ -1,0 +1,109 @@
+"""What is loaded: the current version of each app, compiled, as the store says it is governed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lathe.errors import InternalError, NotFoundError
+from lathe.frozen import frozen
+from lathe.lang import digest as digest_of, read_app
+from lathe.lang.model import App
+from lathe.machine.step import Permit, admitted
+from lathe.machine.table import BlueprintTable, Table, compile_app
+from lathe.store.base import Store
+from lathe.store.records import Governing
+
+COMPILED_LIMIT = 64
+"""Versions kept compiled, current ones among them."""
+
+
+@frozen
+class Live:
+    """A version of an app, ready to decide. `epoch` is that of the policies it decides with."""
+
+    tenant: str
+    app: App
+    table: Table
+    digest: str
+    epoch: int
+    permit: Permit
+
+    def blueprint(self, name: str) -> BlueprintTable:
+        """The rules of one blueprint. Raises `NotFoundError`."""
+        found = self.table.blueprints.get(name)
+        if found is None:
+            raise NotFoundError(f"`{self.app.name}` has no blueprint `{name}`")
+        return found
+
+    def by_plural(self, plural: str) -> BlueprintTable | None:
+        """The blueprint whose entities stand under this path segment."""
+        for table in self.table.blueprints.values():
+            if table.blueprint.plural == plural:
+                return table
+        return None
+
+
+def compiled(files: Mapping[str, bytes]) -> tuple[Table, str]:
+    """The table and digest of an app's files, which were admitted once."""
+    reading = read_app(files)
+    if reading.app is None:
+        raise InternalError(f"an admitted app cannot be read: {reading.diagnostics[0].message}")
+    return compile_app(reading.app), digest_of(reading.app)
+
+
+class Catalog:
+    """The current version of every app, by tenant and name; older versions while something needs them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._live: dict[tuple[str, str], Live] = {}
+        self._tables: dict[str, Table] = {}
+        self.generation = 0
+        """Grows whenever something else is current: what was derived from the apps is out of date."""
+
+    async def refresh(self) -> None:
+        """Take over what the store says is current."""
+        governing = await self._store.governing()
+        for key, governed in governing.items():
+            known = self._live.get(key)
+            if known is None or (known.digest, known.epoch) != (governed.digest, governed.epoch):
+                self._live[key] = await self._load(key, governed)
+                self.generation += 1
+        for key in self._live.keys() - governing.keys():
+            del self._live[key]
+            self.generation += 1
+
+    async def _load(self, key: tuple[str, str], governed: Governing) -> Live:
+        table = await self.table(*key, governed.digest)
+        return Live(key[0], table.app, table, governed.digest, governed.epoch, admitted)
+
+    async def table(self, tenant: str, app: str, digest: str) -> Table:
+        """The table of a version that was applied once. Raises `NotFoundError`."""
+        found = self._tables.get(digest)
+        if found is not None:
+            return found
+        version = await self._store.version(tenant, app, digest)
+        if version is None:
+            raise NotFoundError(f"`{app}` has no version {digest}")
+        table, name = compiled(version.files)
+        if name != digest:
+            raise InternalError(f"`{app}` was stored as {digest} and reads as {name}")
+        while len(self._tables) >= COMPILED_LIMIT:
+            del self._tables[next(iter(self._tables))]
+        self._tables[digest] = table
+        return table
+
+    def live(self, tenant: str, app: str) -> Live:
+        """What is current. Raises `NotFoundError`."""
+        found = self._live.get((tenant, app))
+        if found is None:
+            raise NotFoundError(f"there is no app `{app}`")
+        return found
+
+    def all(self, tenant: str) -> list[Live]:
+        """Every current app of a tenant, by name."""
+        return [live for (owner, _), live in sorted(self._live.items()) if owner == tenant]
+
+    def everything(self) -> list[Live]:
+        """Every current app of every tenant."""
+        return [live for _, live in sorted(self._live.items())]

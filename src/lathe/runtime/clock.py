@@ -1,0 +1,42 @@
+"""Time and names, from one place each, so that a simulation can give both."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32, without the letters that are mistaken for digits."""
+
+
+class Clock(Protocol):
+    """The time of day. Waiting is the event loop's."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        return time.time_ns() // 1_000_000
+
+
+class Ids:
+    """Opaque ids: 48 bits of time and 80 random ones, so that new ones sort behind old ones."""
+
+    __slots__ = ("_clock", "_random")
+
+    def __init__(self, clock: Clock, random_bits: Callable[[int], int] = secrets.randbits) -> None:
+        self._clock = clock
+        self._random = random_bits
+
+    def new(self) -> str:
+        """A new id: 26 characters, lower case."""
+        number = (self._clock.now_ms() << 80 | self._random(80)) & (1 << 128) - 1
+        letters = [ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)]
+        return "".join(letters)

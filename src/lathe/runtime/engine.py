@@ -1,0 +1,294 @@
+"""Commands: decided by `machine` on what is known, queued, committed, answered.
+
+read → policy → `machine.step` → queue → group commit → answer. A refusal that rests on something queued or
+cached is decided once more on committed rows; a write that met a newer row is decided anew. Who calls is
+already known; HTTP is somebody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+
+from lathe.frozen import frozen
+from lathe.lang.model import Unique
+from lathe.machine.event import Event
+from lathe.machine.outcome import Refusal, Step
+from lathe.machine.snapshot import Entity, Value, Values
+from lathe.machine.step import step
+from lathe.runtime.cache import Cache, Key
+from lathe.runtime.catalog import Catalog, Live
+from lathe.runtime.clock import Clock, Ids
+from lathe.runtime.committer import Committer
+from lathe.runtime.plan import Held, Receiving, Told, plan
+from lathe.runtime.snapshot import encode_json, entity_of
+from lathe.store.base import Store
+from lathe.store.records import Answer, EntityRow, Receipt, Write
+
+ATTEMPTS_LIMIT = 12
+"""How often a command is decided before it gives up: each time somebody else was quicker."""
+LOADS_LIMIT = 64
+"""How many times one decision may ask for more rows."""
+
+
+class BusyError(Exception):
+    """Others kept changing what the command is about."""
+
+
+@frozen
+class Committed:
+    """A command was taken, and is durable. `after` are the entities that it wrote."""
+
+    step: Step
+    after: Mapping[str, Held]
+    live: Live
+
+
+@frozen
+class Replayed:
+    """The idempotency key was used before: this was the answer."""
+
+    receipt: Receipt
+
+
+@frozen
+class Refused:
+    """Nothing changed. `entity` is the one that the command is about, as it is."""
+
+    refusal: Refusal
+    entity: Held | None
+    live: Live
+
+
+@frozen
+class Lost:
+    """The worker's lease ran out before its write: somebody else has the invocation or timer now."""
+
+
+Result = Committed | Replayed | Refused | Lost
+
+
+@frozen
+class Command:
+    """What is to be taken. `event` makes the machine's event for a moment (it may be decided again later).
+
+    `requires` refuses before the machine does: it is given the entity and answers with a refusal or None.
+    """
+
+    tenant: str
+    app: str
+    entity: str
+    kind: str
+    event: Callable[[int], Event]
+    told: Mapping[str, Any]
+    by: str
+    chain: tuple[str, ...] = ()
+    receiving: Callable[[Live, Mapping[str, Held]], Receipt] | None = None
+    key: tuple[str, str] | None = None
+    lease: tuple[str, str, int | str] | None = None
+    requires: Callable[[Live, Held | None], Refusal | None] | None = None
+
+
+class _Absent(Exception):
+    """The decision needs rows that are not in memory."""
+
+    def __init__(self, entity: str) -> None:
+        super().__init__(entity)
+        self.entity = entity
+
+
+class _World:
+    """What a decision sees: the newest known state of whatever it looks up."""
+
+    ghosts: Values
+
+    def __init__(self, cache: Cache, live: Live, held: Collection[tuple[str, bytes]]) -> None:
+        self._cache = cache
+        self._tenant, self._app = live.tenant, live.app.name
+        self._held = held
+        self.ghosts = live.table.ghosts
+        self.seen: dict[str, Held | None] = {}
+
+    def get(self, entity: str) -> Entity | None:
+        try:
+            found = self._cache.newest((self._tenant, self._app, entity))
+        except KeyError:
+            raise _Absent(entity) from None
+        self.seen[entity] = found
+        return None if found is None else found.entity
+
+    def population(self, blueprint: str) -> tuple[str, ...]:
+        raise AssertionError(f"a step goes through no population of `{blueprint}`")
+
+    def holder(
+        self, blueprint: str, unique: Unique, claim: tuple[Value, ...], besides: Collection[str]
+    ) -> str | None:
+        """Only what a commit has been refused for: the store decides claims, in the transaction."""
+        if (f"{blueprint}.{unique.name}", encode_json(claim)) in self._held:
+            return "?"
+        return None
+
+
+class Engine:
+    """The commands of one process. `start` before the first, `stop` after the last."""
+
+    def __init__(self, store: Store, clock: Clock, ids: Ids) -> None:
+        self.store = store
+        self.clock = clock
+        self.ids = ids
+        self.catalog = Catalog(store)
+        self.cache = Cache()
+        self.committer = Committer(store, self._settled)
+        self._watchers: list[Callable[[Committed], None]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Load what is current and begin to commit."""
+        await self.catalog.refresh()
+        self._task = asyncio.create_task(self.committer.run(), name="committer")
+
+    async def stop(self) -> None:
+        """Commit what is queued, then end."""
+        self.committer.close()
+        if self._task is not None:
+            await self._task
+
+    def watch(self, watcher: Callable[[Committed], None]) -> None:
+        """Call `watcher` for every committed step of this process, after its commit."""
+        self._watchers.append(watcher)
+
+    def _settled(self, write: Write, answer: Answer | None) -> None:
+        self.cache.settle(write, answer)
+
+    async def execute(self, command: Command) -> Result:
+        """Take a command. Raises `BusyError`, `OverloadedError`, `NotFoundError`, `StoreError`."""
+        held: set[tuple[str, bytes]] = set()
+        is_fresh = False
+        for attempt in range(ATTEMPTS_LIMIT):
+            live = self.catalog.live(command.tenant, command.app)
+            outcome, world, now = await self._decide(live, command, held)
+            if isinstance(outcome, Refusal):
+                if self.cache.is_pending(self._keys(live, world.seen)):
+                    await self._settle_pending(live, world.seen)
+                elif self.store.is_shared and not is_fresh:
+                    is_fresh = True
+                    self.cache.forget(self._keys(live, world.seen))
+                else:
+                    return await self._refused(command, live, outcome, world)
+                continue
+            answer = await self._commit(live, command, outcome, world, now)
+            if isinstance(answer, Committed):
+                for watcher in self._watchers:
+                    watcher(answer)
+                return answer
+            over = await self._over(command, live, answer, held, attempt)
+            if over is not None:
+                return over
+        raise BusyError(f"others keep changing `{command.entity}`")
+
+    async def _decide(
+        self, live: Live, command: Command, held: Collection[tuple[str, bytes]]
+    ) -> tuple[Step | Refusal, _World, int]:
+        """What the machine says, once every row that it asks for is in memory."""
+        for _ in range(LOADS_LIMIT):
+            now = self.clock.now_ms()
+            world = _World(self.cache, live, held)
+            try:
+                if command.requires is not None:
+                    world.get(command.entity)
+                    missing = command.requires(live, world.seen[command.entity])
+                    if missing is not None:
+                        return missing, world, now
+                return step(live.table, world, command.event(now), permit=live.permit), world, now
+            except _Absent as absent:
+                await self.load(live, [absent.entity])
+        raise BusyError(f"`{command.entity}` keeps being forgotten")
+
+    async def load(self, live: Live, ids: list[str]) -> None:
+        """Bring entities into memory, as they are committed."""
+        tenant, app = live.tenant, live.app.name
+        rows = await self.store.load(tenant, app, ids)
+        for name in ids:
+            row = rows.get(name)
+            self.cache.learn((tenant, app, name), None if row is None else held_of(row))
+
+    async def read(self, live: Live, entity: str) -> Held | None:
+        """An entity as it is committed."""
+        key = (live.tenant, live.app.name, entity)
+        if self.store.is_shared or key not in self.cache:
+            rows = await self.store.load(live.tenant, live.app.name, [entity])
+            held = held_of(rows[entity]) if entity in rows else None
+            self.cache.learn(key, held)
+            return held
+        return self.cache.committed(key)
+
+    async def _commit(
+        self, live: Live, command: Command, found: Step, world: _World, now: int
+    ) -> Committed | Answer:
+        before: dict[str, Held | None] = dict(world.seen)
+        told = Told(command.kind, self.ids.new(), now, command.by, command.chain, command.told)
+        receiving: Receiving | None = None
+        if command.receiving is not None:
+            make = command.receiving
+
+            def receiving(after: Mapping[str, Held]) -> Receipt:
+                return make(live, after)
+
+        planned = plan(live, found, before, told, receiving=receiving, lease=command.lease)
+        future = self.committer.submit(planned.write)
+        self.cache.queue(planned)
+        answer = await future
+        return Committed(found, planned.after, live) if answer.verdict == "accepted" else answer
+
+    async def _over(
+        self, command: Command, live: Live, answer: Answer, held: set[tuple[str, bytes]], attempt: int
+    ) -> Result | None:
+        """What a write that was not accepted means: an answer, or None to decide anew."""
+        if answer.verdict == "lease":
+            return Lost()
+        if answer.verdict == "receipt":
+            return await self._replayed(command)
+        if answer.verdict == "governed":
+            await self.catalog.refresh()
+        elif answer.verdict == "claimed":
+            held.update(await self._held_claims(live, answer.subject))
+        elif attempt > 1:
+            await asyncio.sleep(0.001 * attempt)
+        return None
+
+    async def _held_claims(self, live: Live, claim: str) -> set[tuple[str, bytes]]:
+        """The claim that a write was refused for: `subject` is the unique's name and its key."""
+        name, _, key = claim.partition("=")
+        return {(name, key.encode())}
+
+    async def _replayed(self, command: Command) -> Result | None:
+        if command.key is None:
+            return None
+        receipt = await self.store.receipt(command.tenant, *command.key)
+        return None if receipt is None else Replayed(receipt)
+
+    async def _refused(
+        self, command: Command, live: Live, refusal: Refusal, world: _World
+    ) -> Refused | Replayed:
+        """A refusal stands, unless this very request was taken before."""
+        replayed = await self._replayed(command)
+        if isinstance(replayed, Replayed):
+            return replayed
+        return Refused(refusal, world.seen.get(command.entity), live)
+
+    def _keys(self, live: Live, names: Collection[str]) -> list[Key]:
+        return [(live.tenant, live.app.name, name) for name in names]
+
+    async def _settle_pending(self, live: Live, names: Collection[str]) -> None:
+        """Wait until what these entities build on is committed or dropped."""
+        while self.cache.is_pending(self._keys(live, names)):
+            await self.committer.turn()
+
+
+def held_of(row: EntityRow) -> Held:
+    """A row, decoded."""
+    return Held(entity_of(row), row.revision, row.head, row.created_ms, row.changed_ms)
+
+
+Execute = Callable[[Command], Awaitable[Result]]

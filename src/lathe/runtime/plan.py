@@ -1,0 +1,281 @@
+"""A step as rows: what `machine` worked out, ready to be committed. Pure.
+
+Each entity that a step writes gets one row, one journal entry and one more revision. Timers and the outbox
+follow from what it was before and is afterwards; nothing is written down twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from lathe.effect.render import render
+from lathe.lang.adapters import DEFAULT_TIMEOUT_MS
+from lathe.lang.model import Blueprint
+from lathe.machine.outcome import Part, Step
+from lathe.machine.snapshot import Entity, Invocation, Value, claim_of
+from lathe.machine.table import BlueprintTable
+from lathe.runtime.catalog import Live
+from lathe.runtime.snapshot import body_of, encode_json
+from lathe.store.journal import chained, payload_hash
+from lathe.store.records import GENESIS, Claim, EntityRow, Entry, Outgoing, Receipt, Timer, Write
+
+SEMANTICS = 1
+"""The version of the rules in `machine`: a journal is replayed by the rules that wrote it."""
+
+OUTBOX = frozenset({"waiting", "started", "stopping", "notice"})
+"""The phases in which an invocation is somebody's business. What may still happen late is nobody's."""
+
+
+class Held(Struct, frozen=True, gc=False):
+    """An entity as a row has it, decoded: what a decision is made on."""
+
+    entity: Entity
+    revision: int
+    head: bytes
+    created_ms: int
+    changed_ms: int
+
+
+class Told(Struct, frozen=True, gc=False):
+    """What a journal entry says of the event, besides what the machine worked out.
+
+    `event` is enough to take the step again: a replay meets the world as it was and must end the same.
+    """
+
+    kind: str
+    step: str
+    at_ms: int
+    by: str
+    chain: tuple[str, ...]
+    event: Mapping[str, Any]
+    policies: tuple[str, ...] = ()
+
+
+class Planned(Struct, frozen=True, gc=False):
+    """A write, and the entities as they are once it is committed."""
+
+    write: Write
+    after: dict[str, Held]
+
+
+Receiving = Callable[[Mapping[str, Held]], Receipt]
+"""Makes the receipt, with the answer in it, of what a step did."""
+
+
+def plan(
+    live: Live,
+    step: Step,
+    before: Mapping[str, Held | None],
+    told: Told,
+    *,
+    receiving: Receiving | None = None,
+    lease: tuple[str, str, int | str] | None = None,
+) -> Planned:
+    """The rows of a step. `before` holds every entity that it read or writes; None: there is none."""
+    parts = {part.entity: part for part in step.parts}
+    rows: list[EntityRow] = []
+    entries: list[Entry] = []
+    after: dict[str, Held] = {}
+    changes = _Changes(live, told.at_ms)
+    first = True
+    for name, entity in step.written.items():
+        held = before[name]
+        entry = _entry(live, entity, held, parts.get(name), told, is_first=first)
+        row = _row(live, entity, held, entry, told.at_ms)
+        first = False
+        entries.append(entry)
+        rows.append(row)
+        after[name] = Held(entity, row.revision, row.head, row.created_ms, row.changed_ms)
+        changes.add(entity, held.entity if held else None, parts.get(name))
+    bases = {*step.reads, *step.written}
+    write = Write(
+        tenant=live.tenant,
+        app=live.app.name,
+        digest=live.digest,
+        epoch=live.epoch,
+        entities=tuple(rows),
+        entries=tuple(entries),
+        bases=tuple((name, _head(before.get(name))) for name in sorted(bases)),
+        outgoing=tuple(changes.outgoing),
+        ended=tuple(changes.ended),
+        timers=tuple(changes.timers),
+        disarmed=tuple(changes.disarmed),
+        claims=tuple(changes.claims),
+        released=tuple(changes.released),
+        receipt=receiving(after) if receiving else None,
+        lease=lease,
+    )
+    return Planned(write, after)
+
+
+def _head(held: Held | None) -> bytes:
+    return GENESIS if held is None else held.head
+
+
+def _row(live: Live, entity: Entity, held: Held | None, entry: Entry, at_ms: int) -> EntityRow:
+    is_final = live.table.blueprints[entity.blueprint].blueprint.states[entity.state].final
+    return EntityRow(
+        tenant=live.tenant,
+        app=live.app.name,
+        blueprint=entity.blueprint,
+        id=entity.id,
+        state=entity.state,
+        visit=entity.visit,
+        version=entity.version,
+        revision=entry.revision,
+        digest=live.digest,
+        body=body_of(entity),
+        head=entry.hash,
+        created_ms=held.created_ms if held else at_ms,
+        changed_ms=at_ms,
+        final_ms=at_ms if is_final else None,
+    )
+
+
+def _entry(
+    live: Live, entity: Entity, held: Held | None, part: Part | None, told: Told, *, is_first: bool
+) -> Entry:
+    payload = encode_json(_payload(entity, held, part, told, is_first=is_first))
+    hashed = payload_hash(payload)
+    previous = _head(held)
+    revision = held.revision + 1 if held else 1
+    action = part.action if part else None
+    by = str(part.by) if part and part.by else told.by
+    members = (
+        live.tenant, live.app.name, entity.blueprint, entity.id, revision, entity.version, entity.visit,
+        entity.state, told.kind, action, by, told.chain, told.policies, live.digest, SEMANTICS, told.step,
+        told.at_ms,
+    )  # fmt: skip
+    return Entry(*members, payload, hashed, previous, chained(previous, hashed, members))
+
+
+def _payload(
+    entity: Entity, held: Held | None, part: Part | None, told: Told, *, is_first: bool
+) -> dict[str, Any]:
+    """Arguments and changes, as (before, after); the first entry of a step has the event too."""
+    old = held.entity if held else None
+    payload: dict[str, Any] = {"changes": changes_of(old, entity)}
+    if part is not None and part.args:
+        payload["args"] = part.args
+    if is_first:
+        payload["event"] = told.event
+    return payload
+
+
+def changes_of(old: Entity | None, new: Entity) -> dict[str, tuple[Value, Value]]:
+    """What is different, by name: `state`, `visit`, and each field. Of a new entity, all that is set."""
+    found: dict[str, tuple[Value, Value]] = {}
+    if old is None:
+        found["state"] = (None, new.state)
+        found.update((name, (None, value)) for name, value in new.fields.items() if value is not None)
+        return found
+    if old.state != new.state:
+        found["state"] = (old.state, new.state)
+    if old.fields is not new.fields:
+        fields = old.fields
+        for name, value in new.fields.items():
+            was = fields.get(name)
+            if was != value:
+                found[name] = (was, value)
+    return found
+
+
+class _Changes:
+    """The rows beside the snapshot: outbox, timers, claims, as they differ."""
+
+    def __init__(self, live: Live, at_ms: int) -> None:
+        self._live = live
+        self._at_ms = at_ms
+        self.outgoing: list[Outgoing] = []
+        self.ended: list[tuple[str, int]] = []
+        self.timers: list[Timer] = []
+        self.disarmed: list[tuple[str, str]] = []
+        self.claims: list[Claim] = []
+        self.released: list[Claim] = []
+
+    def add(self, new: Entity, old: Entity | None, part: Part | None) -> None:
+        """Take down what one entity's change means for the tables beside."""
+        table = self._live.table.blueprints[new.blueprint]
+        if new.invocations is not (old.invocations if old else ()):
+            self._invocations(table, new, old)
+        if part is not None:
+            self._timer(table.blueprint, new, old, part)
+            self._deadlines(table.blueprint, new, old)
+            if table.blueprint.unique:
+                self._claims(table.blueprint, new, old)
+
+    def _invocations(self, table: BlueprintTable, new: Entity, old: Entity | None) -> None:
+        before = {i.number: i for i in old.invocations} if old else {}
+        kept = set()
+        for invocation in new.invocations:
+            if invocation.phase not in OUTBOX:
+                continue
+            kept.add(invocation.number)
+            was = before.get(invocation.number)
+            if was is None or was.phase != invocation.phase:
+                self.outgoing.append(self._outgoing(table, new, invocation))
+        gone = (n for n, i in before.items() if n not in kept and i.phase in OUTBOX)
+        self.ended.extend((new.id, number) for number in gone)
+
+    def _outgoing(self, table: BlueprintTable, entity: Entity, invocation: Invocation) -> Outgoing:
+        rule = table.effects[invocation.effect]
+        request = b"{}" if rule.target else encode_json(render(rule.effect, entity.id, invocation))
+        phase = invocation.phase
+        assert phase != "started" or rule.target is None, "calls and creations never start"
+        return Outgoing(
+            self._live.tenant, self._live.app.name, entity.blueprint, entity.id, invocation.number,
+            invocation.effect, invocation.visit, phase, self._live.digest, self._at_ms, request,
+        )  # fmt: skip
+
+    def _timer(self, blueprint: Blueprint, new: Entity, old: Entity | None, part: Part) -> None:
+        """The state's own timer: armed by a new visit, and again by its own action that stays."""
+        state = blueprint.states[new.state]
+        is_new_visit = old is None or old.visit != new.visit
+        had = old is not None and blueprint.states[old.state].after_ms is not None
+        again = part.by is not None and part.by.kind == "timer" and part.action == state.then
+        if state.after_ms is not None and (is_new_visit or again):
+            self.timers.append(self._armed(new, "", self._at_ms + state.after_ms))
+        elif state.after_ms is None and is_new_visit and had:
+            self.disarmed.append((new.id, ""))
+
+    def _deadlines(self, blueprint: Blueprint, new: Entity, old: Entity | None) -> None:
+        is_over = blueprint.states[new.state].final
+        for timer in blueprint.timers.values():
+            due = None if is_over else new.fields[timer.at]
+            was = old.fields.get(timer.at) if old else None
+            if due == was:
+                continue
+            if isinstance(due, int):
+                self.timers.append(self._armed(new, timer.name, due))
+            else:
+                self.disarmed.append((new.id, timer.name))
+
+    def _armed(self, entity: Entity, name: str, due_ms: int) -> Timer:
+        return Timer(
+            self._live.tenant, self._live.app.name, entity.blueprint, entity.id, name, entity.visit,
+            self._at_ms, due_ms,
+        )  # fmt: skip
+
+    def _claims(self, blueprint: Blueprint, new: Entity, old: Entity | None) -> None:
+        for unique in blueprint.unique.values():
+            was = claim_of(unique, old) if old else None
+            now = claim_of(unique, new)
+            if was == now:
+                continue
+            name = f"{blueprint.name}.{unique.name}"
+            if was is not None:
+                self.released.append(self._claim(name, was, new.id))
+            if now is not None:
+                self.claims.append(self._claim(name, now, new.id))
+
+    def _claim(self, name: str, values: Iterable[Value], entity: str) -> Claim:
+        return Claim(self._live.tenant, self._live.app.name, name, encode_json(tuple(values)), entity)
+
+
+def patience_ms(table: BlueprintTable, effect: str) -> int:
+    """How long one try of an effect may take."""
+    timeout = table.effects[effect].effect.timeout_ms
+    return DEFAULT_TIMEOUT_MS if timeout is None else timeout

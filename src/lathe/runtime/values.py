@@ -1,0 +1,106 @@
+"""Values as the outside writes them, in JSON, and as the machine holds them.
+
+Times are RFC 3339 outside and milliseconds inside; `json` is any JSON outside and its text inside; sets are
+lists outside. Ranges and lengths are the machine's to judge: here only the kind of a value counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from lathe.lang.model import Argument, Json
+from lathe.lang.types import Type
+from lathe.machine.snapshot import Scalar, Value
+from lathe.runtime.snapshot import encode_json
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)")
+TIME_CHARACTERS_LIMIT = 40
+
+
+class MisfitError(ValueError):
+    """A value is not of its type. `name` is where it stands."""
+
+    def __init__(self, name: str, wanted: str) -> None:
+        super().__init__(f"`{name}` must be {wanted}")
+        self.name = name
+
+
+def arguments(declared: Mapping[str, Argument], given: Mapping[str, Json]) -> dict[str, Value]:
+    """What a caller gave, as the machine's values; unknown names are left to the machine's refusal."""
+    return {
+        name: value_of(name, declared[name].type, data) if name in declared else str(data)
+        for name, data in given.items()
+    }
+
+
+def value_of(name: str, kind: Type, data: Json) -> Value:
+    """One value. Raises `MisfitError`."""
+    if data is None:
+        return None
+    match kind.kind:
+        case "json":
+            return encode_json(data).decode()
+        case "set":
+            return _set_of(name, kind, data)
+        case "time":
+            return _time_of(name, data)
+        case "bool":
+            if isinstance(data, bool):
+                return data
+            raise MisfitError(name, "true or false")
+        case "int":
+            if isinstance(data, int) and not isinstance(data, bool):
+                return data
+            raise MisfitError(name, "a whole number")
+        case _:
+            if isinstance(data, str):
+                return data
+            raise MisfitError(name, "text")
+
+
+def _set_of(name: str, kind: Type, data: Json) -> Value:
+    element = kind.element
+    assert element is not None, "a set has an element type"
+    if not isinstance(data, list):
+        raise MisfitError(name, "a list")
+    members: list[Scalar] = []
+    for member in data:
+        value = value_of(name, element, member)
+        if value is None or isinstance(value, frozenset):
+            raise MisfitError(name, "a list without nulls or lists in it")
+        members.append(value)
+    return frozenset(members)
+
+
+def _time_of(name: str, data: Json) -> int:
+    if not isinstance(data, str) or len(data) > TIME_CHARACTERS_LIMIT or not _TIME.fullmatch(data):
+        raise MisfitError(name, "a time like 2026-01-31T12:00:00Z")
+    try:
+        moment = datetime.fromisoformat(data.upper().replace("Z", "+00:00"))
+    except ValueError:
+        raise MisfitError(name, "a time that exists") from None
+    return int(moment.timestamp() * 1000)
+
+
+def json_of(kind: Type, value: Value) -> Json:
+    """A value for the outside."""
+    if value is None:
+        return None
+    if isinstance(value, frozenset):
+        return [*sorted(value, key=lambda m: (type(m).__name__, m))]
+    if kind.kind == "time" and isinstance(value, int):
+        return rfc3339(value)
+    if kind.kind == "json" and isinstance(value, str):
+        parsed: Json = msgspec.json.decode(value)
+        return parsed
+    return value
+
+
+def rfc3339(moment_ms: int) -> str:
+    """A moment as text, in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(moment_ms / 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
