@@ -1,0 +1,57 @@
+"""One process of the runtime: engine, workers and their tasks, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from lathe.effect.base import Performer
+from lathe.runtime.clock import Clock, Ids
+from lathe.runtime.engine import Engine
+from lathe.runtime.outbox import Lookups, Outbox, Report, Settings
+from lathe.runtime.timers import Timers
+from lathe.store.base import Store
+
+
+class Node:
+    """What runs. `start` returns once commands are taken; `stop` once what was taken is durable."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        *,
+        performers: Mapping[str, Performer],
+        lookups: Lookups,
+        settings: Settings,
+        report: Report = lambda kind, outgoing, words: None,
+    ) -> None:
+        self.store = store
+        self.performers = performers
+        self.engine = Engine(store, clock, ids)
+        self.outbox = Outbox(self.engine, performers, lookups, settings, report)
+        self.timers = Timers(self.engine, settings.worker)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Load what is current, then let effects and timers run."""
+        await self.engine.start()
+        self.store.on_change(self._wake)
+        self._tasks = [
+            asyncio.create_task(self.outbox.run(), name="outbox"),
+            asyncio.create_task(self.timers.run(), name="timers"),
+        ]
+
+    def _wake(self) -> None:
+        self.outbox.wake()
+        self.timers.wake()
+
+    async def stop(self) -> None:
+        """Take no more effects and timers, commit what is queued, let go of connections."""
+        self.outbox.close()
+        self.timers.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.engine.stop()
+        for performer in self.performers.values():
+            await performer.close()

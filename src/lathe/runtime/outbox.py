@@ -1,0 +1,385 @@
+"""The worker of the outbox: starts what is due, tries it, and takes the step that its end is.
+
+An invocation is leased, not owned: a worker that falls silent loses it, and another tries again. An end
+counts once, in the transaction of its step, and only while the lease runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from lathe.effect.base import Attempt, Ending, Performer
+from lathe.effect.render import Lookup, MissingError, resolve
+from lathe.errors import NotFoundError
+from lathe.frozen import frozen
+from lathe.lang.adapters import DEFAULT_TIMEOUT_MS
+from lathe.lang.model import Effect, Json
+from lathe.machine.event import Delivers, Ends, Event, Executes, Notifies, Starts, Stops
+from lathe.machine.snapshot import Invocation, Value
+from lathe.runtime.catalog import Live
+from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Result
+from lathe.runtime.values import MisfitError, value_of
+from lathe.store.base import StoreError
+from lathe.store.records import Leased, Outgoing
+
+LEASE_MS = 15_000
+"""How long a silent worker keeps an invocation from the others."""
+SIDE_BY_SIDE_LIMIT = 256
+"""Invocations that one process tries at once."""
+POLL_SECONDS = 1.0
+"""How long a worker sleeps when nothing wakes it."""
+LOST_MS = 60_000
+"""When an end for which no action is possible is offered again."""
+
+Key = tuple[str, str, str, int]
+"""Tenant, app, entity, number."""
+Lookups = Callable[[Outgoing], Lookup]
+"""What gives an invocation its token, environment and secrets."""
+Report = Callable[[str, Outgoing, str], None]
+"""Told of what the operator should see: what kind of thing, of which invocation, in words."""
+
+
+@frozen
+class Settings:
+    """How the worker behaves; tests and simulations set it."""
+
+    worker: str
+    lease_ms: int = LEASE_MS
+    side_by_side: int = SIDE_BY_SIDE_LIMIT
+    jitter: Callable[[], float] = random.random
+
+
+class Outbox:
+    """Effects of this process. Run `run` in a task of its own; `wake` when something may be due."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        performers: Mapping[str, Performer],
+        lookups: Lookups,
+        settings: Settings,
+        report: Report = lambda kind, outgoing, words: None,
+    ) -> None:
+        self._engine = engine
+        self._performers = performers
+        self._lookups = lookups
+        self._settings = settings
+        self._report = report
+        self._running: dict[Key, asyncio.Task[None]] = {}
+        self._stopped: set[Key] = set()
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        engine.watch(self._notice)
+
+    @property
+    def running(self) -> int:
+        """How many invocations are being tried."""
+        return len(self._running)
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Try what is due until `close`."""
+        renewing = asyncio.create_task(self._renew(), name="outbox renewal")
+        try:
+            while not self._is_closing:
+                self._wake.clear()
+                try:
+                    taken = await self._take()
+                    wait = 0.0 if taken else await self._idle_seconds()
+                except StoreError:
+                    wait = POLL_SECONDS
+                if wait > 0:
+                    await self._sleep(wait)
+        finally:
+            renewing.cancel()
+            await self._drain()
+
+    def close(self) -> None:
+        """Start nothing more; what runs is cancelled, and tried again by whoever comes next."""
+        self._is_closing = True
+        self._wake.set()
+
+    async def _drain(self) -> None:
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _idle_seconds(self) -> float:
+        due = await self._engine.store.next_due_ms()
+        if due is None:
+            return POLL_SECONDS
+        return min(max((due - await self._engine.store.now_ms()) / 1000, 0.002), POLL_SECONDS)
+
+    async def _take(self) -> int:
+        """Lease what is due, as much as may run, and begin with it."""
+        free = self._settings.side_by_side - len(self._running)
+        if free <= 0:
+            return 0
+        found = await self._engine.store.lease(
+            self._settings.worker, limit=free, lease_ms=self._settings.lease_ms
+        )
+        for leased in found:
+            key = _key(leased.outgoing)
+            if key in self._running:
+                continue
+            task = asyncio.create_task(self._handle(leased), name=f"invocation {leased.outgoing.id}")
+            self._running[key] = task
+            task.add_done_callback(partial(self._done, key))
+        return len(found)
+
+    def _done(self, key: Key, task: asyncio.Task[None]) -> None:
+        self._running.pop(key, None)
+        self._stopped.discard(key)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+    def _notice(self, committed: Committed) -> None:
+        """A step of this process left a visit: what was started there is told to stop."""
+        live = committed.live
+        for entity in committed.step.written.values():
+            for invocation in entity.invocations:
+                if invocation.phase == "stopping":
+                    self._stop((live.tenant, live.app.name, entity.id, invocation.number))
+        if committed.step.requested or any(e.invocations for e in committed.step.written.values()):
+            self._wake.set()
+
+    def _stop(self, key: Key) -> None:
+        task = self._running.get(key)
+        if task is not None and key not in self._stopped:
+            self._stopped.add(key)
+            task.cancel()
+
+    async def _renew(self) -> None:
+        """Hold on to what runs; what another process stopped or took is let go."""
+        while True:
+            await asyncio.sleep(self._settings.lease_ms / 3000)
+            keys = list(self._running)
+            if not keys:
+                continue
+            try:
+                kept = await self._engine.store.renew(
+                    self._settings.worker, keys, lease_ms=self._settings.lease_ms
+                )
+                if self._engine.store.is_shared:
+                    await self._look_for_stops(keys)
+            except StoreError:
+                continue
+            for key in set(keys) - kept:
+                if (task := self._running.get(key)) is not None:
+                    task.cancel()
+
+    async def _look_for_stops(self, keys: list[Key]) -> None:
+        """What another process committed may have left the visit of what runs here."""
+        for key in keys:
+            tenant, app, entity, number = key
+            held = await self._engine.read(self._engine.catalog.live(tenant, app), entity)
+            phases = {i.number: i.phase for i in held.entity.invocations} if held else {}
+            if phases.get(number) not in ("started", "notice", "waiting"):
+                self._stop(key)
+
+    async def _handle(self, leased: Leased) -> None:
+        outgoing = leased.outgoing
+        try:
+            await self._advance(outgoing)
+        except (StoreError, BusyError, NotFoundError) as error:
+            self._report("later", outgoing, str(error))
+        except asyncio.CancelledError:
+            if _key(outgoing) not in self._stopped or self._is_closing:
+                raise
+            await self._step(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
+
+    async def _advance(self, outgoing: Outgoing) -> None:
+        """One turn of an invocation, whatever its phase asks for."""
+        effect = await self._effect(outgoing)
+        if outgoing.phase == "stopping":
+            await self._step(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
+        elif outgoing.phase == "notice":
+            await self._notify(outgoing, effect)
+        elif effect.target is not None:
+            await self._deliver(outgoing, effect)
+        else:
+            if outgoing.phase == "waiting":
+                started = await self._step(outgoing, "start", lambda now: Starts(outgoing.entity, now), {})
+                if not isinstance(started, Committed):
+                    return
+            await self._try(outgoing, effect)
+
+    async def _effect(self, outgoing: Outgoing) -> Effect:
+        """The effect as the version had it that asked for it."""
+        table = await self._engine.catalog.table(outgoing.tenant, outgoing.app, outgoing.digest)
+        return table.blueprints[outgoing.blueprint].effects[outgoing.effect].effect
+
+    async def _step(
+        self, outgoing: Outgoing, kind: str, event: Callable[[int], Event], told: Mapping[str, Any]
+    ) -> Result:
+        """Take what follows, while the lease runs."""
+        return await self._engine.execute(
+            Command(
+                tenant=outgoing.tenant,
+                app=outgoing.app,
+                entity=outgoing.entity,
+                kind=kind,
+                event=event,
+                told={"effect": outgoing.effect, "number": outgoing.number, **told},
+                by=f"effect:{outgoing.effect}",
+                lease=(self._settings.worker, outgoing.entity, outgoing.number),
+            )
+        )
+
+    async def _deliver(self, outgoing: Outgoing, effect: Effect) -> None:
+        """A call or creation reaches its target, in one transaction with the caller's `ok`."""
+        new_ids = await self._new_ids(outgoing, effect)
+        result = await self._step(
+            outgoing,
+            "deliver",
+            lambda now: Delivers(outgoing.entity, now, new_ids),
+            {"new_ids": new_ids},
+        )
+        await self._after_end(outgoing, result)
+
+    async def _new_ids(self, outgoing: Outgoing, effect: Effect) -> tuple[str, ...]:
+        """An id for each entity that a `create` will make."""
+        target = effect.target
+        if target is None or target.action != "create":
+            return ()
+        invocation = await self._invocation(outgoing)
+        count = len(invocation.deliveries) if invocation else 0
+        return tuple(self._engine.ids.new() for _ in range(count))
+
+    async def _invocation(self, outgoing: Outgoing) -> Invocation | None:
+        live = self._engine.catalog.live(outgoing.tenant, outgoing.app)
+        held = await self._engine.read(live, outgoing.entity)
+        found = held.entity.invocations if held else ()
+        return next((i for i in found if i.number == outgoing.number), None)
+
+    async def _notify(self, outgoing: Outgoing, effect: Effect) -> None:
+        """A notice: tried until it went well or its attempts are used up; nobody waits for it."""
+        told: dict[str, Any] = {}
+        new_ids: tuple[str, ...] = ()
+        if effect.target is not None:
+            new_ids = await self._new_ids(outgoing, effect)
+            told["new_ids"] = new_ids
+        else:
+            ending = await self._attempt(outgoing, effect)
+            if not ending.ok:
+                if await self._again(outgoing, effect, ending):
+                    return
+                self._report("notice", outgoing, ending.message)
+            told["ok"] = ending.ok
+        await self._step(
+            outgoing,
+            "notify",
+            lambda now: Notifies(outgoing.entity, outgoing.effect, now, new_ids),
+            told,
+        )
+
+    async def _try(self, outgoing: Outgoing, effect: Effect) -> None:
+        """One attempt of a started invocation, and its end unless it is tried again."""
+        ending = await self._attempt(outgoing, effect)
+        if not ending.ok and await self._again(outgoing, effect, ending):
+            return
+        live = self._engine.catalog.live(outgoing.tenant, outgoing.app)
+        if ending.ok:
+            try:
+                results = _results(live, outgoing, ending.results)
+            except MisfitError as error:
+                ending = Ending(ok=False, cause="invalid", message=str(error))
+        if ending.ok:
+            if effect.world:
+                await self._step(outgoing, "execute", lambda now: Executes(outgoing.entity, now), {})
+            well = partial(_ends_well, outgoing.entity, results)
+            result = await self._step(outgoing, "end", well, {"ok": True, "results": results})
+        else:
+            badly = partial(_ends_badly, outgoing.entity, ending)
+            told = {"ok": False, "cause": ending.cause, "message": ending.message}
+            result = await self._step(outgoing, "end", badly, told)
+        await self._after_end(outgoing, result)
+
+    async def _after_end(self, outgoing: Outgoing, result: Result) -> None:
+        """An end that no action takes is offered again, and told to the operator."""
+        if isinstance(result, Refused) and result.refusal.reason != "stale":
+            self._report("lost", outgoing, str(result.refusal))
+            await self._postpone(outgoing, outgoing.attempt, LOST_MS)
+
+    async def _attempt(self, outgoing: Outgoing, effect: Effect) -> Ending:
+        """Try once, bounded in time; whatever goes wrong is a bad end."""
+        performer = self._performers.get(effect.uses)
+        if performer is None:
+            return Ending(ok=False, cause="invalid", message=f"no adapter `{effect.uses}` is installed")
+        timeout_ms = effect.timeout_ms or DEFAULT_TIMEOUT_MS
+        try:
+            request = resolve(msgspec.json.decode(outgoing.request), self._lookups(outgoing))
+        except MissingError as error:
+            return Ending(ok=False, cause="invalid", message=str(error))
+        assert isinstance(request, dict), "a request is a table of settings"
+        attempt = Attempt(
+            id=outgoing.id,
+            tenant=outgoing.tenant,
+            app=outgoing.app,
+            effect=outgoing.effect,
+            number=outgoing.attempt + 1,
+            request=request,
+            takes=tuple(effect.takes),
+            timeout_ms=timeout_ms,
+        )
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await performer.perform(attempt)
+        except TimeoutError:
+            return Ending(ok=False, cause="timeout", message=f"no end within {timeout_ms} ms", again=True)
+        except Exception as error:  # noqa: BLE001  whatever an adapter raises is a bad end, and is told
+            said = f"{type(error).__name__}: {error}"
+            self._report("crashed", outgoing, said)
+            return Ending(ok=False, cause="crashed", message=said, again=True)
+
+    async def _again(self, outgoing: Outgoing, effect: Effect, ending: Ending) -> bool:
+        """Whether a bad end is tried again, at a later moment."""
+        attempt = outgoing.attempt + 1
+        if not ending.again or attempt >= effect.attempts:
+            return False
+        low, high = effect.backoff_ms
+        wait = min(low * 2 ** min(attempt - 1, 32), high) * (0.5 + self._settings.jitter() / 2)
+        await self._postpone(outgoing, attempt, max(int(wait), ending.after_ms or 0))
+        return True
+
+    async def _postpone(self, outgoing: Outgoing, attempt: int, wait_ms: int) -> None:
+        now = await self._engine.store.now_ms()
+        later = msgspec.structs.replace(outgoing, attempt=attempt, due_ms=now + wait_ms)
+        await self._engine.store.postpone(self._settings.worker, later)
+
+
+def _key(outgoing: Outgoing) -> Key:
+    return outgoing.tenant, outgoing.app, outgoing.entity, outgoing.number
+
+
+def _results(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dict[str, Value]:
+    """What an adapter gave, as values of the arguments that take them. Raises `MisfitError`."""
+    table = live.table.blueprints[outgoing.blueprint]
+    effect = table.effects[outgoing.effect].effect
+    wanted = table.rules[effect.ok].action.arguments if effect.ok else {}
+    return {name: value_of(name, wanted[name].type, data) for name, data in found.items() if name in wanted}
+
+
+def _ends_well(entity: str, results: Mapping[str, Value], now: int) -> Event:
+    return Ends(entity, True, now, results)
+
+
+def _ends_badly(entity: str, ending: Ending, now: int) -> Event:
+    return Ends(entity, False, now, {}, ending.cause, ending.message)

@@ -1,0 +1,124 @@
+"""The worker of the timers: takes what is due, as soon as it is possible.
+
+A timer whose action is refused stays due. It is tried again when its entity is written, and from time to time
+in between, because a guard may read another entity.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from lathe.errors import NotFoundError
+from lathe.machine.event import Event, TimerFires
+from lathe.machine.outcome import Refusal
+from lathe.machine.snapshot import Entity
+from lathe.runtime.catalog import Live
+from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused
+from lathe.runtime.outbox import POLL_SECONDS
+from lathe.runtime.plan import Held
+from lathe.store.base import StoreError
+from lathe.store.records import Timer
+
+BATCH_LIMIT = 512
+"""Timers taken at once."""
+LEASE_MS = 15_000
+FIRST_WAIT_MS = 1_000
+LONGEST_WAIT_MS = 60_000
+"""How long a timer that is not possible waits before it is tried again, doubling."""
+
+
+class Timers:
+    """Timers of this process. Run `run` in a task of its own; `wake` when one may be due."""
+
+    def __init__(self, engine: Engine, worker: str, *, batch: int = BATCH_LIMIT) -> None:
+        self._engine = engine
+        self._worker = worker
+        self._batch = batch
+        self._waits: dict[tuple[str, str, str, str], int] = {}
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        self.lateness_ms = 0
+        """How late the timer was that fired last."""
+        engine.watch(self._notice)
+
+    def wake(self) -> None:
+        """One may be due."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Take no more."""
+        self._is_closing = True
+        self._wake.set()
+
+    def _notice(self, committed: Committed) -> None:
+        if any(part.before is None or part.before.visit != part.after.visit for part in committed.step.parts):
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Take what is due until `close`."""
+        while not self._is_closing:
+            self._wake.clear()
+            wait = POLL_SECONDS
+            try:
+                due = await self._engine.store.due_timers(self._worker, limit=self._batch, lease_ms=LEASE_MS)
+                if due:
+                    await asyncio.gather(*(self._fire(timer) for timer in due))
+                    continue
+                wait = await self._idle_seconds()
+            except StoreError:
+                wait = POLL_SECONDS
+            try:
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _idle_seconds(self) -> float:
+        due = await self._engine.store.next_due_ms()
+        if due is None:
+            return POLL_SECONDS
+        return min(max((due - await self._engine.store.now_ms()) / 1000, 0.002), POLL_SECONDS)
+
+    async def _fire(self, timer: Timer) -> None:
+        """Take the timer's action, or let it wait."""
+        key = (timer.tenant, timer.app, timer.entity, timer.name)
+
+        def event(now: int) -> Event:
+            return TimerFires(timer.entity, timer.name or None, now)
+
+        def requires(live: Live, held: Held | None) -> Refusal | None:
+            """The row must still be what is armed: another process may have moved on."""
+            if held is None or not _is_armed(live, timer, held.entity):
+                return Refusal("stale", timer.entity, None)
+            return None
+
+        command = Command(
+            tenant=timer.tenant,
+            app=timer.app,
+            entity=timer.entity,
+            kind="timer",
+            event=event,
+            told={"timer": timer.name},
+            by="timer",
+            lease=(self._worker, timer.entity, timer.name),
+            requires=requires,
+        )
+        try:
+            result = await self._engine.execute(command)
+        except (BusyError, NotFoundError):
+            result = None
+        now = await self._engine.store.now_ms()
+        if isinstance(result, Committed):
+            self.lateness_ms = now - timer.due_ms
+            self._waits.pop(key, None)
+        elif result is None or isinstance(result, Refused):
+            wait = self._waits.get(key, FIRST_WAIT_MS)
+            self._waits[key] = min(wait * 2, LONGEST_WAIT_MS)
+            await self._engine.store.postpone_timer(self._worker, timer, until_ms=now + wait)
+
+
+def _is_armed(live: Live, timer: Timer, entity: Entity) -> bool:
+    if not timer.name:
+        return entity.visit == timer.visit
+    deadline = live.table.blueprints[entity.blueprint].blueprint.timers.get(timer.name)
+    return deadline is not None and entity.fields.get(deadline.at) == timer.due_ms

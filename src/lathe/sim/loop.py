@@ -1,0 +1,147 @@
+"""An event loop whose time is virtual and whose order is chosen by a seed.
+
+Of the callbacks that are ready, any may run next: the loop picks. Time stands still while something is
+ready, then jumps to the next timer. The same seed gives the same run, step by step; the choices are kept as
+a tape, so that a run can be taken again with some of them changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from asyncio import base_events, events
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from random import Random
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+STEPS_LIMIT = 5_000_000
+"""Callbacks of one run: more means that it goes round without end."""
+EPOCH_MS = 1_750_000_000_000
+"""The moment at which a simulated world begins."""
+
+
+class StuckError(RuntimeError):
+    """Nothing is ready, nothing is scheduled, and the run has not ended: it waits for ever."""
+
+
+class SimLoop(base_events.BaseEventLoop):
+    """A seeded, virtual-time event loop. It does no I/O and starts no thread."""
+
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+    _timer_cancelled_count: int
+
+    def __init__(self, seed: int, *, tape: Sequence[int] | None = None) -> None:
+        super().__init__()
+        self.random = Random(seed)
+        self._schedule = Random(seed ^ 0x5EED)
+        self._given = tape
+        self._now = 0.0
+        self._clock_resolution = 1e-9
+        self.tape: list[int] = []
+        self.steps = 0
+        self.failures: list[BaseException] = []
+        self.set_exception_handler(self._failed)
+
+    def time(self) -> float:
+        """Seconds since the world began."""
+        return self._now
+
+    def now_ms(self) -> int:
+        """The time of day in this world: it is a `Clock` too."""
+        return EPOCH_MS + int(self._now * 1000)
+
+    def jump(self, seconds: float) -> None:
+        """Let time pass at once, as on a machine that was suspended."""
+        self._now += seconds
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A task whose exception nobody took: a failure of the run, never a line in a log."""
+        error = context.get("exception")
+        if isinstance(error, BaseException):
+            self.failures.append(error)
+
+    def _process_events(self, event_list: Any) -> None:
+        """There are none: nothing outside is waited for."""
+
+    def _write_to_self(self) -> None:
+        """No other thread wakes this loop."""
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        """There are no threads in this world."""
+        raise AssertionError("a simulated run starts no thread")
+
+    def _choose(self, count: int) -> int:
+        position = len(self.tape)
+        if self._given is None:
+            choice = self._schedule.randrange(count)
+        else:
+            choice = self._given[position] % count if position < len(self._given) else 0
+        self.tape.append(choice)
+        return choice
+
+    def _run_once(self) -> None:
+        """One callback: the loop's own of all that are ready."""
+        self._drop_cancelled()
+        if not self._ready:
+            if not self._scheduled:
+                raise StuckError(f"nothing is left to happen after {self.steps} steps")
+            self._now = max(self._now, self._scheduled[0].when())
+        while self._scheduled and self._scheduled[0].when() <= self._now:
+            handle = heapq.heappop(self._scheduled)
+            handle._scheduled = False  # type: ignore[attr-defined]
+            if not handle.cancelled():
+                self._ready.append(handle)
+        if not self._ready:
+            return
+        if self.steps >= STEPS_LIMIT:
+            raise StuckError(f"more than {STEPS_LIMIT} steps")
+        chosen = self._take()
+        if not chosen.cancelled():
+            self.steps += 1
+            chosen._run()
+
+    def _take(self) -> asyncio.Handle:
+        count = len(self._ready)
+        index = self._choose(count) if count > 1 else 0
+        self._ready.rotate(-index)
+        handle = self._ready.popleft()
+        self._ready.rotate(index)
+        return handle
+
+    def _drop_cancelled(self) -> None:
+        while self._scheduled and self._scheduled[0].cancelled():
+            handle = heapq.heappop(self._scheduled)
+            handle._scheduled = False  # type: ignore[attr-defined]
+            self._timer_cancelled_count = max(0, self._timer_cancelled_count - 1)
+
+
+def run(
+    main: Callable[[SimLoop], Coroutine[Any, Any, T]], seed: int, *, tape: Sequence[int] | None = None
+) -> tuple[T, SimLoop]:
+    """Run `main` to its end in a world of its own. Raises what it raises, and what its tasks left behind."""
+    loop = SimLoop(seed, tape=tape)
+    before = events._get_running_loop()
+    assert before is None, "a simulated world runs inside no other loop"
+    try:
+        result = loop.run_until_complete(main(loop))
+        _end_tasks(loop)
+    finally:
+        loop._ready.clear()
+        loop._scheduled.clear()
+        loop.close()
+    if loop.failures:
+        raise loop.failures[0]
+    return result, loop
+
+
+def _end_tasks(loop: SimLoop) -> None:
+    """Cancel what still runs, and let it end."""
+    left = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
