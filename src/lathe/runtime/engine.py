@@ -205,6 +205,15 @@ class Engine:
                 await self.load(live, [absent.entity])
         raise BusyError(f"`{command.entity}` keeps being forgotten")
 
+    async def preview(self, live: Live, event: Event) -> Step | Refusal:
+        """What an event would meet now; nothing is taken. What is queued counts as taken."""
+        for _ in range(LOADS_LIMIT):
+            try:
+                return step(live.table, _World(self.cache, live, ()), event, permit=live.permit)
+            except _Absent as absent:
+                await self.load(live, [absent.entity])
+        raise BusyError("what it reads keeps being forgotten")
+
     async def load(self, live: Live, ids: list[str]) -> None:
         """Bring entities into memory, as they are committed."""
         tenant, app = live.tenant, live.app.name

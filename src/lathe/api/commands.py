@@ -1,0 +1,243 @@
+"""Creating and acting: a request becomes a command, its result an answer.
+
+This is the hot path, so it is plain functions over bytes: no routing, no model of the body but the app's own
+arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from lathe.api.callers import Principal
+from lathe.api.problem import Problem, refused
+from lathe.api.view import View, encode, event_id
+from lathe.frozen import frozen
+from lathe.lang.model import Json
+from lathe.machine.event import Act, Caller, Create, Event
+from lathe.machine.outcome import Refusal
+from lathe.machine.snapshot import Value
+from lathe.machine.table import BlueprintTable
+from lathe.runtime.catalog import Live
+from lathe.runtime.engine import Command, Committed, Engine, Refused, Replayed, Result
+from lathe.runtime.plan import Held
+from lathe.runtime.values import MisfitError, arguments
+from lathe.store.records import Receipt
+
+KEY_CHARACTERS_LIMIT = 255
+RECEIPT_MS = 24 * 3_600_000
+"""How long an answer is kept for its idempotency key."""
+PRECONDITION = "precondition"
+
+
+@frozen
+class Asked:
+    """One request to create or to act. `action` is `create` and `entity` empty for a creation."""
+
+    tenant: str
+    app: str
+    plural: str
+    entity: str
+    action: str
+    body: bytes
+    principal: Principal
+    key: str | None = None
+    if_match: str | None = None
+    if_visit: str | None = None
+
+
+@frozen
+class Answered:
+    """What goes back: status, body, and the headers that are not always the same."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Commands:
+    """Takes what is asked, for one process. Views are made anew when a version is swapped."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._views: dict[tuple[str, str], View] = {}
+
+    def view(self, live: Live, blueprint: str) -> View:
+        """How a blueprint's entities are told, in the version that is current."""
+        key = (live.digest, blueprint)
+        found = self._views.get(key)
+        if found is None:
+            if len(self._views) > 512:
+                self._views.clear()
+            found = self._views[key] = View(live.table.blueprints[blueprint].blueprint)
+        return found
+
+    async def take(self, asked: Asked) -> Answered:
+        """Take an action, or create. Raises `Problem` and what the engine raises."""
+        live = self._engine.catalog.live(asked.tenant, asked.app)
+        table = live.by_plural(asked.plural)
+        if table is None:
+            raise Problem("LR404.route", f"`{asked.app}` has no `{asked.plural}`")
+        rule = table.rules.get(asked.action)
+        if rule is None or (asked.action == "create") is not (asked.entity == ""):
+            raise Problem("LR404.action", f"`{table.blueprint.name}` has no action `{asked.action}`")
+        given = body_of(asked.body)
+        try:
+            args = arguments(rule.action.arguments, given)
+        except MisfitError as error:
+            raise Problem("LR422.type", str(error), argument=error.name) from None
+        command = self._command(asked, live, table, args)
+        result = await self._engine.execute(command)
+        return self._answered(asked, table.blueprint.name, command.entity, result)
+
+    def _command(self, asked: Asked, live: Live, table: BlueprintTable, args: Mapping[str, Value]) -> Command:
+        caller = asked.principal.caller(live.app)
+        entity = asked.entity or self._engine.ids.new()
+        visit = _number(asked.if_visit, "If-Visit") if asked.if_visit is not None else None
+        name = table.blueprint.name
+        is_new = not asked.entity
+
+        def event(now: int) -> Event:
+            if is_new:
+                return Create(name, entity, args, caller, now)
+            return Act(entity, asked.action, args, caller, now, visit)
+
+        told: dict[str, Any] = {"roles": sorted(caller.roles), "actor": caller.actor}
+        if visit is not None:
+            told["visit"] = visit
+        return Command(
+            tenant=asked.tenant,
+            app=asked.app,
+            entity=entity,
+            kind="create" if is_new else "act",
+            event=event,
+            told=told,
+            by=_by(caller, table, asked.action),
+            chain=asked.principal.chain,
+            receiving=self._receiving(asked, name, entity) if asked.key is not None else None,
+            key=(asked.principal.id, asked.key) if asked.key is not None else None,
+            requires=None if is_new else _requires(asked, name, visit),
+        )
+
+    def _receiving(self, asked: Asked, blueprint: str, entity: str) -> Any:
+        def receive(live: Live, after: Mapping[str, Held]) -> Receipt:
+            assert asked.key is not None, "only a request with a key is received"
+            now = self._engine.clock.now_ms()
+            return Receipt(
+                tenant=asked.tenant,
+                principal=asked.principal.id,
+                key=asked.key,
+                request=fingerprint(asked),
+                status=200 if asked.entity else 201,
+                answer=self._told(live, blueprint, after[entity]),
+                expires_ms=now + RECEIPT_MS,
+            )
+
+        return receive
+
+    def _told(self, live: Live, blueprint: str, held: Held) -> bytes:
+        event = event_id(held.entity.id, held.revision)
+        return encode(self.view(live, blueprint).entity(held, event))
+
+    def _answered(self, asked: Asked, blueprint: str, entity: str, result: Result) -> Answered:
+        if isinstance(result, Committed):
+            held = result.after[entity]
+            body = self._told(result.live, blueprint, held)
+            return _entity_answer(asked, entity, held.entity.version, body)
+        if isinstance(result, Replayed):
+            receipt = result.receipt
+            if receipt.request != fingerprint(asked):
+                raise Problem("LR422.key", f"the key `{asked.key}` was used for another request")
+            return Answered(receipt.status, receipt.answer, ((b"idempotent-replayed", b"true"),))
+        assert isinstance(result, Refused), "only a worker can lose a lease"
+        raise self.problem(result, asked)
+
+    def problem(self, result: Refused, asked: Asked) -> Problem:
+        """The problem that a refusal is answered with."""
+        refusal, held = result.refusal, result.entity
+        state = held.entity.state if held else None
+        rule = result.live.table.blueprints[held.entity.blueprint].rules.get(asked.action) if held else None
+        action = rule.action if rule is not None and refusal.entity == asked.entity else None
+        if held is not None and refusal.detail == PRECONDITION:
+            return Problem("LR412.version", "the entity has changed", version=held.entity.version)
+        if held is not None and refusal.reason == "stale" and action is not None:
+            if action.fenced and asked.if_visit is None:
+                return Problem("LR428.visit", visit=held.entity.visit)
+            if asked.if_visit is not None:
+                return Problem("LR412.visit", visit=held.entity.visit)
+        if refusal.reason == "missing" and not asked.entity:
+            return Problem("LR422.type", "it refers to an entity that does not exist")
+        problem = refused(refusal, state=state, about=asked.entity)
+        if refusal.reason == "guard" and action is not None and action.when is not None:
+            problem.more["guard"] = action.when.text
+        return problem
+
+
+def body_of(body: bytes) -> Mapping[str, Json]:
+    """The members of a request's body; an empty body has none. Raises `Problem`."""
+    if not body:
+        return {}
+    try:
+        given = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("LR400.json", str(error)) from None
+    if not isinstance(given, dict):
+        raise Problem("LR400.body", "the body must be an object: arguments by name")
+    return given
+
+
+def fingerprint(asked: Asked) -> bytes:
+    """What the same request has the same of."""
+    said = "\0".join((asked.app, asked.plural, asked.entity, asked.action, asked.if_match or ""))
+    return sha256(said.encode() + b"\0" + asked.body).digest()
+
+
+def _entity_answer(asked: Asked, entity: str, version: int, body: bytes) -> Answered:
+    tag = (b"etag", b'"%d"' % version)
+    if asked.entity:
+        return Answered(200, body, (tag,))
+    place = f"/v1/{asked.app}/{asked.plural}/{entity}"
+    return Answered(201, body, (tag, (b"location", place.encode())))
+
+
+def _number(text: str, header: str) -> int:
+    digits = text.strip().strip('"')
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
+        raise Problem("LR400.query", f"`{header}` must be a whole number")
+    return int(digits)
+
+
+def _requires(asked: Asked, blueprint: str, visit: int | None) -> Any:
+    """What must hold before the machine is asked: the entity is of this kind, version and visit."""
+    version = _number(asked.if_match, "If-Match") if asked.if_match not in (None, "*") else None
+    grant = asked.principal.grant
+
+    def requires(live: Live, held: Held | None) -> Refusal | None:
+        if held is None or held.entity.blueprint != blueprint:
+            return Refusal("missing", asked.entity, None)
+        entity = held.entity
+        if version is not None and entity.version != version:
+            return Refusal("stale", asked.entity, asked.action, PRECONDITION)
+        if visit is not None and entity.visit != visit:
+            return Refusal("stale", asked.entity, asked.action)
+        if grant is not None:
+            active = entity.active
+            is_its = grant.entity == entity.id and grant.app == live.app.name
+            if not is_its or active is None or active.number != grant.number:
+                return Refusal("denied", asked.entity, asked.action, "the token's invocation is over")
+        return None
+
+    return requires
+
+
+def _by(caller: Caller, table: BlueprintTable, action: str) -> str:
+    """How the journal names the caller: by the role that the action is open to."""
+    if caller.kind != "role":
+        return str(caller)
+    for principal in table.rules[action].action.by:
+        if principal.kind == "role" and principal.name in caller.roles:
+            return str(principal)
+    return str(caller)

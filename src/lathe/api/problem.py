@@ -1,0 +1,119 @@
+"""What can be wrong with a request: one stable code each, as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from lathe.errors import LatheError
+from lathe.machine.outcome import Reason, Refusal
+
+PROBLEMS: Mapping[str, str] = MappingProxyType(
+    {
+        "LR400.json": "the body is no JSON",
+        "LR400.body": "the body is not what this route takes",
+        "LR400.query": "a parameter of the query is not what this route takes",
+        "LR400.cursor": "the cursor is none that was given out",
+        "LR401.token": "the caller is not known",
+        "LR401.signature": "the signature is not that of this body",
+        "LR403.denied": "the caller may not",
+        "LR404.route": "there is nothing at this address",
+        "LR404.app": "there is no such app",
+        "LR404.entity": "there is no such entity",
+        "LR404.action": "there is no such action",
+        "LR404.version": "there is no such version",
+        "LR405.method": "this address does not take that method",
+        "LR409.state": "it is not possible in this state",
+        "LR409.guard": "its guard is false",
+        "LR409.range": "a value would leave its range",
+        "LR409.unset": "a value that is needed is unset",
+        "LR409.zero": "it would divide by zero",
+        "LR409.unique": "another entity holds the same unique value",
+        "LR409.busy": "an effect that it asks for is still in flight, or others keep changing it",
+        "LR409.joint": "an entity that it is taken with refuses",
+        "LR409.stale": "what it is about is over",
+        "LR409.exists": "there is one already",
+        "LR409.refused": "the verifier does not admit it",
+        "LR409.plan": "the plan is not that of this change any more",
+        "LR409.population": "entities that live now do not fit it",
+        "LR412.version": "the entity is not of the version in `If-Match`",
+        "LR412.visit": "the visit in `If-Visit` is over",
+        "LR413.body": "the body is too large",
+        "LR415.type": "the body must be JSON",
+        "LR422.type": "an argument is left out, unknown, or of another type",
+        "LR422.key": "the idempotency key was used for another request",
+        "LR422.where": "the filter cannot be read",
+        "LR428.visit": "the action is fenced: name the visit in `If-Visit`",
+        "LR429.rate": "too many requests",
+        "LR500.defect": "a defect of Lathe",
+        "LR503.busy": "more waits than can be committed",
+        "LR503.store": "the store does not answer",
+        "LR503.stopping": "this process is stopping",
+        "LR507.full": "the store has no room left",
+    }
+)
+"""Every code, with what it means. The docs list them, and a test compares."""
+
+OF_REASON: Mapping[Reason, str] = MappingProxyType(
+    {
+        "missing": "LR404.entity",
+        "action": "LR404.action",
+        "state": "LR409.state",
+        "denied": "LR403.denied",
+        "type": "LR422.type",
+        "guard": "LR409.guard",
+        "range": "LR409.range",
+        "unset": "LR409.unset",
+        "zero": "LR409.zero",
+        "unique": "LR409.unique",
+        "busy": "LR409.busy",
+        "twice": "LR409.joint",
+        "depth": "LR409.joint",
+        "stale": "LR409.stale",
+        "lost": "LR409.state",
+    }
+)
+
+
+class Problem(LatheError):
+    """A request that is answered by a problem document. `more` are members of its own."""
+
+    def __init__(
+        self, code: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(detail or PROBLEMS[code])
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.more = more
+
+    @property
+    def status(self) -> int:
+        return int(self.code[2:5])
+
+    def body(self) -> bytes:
+        """The document."""
+        document = {
+            "type": f"urn:lathe:problem:{self.code}",
+            "title": PROBLEMS[self.code],
+            "status": self.status,
+            "code": self.code,
+            **({"detail": self.detail} if self.detail else {}),
+            **self.more,
+        }
+        return msgspec.json.encode(document)
+
+
+def refused(refusal: Refusal, *, state: str | None = None, about: str = "") -> Problem:
+    """The problem of a refusal. `state` is the entity's, `about` the entity that the request named."""
+    more: dict[str, Any] = {}
+    if refusal.action is not None:
+        more["action"] = refusal.action
+    if refusal.entity is not None and refusal.entity != about:
+        more["entity"] = refusal.entity
+    if state is not None:
+        more["state"] = state
+    return Problem(OF_REASON[refusal.reason], refusal.detail, **more)

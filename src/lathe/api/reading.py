@@ -1,0 +1,242 @@
+"""What may be read: entities, their journals, and what a caller may do with them now.
+
+Rows that the caller may not read are not there: a get answers 404, a list leaves them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from lathe.api.callers import Principal
+from lathe.api.commands import Commands
+from lathe.api.cursor import Cursors
+from lathe.api.problem import OF_REASON, Problem
+from lathe.api.view import entry
+from lathe.lang.expr import Node
+from lathe.lang.filter import FILTER_CHARACTERS_LIMIT, read_filter
+from lathe.lang.model import Action
+from lathe.lang.parse import ExpressionError
+from lathe.machine.evaluate import Frame, holds
+from lathe.machine.event import Act, Caller
+from lathe.machine.outcome import Refusal
+from lathe.machine.step import matches
+from lathe.machine.table import BlueprintTable
+from lathe.runtime.catalog import Live
+from lathe.runtime.engine import Engine, held_of
+from lathe.runtime.plan import Held
+from lathe.store.base import PAGE_LIMIT, Query, SortKey
+from lathe.store.records import Entry
+
+SORTS: Mapping[str, SortKey] = {"id": "id", "created": "created", "changed": "changed", "state": "state"}
+
+
+class Reading:
+    """Answers what is asked of committed state."""
+
+    def __init__(self, engine: Engine, commands: Commands, cursors: Cursors) -> None:
+        self._engine = engine
+        self._commands = commands
+        self._cursors = cursors
+
+    async def entity(self, live: Live, table: BlueprintTable, entity: str, principal: Principal) -> Held:
+        """An entity that the caller may read. Raises `Problem` (LR404)."""
+        held = await self._engine.read(live, entity)
+        if held is None or held.entity.blueprint != table.blueprint.name:
+            raise Problem("LR404.entity", f"there is no `{table.blueprint.name}` of this id")
+        if not may_read(live, table, held, principal.caller(live.app)):
+            raise Problem("LR404.entity", f"there is no `{table.blueprint.name}` of this id")
+        return held
+
+    def told(self, live: Live, held: Held) -> dict[str, Any]:
+        """An entity as JSON data."""
+        return self._commands.view(live, held.entity.blueprint).entity(held)
+
+    async def page(
+        self, live: Live, table: BlueprintTable, principal: Principal, asked: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """A page of a list: `{items, next}`. Raises `Problem`."""
+        query = self.query(live, table, asked)
+        caller = principal.caller(live.app)
+        about = _about(live, table, asked)
+        if "cursor" in asked:
+            query = _behind(query, self._cursors.read(about, asked["cursor"]))
+        items: list[dict[str, Any]] = []
+        while True:
+            rows = await self._engine.store.find(query)
+            for row in rows:
+                held = held_of(row)
+                query = _behind(query, _place(query, held))
+                if may_read(live, table, held, caller):
+                    items.append(self.told(live, held))
+                    if len(items) == query.limit:
+                        assert query.after is not None, "there was a row"
+                        return {"items": items, "next": self._cursors.make(about, query.after)}
+            if len(rows) < query.limit:
+                return {"items": items, "next": None}
+
+    def query(self, live: Live, table: BlueprintTable, asked: Mapping[str, str]) -> Query:
+        """What a list's parameters ask for. Raises `Problem`."""
+        unknown = set(asked) - {"state", "where", "sort", "limit", "cursor"}
+        if unknown:
+            raise Problem("LR400.query", f"there is no parameter `{min(unknown)[:80]}`")
+        blueprint = table.blueprint
+        states = tuple(s for s in asked.get("state", "").split(",") if s)
+        for state in states:
+            if state not in blueprint.states:
+                raise Problem("LR400.query", f"`{blueprint.name}` has no state `{state[:80]}`")
+        where = None
+        if asked.get("where"):
+            where = _filter(table, asked["where"])
+        sort = asked.get("sort", "id")
+        descending, key = sort.startswith("-"), sort.removeprefix("-")
+        if key not in SORTS:
+            raise Problem("LR400.query", f"`sort` is one of {', '.join(SORTS)}, `-` before it turns it round")
+        return Query(
+            tenant=live.tenant,
+            app=live.app.name,
+            blueprint=blueprint.name,
+            states=states,
+            where=where,
+            sort=SORTS[key],
+            descending=descending,
+            limit=limit_of(asked),
+        )
+
+    async def actions(
+        self, live: Live, table: BlueprintTable, held: Held, principal: Principal
+    ) -> list[dict[str, Any]]:
+        """Every action but `create`: whether the caller may take it now, and why not.
+
+        One that needs arguments is possible as far as state, caller and a guard that reads none can tell.
+        """
+        caller = principal.caller(live.app)
+        found = []
+        for rule in table.rules.values():
+            action = rule.action
+            if action.name == "create":
+                continue
+            refusal = await self._foreseen(live, held, action, caller)
+            told: dict[str, Any] = {"action": action.name, **_asks(action), "possible": refusal is None}
+            if refusal is not None:
+                told["code"] = OF_REASON[refusal.reason]
+                told["why"] = _why(action, held, refusal)
+            found.append(told)
+        return found
+
+    async def _foreseen(self, live: Live, held: Held, action: Action, caller: Caller) -> Refusal | None:
+        """The refusal that the action would meet now, if it can be told before its arguments are known."""
+        entity = held.entity
+        if all(a.optional or a.has_default for a in action.arguments.values()):
+            event = Act(entity.id, action.name, {}, caller, self._engine.clock.now_ms(), entity.visit)
+            outcome = await self._engine.preview(live, event)
+            return outcome if isinstance(outcome, Refusal) else None
+        if entity.state not in action.from_states:
+            return Refusal("state", entity.id, action.name)
+        if not live.permit(action, entity, caller, {}):
+            return Refusal("denied", entity.id, action.name)
+        return None
+
+    def entries(self, live: Live, found: list[Entry]) -> list[dict[str, Any]]:
+        """Journal entries as events."""
+        known = live.table.blueprints
+        return [
+            entry(self._commands.view(live, e.blueprint) if e.blueprint in known else None, e) for e in found
+        ]
+
+
+class _Nothing:
+    """A world without other entities: for guards that read none."""
+
+    def __init__(self, live: Live) -> None:
+        self.ghosts = live.table.ghosts
+
+    def get(self, entity: str) -> None:
+        return None
+
+    def population(self, blueprint: str) -> tuple[str, ...]:
+        return ()
+
+    def holder(self, blueprint: str, unique: Any, claim: Any, besides: Any) -> None:
+        return None
+
+
+def may_read(live: Live, table: BlueprintTable, held: Held, caller: Caller) -> bool:
+    """Whether a caller may get, list and follow an entity: by `read`, or with an action of its own here."""
+    rule = table.blueprint.read
+    if rule is None:
+        return caller.kind == "effect" or any(
+            matches(principal, caller) for r in table.rules.values() for principal in r.action.by
+        )
+    if not any(matches(principal, caller) for principal in rule.by):
+        return False
+    if rule.when is None:
+        return True
+    entity = held.entity
+    return holds(rule.when.tree, Frame(_Nothing(live), entity, entity.fields, {}, actor=caller.actor))
+
+
+def limit_of(asked: Mapping[str, str]) -> int:
+    """The page's size. Raises `Problem`."""
+    text = asked.get("limit", "50")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= PAGE_LIMIT:
+        raise Problem("LR400.query", f"`limit` is a number from 1 to {PAGE_LIMIT}")
+    return int(text)
+
+
+def _filter(table: BlueprintTable, text: str) -> Node:
+    if len(text) > FILTER_CHARACTERS_LIMIT:
+        raise Problem("LR422.where", f"a filter has at most {FILTER_CHARACTERS_LIMIT} characters")
+    try:
+        return read_filter(table.blueprint, text).tree
+    except ExpressionError as error:
+        first = error.diagnostics[0]
+        raise Problem(
+            "LR422.where", first.message, column=first.span.column, help=first.help, rule=first.code
+        ) from None
+
+
+def _why(action: Action, held: Held, refusal: Refusal) -> str:
+    """A refusal in words, with what would have to be so."""
+    if refusal.entity not in (None, held.entity.id):
+        return f"an entity that it is taken with refuses: {refusal}"
+    match refusal.reason:
+        case "state":
+            return f"it is possible from {', '.join(action.from_states)}, not from {held.entity.state}"
+        case "denied":
+            return f"it is open to {', '.join(map(str, action.by)) or 'nobody outside'}"
+        case "guard" if action.when is not None:
+            return f"`{action.when.text}` is false"
+    return str(refusal)
+
+
+def _asks(action: Action) -> dict[str, Any]:
+    asks = {
+        a.name: {"type": str(a.type), "required": not (a.optional or a.has_default)}
+        for a in action.arguments.values()
+    }
+    told: dict[str, Any] = {"args": asks} if asks else {}
+    if action.fenced:
+        told["fenced"] = True
+    return told
+
+
+def _about(live: Live, table: BlueprintTable, asked: Mapping[str, str]) -> str:
+    rest = sorted((k, v) for k, v in asked.items() if k not in ("cursor", "limit"))
+    return f"{live.tenant}/{live.app.name}/{table.blueprint.name}?{rest}"
+
+
+def _place(query: Query, held: Held) -> tuple[str | int, str]:
+    entity = held.entity
+    by: dict[SortKey, str | int] = {
+        "id": entity.id,
+        "state": entity.state,
+        "created": held.created_ms,
+        "changed": held.changed_ms,
+    }
+    return by[query.sort], entity.id
+
+
+def _behind(query: Query, place: tuple[str | int, str]) -> Query:
+    return replace(query, after=place)

@@ -1,0 +1,114 @@
+"""Entities and journal entries as the outside sees them: typed values, nothing secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lathe.lang.model import Blueprint, Json
+from lathe.lang.types import Type
+from lathe.machine.trace import HIDDEN
+from lathe.runtime.plan import Held
+from lathe.runtime.values import json_of, rfc3339
+from lathe.store.records import Entry
+
+encode = msgspec.json.Encoder().encode
+
+
+class View:
+    """How one blueprint's entities are told. Made once for each version that is loaded."""
+
+    __slots__ = ("_converted", "_hidden", "blueprint")
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self.blueprint = blueprint
+        fields = blueprint.fields.values()
+        self._hidden = frozenset(f.name for f in fields if f.secret)
+        self._converted: dict[str, Type] = {
+            f.name: f.type for f in fields if f.type.kind in ("time", "json", "set")
+        }
+
+    def entity(self, held: Held, event: str | None = None) -> dict[str, Any]:
+        """`{id, state, version, visit, fields, at}`, and the `event` that made it so where there is one."""
+        entity = held.entity
+        found: dict[str, Any] = {
+            "id": entity.id,
+            "state": entity.state,
+            "version": entity.version,
+            "visit": entity.visit,
+            "fields": self._fields(entity.fields),
+            "at": rfc3339(held.changed_ms),
+        }
+        if event is not None:
+            found["event"] = event
+        return found
+
+    def _fields(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not self._converted and not self._hidden:
+            return fields
+        return {
+            name: json_of(self._converted[name], value) if name in self._converted else value
+            for name, value in fields.items()
+            if name not in self._hidden
+        }
+
+    def changes(self, changes: Mapping[str, Any]) -> dict[str, Json]:
+        """What changed, as `{name: [before, after]}`; a secret changes from hidden to hidden."""
+        found: dict[str, Json] = {}
+        for name, (before, after) in changes.items():
+            if name in self._hidden:
+                found[name] = [HIDDEN, HIDDEN]
+            elif name in self._converted:
+                kind = self._converted[name]
+                found[name] = [_stored(kind, before), _stored(kind, after)]
+            else:
+                found[name] = [before, after]
+        return found
+
+
+def _stored(kind: Type, value: Any) -> Json:
+    """A value from the journal's JSON, where sets are lists already."""
+    return json_of(kind, frozenset(value) if isinstance(value, list) else value)
+
+
+def event_id(entity: str, revision: int) -> str:
+    """The id of a journal entry: it is the same wherever the entry is shown."""
+    return f"{entity}.{revision}"
+
+
+def entry(view: View | None, found: Entry) -> dict[str, Any]:
+    """A journal entry as an event: `{id, time, app, entity, version, action, by, changes}` and more.
+
+    Without a view (its blueprint is not loaded any more) what changed is told by name alone.
+    """
+    payload = msgspec.json.decode(found.payload) if found.payload is not None else {}
+    changes = payload.get("changes", {})
+    event = payload.get("event", {})
+    told: dict[str, Any] = {
+        "id": event_id(found.entity, found.revision),
+        "time": rfc3339(found.at_ms),
+        "app": found.app,
+        "blueprint": found.blueprint,
+        "entity": found.entity,
+        "version": found.version,
+        "visit": found.visit,
+        "state": found.state,
+        "kind": found.kind,
+        "action": found.action,
+        "by": found.by,
+        "changes": view.changes(changes) if view else {name: [HIDDEN, HIDDEN] for name in changes},
+        "digest": found.digest,
+        "step": found.step,
+    }
+    if found.chain:
+        told["actor"] = found.chain[-1]
+    for name in ("effect", "timer", "ok", "cause", "number"):
+        if name in event:
+            told[name] = event[name]
+    if found.payload is None:
+        told["erased"] = True
+    if found.position:
+        told["position"] = found.position
+    return told

@@ -1,0 +1,28 @@
+"""Filters of lists (`where`): an expression over one blueprint's entities, read from a request."""
+
+from __future__ import annotations
+
+from lathe.lang.expr import Expression
+from lathe.lang.model import Blueprint
+from lathe.lang.names import Names
+from lathe.lang.parse import parse_expression
+from lathe.lang.source import bare_place
+from lathe.lang.types import BOOL
+
+FILTER_CHARACTERS_LIMIT = 2_000
+
+
+def read_filter(blueprint: Blueprint, text: str) -> Expression:
+    """The filter that a text says. It reads fields that are not secret, `state` and `id`.
+
+    Raises ExpressionError, whose spans count the characters of the text itself.
+    """
+    fields = {f.name: f.type for f in blueprint.fields.values() if not f.secret and f.type.kind != "json"}
+    names = Names(
+        "a filter",
+        blueprint=blueprint.name,
+        states=tuple(blueprint.states),
+        fields=fields,
+        specials=frozenset({"state", "id"}),
+    )
+    return parse_expression(text, bare_place(text, "where"), names=names, expect=BOOL)

@@ -1,0 +1,81 @@
+"""Tokens of invocations: what `{token}` stands for. Short-lived, bound to one invocation, signed.
+
+With it the other side may take the actions that admit `effect:NAME`, while the invocation is started.
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from lathe.runtime.clock import Clock
+from lathe.store.records import Outgoing
+
+GRACE_MS = 60_000
+"""How long a token outlives the time-out of its try."""
+TOKEN_CHARACTERS_LIMIT = 1_024
+
+
+class Grant(Struct, frozen=True, array_like=True, gc=False):
+    """What a token says: whose it is, and until when."""
+
+    tenant: str
+    app: str
+    blueprint: str
+    entity: str
+    number: int
+    visit: int
+    effect: str
+    expires_ms: int
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Grant).decode
+
+
+class Tokens:
+    """Makes and reads tokens with one key, which every process must have."""
+
+    def __init__(self, key: bytes, clock: Clock) -> None:
+        assert len(key) >= 32, "a key has 32 bytes or more"
+        self._key = key
+        self._clock = clock
+
+    def mint(self, outgoing: Outgoing, timeout_ms: int) -> str:
+        """A token for one try of an invocation."""
+        grant = Grant(
+            outgoing.tenant, outgoing.app, outgoing.blueprint, outgoing.entity, outgoing.number,
+            outgoing.visit, outgoing.effect, self._clock.now_ms() + timeout_ms + GRACE_MS,
+        )  # fmt: skip
+        said = _encode(grant)
+        return f"{_text(said)}.{_text(self._sign(said))}"
+
+    def read(self, token: str) -> Grant | None:
+        """What a token grants; None if it is not ours or has expired."""
+        if len(token) > TOKEN_CHARACTERS_LIMIT or not token.isascii():
+            return None
+        said, dot, signature = token.partition(".")
+        try:
+            data = _bytes(said)
+            is_ours = bool(dot) and hmac.compare_digest(_bytes(signature), self._sign(data))
+        except ValueError:
+            return None
+        if not is_ours:
+            return None
+        grant = _decode(data)
+        return grant if grant.expires_ms > self._clock.now_ms() else None
+
+    def _sign(self, said: bytes) -> bytes:
+        return hmac.new(self._key, said, sha256).digest()
+
+
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
