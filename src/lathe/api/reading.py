@@ -162,7 +162,7 @@ class _Nothing:
         return None
 
 
-def may_read(live: Live, table: BlueprintTable, held: Held, caller: Caller) -> bool:
+def may_read(live: Live, table: BlueprintTable, held: Held | None, caller: Caller) -> bool:
     """Whether a caller may get, list and follow an entity: by `read`, or with an action of its own here."""
     rule = table.blueprint.read
     if rule is None:
@@ -171,8 +171,8 @@ def may_read(live: Live, table: BlueprintTable, held: Held, caller: Caller) -> b
         )
     if not any(matches(principal, caller) for principal in rule.by):
         return False
-    if rule.when is None:
-        return True
+    if rule.when is None or held is None:
+        return rule.when is None
     entity = held.entity
     return holds(rule.when.tree, Frame(_Nothing(live), entity, entity.fields, {}, actor=caller.actor))
 

@@ -283,6 +283,8 @@ class Outbox:
                     return
                 self._report("notice", outgoing, ending.message)
             told["ok"] = ending.ok
+            if effect.uses == "emit":
+                told["emitted"] = msgspec.json.decode(outgoing.request)
         await self._step(
             outgoing,
             "notify",

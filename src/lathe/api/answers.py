@@ -1,0 +1,81 @@
+"""Answers in ASGI's terms, and what every failure inside is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+from lathe.api.problem import Problem
+from lathe.errors import NotFoundError, UsageError
+from lathe.runtime.committer import OverloadedError
+from lathe.runtime.engine import BusyError
+from lathe.store.base import FullError, StoreError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON = (b"content-type", b"application/json")
+PROBLEM = (b"content-type", b"application/problem+json")
+NO_STORE = (b"cache-control", b"no-store")
+
+log = structlog.get_logger("lathe.api")
+
+
+async def answer(
+    send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
+) -> None:
+    """Send a whole answer."""
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, NO_STORE, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def answer_problem(send: Send, problem: Problem) -> None:
+    """Send a problem document."""
+    headers = tuple((n.lower().encode(), v.encode()) for n, v in problem.headers.items())
+    await answer(send, problem.status, problem.body(), (PROBLEM, *headers))
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an exception is answered with; what is not expected is a defect, and is logged."""
+    match error:
+        case Problem():
+            return error
+        case NotFoundError():
+            return Problem("LR404.app", str(error))
+        case UsageError():
+            return Problem("LR400.query", str(error))
+        case OverloadedError():
+            return Problem("LR503.busy", headers={"Retry-After": "1"})
+        case BusyError():
+            return Problem("LR409.busy", str(error), headers={"Retry-After": "1"})
+        case FullError():
+            return Problem("LR507.full", str(error))
+        case StoreError():
+            said = (
+                "; it may have been committed: ask again with the same idempotency key" if error.maybe else ""
+            )
+            return Problem("LR503.store", f"{error}{said}", headers={"Retry-After": "2"}, cause=error.code)
+    log.exception("defect", error=str(error))
+    return Problem("LR500.defect", "it was logged")
+
+
+async def body_of(receive: Receive, *, limit: int) -> bytes:
+    """The body of a request. Raises `Problem` (LR413.body) beyond the limit."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client went away")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise Problem("LR413.body", f"a body has at most {limit} bytes")
+        if chunk:
+            chunks.append(chunk)
+        if not message.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)

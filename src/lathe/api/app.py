@@ -1,0 +1,298 @@
+"""The ASGI application: Starlette's routes, and the one hot path in front of them.
+
+`POST /v1/{app}/{plural}[/{id}/{action}]` is answered without routing; everything else is conventional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from lathe.api.answers import JSON, Receive, Scope, Send, answer, answer_problem, body_of, problem_of
+from lathe.api.callers import Authenticator, Principal
+from lathe.api.commands import KEY_CHARACTERS_LIMIT, Asked, Commands
+from lathe.api.cursor import Cursors
+from lathe.api.limits import Limits, Throttle
+from lathe.api.openapi import openapi
+from lathe.api.problem import Problem
+from lathe.api.reading import Reading, limit_of
+from lathe.api.stream import Followed, Stream
+from lathe.api.view import encode
+from lathe.errors import LatheError
+from lathe.lang.model import Json
+from lathe.machine.table import BlueprintTable
+from lathe.runtime.catalog import Live
+from lathe.runtime.committer import OverloadedError
+from lathe.runtime.engine import BusyError
+from lathe.runtime.metrics import Metrics
+from lathe.runtime.node import Node
+from lathe.store.base import StoreError
+
+TENANT = "main"
+"""Until tokens name tenants there is one."""
+
+FIXED = frozenset({"apps", "blueprints", "checks", "decisions", "intents", "tokens", "audit", "events"})
+"""First segments under `/v1` that are no app; no app may be called so."""
+
+Seconds = Callable[[], float]
+
+
+class Api:
+    """The whole API of one process, as an ASGI application."""
+
+    def __init__(
+        self,
+        node: Node,
+        authenticator: Authenticator,
+        *,
+        cursors: Cursors,
+        metrics: Metrics,
+        seconds: Seconds,
+        limits: Limits | None = None,
+        routes: tuple[Route, ...] = (),
+    ) -> None:
+        limits = limits or Limits()
+        self.node = node
+        self.metrics = metrics
+        self.throttle = Throttle(limits, seconds)
+        self.commands = Commands(node.engine)
+        self.reading = Reading(node.engine, self.commands, cursors)
+        self.stream = Stream(node.engine, self.commands, limit=limits.followers)
+        self.is_stopping = False
+        self._authenticator = authenticator
+        self._seconds = seconds
+        self._limits = limits
+        self._openapi: tuple[int, bytes] | None = None
+        self._starlette = Starlette(
+            routes=[*routes, *self._routes()],
+            exception_handlers={
+                HTTPException: _not_routed,
+                **dict.fromkeys((LatheError, BusyError, OverloadedError, Exception), _handled),
+            },
+        )
+
+    def _routes(self) -> list[Route]:
+        return [
+            Route("/healthz", self._health),
+            Route("/readyz", self._ready),
+            Route("/metrics", self._metrics),
+            Route("/openapi.json", self._described),
+            Route("/v1/events", self._events),
+            Route("/v1/intents", self._intents),
+            Route("/v1/{app}/{plural}", self._list),
+            Route("/v1/{app}/{plural}/{id}", self._get),
+            Route("/v1/{app}/{plural}/{id}/journal", self._journal),
+            Route("/v1/{app}/{plural}/{id}/actions", self._actions),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            parts = scope["path"].split("/")
+            if len(parts) in (4, 6) and parts[1] == "v1" and parts[2] not in FIXED and ":" not in parts[3]:
+                await self._command(scope, receive, send, parts)
+                return
+        await self._starlette(scope, receive, send)
+
+    def principal(self, scope: Scope) -> Principal:
+        """Who calls. Raises `Problem` (LR401)."""
+        return self._authenticator.principal(dict(scope["headers"]))
+
+    async def _command(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
+        """The hot path: create, or act."""
+        begun = self._seconds()
+        app, action = parts[2], parts[5] if len(parts) == 6 else "create"
+        outcome = "taken"
+        try:
+            self.throttle.enter()
+            try:
+                asked = await self._asked(scope, receive, parts)
+                self.throttle.spend(asked.principal.id, app)
+                found = await self.commands.take(asked)
+            finally:
+                self.throttle.leave()
+            await answer(send, found.status, found.body, (JSON, *found.headers))
+        except ConnectionError:
+            return
+        except Exception as error:  # noqa: BLE001  every failure is answered, as what it is
+            problem = problem_of(error)
+            outcome = problem.code
+            await answer_problem(send, problem)
+        self._count(app, action, outcome)
+        self.metrics.seconds.observe(self._seconds() - begun)
+
+    def _count(self, app: str, action: str, outcome: str) -> None:
+        """Count a command, under names that exist: what is not there is counted together."""
+        known = outcome == "taken" or not outcome.startswith(("LR404", "LR400"))
+        labels = (app, action, outcome) if known else ("", "", outcome)
+        self.metrics.commands.labels(*labels).inc()
+
+    async def _asked(self, scope: Scope, receive: Receive, parts: list[str]) -> Asked:
+        if self.is_stopping:
+            raise Problem("LR503.stopping", headers={"Retry-After": "1"})
+        headers = dict(scope["headers"])
+        principal = self._authenticator.principal(headers)
+        body = await body_of(receive, limit=self._limits.body_bytes)
+        kind = headers.get(b"content-type", b"application/json")
+        if body and not kind.startswith(b"application/json"):
+            raise Problem("LR415.type")
+        return Asked(
+            tenant=TENANT,
+            app=parts[2],
+            plural=parts[3],
+            entity=parts[4] if len(parts) == 6 else "",
+            action=parts[5] if len(parts) == 6 else "create",
+            body=body,
+            principal=principal,
+            key=_key(headers.get(b"idempotency-key")),
+            if_match=_text(headers.get(b"if-match")),
+            if_visit=_text(headers.get(b"if-visit")),
+        )
+
+    def _blueprint(self, request: Request) -> tuple[Live, BlueprintTable]:
+        live = self.node.engine.catalog.live(TENANT, request.path_params["app"])
+        table = live.by_plural(request.path_params["plural"])
+        if table is None:
+            raise Problem("LR404.route", f"`{live.app.name}` has no `{request.path_params['plural'][:80]}`")
+        return live, table
+
+    async def _list(self, request: Request) -> Response:
+        live, table = self._blueprint(request)
+        principal = self.principal(request.scope)
+        return _json(await self.reading.page(live, table, principal, dict(request.query_params)))
+
+    async def _get(self, request: Request) -> Response:
+        live, table = self._blueprint(request)
+        principal = self.principal(request.scope)
+        held = await self.reading.entity(live, table, request.path_params["id"], principal)
+        tag = f'"{held.entity.version}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"etag": tag})
+        return _json(self.reading.told(live, held), headers={"etag": tag})
+
+    async def _journal(self, request: Request) -> Response:
+        live, table = self._blueprint(request)
+        principal = self.principal(request.scope)
+        entity = request.path_params["id"]
+        await self.reading.entity(live, table, entity, principal)
+        asked = dict(request.query_params)
+        limit = limit_of(asked)
+        after = _whole(asked.get("after", "0"), "after")
+        found = await self.node.store.history(TENANT, live.app.name, entity, after=after, limit=limit)
+        items = self.reading.entries(live, found)
+        return _json({"items": items, "next": found[-1].revision if len(found) == limit else None})
+
+    async def _actions(self, request: Request) -> Response:
+        live, table = self._blueprint(request)
+        principal = self.principal(request.scope)
+        held = await self.reading.entity(live, table, request.path_params["id"], principal)
+        return _json({"items": await self.reading.actions(live, table, held, principal)})
+
+    async def _events(self, request: Request) -> Response:
+        asked = request.query_params
+        last = request.headers.get("last-event-id") or asked.get("after")
+        position = await self.node.store.position() if last is None else _whole(last, "Last-Event-ID")
+        what = Followed(TENANT, position, asked.get("app"), asked.get("blueprint"), asked.get("entity"))
+        stream = self.stream.follow(what, self.principal(request.scope))
+        first = await anext(stream)
+
+        async def whole() -> Any:
+            yield first
+            async for chunk in stream:
+                yield chunk
+
+        return StreamingResponse(
+            whole(), media_type="text/event-stream", headers={"cache-control": "no-store"}
+        )
+
+    async def _intents(self, request: Request) -> Response:
+        app = request.query_params.get("app", "")
+        live = self.node.engine.catalog.live(TENANT, app)
+        self.principal(request.scope)
+        found = await self.node.store.intents(TENANT, live.app.name)
+        items = [
+            {
+                "blueprint": i.blueprint, "action": i.action, "state": i.state, "reason": i.reason,
+                "clause": i.clause, "count": i.count, "example": i.example,
+            }
+            for i in found
+        ]  # fmt: skip
+        return _json({"items": items})
+
+    async def _health(self, request: Request) -> Response:
+        return _json({"ok": True})
+
+    async def _ready(self, request: Request) -> Response:
+        """Ready: the store answers, and this process is not about to stop."""
+        if self.is_stopping:
+            raise Problem("LR503.stopping")
+        try:
+            await self.node.store.ping()
+        except StoreError as error:
+            raise Problem("LR503.store", str(error), cause=error.code) from None
+        apps: dict[str, Json] = {live.app.name: live.digest for live in self.node.engine.catalog.everything()}
+        return _json({"ok": True, "store": self.node.store.name, "apps": apps})
+
+    async def _metrics(self, request: Request) -> Response:
+        metrics, engine = self.metrics, self.node.engine
+        metrics.queue.set(engine.committer.depth)
+        metrics.cached.set(len(engine.cache))
+        metrics.running.set(self.node.outbox.running)
+        metrics.followers.set(self.stream.followers)
+        metrics.entities.clear()
+        for live in engine.catalog.everything():
+            counts = await self.node.store.count(live.tenant, live.app.name)
+            for (blueprint, state), count in sorted(counts.items()):
+                metrics.entities.labels(live.app.name, blueprint, state).set(count)
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def _described(self, request: Request) -> Response:
+        catalog = self.node.engine.catalog
+        if self._openapi is None or self._openapi[0] != catalog.generation:
+            self._openapi = (catalog.generation, encode(openapi(catalog.all(TENANT))))
+        return Response(self._openapi[1], media_type="application/json")
+
+
+def _json(data: Any, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:
+    return Response(encode(data), status, headers, media_type="application/json")
+
+
+def _key(given: bytes | None) -> str | None:
+    if given is None:
+        return None
+    key = given.decode("latin-1").strip()
+    if not 0 < len(key) <= KEY_CHARACTERS_LIMIT:
+        raise Problem("LR400.query", f"an idempotency key has 1 to {KEY_CHARACTERS_LIMIT} characters")
+    return key
+
+
+def _text(given: bytes | None) -> str | None:
+    return None if given is None else given.decode("latin-1")
+
+
+def _whole(text: str, name: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Problem("LR400.query", f"`{name}` is a whole number")
+    return int(text)
+
+
+async def _handled(request: Request, error: Exception) -> Response:
+    """What a route raised, as a problem document."""
+    problem = problem_of(error)
+    return Response(problem.body(), problem.status, problem.headers, "application/problem+json")
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals: no such route, or not with this method."""
+    assert isinstance(error, HTTPException)
+    code = "LR405.method" if error.status_code == 405 else "LR404.route"
+    path = unquote(request.url.path)[:200]
+    problem = Problem(code, f"{request.method} {path}", headers=error.headers)
+    return Response(problem.body(), problem.status, problem.headers, "application/problem+json")

@@ -1,0 +1,195 @@
+"""OpenAPI 3.1 of what is loaded: each app's own routes, typed by its blueprints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from lathe.api.problem import PROBLEMS
+from lathe.lang.model import Action, Argument, Blueprint, Field
+from lathe.lang.types import Type
+from lathe.runtime.catalog import Live
+
+VERSION = "3.1.0"
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def openapi(lives: Iterable[Live]) -> dict[str, Any]:
+    """The document of these apps."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {"Problem": _problem_schema(), "Event": {"type": "object"}}
+    for live in lives:
+        for table in live.table.blueprints.values():
+            blueprint = table.blueprint
+            name = f"{live.app.name}.{blueprint.name}"
+            schemas[name] = _entity_schema(blueprint)
+            paths.update(_paths(live, blueprint, {"$ref": f"#/components/schemas/{name}"}))
+    return {
+        "openapi": VERSION,
+        "info": {
+            "title": "Lathe",
+            "version": "1",
+            "description": "Derived from the blueprints that are loaded.",
+        },
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+def _paths(live: Live, blueprint: Blueprint, entity: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    base = f"/v1/{live.app.name}/{blueprint.plural}"
+    tag = [f"{live.app.name}: {blueprint.name}"]
+    collection: dict[str, Any] = {"get": {**_listing(blueprint, entity), "tags": tag}}
+    create = blueprint.actions.get("create")
+    if create is not None:
+        operation = _acting(create, entity, status="201")
+        collection["post"] = {**operation, "operationId": f"{blueprint.name}.create", "tags": tag}
+    yield base, collection
+    got = _answers({"200": _content(entity, "the entity")}, 404)
+    operation = {"summary": f"One {blueprint.name}.", "responses": got, "tags": tag}
+    yield f"{base}/{{id}}", {"parameters": [_ID], "get": operation}
+    for what, said in (
+        ("journal", "What happened to it."),
+        ("actions", "What may be taken now, and why not."),
+    ):
+        pages = _answers({"200": _content(_page({"type": "object"}), said)}, 404)
+        yield (
+            f"{base}/{{id}}/{what}",
+            {"parameters": [_ID], "get": {"summary": said, "responses": pages, "tags": tag}},
+        )
+    for action in blueprint.actions.values():
+        if action.name != "create":
+            operation = {**_acting(action, entity, status="200"), "tags": tag}
+            operation["operationId"] = f"{blueprint.name}.{action.name}"
+            yield f"{base}/{{id}}/{action.name}", {"parameters": [_ID], "post": operation}
+
+
+def _listing(blueprint: Blueprint, entity: dict[str, Any]) -> dict[str, Any]:
+    def parameter(name: str, schema: dict[str, Any], said: str) -> dict[str, Any]:
+        return {"name": name, "in": "query", "schema": schema, "description": said}
+
+    text = {"type": "string"}
+    return {
+        "summary": blueprint.doc or f"Every {blueprint.name}.",
+        "parameters": [
+            parameter("state", text, f"One or more of {', '.join(blueprint.states)}, with commas."),
+            parameter("where", text, "A filter in the expression language, over fields and `state`."),
+            parameter("sort", text, "`id`, `created`, `changed` or `state`; `-` before it turns it round."),
+            parameter("limit", {"type": "integer", "minimum": 1, "maximum": 200}, "Rows of a page."),
+            parameter("cursor", text, "The `next` of the page before."),
+        ],
+        "responses": _answers({"200": _content(_page(entity), "a page")}, 400, 422),
+    }
+
+
+def _acting(action: Action, entity: dict[str, Any], *, status: str) -> dict[str, Any]:
+    header: dict[str, Any] = {"in": "header", "schema": {"type": "string"}}
+    parameters: list[dict[str, Any]] = [
+        {"name": name, **header} for name in ("Idempotency-Key", "If-Match", "If-Visit")
+    ]
+    if action.fenced:
+        parameters[-1] = {**parameters[-1], "required": True}
+    arguments = action.arguments.values()
+    body = {
+        "type": "object",
+        "properties": {a.name: _value(a.type, a) for a in arguments},
+        "required": [a.name for a in arguments if not (a.optional or a.has_default)],
+        "additionalProperties": False,
+    }
+    by = ", ".join(map(str, action.by)) or "nobody outside"
+    return {
+        "summary": action.doc or f"Take `{action.name}`.",
+        "description": f"Open to {by}.",
+        "parameters": parameters,
+        "requestBody": {
+            "required": bool(body["required"]),
+            "content": {"application/json": {"schema": body}},
+        },
+        "responses": _answers({status: _content(entity, "taken, and durable")}, 400, 403, 404, 409, 412, 422),
+    }
+
+
+def _answers(good: dict[str, Any], *bad: int) -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": _PROBLEM}}
+    others = {str(status): {"description": _meaning(status), "content": problem} for status in bad}
+    return {**good, **others, "default": {"description": "a problem", "content": problem}}
+
+
+def _meaning(status: int) -> str:
+    return "; ".join(said for code, said in PROBLEMS.items() if code.startswith(f"LR{status}"))
+
+
+def _content(schema: dict[str, Any], said: str) -> dict[str, Any]:
+    return {"description": said, "content": {"application/json": {"schema": schema}}}
+
+
+def _page(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"items": {"type": "array", "items": item}, "next": {}},
+        "required": ["items"],
+    }
+
+
+def _entity_schema(blueprint: Blueprint) -> dict[str, Any]:
+    shown = [f for f in blueprint.fields.values() if not f.secret]
+    fields = {
+        "type": "object",
+        "properties": {f.name: _nullable(_value(f.type, f), f) for f in shown},
+        "required": [f.name for f in shown],
+    }
+    properties = {
+        "id": {"type": "string"},
+        "state": {"enum": [*blueprint.states]},
+        "version": {"type": "integer", "minimum": 1},
+        "visit": {"type": "integer", "minimum": 1},
+        "fields": fields,
+        "at": {"type": "string", "format": "date-time"},
+        "event": {"type": "string"},
+    }
+    required = ["id", "state", "version", "visit", "fields", "at"]
+    found = {"type": "object", "properties": properties, "required": required}
+    return {**found, "description": blueprint.doc} if blueprint.doc else found
+
+
+def _nullable(schema: dict[str, Any], field: Field) -> dict[str, Any]:
+    if field.type.kind in ("bool", "int", "enum", "set"):
+        return schema
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _value(kind: Type, owner: Field | Argument | None) -> dict[str, Any]:
+    match kind.kind:
+        case "bool":
+            return {"type": "boolean"}
+        case "int":
+            return {"type": "integer", "minimum": kind.low, "maximum": kind.high}
+        case "enum":
+            return {"enum": [*kind.members]}
+        case "time":
+            return {"type": "string", "format": "date-time"}
+        case "json":
+            return {}
+        case "set":
+            assert kind.element is not None, "a set has an element type"
+            bound = {} if kind.maximum is None else {"maxItems": kind.maximum}
+            return {"type": "array", "items": _value(kind.element, owner), "uniqueItems": True, **bound}
+        case _:
+            return (
+                {"type": "string"} if kind.maximum is None else {"type": "string", "maxLength": kind.maximum}
+            )
+
+
+def _problem_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"enum": [*PROBLEMS]},
+            "detail": {"type": "string"},
+        },
+        "required": ["type", "title", "status", "code"],
+    }

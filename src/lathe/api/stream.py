@@ -1,0 +1,110 @@
+"""Events as they are committed: a server-sent stream that can be taken up again where it broke off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from lathe.api.callers import Principal
+from lathe.api.commands import Commands
+from lathe.api.problem import Problem
+from lathe.api.reading import may_read
+from lathe.api.view import encode, entry
+from lathe.errors import NotFoundError
+from lathe.frozen import frozen
+from lathe.runtime.engine import Engine
+from lathe.store.base import JournalQuery
+from lathe.store.records import Entry
+
+HEARTBEAT_SECONDS = 15.0
+"""How often a silent stream says that it is still there."""
+BATCH = 200
+
+
+@frozen
+class Followed:
+    """What a follower wants to see: events behind a position, of one app, blueprint or entity, or all."""
+
+    tenant: str
+    after: int
+    app: str | None = None
+    blueprint: str | None = None
+    entity: str | None = None
+
+
+class Stream:
+    """The event streams of one process."""
+
+    def __init__(self, engine: Engine, commands: Commands, *, limit: int) -> None:
+        self._engine = engine
+        self._commands = commands
+        self._limit = limit
+        self._followers: set[asyncio.Event] = set()
+        self._is_closing = False
+        engine.store.on_change(self._wake)
+
+    @property
+    def followers(self) -> int:
+        """How many streams are open."""
+        return len(self._followers)
+
+    def close(self) -> None:
+        """End every stream: its follower comes back to another process."""
+        self._is_closing = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for event in self._followers:
+            event.set()
+
+    async def follow(self, what: Followed, principal: Principal) -> AsyncIterator[bytes]:
+        """The bytes of one stream, until its reader goes away or the process stops."""
+        if len(self._followers) >= self._limit:
+            raise Problem("LR503.busy", "too many event streams are open", headers={"Retry-After": "5"})
+        event = asyncio.Event()
+        self._followers.add(event)
+        after = what.after
+        try:
+            yield b": lathe events\nretry: 1000\n\n"
+            while not self._is_closing:
+                event.clear()
+                query = JournalQuery(what.tenant, after, what.app, what.blueprint, what.entity, BATCH)
+                found = await self._engine.store.entries(query)
+                for one in found:
+                    after = one.position
+                    if await self._may_see(one, principal):
+                        yield self._told(one)
+                if len(found) < BATCH and not await self._woken(event):
+                    yield b": still here\n\n"
+        finally:
+            self._followers.discard(event)
+
+    async def _woken(self, event: asyncio.Event) -> bool:
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _may_see(self, one: Entry, principal: Principal) -> bool:
+        try:
+            live = self._engine.catalog.live(one.tenant, one.app)
+        except NotFoundError:
+            return False
+        table = live.table.blueprints.get(one.blueprint)
+        if table is None:
+            return False
+        if table.blueprint.read is None or table.blueprint.read.when is None:
+            held = None
+        else:
+            held = await self._engine.read(live, one.entity)
+            if held is None:
+                return False
+        return may_read(live, table, held, principal.caller(live.app))
+
+    def _told(self, one: Entry) -> bytes:
+        live = self._engine.catalog.live(one.tenant, one.app)
+        known = one.blueprint in live.table.blueprints
+        data = encode(entry(self._commands.view(live, one.blueprint) if known else None, one))
+        return b"id: %d\nevent: %s\ndata: %s\n\n" % (one.position, one.kind.encode(), data)

@@ -1,0 +1,79 @@
+"""The `emit` adapter: a CloudEvent (1.0), to whoever follows, or signed to a URL (Standard Webhooks).
+
+Without `to` there is nothing to send: the journal entry of the notice carries the event, and every follower
+of the app's events sees it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import msgspec
+
+from lathe.effect.base import Attempt, Ending
+from lathe.effect.http import Http
+from lathe.lang.model import Json
+
+SECRET_PREFIX = "whsec_"
+
+Secrets = Callable[[str, str], str | None]
+"""The signing secret of a tenant's app; None: it has none, and what it sends is not signed."""
+
+
+class Emit:
+    """Events to a URL, through the `http` adapter's bounds. `now_ms` stamps them."""
+
+    def __init__(self, http: Http, secrets: Secrets, now_ms: Callable[[], int]) -> None:
+        self._http = http
+        self._secrets = secrets
+        self._now_ms = now_ms
+
+    async def close(self) -> None:
+        """The connections are the `http` adapter's."""
+
+    async def perform(self, attempt: Attempt) -> Ending:
+        """Send the event where it is wanted."""
+        to = attempt.request.get("to")
+        if not to:
+            return Ending(ok=True)
+        event = cloud_event(attempt, self._now_ms())
+        body = msgspec.json.encode(event)
+        seconds = self._now_ms() // 1000
+        headers: dict[str, Json] = {
+            "content-type": "application/cloudevents+json",
+            "webhook-id": attempt.id,
+            "webhook-timestamp": str(seconds),
+        }
+        secret = self._secrets(attempt.tenant, attempt.app)
+        if secret is not None:
+            headers["webhook-signature"] = signature(secret, attempt.id, seconds, body)
+        request: dict[str, Json] = {"method": "POST", "url": to, "headers": headers, "body": event}
+        return await self._http.perform(replace(attempt, request=request, takes=()))
+
+
+def cloud_event(attempt: Attempt, now_ms: int) -> dict[str, Json]:
+    """The event as CloudEvents 1.0 has it, in its structured form."""
+    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return {
+        "specversion": "1.0",
+        "id": attempt.id,
+        "source": f"/lathe/{attempt.tenant}/{attempt.app}",
+        "type": str(attempt.request.get("type") or attempt.effect),
+        "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": attempt.request.get("data"),
+    }
+
+
+def signature(secret: str, identity: str, seconds: int, body: bytes) -> str:
+    """`v1,…` over `id.timestamp.body`, as Standard Webhooks 1.0 signs."""
+    key = (
+        b64decode(secret.removeprefix(SECRET_PREFIX)) if secret.startswith(SECRET_PREFIX) else secret.encode()
+    )
+    signed = hmac.new(key, f"{identity}.{seconds}.".encode() + body, sha256).digest()
+    return f"v1,{b64encode(signed).decode()}"

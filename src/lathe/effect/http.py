@@ -1,0 +1,177 @@
+"""The `http` adapter: one request, bounded in size, redirects and addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import cast
+from urllib.parse import urljoin
+
+import httpx2
+import msgspec
+
+from lathe.effect.addresses import Addresses, ForbiddenError
+from lathe.effect.base import Attempt, Ending
+from lathe.lang.model import Json
+
+ANSWER_BYTES_LIMIT = 1_048_576
+REDIRECTS_LIMIT = 5
+MESSAGE_CHARACTERS_LIMIT = 500
+CONNECTIONS_LIMIT = 256
+RETRIED = frozenset({408, 425, 429})
+"""Refusals that may pass: they are tried again, as 5xx are."""
+OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+"""Headers that are not the blueprint's to set."""
+KEPT_ON_REDIRECT = frozenset({"accept", "user-agent", "idempotency-key", "lathe-invocation"})
+"""What a redirect to another host may see: neither credentials nor anything that the author set."""
+
+
+class Http:
+    """Requests over shared connections. `addresses` says where they may go."""
+
+    def __init__(self, addresses: Addresses, *, user_agent: str = "lathe") -> None:
+        limits = httpx2.Limits(max_connections=CONNECTIONS_LIMIT, max_keepalive_connections=64)
+        self._client = httpx2.AsyncClient(
+            limits=limits, timeout=None, follow_redirects=False, trust_env=False
+        )
+        self._addresses = addresses
+        self._user_agent = user_agent
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.aclose()
+
+    async def perform(self, attempt: Attempt) -> Ending:
+        """Send the request; 2xx ends well."""
+        try:
+            status, headers, body = await self._exchange(attempt)
+        except ForbiddenError as error:
+            return Ending(ok=False, cause="refused", message=str(error))
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, _TooMuchError) as error:
+            return Ending(ok=False, cause="invalid", message=str(error))
+        except (httpx2.TransportError, OSError) as error:
+            return Ending(ok=False, cause="unreachable", message=_said(error), again=True)
+        return _ending(attempt, status, headers, body)
+
+    async def _exchange(self, attempt: Attempt) -> tuple[int, Mapping[str, str], bytes]:
+        """The answer behind all redirects."""
+        request = attempt.request
+        method = str(request.get("method") or "GET")
+        url = str(request["url"])
+        body = request.get("body")
+        content = None if body is None else msgspec.json.encode(body)
+        headers = self._headers(attempt, has_body=content is not None)
+        for _ in range(REDIRECTS_LIMIT + 1):
+            status, got, answer = await self._send(method, url, headers, content)
+            if status not in (301, 302, 303, 307, 308) or "location" not in got:
+                return status, got, answer
+            target = urljoin(url, got["location"])
+            if httpx2.URL(target).host != httpx2.URL(url).host:
+                headers = {k: v for k, v in headers.items() if k.lower() in KEPT_ON_REDIRECT}
+            if status == 303 or (status in (301, 302) and method == "POST"):
+                method, content = "GET", None
+            url = target
+        raise _TooMuchError(f"more than {REDIRECTS_LIMIT} redirects")
+
+    def _headers(self, attempt: Attempt, *, has_body: bool) -> dict[str, str]:
+        headers = {
+            "user-agent": self._user_agent,
+            "accept": "application/json",
+            "idempotency-key": attempt.id,
+            "lathe-invocation": attempt.id,
+        }
+        if has_body:
+            headers["content-type"] = "application/json"
+        given = attempt.request.get("headers")
+        if isinstance(given, dict):
+            headers.update({n.lower(): str(v) for n, v in given.items() if n.lower() not in OWN_HEADERS})
+        return headers
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """One exchange, with the very address that was looked at."""
+        parsed = httpx2.URL(url)
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise httpx2.UnsupportedProtocol(f"`{parsed.scheme}` is neither http nor https")
+        port = parsed.port or (443 if parsed.scheme == "https" else 80)
+        address = await self._addresses.resolve(parsed.host, port)
+        place = parsed.copy_with(host=address)
+        named = parsed.netloc.decode("ascii").rpartition("@")[2]
+        request = self._client.build_request(
+            method,
+            place,
+            headers={**headers, "host": named},
+            content=content,
+            extensions={"sni_hostname": parsed.host},
+        )
+        response = await self._client.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > ANSWER_BYTES_LIMIT:
+                    raise _TooMuchError(f"the answer is larger than {ANSWER_BYTES_LIMIT} bytes")
+            return response.status_code, response.headers, bytes(body)
+        finally:
+            await response.aclose()
+
+
+class _TooMuchError(Exception):
+    """More than is taken in."""
+
+
+def _ending(attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> Ending:
+    if 200 <= status < 300:
+        return _taken(attempt, status, body)
+    message = f"{status}: {body[:MESSAGE_CHARACTERS_LIMIT].decode(errors='replace')}"
+    if status in RETRIED or status >= 500:
+        wait = _retry_after_ms(headers.get("retry-after"), headers.get("date"))
+        return Ending(ok=False, cause="unreachable", message=message, again=True, after_ms=wait)
+    return Ending(ok=False, cause="refused", message=message)
+
+
+def _taken(attempt: Attempt, status: int, body: bytes) -> Ending:
+    """A good end, with what `take` wants of the answer."""
+    results: dict[str, Json] = {"status": status}
+    takes = attempt.request.get("take")
+    if not isinstance(takes, dict) or not takes:
+        return Ending(ok=True, results=results)
+    try:
+        document: Json = msgspec.json.decode(body) if body else None
+    except (msgspec.DecodeError, RecursionError):
+        return Ending(ok=False, cause="invalid", message="the answer is no JSON")
+    for name, path in takes.items():
+        results[name] = _at({"body": document}, str(path))
+    return Ending(ok=True, results=results)
+
+
+def _at(document: Json, path: str) -> Json:
+    """What stands at a dotted path; nothing if there is no such place."""
+    found = document
+    for step in path.split("."):
+        if isinstance(found, dict):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return None
+    return found
+
+
+def _retry_after_ms(wanted: str | None, now: str | None) -> int | None:
+    """`Retry-After`, in seconds or as a date; at most an hour."""
+    if wanted is None:
+        return None
+    if wanted.isascii() and wanted.isdigit():
+        return min(int(wanted[:9]), 3_600) * 1_000
+    try:
+        moment = parsedate_to_datetime(wanted)
+        since = parsedate_to_datetime(cast(str, now))
+        return min(max(int((moment - since).total_seconds() * 1_000), 0), 3_600_000)
+    except (TypeError, ValueError):
+        return None
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,94 @@
+"""The `process` adapter: a command that the operator allows, without a shell.
+
+It runs in a session of its own with an empty environment but for `PATH`; when its time is up, or its visit
+was left, the whole session is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+
+from lathe.effect.base import Attempt, Ending
+
+STDOUT_BYTES_LIMIT = 65_536
+MESSAGE_BYTES_LIMIT = 500
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+class Process:
+    """Commands. `allowed` are the very texts that may stand first in `argv`."""
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._allowed = frozenset(allowed)
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+    async def perform(self, attempt: Attempt) -> Ending:
+        """Run the command; exit code 0 ends well."""
+        argv = attempt.request.get("argv")
+        if not isinstance(argv, list) or not argv:
+            return Ending(ok=False, cause="invalid", message="there is no command")
+        words = [str(word) for word in argv]
+        if words[0] not in self._allowed:
+            return Ending(ok=False, cause="refused", message=f"the operator does not allow `{words[0][:80]}`")
+        stdin = str(attempt.request.get("stdin") or "").encode()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *words,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={"PATH": PATH, "LATHE_INVOCATION": attempt.id},
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            return Ending(ok=False, cause="crashed", message=str(error))
+        try:
+            return await self._ended(process, stdin)
+        finally:
+            await _kill(process)
+
+    async def _ended(self, process: asyncio.subprocess.Process, stdin: bytes) -> Ending:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        out, err, _ = await asyncio.gather(
+            _read(process.stdout, STDOUT_BYTES_LIMIT),
+            _read(process.stderr, MESSAGE_BYTES_LIMIT),
+            _write(process.stdin, stdin),
+        )
+        code = await process.wait()
+        if code != 0:
+            said = err.decode(errors="replace").strip()
+            return Ending(ok=False, cause="crashed", message=f"exit code {code}: {said}", again=True)
+        return Ending(ok=True, results={"exit": 0, "stdout": out.decode(errors="replace")})
+
+
+async def _write(stream: asyncio.StreamWriter, data: bytes) -> None:
+    try:
+        stream.write(data)
+        await stream.drain()
+        stream.close()
+        await stream.wait_closed()
+    except (BrokenPipeError, ConnectionResetError):
+        return  # it does not want to read: that is its own business
+
+
+async def _read(stream: asyncio.StreamReader, limit: int) -> bytes:
+    """The first bytes of a stream; the rest is read and dropped, so that nothing blocks."""
+    kept = bytearray()
+    while chunk := await stream.read(65_536):
+        kept += chunk[: max(0, limit - len(kept))]
+    return bytes(kept)
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End the whole session of a process that still runs."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
