@@ -22,7 +22,7 @@ class ForbiddenError(Exception):
 
 
 class Addresses:
-    """What may be reached. `allowed` are `host`, `host:port` or networks (`10.0.0.0/8`) that may be besides."""
+    """What may be reached. `allowed` (`host`, `host:port`, networks) may be besides public addresses."""
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._networks = []

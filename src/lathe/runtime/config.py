@@ -1,0 +1,118 @@
+"""`lathe.toml`: what the operator decides. Everything has a default; `LATHE_*` in the environment wins.
+
+[server]   host, port, key            [store]   url
+[limits]   in_flight, per_principal_per_second, burst, body_bytes, followers
+[app.NAME] env, secrets, commands, reach
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lathe.errors import UsageError
+
+FILE = "lathe.toml"
+FILE_BYTES_LIMIT = 65_536
+PREFIX = "LATHE_"
+
+
+class Server(Struct, forbid_unknown_fields=True, frozen=True):
+    """Where it listens. `key` signs tokens and cursors: every process needs the same one (32 or more)."""
+
+    host: str = "127.0.0.1"
+    port: int = 7411
+    key: str = ""
+
+
+class StoreSettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """`sqlite:FOLDER` or `postgres://…`."""
+
+    url: str = "sqlite:.lathe"
+
+
+class LimitSettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """See `api.limits`. A rate of 0 is none."""
+
+    in_flight: int = 2_048
+    per_principal_per_second: float = 0.0
+    burst: int = 100
+    body_bytes: int = 1_048_576
+    followers: int = 256
+
+
+class Secret(Struct, forbid_unknown_fields=True, frozen=True):
+    """A secret: the environment's variable or the file that holds it, and the hosts that it may go to."""
+
+    env: str = ""
+    file: str = ""
+    hosts: tuple[str, ...] = ()
+
+
+class AppSettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """What a blueprint of this app may use: names of its `{env.X}`, secrets, commands, addresses.
+
+    `reach` names hosts, `host:port` or networks that `http` may reach though they are not public.
+    `webhook_secret` names the secret that signs what `emit` sends.
+    """
+
+    env: Mapping[str, str] = {}
+    secrets: Mapping[str, Secret] = {}
+    commands: tuple[str, ...] = ()
+    reach: tuple[str, ...] = ()
+    webhook_secret: str = ""
+
+
+class Config(Struct, forbid_unknown_fields=True, frozen=True):
+    """The whole file."""
+
+    server: Server = Server()
+    store: StoreSettings = StoreSettings()
+    limits: LimitSettings = LimitSettings()
+    app: Mapping[str, AppSettings] = {}
+
+
+def read_config(text: bytes | None, environment: Mapping[str, str]) -> Config:
+    """The configuration of a file (None: there is none) and the environment. Raises `UsageError`."""
+    if text is not None and len(text) > FILE_BYTES_LIMIT:
+        raise UsageError(f"`{FILE}` is larger than {FILE_BYTES_LIMIT} bytes")
+    try:
+        data: dict[str, Any] = msgspec.toml.decode(text) if text else {}
+        for name, value in _given(environment).items():
+            table, key = name
+            data.setdefault(table, {})[key] = value
+        return msgspec.convert(data, Config, strict=False)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{FILE}`: {str(error)[:1].lower()}{str(error)[1:]}") from None
+
+
+def _given(environment: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """`LATHE_SERVER_PORT=…` is `[server] port`, and so on for each table with fixed keys."""
+    tables: dict[str, type[Struct]] = {"server": Server, "store": StoreSettings, "limits": LimitSettings}
+    found = {}
+    for table, kind in tables.items():
+        for key in kind.__struct_fields__:
+            value = environment.get(f"{PREFIX}{table}_{key}".upper())
+            if value is not None:
+                found[table, key] = value
+    return found
+
+
+def shown(config: Config) -> bytes:
+    """The configuration as TOML-like JSON for `--print-config`; keys and passwords are not shown."""
+    data = msgspec.to_builtins(config)
+    if data["server"]["key"]:
+        data["server"]["key"] = "•••"
+    scheme, separator, rest = data["store"]["url"].partition("://")
+    if separator and "@" in rest:
+        data["store"]["url"] = f"{scheme}://•••@{rest.rpartition('@')[2]}"
+    return msgspec.json.format(msgspec.json.encode(data), indent=2)
+
+
+def new_key() -> str:
+    """A key for `[server] key`."""
+    return secrets.token_hex(32)

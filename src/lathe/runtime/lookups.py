@@ -1,0 +1,42 @@
+"""What fills in `{token}`, `{env.NAME}`, `{secret.NAME}` for one try: what the operator gave this app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lathe.effect.render import Lookup, MissingError
+from lathe.runtime.config import AppSettings, Secret
+from lathe.runtime.tokens import Tokens
+from lathe.store.records import Outgoing
+
+TIMEOUT_MS = 3_600_000
+"""For how long a token is good beside its grace: an invocation's own time-out is shorter."""
+
+ReadSecret = Callable[[Secret], str | None]
+
+
+def lookups(
+    apps: Mapping[str, AppSettings], tokens: Tokens, read_secret: ReadSecret
+) -> Callable[[Outgoing], Lookup]:
+    """The lookups of each invocation."""
+    nothing = AppSettings()
+
+    def of(outgoing: Outgoing) -> Lookup:
+        settings = apps.get(outgoing.app, nothing)
+
+        def look_up(scope: str, name: str) -> str:
+            if scope == "token":
+                return tokens.mint(outgoing, TIMEOUT_MS)
+            if scope == "env":
+                if name in settings.env:
+                    return settings.env[name]
+                raise MissingError(f"`{outgoing.app}` was given no `{{env.{name}}}`")
+            secret = settings.secrets.get(name)
+            value = read_secret(secret) if secret is not None else None
+            if value is None:
+                raise MissingError(f"`{outgoing.app}` was given no `{{secret.{name}}}`")
+            return value
+
+        return look_up
+
+    return of
