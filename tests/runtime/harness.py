@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lathe.store.memory import MemoryStore
+
 from lathe.effect.base import Attempt, Ending, Performer
 from lathe.lang import digest, read_app
 from lathe.lang.model import App, Json
 from lathe.machine.event import Act, Caller, Create
 from lathe.runtime.clock import Ids
+from lathe.runtime.conformance import told_of
 from lathe.runtime.engine import Command, Committed, Result
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
 from lathe.sim.loop import SimLoop
 from lathe.store.base import Apply
-from lathe.store.memory import MemoryStore
 from lathe.store.records import Outgoing, Version
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -96,7 +98,7 @@ async def create(node: Node, app: App, blueprint: str, by: Caller | None = None,
         name,
         "create",
         lambda now: Create(blueprint, name, args, caller, now),
-        {},
+        told_of(caller),
         str(caller),
     )
     result = await node.engine.execute(command)
@@ -110,7 +112,13 @@ async def act(
     """Take an action."""
     caller = by or person(app)
     command = Command(
-        TENANT, app.name, entity, "act", lambda now: Act(entity, action, args, caller, now), {}, str(caller)
+        TENANT,
+        app.name,
+        entity,
+        "act",
+        lambda now: Act(entity, action, args, caller, now),
+        told_of(caller),
+        str(caller),
     )
     return await node.engine.execute(command)
 

@@ -22,6 +22,7 @@ from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Value
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
+from lathe.runtime.conformance import told_of
 from lathe.runtime.engine import Command, Committed, Engine, Refused, Replayed, Result
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, arguments
@@ -105,7 +106,7 @@ class Commands:
                 return Create(name, entity, args, caller, now)
             return Act(entity, asked.action, args, caller, now, visit)
 
-        told: dict[str, Any] = {"roles": sorted(caller.roles), "actor": caller.actor}
+        told = told_of(caller)
         if visit is not None:
             told["visit"] = visit
         return Command(

@@ -1,0 +1,175 @@
+"""The journal taken again: every step, by the rules and the version that it names, must end the same.
+
+It is how `lathe store verify` finds the exact row at which runtime and blueprint part, and what a simulation
+asks after every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from lathe.errors import InternalError
+from lathe.frozen import frozen
+from lathe.machine.event import (
+    Act,
+    Caller,
+    CallerKind,
+    Create,
+    Delivers,
+    Ends,
+    Event,
+    Executes,
+    Notifies,
+    Starts,
+    Stops,
+    TimerFires,
+)
+from lathe.machine.outcome import Refusal
+from lathe.machine.snapshot import Entity, MemoryWorld, Value
+from lathe.machine.step import Permit, admitted, step
+from lathe.machine.table import Table
+from lathe.runtime.plan import changes_of
+from lathe.runtime.snapshot import encode_json
+from lathe.store.records import Entry
+
+
+@frozen
+class Parting:
+    """Where runtime and blueprint part: an entry, and what the machine says instead."""
+
+    app: str
+    entity: str
+    revision: int
+    position: int
+    why: str
+
+
+class Replayer:
+    """Takes the steps of one app again, in the order in which they were committed."""
+
+    def __init__(self, tables: Mapping[str, Table], permit: Permit = admitted) -> None:
+        self._tables = tables
+        self._permit = permit
+        self.entities: dict[str, Entity] = {}
+
+    def take(self, entries: list[Entry]) -> Iterator[Parting]:
+        """One step: its entries, the one with the event first."""
+        first = entries[0]
+        if any(e.payload is None for e in entries):
+            yield _parting(first, "its payload was erased, so that it cannot be taken again")
+            return
+        table = self._tables.get(first.digest)
+        if table is None:
+            yield _parting(first, f"there is no version {first.digest}")
+            return
+        if first.kind == "migrate":
+            self._brought_over(table, entries)
+            return
+        world = MemoryWorld(self.entities, table.ghosts)
+        found = step(table, world, event_of(first), permit=self._permit)
+        if isinstance(found, Refusal):
+            yield _parting(first, f"the machine refuses it: {found}")
+            return
+        if {e.entity for e in entries} != set(found.written):
+            yield _parting(first, f"the machine writes {', '.join(sorted(found.written))}")
+        for entry in entries:
+            now = found.written.get(entry.entity)
+            if now is not None:
+                yield from self._compared(entry, self.entities.get(entry.entity), now)
+        self.entities.update(found.written)
+
+    def _compared(self, entry: Entry, before: Entity | None, now: Entity) -> Iterator[Parting]:
+        said = (entry.state, entry.visit, entry.version)
+        does = (now.state, now.visit, now.version)
+        if said != does:
+            yield _parting(entry, f"it says {said}, the machine {does}")
+        changes = msgspec.json.decode(encode_json(changes_of(before, now)))
+        if _payload(entry)["changes"] != changes:
+            yield _parting(entry, f"it changes {_payload(entry)['changes']}, the machine {changes}")
+
+    def _brought_over(self, table: Table, entries: list[Entry]) -> None:
+        """What a swap rewrote is taken as it was written: `machine.migrate` is judged before a swap."""
+        for entry in entries:
+            before = self.entities[entry.entity]
+            fields = dict(table.blueprints[entry.blueprint].fields)
+            fields.update({n: v for n, v in before.fields.items() if n in fields})
+            for name, (_, after) in _payload(entry)["changes"].items():
+                if name in fields:
+                    fields[name] = _value(after)
+            self.entities[entry.entity] = Entity(
+                entry.entity, entry.blueprint, entry.state, fields, before.ghosts, entry.visit, entry.version,
+                before.invocations, before.invoked,
+            )  # fmt: skip
+
+
+def steps_of(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Entries in order of position, by step; those of one step stand together."""
+    group: list[Entry] = []
+    for entry in entries:
+        if group and entry.step != group[0].step:
+            yield group
+            group = []
+        group.append(entry)
+    if group:
+        yield group
+
+
+def event_of(entry: Entry) -> Event:
+    """The event that an entry tells of."""
+    payload = _payload(entry)
+    told = payload.get("event", {})
+    args = {name: _value(value) for name, value in payload.get("args", {}).items()}
+    now, entity = entry.at_ms, entry.entity
+    match entry.kind:
+        case "create":
+            return Create(entry.blueprint, entity, args, _caller(entry, told), now)
+        case "act":
+            assert entry.action is not None, "an action was taken"
+            return Act(entity, entry.action, args, _caller(entry, told), now, told.get("visit"))
+        case "timer":
+            return TimerFires(entity, told["timer"] or None, now)
+        case "start":
+            return Starts(entity, now)
+        case "execute":
+            return Executes(entity, now)
+        case "stop":
+            return Stops(entity, now)
+        case "end":
+            results = {name: _value(value) for name, value in told.get("results", {}).items()}
+            if told["ok"]:
+                return Ends(entity, True, now, results)
+            return Ends(entity, False, now, {}, told["cause"], told["message"])
+        case "deliver":
+            return Delivers(entity, now, tuple(told["new_ids"]))
+        case "notify":
+            return Notifies(entity, told["effect"], now, tuple(told.get("new_ids", ())))
+    raise InternalError(f"no event is called `{entry.kind}`")
+
+
+def told_of(caller: Caller) -> dict[str, Any]:
+    """What an entry must keep of a caller besides its name, for the step to be taken again."""
+    return {"roles": sorted(caller.roles), "actor": caller.actor}
+
+
+def _caller(entry: Entry, told: Mapping[str, Any]) -> Caller:
+    kind, _, name = entry.by.partition(":")
+    if kind == "role":
+        return Caller("role", None, frozenset(told.get("roles", ())), told.get("actor"))
+    return Caller(cast(CallerKind, kind), name or None, actor=told.get("actor"))
+
+
+def _payload(entry: Entry) -> dict[str, Any]:
+    assert entry.payload is not None, "it was not erased"
+    found: dict[str, Any] = msgspec.json.decode(entry.payload)
+    return found
+
+
+def _value(data: Any) -> Value:
+    return frozenset(data) if isinstance(data, list) else cast(Value, data)
+
+
+def _parting(entry: Entry, why: str) -> Parting:
+    return Parting(entry.app, entry.entity, entry.revision, entry.position, why)

@@ -1,0 +1,116 @@
+"""Effects, calls and timers in a simulated world."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from lathe.store.memory import MemoryStore
+
+from lathe.effect.base import Attempt, Ending
+from lathe.sim.loop import SimLoop, run
+
+from .harness import Scripted, act, create, example, install, node_of, state_of
+from .oracles import journal_replays
+
+SEEDS = range(15)
+
+
+async def settled(loop: SimLoop, seconds: float = 30.0) -> None:
+    await asyncio.sleep(seconds)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_rollout_runs_to_its_end(seed: int) -> None:
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, example("rollout"))
+        node = node_of(loop, store)
+        await node.start()
+        rollout = await create(node, app, "Rollout", replicas=3)
+        await act(node, app, rollout, "start", image="broker:2")
+        await settled(loop)
+        assert await state_of(node, app, rollout) == "done"
+        await node.stop()
+        await journal_replays(store, app)
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_bad_end_is_the_error_action(seed: int) -> None:
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, example("rollout"))
+        adapter = Scripted(patch=lambda attempt: Ending(ok=False, cause="refused", message="no"))
+        node = node_of(loop, store, adapter)
+        await node.start()
+        rollout = await create(node, app, "Rollout", replicas=3)
+        await act(node, app, rollout, "start", image="broker:2")
+        await settled(loop)
+        assert await state_of(node, app, rollout) == "failed"
+        assert await store.next_due_ms() is None
+        await node.stop()
+        await journal_replays(store, app)
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_timer_ends_the_visit_and_stops_its_effect(seed: int) -> None:
+    stopped: list[str] = []
+
+    async def hangs(attempt: Attempt) -> Ending:
+        try:
+            await asyncio.sleep(1_000_000)
+        except asyncio.CancelledError:
+            stopped.append(attempt.id)
+            raise
+        raise AssertionError
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        files = {n: b.replace(b'after = "15m"', b'after = "5s"') for n, b in example("rollout").items()}
+        app = await install(store, files)
+        node = node_of(loop, store, Scripted(patch=hangs))
+        await node.start()
+        rollout = await create(node, app, "Rollout", replicas=3)
+        await act(node, app, rollout, "start", image="broker:2")
+        await settled(loop, 4.0)
+        assert await state_of(node, app, rollout) == "rolling"
+        await settled(loop, 4.0)
+        assert await state_of(node, app, rollout) == "failed"
+        assert stopped
+        await node.stop()
+        await journal_replays(store, app)
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_silent_worker_loses_its_invocation_to_another(seed: int) -> None:
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms, is_shared=True)
+        app = await install(store, example("rollout"))
+
+        async def hangs(attempt: Attempt) -> Ending:
+            await asyncio.sleep(1_000_000)
+            raise AssertionError
+
+        first = node_of(loop, store, Scripted(patch=hangs), worker="first")
+        await first.start()
+        rollout = await create(first, app, "Rollout", replicas=3)
+        await act(first, app, rollout, "start", image="broker:2")
+        await settled(loop, 2.0)
+        for task in asyncio.all_tasks():
+            if task is not asyncio.current_task():
+                task.cancel()
+        await settled(loop, 1.0)
+        second = node_of(loop, store, worker="second")
+        await second.start()
+        await settled(loop, 40.0)
+        assert await state_of(second, app, rollout) == "done"
+        await second.stop()
+        await journal_replays(store, app)
+
+    run(main, seed)
