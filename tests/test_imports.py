@@ -23,8 +23,21 @@ MAY_IMPORT = {
     "sim": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
     "testing": {"frozen", "errors", "lang", "machine"},
     "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing"},
-    "cli": {"frozen", "errors", "lang", "machine", "policy", "check", "testing", "gate",
-            "store", "effect", "runtime", "api", "sim"},
+    "cli": {
+        "frozen",
+        "errors",
+        "lang",
+        "machine",
+        "policy",
+        "check",
+        "testing",
+        "gate",
+        "store",
+        "effect",
+        "runtime",
+        "api",
+        "sim",
+    },
 }
 PURE = {"lang", "machine", "policy", "check"}
 IMPURE = {

@@ -47,7 +47,10 @@ class Standing:
 
 
 def accept(group: Sequence[Write], standing: Standing) -> list[Answer]:
-    """What becomes of each write of a group, given what the store holds; `standing` is used up."""
+    """What becomes of each write of a group, given what the store holds.
+
+    Afterwards `standing` has the heads, holders and receipts that hold when the accepted are written.
+    """
     return [_accept_one(write, standing) for write in group]
 
 
@@ -74,12 +77,16 @@ def _accept_one(write: Write, standing: Standing) -> Answer:
 
 
 def _blocked(claims: tuple[Claim, ...], released: tuple[Claim, ...], standing: Standing) -> str | None:
-    """The claim (`unique=key`) that another entity holds and does not let go in this write."""
+    """The claim (`unique=key`) that another entity holds and does not let go in this write, or that two
+    entities of this write claim.
+    """
     gone = {(claim_key(c), c.entity) for c in released}
+    asked: dict[ClaimKey, str] = {}
     for claim in claims:
         key = claim_key(claim)
         holder = standing.holders.get(key)
-        if holder is not None and holder != claim.entity and (key, holder) not in gone:
+        is_held = holder is not None and holder != claim.entity and (key, holder) not in gone
+        if is_held or asked.setdefault(key, claim.entity) != claim.entity:
             return f"{claim.unique}={claim.key.decode()}"
     return None
 
@@ -119,6 +126,7 @@ def touched(group: Sequence[Write]) -> Touched:
         for row in write.entities:
             entities[write.tenant, write.app, row.id] = True
         claims.update(claim_key(c) for c in write.claims)
+        claims.update(claim_key(c) for c in write.released)
         if write.receipt is not None:
             receipts.add((write.tenant, write.receipt.principal, write.receipt.key))
         if write.lease is not None:

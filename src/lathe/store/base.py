@@ -34,12 +34,16 @@ GROUP_LIMIT = 512
 PAGE_LIMIT = 200
 """Rows of one page of a list."""
 
+INTENTS_LIMIT = 1_000
+"""Shapes of refusals that are kept of one app."""
+
 SortKey = Literal["id", "created", "changed", "state"]
 
 
 @frozen
 class Query:
-    """Which entities of a blueprint, in which order. `where` is an expression over its fields and `state`.
+    """Which entities of a blueprint, in which order. `where` is an expression over its fields and `state`:
+    one that `store.where` cannot lower is a `UsageError`.
 
     `after` is the last row's (sort value, id) of the page before, as a cursor carried it.
     """
@@ -53,6 +57,19 @@ class Query:
     descending: bool = False
     after: tuple[str | int, str] | None = None
     limit: int = PAGE_LIMIT
+
+
+def sort_value(row: EntityRow, sort: SortKey) -> tuple[str | int, str]:
+    """What a cursor carries of the last row of a page: `after` of the query for the next one."""
+    match sort:
+        case "id":
+            return row.id, row.id
+        case "created":
+            return row.created_ms, row.id
+        case "changed":
+            return row.changed_ms, row.id
+        case "state":
+            return row.state, row.id
 
 
 @frozen
@@ -72,11 +89,17 @@ class Apply:
     """A new version becomes current, if the app is still governed as `expected` (None: it is new).
 
     `writes` bring live entities over; each is checked as in a group, and one that is refused refuses all.
+    They are decided under `governing`, what governs the app afterwards.
     """
 
     version: Version
     expected: Governing | None
     writes: tuple[Write, ...] = ()
+
+    @property
+    def governing(self) -> Governing:
+        """What governs the app afterwards: the version's digest, an epoch further on."""
+        return Governing(self.version.digest, self.expected.epoch + 1 if self.expected else 1)
 
 
 @frozen
@@ -219,10 +242,11 @@ class Store(Protocol):
         """The store's clock."""
 
     async def lease(self, worker: str, *, limit: int, lease_ms: int) -> list[Leased]:
-        """Take up to `limit` invocations that are due and that nobody holds, the longest due first.
+        """Take up to `limit` invocations that are due and that nobody holds, the longest due first; one
+        whose lease ran out is due since then.
 
         Of one entity, only the invocation that `machine` would start next, or has started, is due; notices
-        and late ones wait for nothing.
+        and late ones wait for nothing. A lease outlasts a write that replaces its row.
         """
 
     async def renew(
@@ -234,18 +258,21 @@ class Store(Protocol):
         """Let go of an invocation and write down its new `due_ms` and `attempt`; False if it is not its."""
 
     async def due_timers(self, worker: str, *, limit: int, lease_ms: int) -> list[Timer]:
-        """Take up to `limit` timers whose moment has come and that nobody holds, the longest due first."""
+        """Take up to `limit` timers whose moment has come and that nobody holds, the longest due first.
+
+        A write that replaces the row arms it anew: whoever held it holds it no longer.
+        """
 
     async def postpone_timer(self, worker: str, timer: Timer, *, until_ms: int) -> bool:
         """Let go of a timer whose action is not possible now: it is due again at `until_ms`, or as soon as
-        its entity is written.
+        its entity is written. False if it is not the worker's.
         """
 
     async def next_due_ms(self) -> int | None:
-        """When the next invocation or timer is due that nobody holds."""
+        """When the next invocation or timer is due that nobody holds and that waits for no other."""
 
     async def overdue(self, tenant: str, app: str, *, before_ms: int, limit: int) -> list[Timer | Outgoing]:
-        """What has been due since before `before_ms`."""
+        """What has been due since before `before_ms`, the longest first."""
 
     # Beside the journal.
 
@@ -269,7 +296,10 @@ class Store(Protocol):
     async def archive(
         self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
     ) -> int:
-        """Move entities final since before then, with their journal, out of the way; how many it moved."""
+        """Move entities final since before then, with their journal, out of the way; how many it moved.
+
+        Their claims and timers are gone; one with an invocation that is not over stays.
+        """
 
     async def erase(self, tenant: str, app: str, entity: str) -> int:
         """Drop the payloads of an entity's journal; the chain still verifies. How many were dropped."""
@@ -278,15 +308,16 @@ class Store(Protocol):
         """A consistent copy, while others go on writing."""
 
     def dump(self) -> AsyncIterator[tuple[str, bytes]]:
-        """Every row of every table as (table, JSON), for `lathe store export`."""
+        """Every row of every table as (table, JSON), at one moment, for `lathe store export`."""
 
     async def restore(self, rows: AsyncIterator[tuple[str, bytes]]) -> int:
-        """Fill an empty store with what `dump` gave; how many rows."""
+        """Fill an empty store with what `dump` of any store gave; how many rows. Leases are gone."""
 
 
 __all__ = [
-    "GROUP_LIMIT", "PAGE_LIMIT", "Answer", "Apply", "Bounds", "Checkpoint", "Claim", "CorruptError",
-    "EntityRow", "Entry", "FullError", "Governing", "Intent", "JournalQuery", "Leased", "Outgoing", "Query",
+    "GROUP_LIMIT", "INTENTS_LIMIT", "PAGE_LIMIT", "Answer", "Apply", "Bounds", "Checkpoint", "Claim",
+    "CorruptError", "EntityRow", "Entry", "FullError", "Governing", "Intent", "JournalQuery", "Leased",
+    "Outgoing", "Query",
     "ReadOnlyError", "Receipt", "SchemaError", "SortKey", "Store", "StoreError", "Swept", "Timer",
-    "UnavailableError", "Version", "Write",
+    "UnavailableError", "Version", "Write", "sort_value",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from hashlib import sha256
 import msgspec
 
 from lathe.frozen import frozen
-from lathe.store.records import GENESIS, Entry
+from lathe.store.records import GENESIS, Entry, Write
 
 _encode = msgspec.json.Encoder().encode
 
@@ -60,3 +60,18 @@ def breaks(entries: Iterable[Entry], *, previous: bytes = GENESIS, revision: int
         if sealed(entry) != entry.hash:
             yield Broken(entry.entity, revision, "its hash is not that of what it says")
         previous = entry.hash
+
+
+def check_write(write: Write) -> None:
+    """Assert what a store takes for granted: entries chain the head of each entity that is written from its
+    base to its row, and nothing else.
+    """
+    heads = dict(write.bases)
+    assert len(heads) == len(write.bases), "an entity has one base"
+    for entry in write.entries:
+        assert heads.get(entry.entity) == entry.previous, f"{entry.entity} is not chained to its base"
+        heads[entry.entity] = entry.hash
+    written = {row.id: row.head for row in write.entities}
+    assert set(written) == {entry.entity for entry in write.entries}, "what is written is journaled"
+    for name, head in written.items():
+        assert heads[name] == head, f"the row of {name} is not that of its last entry"

@@ -164,9 +164,10 @@ class Write(Struct, frozen=True, gc=False):
     `entities` are the rows afterwards. `bases` are the heads that every entity which it read or writes must
     still have (`GENESIS`: it must not exist): a head, not a revision, because two processes may each have
     made a revision of the same number. `digest` and `epoch` are what the decision was made under.
-    `outgoing` and `timers` replace rows of the same key, whose leases run on; `ended` are (entity, number),
-    `disarmed` (entity, name) of rows that are gone. `lease` names the worker whose lease on an invocation or
-    timer must still run, as (worker, entity, number or timer's name).
+    `outgoing` and `timers` replace rows of the same key: the lease on an invocation runs on, a timer is armed
+    anew and nobody's. `ended` are (entity, number), `disarmed` (entity, name) of rows that are gone. `lease`
+    names the worker whose lease on an invocation or timer must still run, as (worker, entity, number or
+    timer's name).
     """
 
     tenant: str

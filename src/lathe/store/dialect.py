@@ -1,0 +1,127 @@
+"""How SQLite and PostgreSQL say the same thing about the JSON in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from lathe.lang.types import Kind
+
+NUMBERS = frozenset({"int", "time"})
+
+
+class Dialect(Protocol):
+    """The words of one database. A set is a JSON array, its members are compared as `as_member` has them."""
+
+    empty_set: str
+    nothing: str
+    """An unset member."""
+
+    def parameter(self, number: int, kind: Kind) -> str:
+        """The parameter of this number, from 1 on."""
+
+    def field(self, name: str, kind: Kind) -> str:
+        """A field of the row; NULL if it is unset."""
+
+    def cast(self, value: str, kind: Kind) -> str:
+        """A value of which only we know the type."""
+
+    def same(self, left: str, right: str) -> str:
+        """Equality for which NULL is a value."""
+
+    def elements(self, group: str, alias: str) -> str:
+        """The members of a set as a table of this name."""
+
+    def member(self, alias: str) -> str:
+        """A member of such a table, to compare with others."""
+
+    def element(self, alias: str, kind: Kind) -> str:
+        """A member of such a table, as the value that it is."""
+
+    def as_member(self, value: str, kind: Kind) -> str:
+        """A value, to compare with members."""
+
+    def collect(self, rows: str) -> str:
+        """The set of the column `m` of a select, without NULL."""
+
+    def extreme(self, function: Literal["min", "max"]) -> str:
+        """The function that takes several arguments."""
+
+
+class Sqlite:
+    """JSON1 on the text of `body`."""
+
+    empty_set = "'[]'"
+    nothing = "null"
+
+    def parameter(self, number: int, kind: Kind) -> str:
+        return f"?{number}"
+
+    def field(self, name: str, kind: Kind) -> str:
+        return f"json_extract(e.body, '$.fields.{name}')"
+
+    def cast(self, value: str, kind: Kind) -> str:
+        return f"({value})"
+
+    def same(self, left: str, right: str) -> str:
+        return f"{left} is {right}"
+
+    def elements(self, group: str, alias: str) -> str:
+        return f"json_each({group}) as {alias}"
+
+    def member(self, alias: str) -> str:
+        return f"{alias}.value"
+
+    def element(self, alias: str, kind: Kind) -> str:
+        return f"{alias}.value"
+
+    def as_member(self, value: str, kind: Kind) -> str:
+        return value
+
+    def collect(self, rows: str) -> str:
+        return f"(select json_group_array(m) from ({rows}) where m is not null)"
+
+    def extreme(self, function: Literal["min", "max"]) -> str:
+        return function
+
+
+_TYPES: Mapping[Kind, str] = {"bool": "boolean", "int": "bigint", "time": "bigint", "set": "jsonb"}
+
+
+class Postgres:
+    """`fields`, the fields of `body` as jsonb."""
+
+    empty_set = "'[]'::jsonb"
+    nothing = "null::text"
+
+    def parameter(self, number: int, kind: Kind) -> str:
+        return f"${number}::{_TYPES.get(kind, 'text')}"
+
+    def field(self, name: str, kind: Kind) -> str:
+        if kind == "set":
+            return f"nullif(e.fields->'{name}', 'null'::jsonb)"
+        return self.cast(f"e.fields->>'{name}'", kind)
+
+    def cast(self, value: str, kind: Kind) -> str:
+        return f"({value})::{_TYPES.get(kind, 'text')}"
+
+    def same(self, left: str, right: str) -> str:
+        return f"{left} is not distinct from {right}"
+
+    def elements(self, group: str, alias: str) -> str:
+        return f"jsonb_array_elements_text({group}) as {alias}(value)"
+
+    def member(self, alias: str) -> str:
+        return f"{alias}.value"
+
+    def element(self, alias: str, kind: Kind) -> str:
+        return f"{alias}.value::bigint" if kind in NUMBERS else f"{alias}.value"
+
+    def as_member(self, value: str, kind: Kind) -> str:
+        return f"({value})::text"
+
+    def collect(self, rows: str) -> str:
+        return f"(select coalesce(jsonb_agg(m), '[]'::jsonb) from ({rows}) as c where m is not null)"
+
+    def extreme(self, function: Literal["min", "max"]) -> str:
+        return "least" if function == "min" else "greatest"

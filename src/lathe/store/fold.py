@@ -1,0 +1,70 @@
+"""What the accepted writes of a group come to: each row once, as it is after all of them.
+
+A store writes this down instead of one write after the other, so that the tenth action on an entity in a
+group costs a journal entry and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lathe.store.accept import ClaimKey, EntityKey
+from lathe.store.records import Answer, Claim, EntityRow, Entry, Outgoing, Receipt, Timer, Write
+
+OutgoingKey = tuple[str, str, str, int]
+"""Tenant, app, entity, number."""
+TimerKey = tuple[str, str, str, str]
+"""Tenant, app, entity, name."""
+
+
+class Net:
+    """Rows to write; None where a row is to be gone. `entries` are in the order of their decisions."""
+
+    __slots__ = ("entities", "entries", "outgoing", "receipts", "timers")
+
+    def __init__(self) -> None:
+        self.entities: dict[EntityKey, EntityRow] = {}
+        self.entries: list[Entry] = []
+        self.outgoing: dict[OutgoingKey, Outgoing | None] = {}
+        self.timers: dict[TimerKey, Timer | None] = {}
+        self.receipts: list[Receipt] = []
+
+
+def net(group: Sequence[Write], answers: Sequence[Answer]) -> Net:
+    """What to write for a group, of which `answers` says what was accepted."""
+    total = Net()
+    for write, answer in zip(group, answers, strict=True):
+        if answer.verdict == "accepted":
+            _add(total, write)
+    return total
+
+
+def _add(total: Net, write: Write) -> None:
+    tenant, app = write.tenant, write.app
+    for entity in write.entities:
+        total.entities[tenant, app, entity.id] = entity
+    total.entries += write.entries
+    for name, number in write.ended:
+        total.outgoing[tenant, app, name, number] = None
+    for outgoing in write.outgoing:
+        total.outgoing[tenant, app, outgoing.entity, outgoing.number] = outgoing
+    for name, timer_name in write.disarmed:
+        total.timers[tenant, app, name, timer_name] = None
+    for timer in write.timers:
+        total.timers[tenant, app, timer.entity, timer.name] = timer
+    if write.receipt is not None:
+        total.receipts.append(write.receipt)
+
+
+def changed_claims(
+    before: Mapping[ClaimKey, str], after: Mapping[ClaimKey, str]
+) -> tuple[list[Claim], list[Claim], list[Claim]]:
+    """The claims that are new, those that another entity holds now, and those that are gone, each by key."""
+    new, moved = [], []
+    for key, entity in sorted(after.items()):
+        if key not in before:
+            new.append(Claim(*key, entity))
+        elif before[key] != entity:
+            moved.append(Claim(*key, entity))
+    gone = [Claim(*key, entity) for key, entity in sorted(before.items()) if key not in after]
+    return new, moved, gone

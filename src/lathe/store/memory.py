@@ -1,0 +1,513 @@
+"""The reference store: rows in dictionaries, a clock that is passed in, and faults on demand.
+
+It does what the Protocol says in the plainest way; the others are held to it by the contract suite. It is
+also the disk of a simulation: engines come and go, what it committed stays. `is_shared` lets several engines
+use one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from lathe.errors import UsageError
+from lathe.store import where
+from lathe.store.accept import Standing, accept, claim_key, touched
+from lathe.store.base import (
+    INTENTS_LIMIT,
+    PAGE_LIMIT,
+    Apply,
+    Bounds,
+    JournalQuery,
+    Query,
+    Swept,
+    sort_value,
+)
+from lathe.store.duties import Duties
+from lathe.store.faults import Faults, Point
+from lathe.store.fold import changed_claims, net
+from lathe.store.journal import check_write
+from lathe.store.records import (
+    Answer,
+    Checkpoint,
+    Claim,
+    EntityRow,
+    Entry,
+    Governing,
+    Intent,
+    Leased,
+    Outgoing,
+    Receipt,
+    Timer,
+    Version,
+    Write,
+)
+from lathe.store.tables import ArchivedRow, GoverningRow, decode_row, encode_row
+
+T = TypeVar("T")
+K = TypeVar("K", int, tuple[str, ...], tuple[str, str, str])
+Key = tuple[str, str, str]
+
+
+class MemoryStore:
+    """See `Store`. `clock` gives milliseconds; nothing here reads another one."""
+
+    name = "memory"
+
+    def __init__(
+        self, clock: Callable[[], int], *, faults: Faults | None = None, is_shared: bool = False
+    ) -> None:
+        self.is_shared = is_shared
+        self._clock = clock
+        self._faults = faults
+        self._listeners: list[Callable[[], None]] = []
+        self._empty()
+
+    def _empty(self) -> None:
+        self._entities: dict[Key, EntityRow] = {}
+        self._journal: dict[int, Entry] = {}
+        self._histories: dict[Key, list[int]] = {}
+        self._position = 0
+        self._duties = Duties()
+        self._claims: dict[tuple[str, str, str, bytes], str] = {}
+        self._receipts: dict[Key, Receipt] = {}
+        self._governing: dict[tuple[str, str], Governing] = {}
+        self._versions: dict[tuple[str, str], list[Version]] = {}
+        self._checkpoints: list[Checkpoint] = []
+        self._intents: dict[tuple[str, ...], Intent] = {}
+        self._archived: dict[Key, ArchivedRow] = {}
+        self._archived_journal: dict[int, Entry] = {}
+
+    async def open(self) -> None:
+        await self._reach("read", "open")
+
+    async def close(self) -> None:
+        self._listeners.clear()
+
+    async def ping(self) -> None:
+        await self._reach("read", "ping")
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    async def _reach(self, point: Point, method: str, group: Sequence[Write] = ()) -> None:
+        if self._faults is not None:
+            await self._faults.reach(point, method, group)
+
+    async def _changing(self, method: str, change: Callable[[], T]) -> T:
+        """Make a change, with the faults around it."""
+        await self._reach("before", method)
+        result = change()
+        await self._reach("after", method)
+        return result
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            asyncio.get_running_loop().call_soon(listener)
+
+    # Steps.
+
+    async def commit(self, group: Sequence[Write]) -> list[Answer]:
+        await self._reach("before", "commit", group)
+        answers = self.commit_now(group)
+        self._tell()
+        await self._reach("after", "commit", group)
+        return answers
+
+    def commit_now(self, group: Sequence[Write]) -> list[Answer]:
+        """Commit without faults, without waiting, and without telling the listeners."""
+        for write in group:
+            check_write(write)
+        standing, before = self._standing(group, self._governing)
+        answers = accept(group, standing)
+        self._write(group, answers, before, standing.holders)
+        return answers
+
+    def _standing(
+        self, group: Sequence[Write], governing: dict[tuple[str, str], Governing]
+    ) -> tuple[Standing, dict[tuple[str, str, str, bytes], str]]:
+        """What the store holds of what a group touches, and which of its claims are held by whom."""
+        entities, claims, receipts, leases = touched(group)
+        now = self._clock()
+        holders = {key: self._claims[key] for key in claims if key in self._claims}
+        standing = Standing(
+            governing=governing,
+            heads={key: self._entities[key].head for key in entities if key in self._entities},
+            holders=holders,
+            receipts=[
+                key for key in receipts if key in self._receipts and self._receipts[key].expires_ms > now
+            ],
+            leases=self._duties.holders(leases, now),
+        )
+        return standing, holders
+
+    def _write(
+        self,
+        group: Sequence[Write],
+        answers: Sequence[Answer],
+        before: dict[tuple[str, str, str, bytes], str],
+        after: dict[tuple[str, str, str, bytes], str],
+    ) -> None:
+        total = net(group, answers)
+        self._entities.update(total.entities)
+        for entry in total.entries:
+            self._position += 1
+            self._add_entry(replace(entry, position=self._position))
+        new, moved, gone = changed_claims(before, after)
+        for claim in (*new, *moved):
+            self._claims[claim_key(claim)] = claim.entity
+        for claim in gone:
+            del self._claims[claim_key(claim)]
+        for receipt in total.receipts:
+            self._receipts[receipt.tenant, receipt.principal, receipt.key] = receipt
+        self._duties.write(total)
+
+    def _add_entry(self, entry: Entry) -> None:
+        self._journal[entry.position] = entry
+        self._histories.setdefault((entry.tenant, entry.app, entry.entity), []).append(entry.position)
+
+    # Committed rows.
+
+    async def load(self, tenant: str, app: str, ids: Sequence[str]) -> dict[str, EntityRow]:
+        await self._reach("read", "load")
+        rows = ((name, self._entities.get((tenant, app, name))) for name in ids)
+        return {name: row for name, row in rows if row is not None}
+
+    async def find(self, query: Query) -> list[EntityRow]:
+        await self._reach("read", "find")
+        if query.where is not None:
+            where.check(query.where)
+
+        def key(row: EntityRow) -> tuple[str | int, str]:
+            return sort_value(row, query.sort)
+
+        rows = sorted((r for r in self._entities.values() if _fits(r, query)), key=key)
+        if query.descending:
+            rows.reverse()
+        if query.after is not None:
+            after = query.after
+            rows = [r for r in rows if (key(r) < after if query.descending else key(r) > after)]
+        return rows[: query.limit]
+
+    async def count(self, tenant: str, app: str) -> dict[tuple[str, str], int]:
+        await self._reach("read", "count")
+        rows = self._entities.values()
+        return Counter((r.blueprint, r.state) for r in rows if (r.tenant, r.app) == (tenant, app))
+
+    async def holders(
+        self, tenant: str, app: str, claims: Sequence[tuple[str, bytes]]
+    ) -> dict[tuple[str, bytes], str]:
+        await self._reach("read", "holders")
+        held = ((claim, self._claims.get((tenant, app, *claim))) for claim in claims)
+        return {claim: entity for claim, entity in held if entity is not None}
+
+    async def entries(self, query: JournalQuery) -> list[Entry]:
+        await self._reach("read", "entries")
+        found: list[Entry] = []
+        for position in range(query.after + 1, self._position + 1):
+            entry = self._journal.get(position)
+            if entry is not None and _is_asked(entry, query):
+                found.append(entry)
+                if len(found) == query.limit:
+                    break
+        return found
+
+    async def history(
+        self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
+    ) -> list[Entry]:
+        await self._reach("read", "history")
+        positions = self._histories.get((tenant, app, entity), ())
+        entries = (self._journal[p] for p in positions if p in self._journal)
+        return [e for e in entries if e.revision > after][:limit]
+
+    async def position(self) -> int:
+        await self._reach("read", "position")
+        return self._position
+
+    async def receipt(self, tenant: str, principal: str, key: str) -> Receipt | None:
+        await self._reach("read", "receipt")
+        receipt = self._receipts.get((tenant, principal, key))
+        return receipt if receipt is not None and receipt.expires_ms > self._clock() else None
+
+    # Versions.
+
+    async def governing(self) -> dict[tuple[str, str], Governing]:
+        await self._reach("read", "governing")
+        return dict(self._governing)
+
+    async def version(self, tenant: str, app: str, digest: str) -> Version | None:
+        await self._reach("read", "version")
+        found = (v for v in reversed(self._versions.get((tenant, app), [])) if v.digest == digest)
+        return next(found, None)
+
+    async def versions(self, tenant: str, app: str) -> list[Version]:
+        await self._reach("read", "versions")
+        return [replace(v, files={}, report=b"") for v in reversed(self._versions.get((tenant, app), []))]
+
+    async def apply(self, change: Apply) -> Answer:
+        await self._reach("before", "apply", change.writes)
+        answer = self.apply_now(change)
+        self._tell()
+        await self._reach("after", "apply", change.writes)
+        return answer
+
+    def apply_now(self, change: Apply) -> Answer:
+        """Apply without faults and without waiting."""
+        version = change.version
+        app = (version.tenant, version.app)
+        if self._governing.get(app) != change.expected:
+            return Answer("governed", version.app)
+        standing, before = self._standing(change.writes, {**self._governing, app: change.governing})
+        answers = accept(change.writes, standing)
+        refused = next((a for a in answers if a.verdict != "accepted"), None)
+        if refused is not None:
+            return refused
+        self._write(change.writes, answers, before, standing.holders)
+        self._governing[app] = change.governing
+        self._versions.setdefault(app, []).append(version)
+        return Answer("accepted")
+
+    # Effects and timers.
+
+    async def now_ms(self) -> int:
+        return self._clock()
+
+    async def lease(self, worker: str, *, limit: int, lease_ms: int) -> list[Leased]:
+        now = self._clock()
+        take = self._duties.lease
+        return await self._changing("lease", lambda: take(worker, now, limit=limit, until_ms=now + lease_ms))
+
+    async def renew(
+        self, worker: str, keys: Sequence[tuple[str, str, str, int]], *, lease_ms: int
+    ) -> set[tuple[str, str, str, int]]:
+        now = self._clock()
+        renew = self._duties.renew
+        return await self._changing("renew", lambda: renew(worker, keys, now, until_ms=now + lease_ms))
+
+    async def postpone(self, worker: str, outgoing: Outgoing) -> bool:
+        now = self._clock()
+        return await self._changing("postpone", lambda: self._duties.postpone(worker, outgoing, now))
+
+    async def due_timers(self, worker: str, *, limit: int, lease_ms: int) -> list[Timer]:
+        now = self._clock()
+        take = self._duties.due_timers
+        return await self._changing(
+            "due_timers", lambda: take(worker, now, limit=limit, until_ms=now + lease_ms)
+        )
+
+    async def postpone_timer(self, worker: str, timer: Timer, *, until_ms: int) -> bool:
+        now = self._clock()
+        put_off = self._duties.postpone_timer
+        return await self._changing("postpone_timer", lambda: put_off(worker, timer, now, until_ms=until_ms))
+
+    async def next_due_ms(self) -> int | None:
+        await self._reach("read", "next_due_ms")
+        return self._duties.next_due_ms(self._clock())
+
+    async def overdue(self, tenant: str, app: str, *, before_ms: int, limit: int) -> list[Timer | Outgoing]:
+        await self._reach("read", "overdue")
+        return self._duties.overdue(tenant, app, before_ms=before_ms, limit=limit)
+
+    # Beside the journal.
+
+    async def checkpoints(self, *, limit: int = 1) -> list[Checkpoint]:
+        await self._reach("read", "checkpoints")
+        return self._checkpoints[::-1][:limit]
+
+    async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        return await self._changing("add_checkpoint", lambda: self._add_checkpoint(checkpoint))
+
+    def _add_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        if self._checkpoints and self._checkpoints[-1].position >= checkpoint.position:
+            return False
+        self._checkpoints.append(checkpoint)
+        return True
+
+    async def count_intents(self, intents: Sequence[Intent]) -> None:
+        await self._changing("count_intents", lambda: self._count_intents(intents))
+
+    def _count_intents(self, intents: Sequence[Intent]) -> None:
+        for new in intents:
+            key = intent_key(new)
+            old = self._intents.get(key)
+            self._intents[key] = new if old is None else added(old, new)
+        for app in {(i.tenant, i.app) for i in intents}:
+            kept = [i for i in self._intents.values() if (i.tenant, i.app) == app]
+            for rare in sorted(kept, key=_rank)[INTENTS_LIMIT:]:
+                del self._intents[intent_key(rare)]
+
+    async def intents(self, tenant: str, app: str) -> list[Intent]:
+        await self._reach("read", "intents")
+        return sorted((i for i in self._intents.values() if (i.tenant, i.app) == (tenant, app)), key=_rank)
+
+    # Keeping house.
+
+    async def sweep(self, bounds: Bounds) -> Swept:
+        return await self._changing("sweep", lambda: self._sweep(bounds))
+
+    def _sweep(self, bounds: Bounds) -> Swept:
+        now = self._clock()
+        expired = [key for key, receipt in self._receipts.items() if receipt.expires_ms <= now]
+        before = now - bounds.archive_ms if bounds.archive_ms is not None else -1
+        archived = [key for key, old in self._archived.items() if old.archived_ms <= before]
+        for key in expired[: bounds.rows]:
+            del self._receipts[key]
+        for key in archived[: bounds.rows]:
+            del self._archived[key]
+            for position in self._histories.pop(key, ()):
+                del self._archived_journal[position]
+        removed = {
+            "receipt": min(len(expired), bounds.rows),
+            "archived_entity": min(len(archived), bounds.rows),
+        }
+        return Swept(removed, max(len(expired), len(archived)) > bounds.rows)
+
+    async def archive(
+        self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
+    ) -> int:
+        def is_old(row: EntityRow) -> bool:
+            return (
+                (row.tenant, row.app, row.blueprint) == (tenant, app, blueprint)
+                and row.final_ms is not None
+                and row.final_ms < final_before_ms
+                and not self._duties.is_busy((tenant, app, row.id))
+            )
+
+        old = sorted((r for r in self._entities.values() if is_old(r)), key=lambda r: (r.final_ms, r.id))
+        return await self._changing("archive", lambda: self._archive(old[:limit]))
+
+    def _archive(self, rows: Sequence[EntityRow]) -> int:
+        now = self._clock()
+        for row in rows:
+            key = (row.tenant, row.app, row.id)
+            self._archived[key] = ArchivedRow(self._entities.pop(key), now)
+            for position in self._histories[key]:
+                self._archived_journal[position] = self._journal.pop(position)
+            self._duties.forget(key)
+        gone = {(row.tenant, row.app, row.id) for row in rows}
+        kept = {key: entity for key, entity in self._claims.items() if (*key[:2], entity) not in gone}
+        self._claims = kept
+        return len(rows)
+
+    async def erase(self, tenant: str, app: str, entity: str) -> int:
+        return await self._changing("erase", lambda: self._erase((tenant, app, entity)))
+
+    def _erase(self, key: Key) -> int:
+        erased = 0
+        for position in self._histories.get(key, ()):
+            journal = self._journal if position in self._journal else self._archived_journal
+            if journal[position].payload is not None:
+                journal[position] = replace(journal[position], payload=None)
+                erased += 1
+        return erased
+
+    async def backup(self, target: str) -> None:
+        await self._reach("read", "backup")
+        lines = [f"{table} ".encode() + data + b"\n" for table, data in self._dumped()]
+        Path(target).write_bytes(b"".join(lines))
+
+    async def dump(self) -> AsyncIterator[tuple[str, bytes]]:
+        await self._reach("read", "dump")
+        for row in list(self._dumped()):
+            yield row
+
+    def _dumped(self) -> Iterable[tuple[str, bytes]]:
+        governing = [GoverningRow(*app, g.digest, g.epoch) for app, g in sorted(self._governing.items())]
+        tables: dict[str, Iterable[object]] = {
+            "governing": governing,
+            "version": [v for app in sorted(self._versions) for v in self._versions[app]],
+            "entity": _by_key(self._entities),
+            "journal": _by_key(self._journal),
+            "outgoing": self._duties.all_outgoing(),
+            "timer": self._duties.all_timers(),
+            "claim": [Claim(*key, entity) for key, entity in sorted(self._claims.items())],
+            "receipt": _by_key(self._receipts),
+            "checkpoint": self._checkpoints,
+            "intent": _by_key(self._intents),
+            "archived_entity": _by_key(self._archived),
+            "archived_journal": _by_key(self._archived_journal),
+        }
+        return ((table, encode_row(row)) for table, rows in tables.items() for row in rows)
+
+    async def restore(self, rows: AsyncIterator[tuple[str, bytes]]) -> int:
+        if any(True for _ in self._dumped()):
+            raise UsageError("the store is not empty")
+        count = 0
+        async for table, data in rows:
+            self._take_in(table, decode_row(table, data))
+            count += 1
+        return count
+
+    def _take_in(self, table: str, row: object) -> None:
+        match row:
+            case GoverningRow():
+                self._governing[row.tenant, row.app] = Governing(row.digest, row.epoch)
+            case Version():
+                self._versions.setdefault((row.tenant, row.app), []).append(row)
+            case EntityRow():
+                self._entities[row.tenant, row.app, row.id] = row
+            case Entry():
+                self._position = max(self._position, row.position)
+                self._add_entry(row)
+                if table == "archived_journal":
+                    self._archived_journal[row.position] = self._journal.pop(row.position)
+            case Outgoing() | Timer():
+                self._duties.put(row)
+            case Claim():
+                self._claims[claim_key(row)] = row.entity
+            case Receipt():
+                self._receipts[row.tenant, row.principal, row.key] = row
+            case Checkpoint():
+                self._checkpoints.append(row)
+            case Intent():
+                self._intents[intent_key(row)] = row
+            case ArchivedRow():
+                self._archived[row.row.tenant, row.row.app, row.row.id] = row
+
+
+def _by_key(rows: Mapping[K, object]) -> list[object]:
+    return [rows[key] for key in sorted(rows)]
+
+
+def _fits(row: EntityRow, query: Query) -> bool:
+    return (
+        (row.tenant, row.app, row.blueprint) == (query.tenant, query.app, query.blueprint)
+        and (not query.states or row.state in query.states)
+        and (query.where is None or where.holds(query.where, row))
+    )
+
+
+def _is_asked(entry: Entry, query: JournalQuery) -> bool:
+    return (
+        entry.tenant == query.tenant
+        and query.app in (None, entry.app)
+        and query.blueprint in (None, entry.blueprint)
+        and query.entity in (None, entry.entity)
+    )
+
+
+def intent_key(intent: Intent) -> tuple[str, ...]:
+    """The shape that is counted."""
+    return (
+        intent.tenant, intent.app, intent.blueprint, intent.action, intent.state, intent.reason, intent.clause
+    )  # fmt: skip
+
+
+def added(old: Intent, new: Intent) -> Intent:
+    """Two counts of one shape as one."""
+    return replace(
+        old,
+        count=old.count + new.count,
+        first_ms=min(old.first_ms, new.first_ms),
+        last_ms=max(old.last_ms, new.last_ms),
+        example=new.example,
+    )
+
+
+def _rank(intent: Intent) -> tuple[object, ...]:
+    return -intent.count, -intent.last_ms, intent_key(intent)

@@ -1,0 +1,76 @@
+"""The tables of a store and what a row of each is: one list for the schemas, for `dump` and `restore`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from lathe.errors import UsageError
+from lathe.store.records import (
+    Checkpoint,
+    Claim,
+    EntityRow,
+    Entry,
+    Intent,
+    Outgoing,
+    Receipt,
+    Timer,
+    Version,
+)
+
+
+class GoverningRow(Struct, frozen=True, gc=False):
+    """What governs one app."""
+
+    tenant: str
+    app: str
+    digest: str
+    epoch: int
+
+
+class ArchivedRow(Struct, frozen=True, gc=False):
+    """An entity that was archived, and when."""
+
+    row: EntityRow
+    archived_ms: int
+
+
+ROWS: Mapping[str, type[Struct]] = {
+    "governing": GoverningRow,
+    "version": Version,
+    "entity": EntityRow,
+    "journal": Entry,
+    "outgoing": Outgoing,
+    "timer": Timer,
+    "claim": Claim,
+    "receipt": Receipt,
+    "checkpoint": Checkpoint,
+    "intent": Intent,
+    "archived_entity": ArchivedRow,
+    "archived_journal": Entry,
+}
+"""In the order in which they are dumped. Versions and entries come oldest first."""
+
+encode_row: Callable[[object], bytes] = msgspec.json.Encoder().encode
+"""A row as JSON; bytes in it become base 64."""
+
+_decoders = {table: msgspec.json.Decoder(row) for table, row in ROWS.items()}
+
+
+def decode_row(table: str, data: bytes) -> Struct:
+    """The row that `encode_row` was given. Raises `UsageError` where it is none."""
+    decoder = _decoders.get(table)
+    if decoder is None:
+        raise UsageError(f"there is no table `{table}`")
+    try:
+        row: Struct = decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"a row of `{table}` cannot be read: {error}") from error
+    return row
+
+
+def columns(row: type[Struct]) -> str:
+    """The columns of a row in SQL, quoted: some are words of SQL."""
+    return ", ".join(f'"{name}"' for name in row.__struct_fields__)

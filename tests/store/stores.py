@@ -1,0 +1,44 @@
+"""Stores for the tests, by kind: opened, empty, closed again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lathe.store.base import Store
+from lathe.store.memory import MemoryStore
+
+KINDS = ("memory",)
+NOW_MS = 1_900_000_000_000
+
+
+class Opening:
+    """Opens an empty store of a kind and runs something on it, in a loop of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.loop = asyncio.new_event_loop()
+
+    def make(self, kind: str) -> Store:
+        return MemoryStore(lambda: NOW_MS)
+
+    @contextmanager
+    def kept(self, kind: str) -> Iterator[Store]:
+        """An open store, as long as this lasts."""
+        store = self.make(kind)
+        self.loop.run_until_complete(store.open())
+        try:
+            yield store
+        finally:
+            self.loop.run_until_complete(store.close())
+
+    def run(self, kind: str, check: Callable[[Store], Awaitable[None]]) -> None:
+        """Run something on an open store."""
+        with self.kept(kind) as store:
+
+            async def checked() -> None:
+                await check(store)
+
+            self.loop.run_until_complete(checked())
