@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.store.server import Server
 from tests.store.stores import Opening
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    made = Server()
+    made.start()
+    yield made
+    made.remove()
 
 
 @pytest.fixture

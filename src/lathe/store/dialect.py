@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
+import msgspec
+from msgspec import Struct
+
 from lathe.lang.types import Kind
 
 NUMBERS = frozenset({"int", "time"})
@@ -85,6 +88,25 @@ class Sqlite:
         return function
 
 
+NUL_TELLER = "\ufffd"
+"""What stands for a NUL where one is compared; `body` itself keeps it."""
+
+
+class _Fields(Struct):
+    fields: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_body_decoder = msgspec.json.Decoder(_Fields)
+
+
+def _without_nul(fields: dict[str, object]) -> dict[str, object]:
+    """Texts and lists of texts, which is all that the fields of a row can be."""
+    return {
+        name: [Postgres.storable(m) for m in value] if isinstance(value, list) else Postgres.storable(value)
+        for name, value in fields.items()
+    }
+
+
 _TYPES: Mapping[Kind, str] = {"bool": "boolean", "int": "bigint", "time": "bigint", "set": "jsonb"}
 
 
@@ -93,6 +115,20 @@ class Postgres:
 
     empty_set = "'[]'::jsonb"
     nothing = "null::text"
+
+    @staticmethod
+    def storable(value: object) -> object:
+        """A value as PostgreSQL takes it: it has no character NUL."""
+        return value.replace("\0", NUL_TELLER) if isinstance(value, str) else value
+
+    @staticmethod
+    def fields(body: bytes) -> str:
+        """The column `fields` of a row with this body."""
+        fields: msgspec.Raw = _body_decoder.decode(body).fields
+        text = bytes(fields).decode()
+        if "\\u0000" in text:
+            return msgspec.json.encode(_without_nul(msgspec.json.decode(text))).decode()
+        return text
 
     def parameter(self, number: int, kind: Kind) -> str:
         return f"${number}::{_TYPES.get(kind, 'text')}"
