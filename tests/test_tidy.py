@@ -26,9 +26,10 @@ EXECUTES = {
 TAKES_ANY = {
     "src/lathe/lang/source.py",
     "src/lathe/machine/tracejson.py",
+    "src/lathe/store/tables.py",
     "src/lathe/check/algebra/terms.py",  # z3 ships no types
 }
-"""The edges: where decoded TOML and JSON come in."""
+"""The edges: where decoded TOML and JSON, and rows of databases, come in."""
 NO_TEXT = {".pyc", ".wasm"}
 
 ABSOLUTE = re.compile(r"(?<![\w.{}:/])/(?:home|root|Users|work|opt|mnt|private)/\w")

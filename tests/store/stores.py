@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lathe.store.base import Store
 from lathe.store.memory import MemoryStore
+from lathe.store.sqlite import SqliteStore
 
-KINDS = ("memory",)
+KINDS = ("memory", "sqlite")
 NOW_MS = 1_900_000_000_000
 
 
@@ -22,6 +23,8 @@ class Opening:
         self.loop = asyncio.new_event_loop()
 
     def make(self, kind: str) -> Store:
+        if kind == "sqlite":
+            return SqliteStore(self.folder / "data")
         return MemoryStore(lambda: NOW_MS)
 
     @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,13 @@ from lathe.store.records import (
     Timer,
     Version,
 )
+
+Row = tuple[Any, ...]
+"""A row as a database gives it: what its columns hold is said by the schema."""
+
+
+PAGE_ROWS = 500
+"""Rows that are restored at once."""
 
 
 class GoverningRow(Struct, frozen=True, gc=False):
@@ -74,3 +82,15 @@ def decode_row(table: str, data: bytes) -> Struct:
 def columns(row: type[Struct]) -> str:
     """The columns of a row in SQL, quoted: some are words of SQL."""
     return ", ".join(f'"{name}"' for name in row.__struct_fields__)
+
+
+async def paged(rows: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[list[tuple[str, bytes]]]:
+    """The same rows, some at a time."""
+    page: list[tuple[str, bytes]] = []
+    async for row in rows:
+        page.append(row)
+        if len(page) == PAGE_ROWS:
+            yield page
+            page = []
+    if page:
+        yield page

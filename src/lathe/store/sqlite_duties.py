@@ -1,0 +1,190 @@
+"""Outbox, timers, intents and housekeeping of the SQLite store: each function is one job in a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+from msgspec.structs import astuple
+
+from lathe.store.base import INTENTS_LIMIT, Bounds, Swept
+from lathe.store.duties import POSTPONED, overdue_rank
+from lathe.store.records import Intent, Leased, Outgoing, Timer
+from lathe.store.sqlite_rows import ENTITY, ENTRY, OUTGOING, TIMER
+from lathe.store.tables import Row, columns
+
+NEXT = """(o.phase <> 'waiting' or not exists (
+    select 1 from outgoing p where p.tenant = o.tenant and p.app = o.app and p.entity = o.entity
+    and (p.phase in ('started', 'stopping') or (p.phase = 'waiting' and p.number < o.number))))"""
+"""The invocation `o` waits for no other one of its entity."""
+
+_O = ", ".join(f'o."{name}"' for name in Outgoing.__struct_fields__)
+_DUE = f"""select {_O} from outgoing o where max(o.due_ms, o.until_ms) <= ? and {NEXT}
+    order by max(o.due_ms, o.until_ms), o.tenant, o.app, o.entity, o.number limit ?"""
+_DUE_TIMERS = f"""select {TIMER} from timer where max(due_ms, until_ms) <= ?
+    order by max(due_ms, until_ms), tenant, app, entity, name limit ?"""
+_HOLD = """update outgoing set worker = ?, until_ms = ?
+    where tenant = ? and app = ? and entity = ? and number = ?"""
+_HOLD_TIMER = """update timer set worker = ?, until_ms = ?
+    where tenant = ? and app = ? and entity = ? and name = ?"""
+_RENEW = """update outgoing set until_ms = ? where tenant = ? and app = ? and entity = ? and number = ?
+    and worker = ? and until_ms > ? returning tenant, app, entity, number"""
+_POSTPONE = """update outgoing set due_ms = ?, attempt = ?, worker = null, until_ms = 0
+    where tenant = ? and app = ? and entity = ? and number = ? and worker = ? and until_ms > ?"""
+_POSTPONE_TIMER = f"""update timer set worker = '{POSTPONED}', until_ms = ?
+    where tenant = ? and app = ? and entity = ? and name = ? and worker = ? and until_ms > ?"""
+_NEXT_DUE = f"""select min(due) from (
+    select * from (select max(o.due_ms, o.until_ms) as due from outgoing o where o.until_ms <= ?1 and {NEXT}
+        order by max(o.due_ms, o.until_ms) limit 1)
+    union all
+    select * from (select max(due_ms, until_ms) as due from timer
+        where until_ms <= ?1 or worker = '{POSTPONED}' order by max(due_ms, until_ms) limit 1))"""
+
+
+def has_due(db: apsw.Connection, table: str, now_ms: int) -> bool:
+    """Whether anything may be due: so that asking costs no transaction."""
+    found = db.execute(
+        f"select exists (select 1 from {table} where max(due_ms, until_ms) <= ?)", (now_ms,)
+    ).get
+    return bool(found)
+
+
+def lease(db: apsw.Connection, worker: str, now_ms: int, limit: int, until_ms: int) -> list[Leased]:
+    """See `Store.lease`."""
+    found = [Outgoing(*row) for row in db.execute(_DUE, (now_ms, limit))]
+    db.executemany(_HOLD, [(worker, until_ms, o.tenant, o.app, o.entity, o.number) for o in found])
+    return [Leased(outgoing, until_ms) for outgoing in found]
+
+
+def renew(
+    db: apsw.Connection,
+    worker: str,
+    keys: Sequence[tuple[str, str, str, int]],
+    now_ms: int,
+    until_ms: int,
+) -> set[tuple[str, str, str, int]]:
+    """See `Store.renew`."""
+    return set(db.executemany(_RENEW, [(until_ms, *key, worker, now_ms) for key in keys]))
+
+
+def postpone(db: apsw.Connection, worker: str, row: Outgoing, now_ms: int) -> bool:
+    """See `Store.postpone`."""
+    key = (row.tenant, row.app, row.entity, row.number)
+    db.execute(_POSTPONE, (row.due_ms, row.attempt, *key, worker, now_ms))
+    return db.changes() > 0
+
+
+def due_timers(db: apsw.Connection, worker: str, now_ms: int, limit: int, until_ms: int) -> list[Timer]:
+    """See `Store.due_timers`."""
+    found = [Timer(*row) for row in db.execute(_DUE_TIMERS, (now_ms, limit))]
+    db.executemany(_HOLD_TIMER, [(worker, until_ms, t.tenant, t.app, t.entity, t.name) for t in found])
+    return found
+
+
+def postpone_timer(db: apsw.Connection, worker: str, row: Timer, now_ms: int, until_ms: int) -> bool:
+    """See `Store.postpone_timer`."""
+    key = (row.tenant, row.app, row.entity, row.name)
+    db.execute(_POSTPONE_TIMER, (until_ms, *key, worker, now_ms))
+    return db.changes() > 0
+
+
+def next_due_ms(db: apsw.Connection, now_ms: int) -> int | None:
+    """See `Store.next_due_ms`."""
+    found: int | None = db.execute(_NEXT_DUE, (now_ms,)).get
+    return found
+
+
+def overdue(db: apsw.Connection, tenant: str, app: str, before_ms: int, limit: int) -> list[Timer | Outgoing]:
+    """See `Store.overdue`."""
+    asked = "where tenant = ? and app = ? and due_ms < ? order by due_ms, entity limit ?"
+    bound = (tenant, app, before_ms, limit)
+    late: list[Timer | Outgoing] = [
+        Timer(*row) for row in db.execute(f"select {TIMER} from timer {asked}", bound)
+    ]
+    late += [Outgoing(*row) for row in db.execute(f"select {OUTGOING} from outgoing {asked}", bound)]
+    return sorted(late, key=overdue_rank)[:limit]
+
+
+_COUNT = f"""insert into intent ({columns(Intent)}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (tenant, app, blueprint, action, state, reason, clause) do update set
+    count = count + excluded.count, first_ms = min(first_ms, excluded.first_ms),
+    last_ms = max(last_ms, excluded.last_ms), example = excluded.example"""
+INTENT_RANK = "count desc, last_ms desc, blueprint, action, state, reason, clause"
+_RAREST = f"""delete from intent where tenant = ?1 and app = ?2
+    and (blueprint, action, state, reason, clause) in (
+        select blueprint, action, state, reason, clause from intent where tenant = ?1 and app = ?2
+        order by {INTENT_RANK} limit -1 offset {INTENTS_LIMIT})"""
+
+
+def count_intents(db: apsw.Connection, intents: Sequence[Intent]) -> None:
+    """See `Store.count_intents`."""
+    db.executemany(_COUNT, map(astuple, intents))
+    db.executemany(_RAREST, {(i.tenant, i.app) for i in intents})
+
+
+_OLD = """select id from entity e where tenant = ? and app = ? and blueprint = ? and final_ms < ?
+    and not exists (select 1 from outgoing o where o.tenant = e.tenant and o.app = e.app and o.entity = e.id)
+    order by final_ms, id limit ?"""
+_MOVES = (
+    f"""insert into archived_journal ({ENTRY}) select {ENTRY} from journal
+        where tenant = ?1 and app = ?2 and entity = ?3""",
+    "delete from journal where tenant = ?1 and app = ?2 and entity = ?3",
+    f"""insert into archived_entity ({ENTITY}, archived_ms) select {ENTITY}, ?4 from entity
+        where tenant = ?1 and app = ?2 and id = ?3""",
+    "delete from entity where tenant = ?1 and app = ?2 and id = ?3",
+    "delete from timer where tenant = ?1 and app = ?2 and entity = ?3",
+    "delete from claim where tenant = ?1 and app = ?2 and entity = ?3",
+)
+
+
+def archive(
+    db: apsw.Connection, app: tuple[str, str, str], before_ms: int, limit: int, now_ms: int, position: int
+) -> int:
+    """See `Store.archive`. `app` is tenant, app and blueprint."""
+    found = [str(name) for (name,) in db.execute(_OLD, (*app, before_ms, limit))]
+    if found:
+        db.execute("insert or replace into meta values ('position', ?)", (position,))
+    for move in _MOVES:
+        bound = [(*app[:2], name, now_ms) if "?4" in move else (*app[:2], name) for name in found]
+        db.executemany(move, bound)
+    return len(found)
+
+
+_EXPIRED = """delete from receipt where (tenant, principal, key) in
+    (select tenant, principal, key from receipt where expires_ms <= ? order by expires_ms limit ?)"""
+_AGED = "select tenant, app, id from archived_entity where archived_ms <= ? order by archived_ms limit ?"
+
+
+def sweep(db: apsw.Connection, bounds: Bounds, now_ms: int) -> Swept:
+    """See `Store.sweep`."""
+    db.execute(_EXPIRED, (now_ms, bounds.rows))
+    expired = db.changes()
+    aged: list[Row] = []
+    if bounds.archive_ms is not None:
+        aged = list(db.execute(_AGED, (now_ms - bounds.archive_ms, bounds.rows)))
+        for table, name in (("archived_journal", "entity"), ("archived_entity", "id")):
+            db.executemany(f"delete from {table} where tenant = ? and app = ? and {name} = ?", aged)
+    removed = {"receipt": expired, "archived_entity": len(aged)}
+    return Swept(removed, _is_more(db, bounds, now_ms))
+
+
+def _is_more(db: apsw.Connection, bounds: Bounds, now_ms: int) -> bool:
+    """Whether another sweep would find something."""
+    left = db.execute("select exists (select 1 from receipt where expires_ms <= ?)", (now_ms,)).get
+    if not left and bounds.archive_ms is not None:
+        before = (now_ms - bounds.archive_ms,)
+        left = db.execute("select exists (select 1 from archived_entity where archived_ms <= ?)", before).get
+    return bool(left)
+
+
+def erase(db: apsw.Connection, key: tuple[str, str, str]) -> int:
+    """See `Store.erase`."""
+    erased = 0
+    for table in ("journal", "archived_journal"):
+        db.execute(
+            f"""update {table} set payload = null
+            where tenant = ? and app = ? and entity = ? and payload is not null""",
+            key,
+        )
+        erased += db.changes()
+    return erased
