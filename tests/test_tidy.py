@@ -28,6 +28,11 @@ TAKES_ANY = {
     "src/lathe/machine/tracejson.py",
     "src/lathe/store/tables.py",
     "src/lathe/check/algebra/terms.py",  # z3 ships no types
+    "src/lathe/api/answers.py",  # ASGI's messages
+    "src/lathe/runtime/config.py",
+    "src/lathe/runtime/conformance.py",
+    "src/lathe/runtime/snapshot.py",
+    "src/lathe/sim/loop.py",  # what asyncio passes to a loop
 }
 """The edges: where decoded TOML and JSON, and rows of databases, come in."""
 NO_TEXT = {".pyc", ".wasm"}

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lathe.store.memory import MemoryStore
-
 from lathe.effect.base import Attempt, Ending, Performer
 from lathe.lang import digest, read_app
 from lathe.lang.model import App, Json
@@ -19,6 +17,7 @@ from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
 from lathe.sim.loop import SimLoop
 from lathe.store.base import Apply
+from lathe.store.memory import MemoryStore
 from lathe.store.records import Outgoing, Version
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

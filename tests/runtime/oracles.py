@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lathe.store.memory import MemoryStore
-
 from lathe.lang import digest
 from lathe.lang.model import App
 from lathe.machine.table import compile_app
@@ -13,6 +11,7 @@ from lathe.runtime.conformance import Replayer, steps_of
 from lathe.runtime.snapshot import entity_of
 from lathe.store.base import JournalQuery
 from lathe.store.journal import breaks
+from lathe.store.memory import MemoryStore
 from lathe.store.records import Entry
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from lathe.store.memory import MemoryStore
 
 from lathe.effect.base import Attempt, Ending
 from lathe.sim.loop import SimLoop, run
+from lathe.store.memory import MemoryStore
 
 from .harness import Scripted, act, create, example, install, node_of, state_of
 from .oracles import journal_replays

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from lathe.store.memory import MemoryStore
 
 from lathe.runtime.engine import Committed, Refused
 from lathe.sim.loop import SimLoop, run
+from lathe.store.memory import MemoryStore
 
 from .harness import act, create, example, install, node_of, state_of
 

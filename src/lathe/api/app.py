@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
@@ -203,7 +202,7 @@ class Api:
         stream = self.stream.follow(what, self.principal(request.scope))
         first = await anext(stream)
 
-        async def whole() -> Any:
+        async def whole() -> AsyncIterator[bytes]:
             yield first
             async for chunk in stream:
                 yield chunk
@@ -260,7 +259,7 @@ class Api:
         return Response(self._openapi[1], media_type="application/json")
 
 
-def _json(data: Any, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:
+def _json(data: object, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     return Response(encode(data), status, headers, media_type="application/json")
 
 

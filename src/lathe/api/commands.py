@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 
@@ -23,7 +22,7 @@ from lathe.machine.snapshot import Value
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.conformance import told_of
-from lathe.runtime.engine import Command, Committed, Engine, Refused, Replayed, Result
+from lathe.runtime.engine import Command, Committed, Engine, Received, Refused, Replayed, Required, Result
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, arguments
 from lathe.store.records import Receipt
@@ -123,7 +122,7 @@ class Commands:
             requires=None if is_new else _requires(asked, name, visit),
         )
 
-    def _receiving(self, asked: Asked, blueprint: str, entity: str) -> Any:
+    def _receiving(self, asked: Asked, blueprint: str, entity: str) -> Received:
         def receive(live: Live, after: Mapping[str, Held]) -> Receipt:
             assert asked.key is not None, "only a request with a key is received"
             now = self._engine.clock.now_ms()
@@ -211,7 +210,7 @@ def _number(text: str, header: str) -> int:
     return int(digits)
 
 
-def _requires(asked: Asked, blueprint: str, visit: int | None) -> Any:
+def _requires(asked: Asked, blueprint: str, visit: int | None) -> Required:
     """What must hold before the machine is asked: the entity is of this kind, version and visit."""
     version = _number(asked.if_match, "If-Match") if asked.if_match not in (None, "*") else None
     grant = asked.principal.grant

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 from lathe.api.problem import PROBLEMS
 from lathe.lang.model import Action, Argument, Blueprint, Field
@@ -15,10 +14,10 @@ _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def openapi(lives: Iterable[Live]) -> dict[str, Any]:
+def openapi(lives: Iterable[Live]) -> dict[str, object]:
     """The document of these apps."""
-    paths: dict[str, Any] = {}
-    schemas: dict[str, Any] = {"Problem": _problem_schema(), "Event": {"type": "object"}}
+    paths: dict[str, object] = {}
+    schemas: dict[str, object] = {"Problem": _problem_schema(), "Event": {"type": "object"}}
     for live in lives:
         for table in live.table.blueprints.values():
             blueprint = table.blueprint
@@ -37,10 +36,10 @@ def openapi(lives: Iterable[Live]) -> dict[str, Any]:
     }
 
 
-def _paths(live: Live, blueprint: Blueprint, entity: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _paths(live: Live, blueprint: Blueprint, entity: dict[str, object]) -> Iterator[tuple[str, object]]:
     base = f"/v1/{live.app.name}/{blueprint.plural}"
     tag = [f"{live.app.name}: {blueprint.name}"]
-    collection: dict[str, Any] = {"get": {**_listing(blueprint, entity), "tags": tag}}
+    collection: dict[str, object] = {"get": {**_listing(blueprint, entity), "tags": tag}}
     create = blueprint.actions.get("create")
     if create is not None:
         operation = _acting(create, entity, status="201")
@@ -65,8 +64,8 @@ def _paths(live: Live, blueprint: Blueprint, entity: dict[str, Any]) -> Iterator
             yield f"{base}/{{id}}/{action.name}", {"parameters": [_ID], "post": operation}
 
 
-def _listing(blueprint: Blueprint, entity: dict[str, Any]) -> dict[str, Any]:
-    def parameter(name: str, schema: dict[str, Any], said: str) -> dict[str, Any]:
+def _listing(blueprint: Blueprint, entity: dict[str, object]) -> dict[str, object]:
+    def parameter(name: str, schema: Mapping[str, object], said: str) -> dict[str, object]:
         return {"name": name, "in": "query", "schema": schema, "description": said}
 
     text = {"type": "string"}
@@ -83,9 +82,9 @@ def _listing(blueprint: Blueprint, entity: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _acting(action: Action, entity: dict[str, Any], *, status: str) -> dict[str, Any]:
-    header: dict[str, Any] = {"in": "header", "schema": {"type": "string"}}
-    parameters: list[dict[str, Any]] = [
+def _acting(action: Action, entity: dict[str, object], *, status: str) -> dict[str, object]:
+    header: dict[str, object] = {"in": "header", "schema": {"type": "string"}}
+    parameters: list[dict[str, object]] = [
         {"name": name, **header} for name in ("Idempotency-Key", "If-Match", "If-Visit")
     ]
     if action.fenced:
@@ -110,7 +109,7 @@ def _acting(action: Action, entity: dict[str, Any], *, status: str) -> dict[str,
     }
 
 
-def _answers(good: dict[str, Any], *bad: int) -> dict[str, Any]:
+def _answers(good: dict[str, object], *bad: int) -> dict[str, object]:
     problem = {"application/problem+json": {"schema": _PROBLEM}}
     others = {str(status): {"description": _meaning(status), "content": problem} for status in bad}
     return {**good, **others, "default": {"description": "a problem", "content": problem}}
@@ -120,11 +119,11 @@ def _meaning(status: int) -> str:
     return "; ".join(said for code, said in PROBLEMS.items() if code.startswith(f"LR{status}"))
 
 
-def _content(schema: dict[str, Any], said: str) -> dict[str, Any]:
+def _content(schema: Mapping[str, object], said: str) -> dict[str, object]:
     return {"description": said, "content": {"application/json": {"schema": schema}}}
 
 
-def _page(item: dict[str, Any]) -> dict[str, Any]:
+def _page(item: dict[str, object]) -> dict[str, object]:
     return {
         "type": "object",
         "properties": {"items": {"type": "array", "items": item}, "next": {}},
@@ -132,7 +131,7 @@ def _page(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _entity_schema(blueprint: Blueprint) -> dict[str, Any]:
+def _entity_schema(blueprint: Blueprint) -> dict[str, object]:
     shown = [f for f in blueprint.fields.values() if not f.secret]
     fields = {
         "type": "object",
@@ -149,17 +148,17 @@ def _entity_schema(blueprint: Blueprint) -> dict[str, Any]:
         "event": {"type": "string"},
     }
     required = ["id", "state", "version", "visit", "fields", "at"]
-    found = {"type": "object", "properties": properties, "required": required}
+    found: dict[str, object] = {"type": "object", "properties": properties, "required": required}
     return {**found, "description": blueprint.doc} if blueprint.doc else found
 
 
-def _nullable(schema: dict[str, Any], field: Field) -> dict[str, Any]:
+def _nullable(schema: dict[str, object], field: Field) -> dict[str, object]:
     if field.type.kind in ("bool", "int", "enum", "set"):
         return schema
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _value(kind: Type, owner: Field | Argument | None) -> dict[str, Any]:
+def _value(kind: Type, owner: Field | Argument | None) -> dict[str, object]:
     match kind.kind:
         case "bool":
             return {"type": "boolean"}
@@ -181,7 +180,7 @@ def _value(kind: Type, owner: Field | Argument | None) -> dict[str, Any]:
             )
 
 
-def _problem_schema() -> dict[str, Any]:
+def _problem_schema() -> dict[str, object]:
     return {
         "type": "object",
         "properties": {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 
@@ -82,7 +81,7 @@ class Problem(LatheError):
     """A request that is answered by a problem document. `more` are members of its own."""
 
     def __init__(
-        self, code: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **more: Any
+        self, code: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **more: object
     ) -> None:
         super().__init__(detail or PROBLEMS[code])
         self.code = code
@@ -109,11 +108,13 @@ class Problem(LatheError):
 
 def refused(refusal: Refusal, *, state: str | None = None, about: str = "") -> Problem:
     """The problem of a refusal. `state` is the entity's, `about` the entity that the request named."""
-    more: dict[str, Any] = {}
+    more: dict[str, object] = {}
     if refusal.action is not None:
         more["action"] = refusal.action
     if refusal.entity is not None and refusal.entity != about:
         more["entity"] = refusal.entity
     if state is not None:
         more["state"] = state
-    return Problem(OF_REASON[refusal.reason], refusal.detail, **more)
+    problem = Problem(OF_REASON[refusal.reason], refusal.detail)
+    problem.more.update(more)
+    return problem

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from lathe.api.callers import Principal
 from lathe.api.commands import Commands
@@ -49,20 +48,20 @@ class Reading:
             raise Problem("LR404.entity", f"there is no `{table.blueprint.name}` of this id")
         return held
 
-    def told(self, live: Live, held: Held) -> dict[str, Any]:
+    def told(self, live: Live, held: Held) -> dict[str, object]:
         """An entity as JSON data."""
         return self._commands.view(live, held.entity.blueprint).entity(held)
 
     async def page(
         self, live: Live, table: BlueprintTable, principal: Principal, asked: Mapping[str, str]
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """A page of a list: `{items, next}`. Raises `Problem`."""
         query = self.query(live, table, asked)
         caller = principal.caller(live.app)
         about = _about(live, table, asked)
         if "cursor" in asked:
             query = _behind(query, self._cursors.read(about, asked["cursor"]))
-        items: list[dict[str, Any]] = []
+        items: list[dict[str, object]] = []
         while True:
             rows = await self._engine.store.find(query)
             for row in rows:
@@ -106,7 +105,7 @@ class Reading:
 
     async def actions(
         self, live: Live, table: BlueprintTable, held: Held, principal: Principal
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, object]]:
         """Every action but `create`: whether the caller may take it now, and why not.
 
         One that needs arguments is possible as far as state, caller and a guard that reads none can tell.
@@ -118,7 +117,7 @@ class Reading:
             if action.name == "create":
                 continue
             refusal = await self._foreseen(live, held, action, caller)
-            told: dict[str, Any] = {"action": action.name, **_asks(action), "possible": refusal is None}
+            told: dict[str, object] = {"action": action.name, **_asks(action), "possible": refusal is None}
             if refusal is not None:
                 told["code"] = OF_REASON[refusal.reason]
                 told["why"] = _why(action, held, refusal)
@@ -138,7 +137,7 @@ class Reading:
             return Refusal("denied", entity.id, action.name)
         return None
 
-    def entries(self, live: Live, found: list[Entry]) -> list[dict[str, Any]]:
+    def entries(self, live: Live, found: list[Entry]) -> list[dict[str, object]]:
         """Journal entries as events."""
         known = live.table.blueprints
         return [
@@ -158,7 +157,7 @@ class _Nothing:
     def population(self, blueprint: str) -> tuple[str, ...]:
         return ()
 
-    def holder(self, blueprint: str, unique: Any, claim: Any, besides: Any) -> None:
+    def holder(self, blueprint: str, unique: object, claim: object, besides: object) -> None:
         return None
 
 
@@ -211,12 +210,12 @@ def _why(action: Action, held: Held, refusal: Refusal) -> str:
     return str(refusal)
 
 
-def _asks(action: Action) -> dict[str, Any]:
+def _asks(action: Action) -> dict[str, object]:
     asks = {
         a.name: {"type": str(a.type), "required": not (a.optional or a.has_default)}
         for a in action.arguments.values()
     }
-    told: dict[str, Any] = {"args": asks} if asks else {}
+    told: dict[str, object] = {"args": asks} if asks else {}
     if action.fenced:
         told["fenced"] = True
     return told

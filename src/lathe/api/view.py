@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from lathe.lang.model import Blueprint, Json
 from lathe.lang.types import Type
+from lathe.machine.snapshot import Values
 from lathe.machine.trace import HIDDEN
 from lathe.runtime.plan import Held
+from lathe.runtime.snapshot import value_of_journal
 from lathe.runtime.values import json_of, rfc3339
 from lathe.store.records import Entry
 
@@ -30,10 +32,10 @@ class View:
             f.name: f.type for f in fields if f.type.kind in ("time", "json", "set")
         }
 
-    def entity(self, held: Held, event: str | None = None) -> dict[str, Any]:
+    def entity(self, held: Held, event: str | None = None) -> dict[str, object]:
         """`{id, state, version, visit, fields, at}`, and the `event` that made it so where there is one."""
         entity = held.entity
-        found: dict[str, Any] = {
+        found: dict[str, object] = {
             "id": entity.id,
             "state": entity.state,
             "version": entity.version,
@@ -45,7 +47,7 @@ class View:
             found["event"] = event
         return found
 
-    def _fields(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _fields(self, fields: Values) -> Mapping[str, object]:
         if not self._converted and not self._hidden:
             return fields
         return {
@@ -54,7 +56,7 @@ class View:
             if name not in self._hidden
         }
 
-    def changes(self, changes: Mapping[str, Any]) -> dict[str, Json]:
+    def changes(self, changes: Mapping[str, tuple[Json, Json]]) -> dict[str, Json]:
         """What changed, as `{name: [before, after]}`; a secret changes from hidden to hidden."""
         found: dict[str, Json] = {}
         for name, (before, after) in changes.items():
@@ -68,9 +70,19 @@ class View:
         return found
 
 
-def _stored(kind: Type, value: Any) -> Json:
+def _stored(kind: Type, value: Json) -> Json:
     """A value from the journal's JSON, where sets are lists already."""
-    return json_of(kind, frozenset(value) if isinstance(value, list) else value)
+    return json_of(kind, value_of_journal(value))
+
+
+class Payload(Struct, gc=False):
+    """What a journal entry carries."""
+
+    changes: dict[str, tuple[Json, Json]] = {}
+    event: dict[str, Json] = {}
+
+
+_payload = msgspec.json.Decoder(Payload).decode
 
 
 def event_id(entity: str, revision: int) -> str:
@@ -78,15 +90,14 @@ def event_id(entity: str, revision: int) -> str:
     return f"{entity}.{revision}"
 
 
-def entry(view: View | None, found: Entry) -> dict[str, Any]:
+def entry(view: View | None, found: Entry) -> dict[str, object]:
     """A journal entry as an event: `{id, time, app, entity, version, action, by, changes}` and more.
 
     Without a view (its blueprint is not loaded any more) what changed is told by name alone.
     """
-    payload = msgspec.json.decode(found.payload) if found.payload is not None else {}
-    changes = payload.get("changes", {})
-    event = payload.get("event", {})
-    told: dict[str, Any] = {
+    payload = Payload() if found.payload is None else _payload(found.payload)
+    changes, event = payload.changes, payload.event
+    told: dict[str, object] = {
         "id": event_id(found.entity, found.revision),
         "time": rfc3339(found.at_ms),
         "app": found.app,

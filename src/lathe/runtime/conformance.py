@@ -28,11 +28,11 @@ from lathe.machine.event import (
     TimerFires,
 )
 from lathe.machine.outcome import Refusal
-from lathe.machine.snapshot import Entity, MemoryWorld, Value
+from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.step import Permit, admitted, step
 from lathe.machine.table import Table
 from lathe.runtime.plan import changes_of
-from lathe.runtime.snapshot import encode_json
+from lathe.runtime.snapshot import encode_json, value_of_journal
 from lathe.store.records import Entry
 
 
@@ -98,7 +98,7 @@ class Replayer:
             fields.update({n: v for n, v in before.fields.items() if n in fields})
             for name, (_, after) in _payload(entry)["changes"].items():
                 if name in fields:
-                    fields[name] = _value(after)
+                    fields[name] = value_of_journal(after)
             self.entities[entry.entity] = Entity(
                 entry.entity, entry.blueprint, entry.state, fields, before.ghosts, entry.visit, entry.version,
                 before.invocations, before.invoked,
@@ -121,7 +121,7 @@ def event_of(entry: Entry) -> Event:
     """The event that an entry tells of."""
     payload = _payload(entry)
     told = payload.get("event", {})
-    args = {name: _value(value) for name, value in payload.get("args", {}).items()}
+    args = {name: value_of_journal(value) for name, value in payload.get("args", {}).items()}
     now, entity = entry.at_ms, entry.entity
     match entry.kind:
         case "create":
@@ -138,7 +138,7 @@ def event_of(entry: Entry) -> Event:
         case "stop":
             return Stops(entity, now)
         case "end":
-            results = {name: _value(value) for name, value in told.get("results", {}).items()}
+            results = {name: value_of_journal(value) for name, value in told.get("results", {}).items()}
             if told["ok"]:
                 return Ends(entity, True, now, results)
             return Ends(entity, False, now, {}, told["cause"], told["message"])
@@ -165,10 +165,6 @@ def _payload(entry: Entry) -> dict[str, Any]:
     assert entry.payload is not None, "it was not erased"
     found: dict[str, Any] = msgspec.json.decode(entry.payload)
     return found
-
-
-def _value(data: Any) -> Value:
-    return frozenset(data) if isinstance(data, list) else cast(Value, data)
 
 
 def _parting(entry: Entry, why: str) -> Parting:

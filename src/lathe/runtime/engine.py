@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
 
 from lathe.frozen import frozen
 from lathe.lang.model import Unique
@@ -69,6 +68,12 @@ class Lost:
 Result = Committed | Replayed | Refused | Lost
 
 
+Received = Callable[[Live, Mapping[str, Held]], Receipt]
+"""Makes the receipt of a command, with its answer, of the entities as they are afterwards."""
+Required = Callable[[Live, Held | None], Refusal | None]
+"""Refuses a command for what its entity is, before the machine is asked."""
+
+
 @frozen
 class Command:
     """What is to be taken. `event` makes the machine's event for a moment (it may be decided again later).
@@ -81,13 +86,13 @@ class Command:
     entity: str
     kind: str
     event: Callable[[int], Event]
-    told: Mapping[str, Any]
+    told: Mapping[str, object]
     by: str
     chain: tuple[str, ...] = ()
-    receiving: Callable[[Live, Mapping[str, Held]], Receipt] | None = None
+    receiving: Received | None = None
     key: tuple[str, str] | None = None
     lease: tuple[str, str, int | str] | None = None
-    requires: Callable[[Live, Held | None], Refusal | None] | None = None
+    requires: Required | None = None
 
 
 class _Absent(Exception):

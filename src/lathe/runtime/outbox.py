@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -114,11 +114,9 @@ class Outbox:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _sleep(self, seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _idle_seconds(self) -> float:
         due = await self._engine.store.next_due_ms()
@@ -227,7 +225,7 @@ class Outbox:
         return table.blueprints[outgoing.blueprint].effects[outgoing.effect].effect
 
     async def _step(
-        self, outgoing: Outgoing, kind: str, event: Callable[[int], Event], told: Mapping[str, Any]
+        self, outgoing: Outgoing, kind: str, event: Callable[[int], Event], told: Mapping[str, object]
     ) -> Result:
         """Take what follows, while the lease runs."""
         return await self._engine.execute(
@@ -271,7 +269,7 @@ class Outbox:
 
     async def _notify(self, outgoing: Outgoing, effect: Effect) -> None:
         """A notice: tried until it went well or its attempts are used up; nobody waits for it."""
-        told: dict[str, Any] = {}
+        told: dict[str, object] = {}
         new_ids: tuple[str, ...] = ()
         if effect.target is not None:
             new_ids = await self._new_ids(outgoing, effect)

@@ -7,7 +7,6 @@ follow from what it was before and is afterwards; nothing is written down twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from msgspec import Struct
 
@@ -50,7 +49,7 @@ class Told(Struct, frozen=True, gc=False):
     at_ms: int
     by: str
     chain: tuple[str, ...]
-    event: Mapping[str, Any]
+    event: Mapping[str, object]
     policies: tuple[str, ...] = ()
 
 
@@ -154,10 +153,10 @@ def _entry(
 
 def _payload(
     entity: Entity, held: Held | None, part: Part | None, told: Told, *, is_first: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Arguments and changes, as (before, after); the first entry of a step has the event too."""
     old = held.entity if held else None
-    payload: dict[str, Any] = {"changes": changes_of(old, entity)}
+    payload: dict[str, object] = {"changes": changes_of(old, entity)}
     if part is not None and part.args:
         payload["args"] = part.args
     if is_first:

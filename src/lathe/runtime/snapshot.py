@@ -110,3 +110,8 @@ def _values(found: dict[str, Any]) -> dict[str, Value]:
         if value.__class__ is list:
             found[name] = frozenset(value)
     return found
+
+
+def value_of_journal(data: Any) -> Value:
+    """A value as the journal has it: a list is a set."""
+    return frozenset(data) if isinstance(data, list) else cast(Value, data)

@@ -7,6 +7,7 @@ in between, because a guard may read another entity.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from lathe.errors import NotFoundError
 from lathe.machine.event import Event, TimerFires
@@ -67,11 +68,9 @@ class Timers:
                 wait = await self._idle_seconds()
             except StoreError:
                 wait = POLL_SECONDS
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
 
     async def _idle_seconds(self) -> float:
         due = await self._engine.store.next_due_ms()
