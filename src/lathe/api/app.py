@@ -23,6 +23,7 @@ from lathe.api.openapi import openapi
 from lathe.api.problem import Problem
 from lathe.api.reading import Reading, limit_of
 from lathe.api.stream import Followed, Stream
+from lathe.api.taking import Taking, seconds_of
 from lathe.api.view import encode
 from lathe.errors import LatheError
 from lathe.lang.model import Json
@@ -63,6 +64,7 @@ class Api:
         self.throttle = Throttle(limits, seconds)
         self.commands = Commands(node.engine)
         self.reading = Reading(node.engine, self.commands, cursors)
+        self.taking = Taking(node.engine, self.commands, self.reading)
         self.stream = Stream(node.engine, self.commands, limit=limits.followers)
         self.is_stopping = False
         self._authenticator = authenticator
@@ -85,6 +87,7 @@ class Api:
             Route("/openapi.json", self._described),
             Route("/v1/events", self._events),
             Route("/v1/intents", self._intents),
+            Route("/v1/{app}/{plural}:take", self._take, methods=["POST"]),
             Route("/v1/{app}/{plural}", self._list),
             Route("/v1/{app}/{plural}/{id}", self._get),
             Route("/v1/{app}/{plural}/{id}/journal", self._journal),
@@ -99,6 +102,11 @@ class Api:
                 await self._command(scope, receive, send, parts)
                 return
         await self._starlette(scope, receive, send)
+
+    def stop(self) -> None:
+        """Take no more commands, and end the streams: their followers come back to another process."""
+        self.is_stopping = True
+        self.stream.close()
 
     def principal(self, scope: Scope) -> Principal:
         """Who calls. Raises `Problem` (LR401)."""
@@ -150,7 +158,7 @@ class Api:
             action=parts[5] if len(parts) == 6 else "create",
             body=body,
             principal=principal,
-            key=_key(headers.get(b"idempotency-key")),
+            key=_key(_text(headers.get(b"idempotency-key"))),
             if_match=_text(headers.get(b"if-match")),
             if_visit=_text(headers.get(b"if-visit")),
         )
@@ -161,6 +169,25 @@ class Api:
         if table is None:
             raise Problem("LR404.route", f"`{live.app.name}` has no `{request.path_params['plural'][:80]}`")
         return live, table
+
+    async def _take(self, request: Request) -> Response:
+        live, table = self._blueprint(request)
+        body = await body_of(request.receive, limit=self._limits.body_bytes)
+        headers = request.headers
+        asked = Asked(
+            tenant=TENANT,
+            app=live.app.name,
+            plural=table.blueprint.plural,
+            entity="",
+            action="",
+            body=body,
+            principal=self.principal(request.scope),
+            key=_key(headers.get("idempotency-key")),
+        )
+        wait = seconds_of(headers.get("prefer"))
+        found = await self.taking.take(live, table, asked, wait_seconds=wait)
+        told = {name.decode(): value.decode() for name, value in found.headers}
+        return Response(found.body, found.status, told, "application/json")
 
     async def _list(self, request: Request) -> Response:
         live, table = self._blueprint(request)
@@ -263,10 +290,10 @@ def _json(data: object, *, headers: dict[str, str] | None = None, status: int = 
     return Response(encode(data), status, headers, media_type="application/json")
 
 
-def _key(given: bytes | None) -> str | None:
+def _key(given: str | None) -> str | None:
     if given is None:
         return None
-    key = given.decode("latin-1").strip()
+    key = given.strip()
     if not 0 < len(key) <= KEY_CHARACTERS_LIMIT:
         raise Problem("LR400.query", f"an idempotency key has 1 to {KEY_CHARACTERS_LIMIT} characters")
     return key

@@ -37,6 +37,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR409.exists": "there is one already",
         "LR409.refused": "the verifier does not admit it",
         "LR409.plan": "the plan is not that of this change any more",
+        "LR409.breaking": "clients may break, and that was not said to be meant",
         "LR409.population": "entities that live now do not fit it",
         "LR412.version": "the entity is not of the version in `If-Match`",
         "LR412.visit": "the visit in `If-Visit` is over",

@@ -25,7 +25,7 @@ from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine, held_of
 from lathe.runtime.plan import Held
-from lathe.store.base import PAGE_LIMIT, Query, SortKey
+from lathe.store.base import PAGE_LIMIT, Query, SortKey, sort_value
 from lathe.store.records import Entry
 
 SORTS: Mapping[str, SortKey] = {"id": "id", "created": "created", "changed": "changed", "state": "state"}
@@ -66,7 +66,7 @@ class Reading:
             rows = await self._engine.store.find(query)
             for row in rows:
                 held = held_of(row)
-                query = _behind(query, _place(query, held))
+                query = _behind(query, sort_value(row, query.sort))
                 if may_read(live, table, held, caller):
                     items.append(self.told(live, held))
                     if len(items) == query.limit:
@@ -224,17 +224,6 @@ def _asks(action: Action) -> dict[str, object]:
 def _about(live: Live, table: BlueprintTable, asked: Mapping[str, str]) -> str:
     rest = sorted((k, v) for k, v in asked.items() if k not in ("cursor", "limit"))
     return f"{live.tenant}/{live.app.name}/{table.blueprint.name}?{rest}"
-
-
-def _place(query: Query, held: Held) -> tuple[str | int, str]:
-    entity = held.entity
-    by: dict[SortKey, str | int] = {
-        "id": entity.id,
-        "state": entity.state,
-        "created": held.created_ms,
-        "changed": held.changed_ms,
-    }
-    return by[query.sort], entity.id
 
 
 def _behind(query: Query, place: tuple[str | int, str]) -> Query:

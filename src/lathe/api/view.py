@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -78,8 +79,8 @@ def _stored(kind: Type, value: Json) -> Json:
 class Payload(Struct, gc=False):
     """What a journal entry carries."""
 
-    changes: dict[str, tuple[Json, Json]] = {}
-    event: dict[str, Json] = {}
+    changes: dict[str, tuple[Any, Any]] = {}
+    event: dict[str, Any] = {}
 
 
 _payload = msgspec.json.Decoder(Payload).decode

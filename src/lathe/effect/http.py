@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import cast
 from urllib.parse import urljoin
@@ -27,9 +27,9 @@ KEPT_ON_REDIRECT = frozenset({"accept", "user-agent", "idempotency-key", "lathe-
 
 
 class Http:
-    """Requests over shared connections. `addresses` says where they may go."""
+    """Requests over shared connections. `addresses` says where those of an app may go."""
 
-    def __init__(self, addresses: Addresses, *, user_agent: str = "lathe") -> None:
+    def __init__(self, addresses: Callable[[str], Addresses], *, user_agent: str = "lathe") -> None:
         limits = httpx2.Limits(max_connections=CONNECTIONS_LIMIT, max_keepalive_connections=64)
         self._client = httpx2.AsyncClient(
             limits=limits, timeout=None, follow_redirects=False, trust_env=False
@@ -62,7 +62,7 @@ class Http:
         content = None if body is None else msgspec.json.encode(body)
         headers = self._headers(attempt, has_body=content is not None)
         for _ in range(REDIRECTS_LIMIT + 1):
-            status, got, answer = await self._send(method, url, headers, content)
+            status, got, answer = await self._send(attempt.app, method, url, headers, content)
             if status not in (301, 302, 303, 307, 308) or "location" not in got:
                 return status, got, answer
             target = urljoin(url, got["location"])
@@ -88,14 +88,14 @@ class Http:
         return headers
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+        self, app: str, method: str, url: str, headers: Mapping[str, str], content: bytes | None
     ) -> tuple[int, Mapping[str, str], bytes]:
         """One exchange, with the very address that was looked at."""
         parsed = httpx2.URL(url)
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise httpx2.UnsupportedProtocol(f"`{parsed.scheme}` is neither http nor https")
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
-        address = await self._addresses.resolve(parsed.host, port)
+        address = await self._addresses(app).resolve(parsed.host, port)
         place = parsed.copy_with(host=address)
         named = parsed.netloc.decode("ascii").rpartition("@")[2]
         request = self._client.build_request(

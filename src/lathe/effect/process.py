@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 
 from lathe.effect.base import Attempt, Ending
 
@@ -20,10 +20,10 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class Process:
-    """Commands. `allowed` are the very texts that may stand first in `argv`."""
+    """Commands. `allowed` are, by app, the very texts that may stand first in `argv`."""
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._allowed = frozenset(allowed)
+    def __init__(self, allowed: Mapping[str, Collection[str]]) -> None:
+        self._allowed = allowed
 
     async def close(self) -> None:
         """Nothing is kept."""
@@ -34,7 +34,7 @@ class Process:
         if not isinstance(argv, list) or not argv:
             return Ending(ok=False, cause="invalid", message="there is no command")
         words = [str(word) for word in argv]
-        if words[0] not in self._allowed:
+        if words[0] not in self._allowed.get(attempt.app, ()):
             return Ending(ok=False, cause="refused", message=f"the operator does not allow `{words[0][:80]}`")
         stdin = str(attempt.request.get("stdin") or "").encode()
         try:

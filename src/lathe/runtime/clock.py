@@ -27,16 +27,20 @@ class SystemClock:
 
 
 class Ids:
-    """Opaque ids: 48 bits of time and 80 random ones, so that new ones sort behind old ones."""
+    """Opaque ids: 48 bits of time and 80 random ones; of one process, each sorts behind the one before."""
 
-    __slots__ = ("_clock", "_random")
+    __slots__ = ("_clock", "_last", "_random")
 
     def __init__(self, clock: Clock, random_bits: Callable[[int], int] = secrets.randbits) -> None:
         self._clock = clock
         self._random = random_bits
+        self._last = 0
 
     def new(self) -> str:
         """A new id: 26 characters, lower case."""
-        number = (self._clock.now_ms() << 80 | self._random(80)) & (1 << 128) - 1
+        number = self._clock.now_ms() << 80 | self._random(80)
+        if number <= self._last:
+            number = self._last + 1 + self._random(32)
+        self._last = number
         letters = [ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)]
         return "".join(letters)

@@ -1,0 +1,198 @@
+"""Creating, acting, reading over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.api.client import serving, until
+
+
+def test_a_rollout_by_http() -> None:
+    async def main() -> None:
+        async with serving("rollout") as client:
+            made = await client.post("/v1/rollout/rollouts", json={"replicas": 3})
+            assert made.status_code == 201, made.text
+            place = made.headers["location"]
+            assert made.json()["state"] == "planned"
+            assert made.json()["fields"] == {"image": None, "replicas": 3, "ready": 3, "attempts": 0}
+            started = await client.post(f"{place}/start", json={"image": "broker:2"})
+            assert (started.status_code, started.json()["state"]) == (200, "rolling")
+            await until(client, place, "done")
+            got = await client.get(place)
+            assert got.headers["etag"] == f'"{got.json()["version"]}"'
+            journal = (await client.get(f"{place}/journal")).json()["items"]
+            taken = [event["action"] for event in journal if event["action"]]
+            assert taken == ["create", "start", "rolled", "passed"]
+
+    asyncio.run(main())
+
+
+def test_what_is_refused_says_why_and_changes_nothing() -> None:
+    async def main() -> None:
+        async with serving("rollout") as client:
+            place = (await client.post("/v1/rollout/rollouts", json={"replicas": 3})).headers["location"]
+            cases = {
+                (f"{place}/retry", "{}"): (409, "LR409.state"),
+                (f"{place}/start", "{}"): (422, "LR422.type"),
+                (f"{place}/start", '{"image": 3}'): (422, "LR422.type"),
+                (f"{place}/start", '{"image": "x", "more": 1}'): (422, "LR422.type"),
+                (f"{place}/start", '{"image": '): (400, "LR400.json"),
+                (f"{place}/start", "[]"): (400, "LR400.body"),
+                (f"{place}/start", "[" * 100_000): (400, "LR400.json"),
+                (f"{place}/nothing", "{}"): (404, "LR404.action"),
+                (f"{place}x/start", '{"image": "x"}'): (404, "LR404.entity"),
+                ("/v1/rollout/rollouts", '{"replicas": 9}'): (422, "LR422.type"),
+                ("/v1/rollout/nothings", "{}"): (404, "LR404.route"),
+                ("/v1/nothing/rollouts", "{}"): (404, "LR404.app"),
+            }
+            for (path, body), (status, code) in cases.items():
+                found = await client.post(path, content=body, headers={"content-type": "application/json"})
+                assert (found.status_code, found.json()["code"]) == (status, code), (path, body, found.text)
+                assert found.headers["content-type"] == "application/problem+json"
+            assert (await client.get(place)).json()["version"] == 1
+
+    asyncio.run(main())
+
+
+def test_the_same_key_gives_the_same_answer() -> None:
+    async def main() -> None:
+        async with serving("rollout") as client:
+            headers = {"idempotency-key": "abc"}
+            first = await client.post("/v1/rollout/rollouts", json={"replicas": 3}, headers=headers)
+            again = await client.post("/v1/rollout/rollouts", json={"replicas": 3}, headers=headers)
+            assert (again.status_code, again.content) == (first.status_code, first.content)
+            other = await client.post("/v1/rollout/rollouts", json={"replicas": 2}, headers=headers)
+            assert (other.status_code, other.json()["code"]) == (422, "LR422.key")
+            page = (await client.get("/v1/rollout/rollouts")).json()
+            assert len(page["items"]) == 1
+            many = await asyncio.gather(
+                *(
+                    client.post(
+                        "/v1/rollout/rollouts", json={"replicas": 1}, headers={"idempotency-key": "x"}
+                    )
+                    for _ in range(10)
+                )
+            )
+            assert len({m.json()["id"] for m in many}) == 1
+
+    asyncio.run(main())
+
+
+def test_preconditions() -> None:
+    async def main() -> None:
+        async with serving("rollout", "lease_queue") as client:
+            place = (await client.post("/v1/rollout/rollouts", json={"replicas": 3})).headers["location"]
+            stale = await client.post(f"{place}/start", json={"image": "x"}, headers={"if-match": '"7"'})
+            assert (stale.status_code, stale.json()["code"]) == (412, "LR412.version")
+            good = await client.post(f"{place}/start", json={"image": "x"}, headers={"if-match": '"1"'})
+            assert good.status_code == 200
+            job = (await client.post("/v1/lease_queue/jobs", json={"work": {"a": [1]}})).headers["location"]
+            taken = (await client.post(f"{job}/take")).json()
+            assert taken["fields"]["work"] == {"a": [1]}
+            missing = await client.post(f"{job}/ack")
+            assert (missing.status_code, missing.json()["code"]) == (428, "LR428.visit")
+            old = await client.post(f"{job}/ack", headers={"if-visit": "1"})
+            assert (old.status_code, old.json()["code"]) == (412, "LR412.visit")
+            done = await client.post(f"{job}/ack", headers={"if-visit": str(taken["visit"])})
+            assert (done.status_code, done.json()["state"]) == (200, "done")
+
+    asyncio.run(main())
+
+
+def test_lists_are_filtered_sorted_and_paged() -> None:
+    async def main() -> None:
+        async with serving("rollout") as client:
+            for replicas in (1, 2, 3, 4, 5):
+                await client.post("/v1/rollout/rollouts", json={"replicas": replicas})
+            found = await client.get(
+                "/v1/rollout/rollouts", params={"where": "replicas >= 3 and image is None"}
+            )
+            assert [i["fields"]["replicas"] for i in found.json()["items"]] == [3, 4, 5]
+            seen: list[int] = []
+            cursor: str | None = None
+            while True:
+                params = {"limit": "2", "sort": "-created", **({"cursor": cursor} if cursor else {})}
+                page = (await client.get("/v1/rollout/rollouts", params=params)).json()
+                seen += [i["fields"]["replicas"] for i in page["items"]]
+                cursor = page["next"]
+                if cursor is None:
+                    break
+            assert sorted(seen) == [1, 2, 3, 4, 5]
+            forged = await client.get("/v1/rollout/rollouts", params={"cursor": "abcd"})
+            assert (forged.status_code, forged.json()["code"]) == (400, "LR400.cursor")
+            bad = await client.get("/v1/rollout/rollouts", params={"where": "nothing == 3"})
+            assert (bad.status_code, bad.json()["code"]) == (422, "LR422.where")
+
+    asyncio.run(main())
+
+
+def test_what_may_be_done_now_and_why_not_the_rest() -> None:
+    async def main() -> None:
+        async with serving("rollout") as client:
+            place = (await client.post("/v1/rollout/rollouts", json={"replicas": 3})).headers["location"]
+            items = {i["action"]: i for i in (await client.get(f"{place}/actions")).json()["items"]}
+            assert items["start"]["possible"] is True
+            assert items["start"]["args"] == {"image": {"type": "text", "required": True}}
+            assert items["retry"]["possible"] is False
+            assert items["retry"]["code"] == "LR409.state"
+            assert items["rolled"]["possible"] is False
+
+    asyncio.run(main())
+
+
+def test_the_document_follows_what_is_loaded() -> None:
+    async def main() -> None:
+        async with serving("rollout", "order") as client:
+            document = (await client.get("/openapi.json")).json()
+            assert document["openapi"] == "3.1.0"
+            assert "/v1/rollout/rollouts/{id}/start" in document["paths"]
+            assert "/v1/order/orders" in document["paths"]
+            ready = await client.get("/readyz")
+            assert set(ready.json()["apps"]) == {"rollout", "order"}
+            metrics = (await client.get("/metrics")).text
+            assert "lathe_commit_groups_total" in metrics
+
+    asyncio.run(main())
+
+
+QUEUE = {
+    "task.blueprint.toml": b"""
+blueprint = "Task"
+[state]
+open = { initial = true, waits = "a worker" }
+taken = { final = true }
+[field]
+rank = { type = "int", range = [0, 100] }
+[action]
+create = { by = "role:worker", sets = ["rank"] }
+take = { from = "open", to = "taken", by = "role:worker" }
+"""
+}
+
+
+def test_workers_take_each_task_once() -> None:
+    async def main() -> None:
+        async with serving(files=QUEUE) as client:
+            for number in range(20):
+                await client.post("/v1/task/tasks", json={"rank": number})
+            asked = {"action": "take", "where": "rank >= 0"}
+            found = await asyncio.gather(*(client.post("/v1/task/tasks:take", json=asked) for _ in range(25)))
+            taken = [f.json()["id"] for f in found if f.status_code == 200]
+            assert len(taken) == len(set(taken)) == 20
+            assert sum(f.status_code == 204 for f in found) == 5
+
+    asyncio.run(main())
+
+
+def test_a_worker_waits_for_a_job() -> None:
+    async def main() -> None:
+        async with serving("lease_queue") as client:
+            headers = {"prefer": "wait=5"}
+            waiting = asyncio.create_task(
+                client.post("/v1/lease_queue/jobs:take", json={"action": "take"}, headers=headers)
+            )
+            await asyncio.sleep(0.05)
+            made = await client.post("/v1/lease_queue/jobs", json={"work": 1})
+            assert (await waiting).json()["id"] == made.json()["id"]
+
+    asyncio.run(main())
