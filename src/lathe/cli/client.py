@@ -1,0 +1,169 @@
+"""How commands reach a runtime: over HTTP, or in this very process on a local data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import click
+import httpx2
+
+from lathe.cli import exitcode
+from lathe.cli.exitcode import Stop
+from lathe.lang.model import Json
+
+T = TypeVar("T")
+
+DEFAULT_URL = "http://127.0.0.1:7411"
+TIMEOUT_SECONDS = 75.0
+"""Longer than any wait that a command may ask for."""
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def where_option(function: Function) -> Function:
+    """`--url` and `--data`: which runtime a command talks to."""
+    url = click.option(
+        "--url", envvar="LATHE_URL", metavar="URL", help=f"The runtime's address (default: {DEFAULT_URL})."
+    )
+    data = click.option(
+        "--data",
+        metavar="DIR",
+        help="A local data folder, opened by this command; no server may have it open.",
+    )
+    return url(data(function))
+
+
+def run(url: str | None, data: str | None, use: Callable[[httpx2.AsyncClient], Awaitable[T]]) -> T:
+    """Use a runtime, and turn what goes wrong on the way into an exit code and a sentence."""
+
+    async def main() -> T:
+        async with _connected(url, data) as client:
+            return await use(client)
+
+    try:
+        return asyncio.run(main())
+    except httpx2.ConnectError:
+        where = url or DEFAULT_URL
+        raise Stop(
+            f"nobody answers at `{where}`: start `lathe dev` or `lathe serve`", code=exitcode.UNAVAILABLE
+        ) from None
+    except httpx2.TransportError as error:
+        raise Stop(f"the runtime does not answer: {error}", code=exitcode.UNAVAILABLE) from None
+    except httpx2.InvalidURL as error:
+        raise Stop(f"`{url}` is no address: {error}", code=exitcode.USAGE) from None
+
+
+@asynccontextmanager
+async def _connected(url: str | None, data: str | None) -> AsyncIterator[httpx2.AsyncClient]:
+    if data is None:
+        async with httpx2.AsyncClient(base_url=url or DEFAULT_URL, timeout=TIMEOUT_SECONDS) as client:
+            yield client
+        return
+    if url is not None:
+        raise click.UsageError("give `--url` or `--data`, not both")
+    from lathe.cli.assembly import local  # late: it loads the whole runtime
+
+    async with local(data) as api:
+        transport = httpx2.ASGITransport(api, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://local", timeout=TIMEOUT_SECONDS
+        ) as client:
+            yield client
+
+
+def told(response: httpx2.Response) -> Json:
+    """What a runtime answered. Raises `Stop` with the exit code of a problem."""
+    if response.status_code == 204:
+        return None
+    try:
+        document: Json = response.json()
+    except ValueError:
+        raise Stop(
+            f"the runtime answers {response.status_code}, and no JSON", code=exitcode.UNAVAILABLE
+        ) from None
+    if response.is_success:
+        return document
+    raise Stop(problem_text(document, response.status_code), code=code_of(response.status_code))
+
+
+def problem_text(document: Json, status: int) -> str:
+    """A problem document as a sentence, with the members that help."""
+    if not isinstance(document, dict):
+        return f"the runtime answers {status}"
+    said = str(document.get("detail") or document.get("title") or status)
+    more = [
+        f"{name}: {document[name]}" for name in ("state", "guard", "entity", "help") if document.get(name)
+    ]
+    return f"{document.get('code', status)}: {said}" + (f" ({'; '.join(more)})" if more else "")
+
+
+def code_of(status: int) -> int:
+    """The exit code of an HTTP status."""
+    match status:
+        case 401 | 403:
+            return exitcode.DENIED
+        case 404 | 410:
+            return exitcode.NOT_FOUND
+        case 409 | 412 | 428:
+            return exitcode.CONFLICT
+        case 400 | 405 | 413 | 415 | 422:
+            return exitcode.USAGE
+        case _ if status >= 500 or status == 429:
+            return exitcode.UNAVAILABLE
+    return exitcode.FINDINGS
+
+
+def given(words: tuple[str, ...], schema: Json) -> dict[str, Json]:
+    """Arguments from `name=value` words, typed as the runtime's own document says. Raises UsageError."""
+    properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    found: dict[str, Json] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"`{word}` is no argument: write `name=value`")
+        kind = properties.get(name, {}) if isinstance(properties, dict) else {}
+        found[name] = _typed(name, text, kind)
+    return found
+
+
+def _typed(name: str, text: str, kind: Json) -> Json:
+    wanted = kind.get("type") if isinstance(kind, dict) else None
+    if wanted == "string" or (isinstance(kind, dict) and "enum" in kind):
+        return text
+    if wanted == "array":
+        return [part for part in text.split(",") if part] if not text.startswith("[") else _json(name, text)
+    if (
+        wanted is None
+        and isinstance(kind, dict)
+        and kind.get("anyOf") is None
+        and text[:1] not in '{["-0123456789'
+    ):
+        return {"true": True, "false": False, "null": None}.get(text, text)
+    return _json(name, text)
+
+
+def _json(name: str, text: str) -> Json:
+    try:
+        value: Json = json.loads(text)
+    except ValueError:
+        raise click.UsageError(f"`{name}`: `{text[:80]}` is no value that it takes") from None
+    return value
+
+
+def split(place: str, parts: int) -> list[str]:
+    """`app/plural/id…` in its parts. Raises UsageError."""
+    found = place.strip("/").removeprefix("v1/").split("/")
+    if len(found) != parts or not all(found):
+        shape = "/".join(("APP", "PLURAL", "ID")[:parts])
+        raise click.UsageError(f"`{place}` is no `{shape}`")
+    return found
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at stdout."""
+    return os.isatty(1)

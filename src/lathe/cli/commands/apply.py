@@ -1,0 +1,95 @@
+"""`lathe apply`."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import cast
+
+import click
+import httpx2
+
+from lathe.cli import exitcode, files, output
+from lathe.cli.client import run, told, where_option
+from lathe.cli.command import command as make_command
+from lathe.cli.entities import Row, json_text
+from lathe.lang.model import Json
+
+
+@make_command(
+    "apply", examples=("lathe apply examples/rollout", "lathe apply examples/rollout --confirm 3f0c…")
+)
+@click.argument("path", type=click.Path())
+@click.option("--confirm", metavar="PLAN", help="Make exactly this plan.")
+@click.option(
+    "--yes", is_flag=True, help="Make whatever the plan is, if the app is admitted and everybody fits."
+)
+@click.option("--breaking", is_flag=True, help="Also if clients may break.")
+@click.option("--accept-bounds", is_flag=True, help="Also if the verdict is unknown within named bounds.")
+@click.option("--note", default="", metavar="TEXT", help="Why: kept with the version.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@where_option
+def command(
+    *,
+    path: str,
+    confirm: str | None,
+    yes: bool,
+    breaking: bool,
+    accept_bounds: bool,
+    note: str,
+    as_json: bool,
+    url: str | None,
+    data: str | None,
+) -> int:
+    """Check the app at PATH, show what loading it would do, and do it once that is confirmed."""
+    body: dict[str, Json] = {
+        **app_body(files.load(path).files),
+        "confirm": confirm or ("any" if yes else None),
+        "breaking": breaking,
+        "accept_bounds": accept_bounds,
+        "note": note,
+    }
+
+    async def use(client: httpx2.AsyncClient) -> Json:
+        return told(await client.put("/v1/blueprints", json=body))
+
+    document = run(url, data, use)
+    assert isinstance(document, dict), "the answer is an object"
+    if as_json:
+        output.data(json_text(document))
+    else:
+        plan = cast(Row, document["plan"])
+        output.data(plan_text(plan))
+        if "applied" in document:
+            output.data(f"applied {document['applied']}, {document['moved']} entities rewritten")
+        elif plan["possible"]:
+            output.data(f"nothing has changed yet: `lathe apply {path} --confirm {plan['digest']}`")
+    possible = cast(Row, document["plan"])["possible"]
+    return exitcode.DONE if possible else exitcode.FINDINGS
+
+
+def app_body(found: Mapping[str, bytes]) -> dict[str, Json]:
+    """An app's files as a request has them: texts as they are, modules in base64."""
+    texts = {
+        path: data.decode(errors="replace") for path, data in found.items() if not path.endswith(".wasm")
+    }
+    binary = {path: b64encode(data).decode() for path, data in found.items() if path.endswith(".wasm")}
+    return {"files": dict(texts), "binary": dict(binary)}
+
+
+def plan_text(plan: Row) -> str:
+    """A plan, as a person reads it before it is confirmed."""
+    old = str(plan["old"] or "nothing")
+    lines = [f"{plan['app']}: {plan['verdict']}; {old[:19]} → {str(plan['new'])[:19]}"]
+    for change in cast(list[Row], plan["changes"]):
+        marks = [word for word in ("breaking", "weaker") if change[word]]
+        told_marks = f"  ({', '.join(marks)})" if marks else ""
+        lines.append(f"  {change['what']} {change['path']}{told_marks}")
+    living = [
+        f"{row['count']} {row['blueprint']} {row['state']}" for row in cast(list[Row], plan["population"])
+    ]
+    if living:
+        lines.append(f"  alive: {', '.join(living)}; {plan['moved']} would be rewritten")
+    for row in cast(list[Row], plan["unfit"]):
+        lines.append(f"  does not fit: {row['entity']} ({row['blueprint']} in {row['state']}): {row['why']}")
+    return output.clean("\n".join(lines))

@@ -1,0 +1,44 @@
+"""`lathe dev`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import click
+
+from lathe.cli import exitcode, files, output
+from lathe.cli.command import command as make_command
+from lathe.cli.commands.serve import DEVELOPMENT
+
+LOOK_EVERY_SECONDS = 0.5
+
+
+@make_command(
+    "dev", examples=("lathe dev examples/rollout", "lathe dev examples/rollout --port 8000 --data /tmp/lathe")
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=7411, show_default=True, help="Where to listen."
+)
+@click.option("--data", default=".lathe", show_default=True, metavar="DIR", help="Where everything is kept.")
+@click.option("--config", type=click.Path(), metavar="FILE", help="The configuration (default: lathe.toml).")
+def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None) -> int:
+    """Serve the apps at PATH..., and swap in what is changed there once it is admitted.
+
+    What is refused stays on the screen while the version before runs on. If an app has a `dev.toml`, its
+    stand-in for the world outside is started too.
+    """
+    from lathe.cli.assembly import configured, for_development, put_together
+    from lathe.cli.development import Development, StandIns, settings_of
+
+    for path in paths:
+        files.load(path)
+    stand_ins = StandIns(paths)
+    base = f"http://127.0.0.1:{port}"
+    apps = settings_of(paths, stand_ins, base)
+    assembly = put_together(for_development(configured(config), port=port, data=data, apps=apps))
+    output.talk(DEVELOPMENT)
+    with stand_ins:
+        asyncio.run(Development(assembly, paths, base, folder=os.path.abspath(data)).run())
+    return exitcode.DONE

@@ -1,0 +1,38 @@
+"""`lathe serve`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from lathe.cli import exitcode, output
+from lathe.cli.command import command as make_command
+
+DEVELOPMENT = """\
+!! everybody who reaches this address is the development principal and holds every role
+!! there are no tokens in this version: keep it on the loopback interface"""
+
+
+@make_command("serve", examples=("lathe serve", "lathe serve --config /etc/lathe.toml --print-config"))
+@click.option(
+    "--config", "path", type=click.Path(), metavar="FILE", help="The configuration (default: lathe.toml)."
+)
+@click.option("--print-config", "wants_config", is_flag=True, help="Print what is in force, and stop.")
+def command(*, path: str | None, wants_config: bool) -> int:
+    """Serve the apps of a store over HTTP, until SIGTERM."""
+    from lathe.api.server import serve
+    from lathe.cli.assembly import configured, put_together
+    from lathe.runtime.config import shown
+
+    config = configured(path)
+    if wants_config:
+        output.data(shown(config).decode())
+        return exitcode.DONE
+    assembly = put_together(config)
+    output.talk(DEVELOPMENT)
+    output.talk(
+        f"serving {config.store.url.partition('://')[0]} at http://{config.server.host}:{config.server.port}"
+    )
+    asyncio.run(serve(assembly))
+    return exitcode.DONE
