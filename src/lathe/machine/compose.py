@@ -193,7 +193,10 @@ class Draft:
             seen = self.view.seen.get(name)
             if seen is not None and seen.ghosts is not entity.ghosts:
                 self.written[name] = replace(entity, ghosts=seen.ghosts)
-        parts = tuple(replace(p, after=self.written[p.entity]) for p in self.parts)
+        parts = tuple(
+            p if p.after is self.written[p.entity] else replace(p, after=self.written[p.entity])
+            for p in self.parts
+        )
         requested = tuple(self.requested)
         return Step(event, parts, self.written, self.view.ghosts, requested, frozenset(self.view.reads))
 
@@ -229,6 +232,8 @@ def take_all(draft: Draft, *takes: Take) -> None:
         before = original.get(take.entity.id, None if take.is_new else take.entity)
         done.append((take, rule, frame, _apply(draft, take, rule, frame, before)))
     for take, rule, frame, _ in done:
+        if not rule.ghost:
+            continue
         now = draft.current(take.entity)
         ghosted = replace(frame, ghosts=now.ghosts, app_ghosts=draft.view.ghosts)
         draft.assign_ghosts(rule.ghost, take.entity, ghosted)
@@ -320,10 +325,14 @@ def _apply(draft: Draft, take: Take, rule: Rule, frame: Frame, before: Entity | 
         if wrong is not None:
             raise draft.refused(wrong, entity, take.action, f"`{name}` cannot hold its new value")
     assert isinstance(state, str), "a target is a state"
-    after = replace(entity, state=state, fields={**entity.fields, **changed}, version=entity.version + 1)
+    visit, invocations = entity.visit, entity.invocations
     if action.begins_visit:
-        kept = tuple(_left(i) for i in entity.invocations if i.phase != "waiting")
-        after = replace(after, visit=entity.visit + 1, invocations=kept)
+        visit += 1
+        invocations = tuple(_left(i) for i in invocations if i.phase != "waiting") if invocations else ()
+    after = Entity(
+        entity.id, entity.blueprint, state, {**entity.fields, **changed}, entity.ghosts, visit,
+        entity.version + 1, invocations, entity.invoked,
+    )  # fmt: skip
     return Part(entity.id, entity.blueprint, action.name, take.by, frame.args, before, after)
 
 
@@ -359,6 +368,8 @@ def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> 
     asked = list(rule.action.run)
     if rule.action.begins_visit:
         asked += draft.table.blueprints[entity.blueprint].blueprint.states[entity.state].run
+    if not asked:
+        return part
     for index, name in enumerate(asked):
         is_notice = draft.effect(entity, name).effect.is_notice
         if not is_notice and (name in asked[:index] or _is_in_flight(entity, name)):

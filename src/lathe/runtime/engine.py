@@ -42,6 +42,7 @@ class Committed:
     step: Step
     after: Mapping[str, Held]
     live: Live
+    receipt: Receipt | None = None
 
 
 @frozen
@@ -253,7 +254,9 @@ class Engine:
         future = self.committer.submit(planned.write)
         self.cache.queue(planned)
         answer = await future
-        return Committed(found, planned.after, live) if answer.verdict == "accepted" else answer
+        if answer.verdict != "accepted":
+            return answer
+        return Committed(found, planned.after, live, planned.write.receipt)
 
     async def _over(
         self, command: Command, live: Live, answer: Answer, held: set[tuple[str, bytes]], attempt: int
