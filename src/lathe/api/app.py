@@ -18,6 +18,7 @@ from lathe.api.answers import JSON, Receive, Scope, Send, answer, answer_problem
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.commands import KEY_CHARACTERS_LIMIT, Asked, Commands
 from lathe.api.cursor import Cursors
+from lathe.api.inbound import Receiver, Secrets
 from lathe.api.limits import Limits, Throttle
 from lathe.api.openapi import openapi
 from lathe.api.problem import Problem
@@ -31,6 +32,7 @@ from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError
+from lathe.runtime.intents import Intents
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
 from lathe.store.base import StoreError
@@ -56,23 +58,27 @@ class Api:
         metrics: Metrics,
         seconds: Seconds,
         limits: Limits | None = None,
+        secrets: Secrets = lambda app, name: None,
         routes: tuple[Route, ...] = (),
     ) -> None:
         limits = limits or Limits()
         self.node = node
         self.metrics = metrics
         self.throttle = Throttle(limits, seconds)
-        self.commands = Commands(node.engine)
+        self.intents = Intents(node.engine.clock)
+        self.commands = Commands(node.engine, self.intents)
         self.reading = Reading(node.engine, self.commands, cursors)
         self.taking = Taking(node.engine, self.commands, self.reading)
         self.stream = Stream(node.engine, self.commands, limit=limits.followers)
+        now_ms = node.engine.clock.now_ms
+        self.receiver = Receiver(node.engine, self.commands, secrets, now_ms, tenant=TENANT)
         self.is_stopping = False
         self._authenticator = authenticator
         self._seconds = seconds
         self._limits = limits
         self._openapi: tuple[int, bytes] | None = None
         self._starlette = Starlette(
-            routes=[*routes, *self._routes()],
+            routes=[*routes, *self.receiver.routes(), *self._routes()],
             exception_handlers={
                 HTTPException: _not_routed,
                 **dict.fromkeys((LatheError, BusyError, OverloadedError, Exception), _handled),

@@ -23,6 +23,7 @@ from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.conformance import told_of
 from lathe.runtime.engine import Command, Committed, Engine, Received, Refused, Replayed, Required, Result
+from lathe.runtime.intents import Intents
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, arguments
 from lathe.store.records import Receipt
@@ -61,8 +62,9 @@ class Answered:
 class Commands:
     """Takes what is asked, for one process. Views are made anew when a version is swapped."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, intents: Intents) -> None:
         self._engine = engine
+        self._intents = intents
         self._views: dict[tuple[str, str], View] = {}
 
     def view(self, live: Live, blueprint: str) -> View:
@@ -83,6 +85,8 @@ class Commands:
             raise Problem("LR404.route", f"`{asked.app}` has no `{asked.plural}`")
         rule = table.rules.get(asked.action)
         if rule is None or (asked.action == "create") is not (asked.entity == ""):
+            wish = Refusal("action", asked.entity or None, asked.action)
+            self._intents.note(live, table.blueprint.name, asked.action, None, wish)
             raise Problem("LR404.action", f"`{table.blueprint.name}` has no action `{asked.action}`")
         given = body_of(asked.body)
         try:
@@ -154,6 +158,7 @@ class Commands:
                 raise Problem("LR422.key", f"the key `{asked.key}` was used for another request")
             return Answered(receipt.status, receipt.answer, ((b"idempotent-replayed", b"true"),))
         assert isinstance(result, Refused), "only a worker can lose a lease"
+        self._intents.note(result.live, blueprint, asked.action, result.entity, result.refusal)
         raise self.problem(result, asked)
 
     def problem(self, result: Refused, asked: Asked) -> Problem:

@@ -55,12 +55,9 @@ def list_text(document: Json) -> str:
         + [value_text(cast(Row, row["fields"]).get(name))[:40] for name in names]
         for row in rows
     ]
-    more = "\nthere are more: `--cursor " + str(document["next"]) + "`" if _next(document) else ""  # type: ignore[index,call-overload]
+    cursor = document.get("next") if isinstance(document, dict) else None
+    more = f"\nthere are more: `--cursor {cursor}`" if cursor is not None else ""
     return output.clean(table([head, *body]) + more)
-
-
-def _next(document: Json) -> bool:
-    return isinstance(document, dict) and document.get("next") is not None
 
 
 def journal_text(rows: Iterable[Row]) -> str:

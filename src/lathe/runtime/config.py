@@ -1,6 +1,7 @@
 """`lathe.toml`: what the operator decides. Everything has a default; `LATHE_*` in the environment wins.
 
 [server]   host, port, key            [store]   url
+[monitor]  share
 [limits]   in_flight, per_principal_per_second, burst, body_bytes, followers
 [app.NAME] env, secrets, commands, reach
 """
@@ -67,12 +68,19 @@ class AppSettings(Struct, forbid_unknown_fields=True, frozen=True):
     webhook_secret: str = ""
 
 
+class MonitorSettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """Which share of the steps has its properties asked again, from 0 to 1."""
+
+    share: float = 1.0
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file."""
 
     server: Server = Server()
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
+    monitor: MonitorSettings = MonitorSettings()
     app: Mapping[str, AppSettings] = {}
 
 

@@ -19,7 +19,7 @@ from lathe.check.migration.pair import Pair
 from lathe.check.system import System, system_of
 from lathe.frozen import frozen, mutable
 from lathe.machine.migrate import Misfit, Moved, migrate, migrate_ghosts
-from lathe.machine.snapshot import Entity, MemoryWorld, Values
+from lathe.machine.snapshot import Entity, MemoryWorld
 
 LOOK_AT_CLOCK_EVERY = 1024
 
@@ -39,20 +39,6 @@ class Images:
     homeless: tuple[tuple[Misfit, str, int], ...]
     is_complete: bool
     of: Callable[[int], list[int]]
-
-
-@frozen
-class _Everyone:
-    """The old world as a reference sees it: an entity of the right blueprint in every slot."""
-
-    ghosts: Values
-    entities: Mapping[str, Entity]
-
-    def get(self, entity: str) -> Entity | None:
-        return self.entities.get(entity)
-
-    def population(self, blueprint: str) -> tuple[str, ...]:
-        return tuple(sorted(e.id for e in self.entities.values() if e.blueprint == blueprint))
 
 
 @mutable
@@ -128,9 +114,9 @@ def _region(slot: Slot) -> tuple[int, int]:
 def _move_all(pair: Pair, layout: Layout, slot: Slot, codes: Iterable[int]) -> dict[int, Moved]:
     """What becomes of each entity that is ever in a slot; nobody of nobody."""
     low, _ = _region(slot)
-    everyone = _Everyone(
-        {},
-        {s.name: Entity(s.name, s.blueprint.name, s.blueprint.initial, {}) for s in layout.slots},
+    # A reference sees an entity of the right blueprint in every slot.
+    everyone = MemoryWorld(
+        {s.name: Entity(s.name, s.blueprint.name, s.blueprint.initial, {}) for s in layout.slots}
     )
     found: dict[int, Moved] = {}
     for code in codes:

@@ -67,11 +67,8 @@ def command(
 
 async def arguments_of(client: httpx2.AsyncClient, path: str) -> Json:
     """The schema of a route's body, from the runtime's own document; None if there is no such route."""
-    document = told(await client.get("/openapi.json"))
-    assert isinstance(document, dict), "the document is an object"
-    paths = document["paths"]
-    route = paths.get(path) if isinstance(paths, dict) else None
-    if not isinstance(route, dict) or not isinstance(route.get("post"), dict):
-        return None
-    found: Json = route["post"]["requestBody"]["content"]["application/json"]["schema"]  # type: ignore[index,call-overload]
+    found = told(await client.get("/openapi.json"))
+    steps = ("paths", path, "post", "requestBody", "content", "application/json", "schema")
+    for step in steps:
+        found = found.get(step) if isinstance(found, dict) else None
     return found

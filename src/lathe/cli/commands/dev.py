@@ -11,8 +11,6 @@ from lathe.cli import exitcode, files, output
 from lathe.cli.command import command as make_command
 from lathe.cli.commands.serve import DEVELOPMENT
 
-LOOK_EVERY_SECONDS = 0.5
-
 
 @make_command(
     "dev", examples=("lathe dev examples/rollout", "lathe dev examples/rollout --port 8000 --data /tmp/lathe")
@@ -34,9 +32,9 @@ def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None)
 
     for path in paths:
         files.load(path)
-    stand_ins = StandIns(paths)
     base = f"http://127.0.0.1:{port}"
-    apps = settings_of(paths, stand_ins, base)
+    stand_ins = StandIns(paths, base)
+    apps = settings_of(paths, stand_ins)
     assembly = put_together(for_development(configured(config), port=port, data=data, apps=apps))
     output.talk(DEVELOPMENT)
     with stand_ins:

@@ -1,0 +1,234 @@
+"""`/v1/blueprints` and `/v1/checks`: what is loaded, and loading something else.
+
+Nothing is loaded that the gate did not admit, and nothing changes until the plan that was shown is confirmed.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lathe.api.callers import Authenticator
+from lathe.api.commands import body_of
+from lathe.api.problem import Problem
+from lathe.api.view import encode
+from lathe.lang.diff import Change
+from lathe.runtime.engine import Engine
+from lathe.runtime.swap import Judged, Plan, RefusedSwap, Swapper
+from lathe.runtime.values import rfc3339
+
+T = TypeVar("T", bound=Struct)
+
+FILES_BYTES_LIMIT = 32 * 1024 * 1024
+NAME_CHARACTERS_LIMIT = 200
+FILES_LIMIT = 500
+
+
+class Asked(Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of an application or check. `files` are texts by path; `binary` in base64 (modules).
+
+    Without `confirm` an application is only planned; with the plan's digest, or `"any"`, it is made.
+    """
+
+    files: dict[str, str] = {}
+    binary: dict[str, str] = {}
+    confirm: str | None = None
+    accept_bounds: bool = False
+    breaking: bool = False
+    note: str = ""
+
+
+class Turned(Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of a roll-back: which older version becomes current again."""
+
+    digest: str
+    confirm: str | None = None
+    breaking: bool = True
+    note: str = ""
+
+
+class Blueprints:
+    """The routes around versions."""
+
+    def __init__(
+        self, engine: Engine, swapper: Swapper, authenticator: Authenticator, *, tenant: str
+    ) -> None:
+        self._engine = engine
+        self._swapper = swapper
+        self._authenticator = authenticator
+        self._tenant = tenant
+
+    def routes(self) -> tuple[Route, ...]:
+        """What this part answers."""
+        return (
+            Route("/v1/blueprints", self._list),
+            Route("/v1/blueprints", self._apply, methods=["PUT"]),
+            Route("/v1/blueprints/{app}", self._versions),
+            Route("/v1/blueprints/{app}/{digest}", self._version),
+            Route("/v1/blueprints/{app}/rollback", self._roll_back, methods=["POST"]),
+            Route("/v1/checks", self._check, methods=["POST"]),
+        )
+
+    def _by(self, request: Request) -> str:
+        return self._authenticator.principal(dict(request.scope["headers"])).id
+
+    async def _list(self, request: Request) -> Response:
+        """Every app that is loaded."""
+        items = [
+            {
+                "app": live.app.name,
+                "doc": live.app.doc,
+                "digest": live.digest,
+                "epoch": live.epoch,
+                "blueprints": [
+                    {"blueprint": b.name, "plural": b.plural, "doc": b.doc}
+                    for b in live.app.blueprints.values()
+                ],
+            }
+            for live in self._engine.catalog.all(self._tenant)
+        ]
+        return _json({"items": items})
+
+    async def _versions(self, request: Request) -> Response:
+        """Every application of an app, newest first."""
+        live = self._engine.catalog.live(self._tenant, request.path_params["app"])
+        found = await self._engine.store.versions(self._tenant, live.app.name)
+        items = [{"digest": v.digest, "at": rfc3339(v.applied_ms), "by": v.by, "note": v.note} for v in found]
+        return _json({"app": live.app.name, "digest": live.digest, "items": items})
+
+    async def _version(self, request: Request) -> Response:
+        """A version's sources and its report; `current` names the one in force."""
+        app, digest = request.path_params["app"], request.path_params["digest"]
+        live = self._engine.catalog.live(self._tenant, app)
+        found = await self._engine.store.version(
+            self._tenant, app, live.digest if digest == "current" else digest
+        )
+        if found is None:
+            raise Problem("LR404.version", f"`{app[:80]}` has no version {digest[:80]}")
+        files = {
+            p: data.decode(errors="replace") for p, data in found.files.items() if not p.endswith(".wasm")
+        }
+        report = msgspec.Raw(found.report)
+        return _json({"app": app, "digest": found.digest, "files": files, "report": report})
+
+    async def _check(self, request: Request) -> Response:
+        """Check files; nothing is loaded."""
+        self._by(request)
+        asked = await _asked(request, Asked)
+        judged = await self._swapper.judge(self._tenant, _files(asked), accept_bounds=asked.accept_bounds)
+        return _json(
+            {"verdict": judged.verdict, "digest": judged.digest, "report": msgspec.Raw(judged.report)}
+        )
+
+    async def _apply(self, request: Request) -> Response:
+        """Plan an application, or make it."""
+        by = self._by(request)
+        asked = await _asked(request, Asked)
+        files = _files(asked)
+        judged = await self._swapper.judge(self._tenant, files, accept_bounds=asked.accept_bounds)
+        return await self._made(files, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
+
+    async def _roll_back(self, request: Request) -> Response:
+        """Make an older version current again: an application like any other."""
+        by = self._by(request)
+        asked = await _asked(request, Turned)
+        app = request.path_params["app"]
+        found = await self._engine.store.version(self._tenant, app, asked.digest)
+        if found is None:
+            raise Problem("LR404.version", f"`{app[:80]}` has no version {asked.digest[:80]}")
+        judged = await self._swapper.judge(self._tenant, found.files, accept_bounds=True)
+        return await self._made(
+            found.files, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking
+        )
+
+    async def _made(
+        self,
+        files: Mapping[str, bytes],
+        judged: Judged,
+        confirm: str | None,
+        by: str,
+        note: str,
+        *,
+        is_breaking: bool,
+    ) -> Response:
+        if confirm is None:
+            plan = await self._swapper.plan(self._tenant, files, judged)
+            return _json({"plan": told(plan), "report": msgspec.Raw(judged.report)})
+        try:
+            exact = None if confirm == "any" else confirm
+            applied = await self._swapper.apply(
+                self._tenant, files, judged, confirm=exact, by=by, note=note, allow_breaking=is_breaking
+            )
+        except RefusedSwap as refused:
+            plan_told = told(refused.plan) if refused.plan else None
+            problem = Problem(f"LR409.{refused.code}", str(refused), plan=plan_told)
+            if refused.code == "refused":
+                problem.more["report"] = msgspec.Raw(judged.report)
+            raise problem from None
+        return _json({"applied": applied.plan.new, "moved": applied.moved, "plan": told(applied.plan)})
+
+
+def told(plan: Plan) -> dict[str, object]:
+    """A plan as JSON data."""
+    return {
+        "digest": plan.digest,
+        "app": plan.app,
+        "old": plan.old,
+        "new": plan.new,
+        "verdict": plan.verdict,
+        "possible": plan.is_possible,
+        "breaking": plan.is_breaking,
+        "changes": [_change(change) for change in plan.changes],
+        "population": [{"blueprint": b, "state": s, "count": n} for (b, s), n in plan.population.items()],
+        "moved": plan.moved,
+        "unfit": [
+            {"entity": u.entity, "blueprint": u.blueprint, "state": u.state, "why": u.why} for u in plan.unfit
+        ],
+        "unfit_count": plan.unfit_count,
+    }
+
+
+def _change(change: Change) -> dict[str, object]:
+    return {
+        "path": change.path,
+        "what": change.what,
+        "was": change.was,
+        "now": change.now,
+        "breaking": change.is_breaking,
+        "weaker": change.is_weaker,
+    }
+
+
+async def _asked(request: Request, kind: type[T]) -> T:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FILES_BYTES_LIMIT:
+            raise Problem("LR413.body", f"an app has at most {FILES_BYTES_LIMIT} bytes")
+    try:
+        return msgspec.convert(body_of(bytes(body)), kind)
+    except msgspec.ValidationError as error:
+        raise Problem("LR400.body", str(error)) from None
+
+
+def _files(asked: Asked) -> dict[str, bytes]:
+    files = {path: text.encode() for path, text in asked.files.items()}
+    for path, text in asked.binary.items():
+        try:
+            files[path] = b64decode(text, validate=True)
+        except ValueError:
+            raise Problem("LR400.body", f"`{path[:80]}` is no base64") from None
+    if not files or len(files) > FILES_LIMIT or any(len(path) > NAME_CHARACTERS_LIMIT for path in files):
+        raise Problem("LR400.body", f"an app has 1 to {FILES_LIMIT} files")
+    return files
+
+
+def _json(data: object) -> Response:
+    return Response(encode(data), media_type="application/json")

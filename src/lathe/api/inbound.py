@@ -1,0 +1,305 @@
+"""`/in/{app}/…`: events from outside, as `[inbound]` declares them.
+
+Signed deliveries are checked before anything is read of them; one that was taken once is answered the same
+again and takes nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lathe.api.answers import body_of as read_body
+from lathe.api.commands import Commands
+from lathe.api.problem import Problem
+from lathe.api.view import encode, event_id
+from lathe.frozen import frozen
+from lathe.lang.model import Inbound, Json
+from lathe.machine.event import Act, Caller, Create, Event
+from lathe.machine.outcome import Refusal
+from lathe.machine.snapshot import Value
+from lathe.machine.table import BlueprintTable
+from lathe.runtime.catalog import Live
+from lathe.runtime.conformance import told_of
+from lathe.runtime.engine import Command, Committed, Engine, Refused, Replayed
+from lathe.runtime.plan import Held
+from lathe.runtime.snapshot import encode_json
+from lathe.runtime.values import MisfitError, arguments, value_of
+from lathe.store.records import Receipt
+
+BODY_BYTES_LIMIT = 1_048_576
+TOLERANCE_SECONDS = 300
+"""How old, or how far ahead, a signature's time may be."""
+DELIVERY_MS = 30 * 24 * 3_600_000
+"""How long the identity of a delivery is kept."""
+IDENTITY_CHARACTERS_LIMIT = 255
+PREFIX = "whsec_"
+
+Secrets = Callable[[str, str], str | None]
+"""A secret of an app by its name; None: the operator gave none."""
+
+
+@frozen
+class Delivery:
+    """A request, taken apart: what `body.`, `query.`, `header.` and `path.` read."""
+
+    body: Json
+    query: Mapping[str, str]
+    header: Mapping[str, str]
+    path: Mapping[str, str]
+
+    def at(self, place: str) -> Json:
+        """What stands at a dotted place; None if nothing does."""
+        root, _, rest = place.partition(".")
+        if root == "header":
+            return self.header.get(rest.lower())
+        roots: dict[str, Json] = {"body": self.body, "query": {**self.query}, "path": {**self.path}}
+        found = roots.get(root)
+        for step in rest.split(".") if rest else ():
+            if isinstance(found, dict):
+                found = found.get(step)
+            elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
+                found = found[int(step)]
+            else:
+                return None
+        return found
+
+
+class Receiver:
+    """Takes what comes in, for one process."""
+
+    def __init__(
+        self, engine: Engine, commands: Commands, secrets: Secrets, now_ms: Callable[[], int], *, tenant: str
+    ) -> None:
+        self._engine = engine
+        self._commands = commands
+        self._secrets = secrets
+        self._now_ms = now_ms
+        self._tenant = tenant
+
+    def routes(self) -> tuple[Route, ...]:
+        """The one route under which every app's own stand."""
+        methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+        return (Route("/in/{app}/{rest:path}", self._receive, methods=methods),)
+
+    async def _receive(self, request: Request) -> Response:
+        live = self._engine.catalog.live(self._tenant, request.path_params["app"])
+        found = _matching(live, request.path_params["rest"], request.method)
+        if found is None:
+            raise Problem("LR404.route")
+        table, inbound, variables = found
+        raw = await read_body(request.receive, limit=BODY_BYTES_LIMIT)
+        header = {name.lower(): value for name, value in request.headers.items()}
+        self._check_signature(live, inbound, header, raw)
+        delivery = Delivery(_parsed(raw), dict(request.query_params), header, variables)
+        return await self._take(live, table, inbound, delivery, raw)
+
+    def _check_signature(self, live: Live, inbound: Inbound, header: Mapping[str, str], raw: bytes) -> None:
+        if inbound.signed_scheme is None:
+            return
+        secret = self._secrets(live.app.name, inbound.signed_secret or "")
+        seconds = self._now_ms() // 1000
+        check = SCHEMES[inbound.signed_scheme]
+        if secret is None or not check(secret, header, raw, seconds):
+            raise Problem("LR401.signature")
+
+    async def _take(
+        self, live: Live, table: BlueprintTable, inbound: Inbound, delivery: Delivery, raw: bytes
+    ) -> Response:
+        rule = table.rules[inbound.action]
+        given = {name: delivery.at(place) for name, place in inbound.args.items()}
+        try:
+            args = arguments(rule.action.arguments, {n: v for n, v in given.items() if v is not None})
+        except MisfitError as error:
+            raise Problem("LR422.type", str(error), argument=error.name) from None
+        entity = await self._entity(live, table, inbound, delivery)
+        command = self._command(table, inbound, entity, args, _identity(inbound, delivery), raw, live)
+        result = await self._engine.execute(command)
+        if isinstance(result, Replayed):
+            if result.receipt.request != sha256(raw).digest():
+                raise Problem("LR422.key", "a delivery of this identity said something else")
+            return Response(result.receipt.answer, 200, {"idempotent-replayed": "true"}, "application/json")
+        if isinstance(result, Committed):
+            body = self._told(result.live, table, result.after[command.entity])
+            return Response(body, 200, media_type="application/json")
+        assert isinstance(result, Refused), "only a worker can lose a lease"
+        raise _problem(result.refusal, inbound)
+
+    async def _entity(
+        self, live: Live, table: BlueprintTable, inbound: Inbound, delivery: Delivery
+    ) -> str | None:
+        """Whom the event is about; None for a creation. Raises `Problem` (LR404.entity)."""
+        if inbound.find is None:
+            return None
+        name, place = inbound.find
+        data = delivery.at(place)
+        if name == "id":
+            if isinstance(data, str) and data:
+                return data
+            raise Problem("LR404.entity")
+        field = table.blueprint.fields[name]
+        try:
+            value = value_of(name, field.type, data)
+        except MisfitError as error:
+            raise Problem("LR422.type", str(error)) from None
+        for unique in table.blueprint.unique.values():
+            if unique.fields == (name,):
+                claim = (f"{table.blueprint.name}.{unique.name}", encode_json((value,)))
+                held = await self._engine.store.holders(live.tenant, live.app.name, [claim])
+                if claim in held:
+                    return held[claim]
+        raise Problem("LR404.entity", f"no `{table.blueprint.name}` has this `{name}`")
+
+    def _command(
+        self,
+        table: BlueprintTable,
+        inbound: Inbound,
+        entity: str | None,
+        args: Mapping[str, Value],
+        identity: str | None,
+        raw: bytes,
+        live: Live,
+    ) -> Command:
+        blueprint = table.blueprint.name
+        caller = Caller("inbound", inbound.name)
+        name = entity or self._engine.ids.new()
+        who = f"inbound:{blueprint}.{inbound.name}"
+
+        def event(now: int) -> Event:
+            if entity is None:
+                return Create(blueprint, name, args, caller, now)
+            return Act(name, inbound.action, args, caller, now)
+
+        def requires(live: Live, held: Held | None) -> Refusal | None:
+            if held is None or held.entity.blueprint != blueprint:
+                return Refusal("missing", name, None)
+            return None
+
+        def receiving(live: Live, after: Mapping[str, Held]) -> Receipt:
+            assert identity is not None, "only a delivery with an identity is received"
+            answer = self._told(live, table, after[name])
+            return Receipt(
+                live.tenant, f"{live.app.name}/{who}", identity, sha256(raw).digest(), 200, answer,
+                self._now_ms() + DELIVERY_MS,
+            )  # fmt: skip
+
+        return Command(
+            tenant=self._tenant,
+            app=live.app.name,
+            entity=name,
+            kind="create" if entity is None else "act",
+            event=event,
+            told=told_of(caller),
+            by=str(caller),
+            receiving=receiving if identity is not None else None,
+            key=(f"{live.app.name}/{who}", identity) if identity is not None else None,
+            requires=None if entity is None else requires,
+        )
+
+    def _told(self, live: Live, table: BlueprintTable, held: Held) -> bytes:
+        view = self._commands.view(live, table.blueprint.name)
+        return encode(view.entity(held, event_id(held.entity.id, held.revision)))
+
+
+def _matching(live: Live, path: str, method: str) -> tuple[BlueprintTable, Inbound, dict[str, str]] | None:
+    """The event that a path and method mean, and the path's variables."""
+    for table in live.table.blueprints.values():
+        for inbound in table.blueprint.inbound.values():
+            if inbound.method == method:
+                found = _pattern(inbound.path).fullmatch(path)
+                if found is not None:
+                    return table, inbound, found.groupdict()
+    return None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = re.split(r"\{([a-z][a-z0-9_]*)\}", path.strip("/"))
+    return re.compile("".join(f"(?P<{p}>[^/]+)" if i % 2 else re.escape(p) for i, p in enumerate(parts)))
+
+
+def _parsed(raw: bytes) -> Json:
+    if not raw:
+        return None
+    try:
+        document: Json = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Problem("LR400.json", str(error)) from None
+    return document
+
+
+def _identity(inbound: Inbound, delivery: Delivery) -> str | None:
+    """What identifies this delivery, if the blueprint says where it stands. Raises `Problem`."""
+    if inbound.once is None:
+        return None
+    found = delivery.at(inbound.once)
+    if not isinstance(found, (str, int)) or not 0 < len(str(found)) <= IDENTITY_CHARACTERS_LIMIT:
+        raise Problem("LR422.type", f"`{inbound.once}` must identify the delivery")
+    return str(found)
+
+
+def _problem(refusal: Refusal, inbound: Inbound) -> Problem:
+    match refusal.reason:
+        case "missing" if inbound.find is not None and refusal.action is None:
+            return Problem("LR404.entity")
+        case "type" | "missing":
+            return Problem("LR422.type", refusal.detail)
+    return Problem("LR409.state", str(refusal), reason=refusal.reason)
+
+
+def standard(secret: str, header: Mapping[str, str], raw: bytes, seconds: int) -> bool:
+    """Standard Webhooks 1.0: `v1,…` over `id.timestamp.body`; any of several signatures may be right."""
+    identity, moment = header.get("webhook-id", ""), header.get("webhook-timestamp", "")
+    if not identity or not _is_recent(moment, seconds):
+        return False
+    try:
+        key = (
+            b64decode(secret.removeprefix(PREFIX), validate=True)
+            if secret.startswith(PREFIX)
+            else secret.encode()
+        )
+    except ValueError:
+        return False
+    wanted = b64encode(hmac.new(key, f"{identity}.{moment}.".encode() + raw, sha256).digest()).decode()
+    given = header.get("webhook-signature", "").split(" ")
+    return any(_same(one.removeprefix("v1,"), wanted) for one in given if one.startswith("v1,"))
+
+
+def github(secret: str, header: Mapping[str, str], raw: bytes, seconds: int) -> bool:
+    """GitHub's `X-Hub-Signature-256`: it carries no time."""
+    wanted = "sha256=" + hmac.new(secret.encode(), raw, sha256).hexdigest()
+    return _same(header.get("x-hub-signature-256", ""), wanted)
+
+
+def stripe(secret: str, header: Mapping[str, str], raw: bytes, seconds: int) -> bool:
+    """Stripe's `t=…,v1=…` over `t.body`."""
+    parts = [part.partition("=") for part in header.get("stripe-signature", "").split(",")]
+    moment = next((value for name, _, value in parts if name == "t"), "")
+    if not _is_recent(moment, seconds):
+        return False
+    wanted = hmac.new(secret.encode(), f"{moment}.".encode() + raw, sha256).hexdigest()
+    return any(_same(value, wanted) for name, _, value in parts if name == "v1")
+
+
+SCHEMES: Mapping[str, Callable[[str, Mapping[str, str], bytes, int], bool]] = {
+    "standard": standard,
+    "github": github,
+    "stripe": stripe,
+}
+
+
+def _is_recent(moment: str, seconds: int) -> bool:
+    if not moment.isascii() or not moment.isdigit() or len(moment) > 12:
+        return False
+    return abs(int(moment) - seconds) <= TOLERANCE_SECONDS
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())

@@ -1,0 +1,243 @@
+"""A whole process: store, node, API, put together from the configuration and served until it is told to stop.
+
+On SIGTERM it takes no more, lets what runs be answered, commits what is queued, and goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import random
+from time import perf_counter
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from lathe.api.app import TENANT, Api
+from lathe.api.blueprints import Blueprints
+from lathe.api.callers import Development
+from lathe.api.cursor import Cursors
+from lathe.api.inbound import Secrets
+from lathe.api.limits import Limits
+from lathe.effect.addresses import Addresses
+from lathe.effect.base import Performer
+from lathe.effect.emit import Emit
+from lathe.effect.http import Http
+from lathe.effect.process import Process
+from lathe.errors import UsageError
+from lathe.frozen import frozen
+from lathe.runtime.clock import Ids, SystemClock
+from lathe.runtime.config import AppSettings, Config, Secret, new_key
+from lathe.runtime.housekeeping import Housekeeper
+from lathe.runtime.lookups import lookups
+from lathe.runtime.metrics import Metrics
+from lathe.runtime.monitor import Alert, Monitor
+from lathe.runtime.node import Node
+from lathe.runtime.outbox import Report, Settings
+from lathe.runtime.swap import Gate, Swapper
+from lathe.runtime.tokens import Tokens
+from lathe.store.base import Store
+from lathe.store.records import Outgoing
+
+GRACE_SECONDS = 20
+"""How long requests may take to be answered once the process is told to stop."""
+KEY_FILE = "key"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+log = structlog.get_logger("lathe.server")
+
+
+@frozen
+class Assembly:
+    """What a process is made of."""
+
+    config: Config
+    store: Store
+    node: Node
+    api: Api
+    swapper: Swapper
+    metrics: Metrics
+    housekeeper: Housekeeper
+
+
+def assemble(config: Config, store: Store, gate: Gate, *, key: bytes) -> Assembly:
+    """Put a process together; nothing is opened or started yet."""
+    if config.server.host not in LOOPBACK:
+        said = "there are no tokens, and everybody would be the development principal"
+        raise UsageError(f"`{config.server.host}` is no loopback address: {said}")
+    clock = SystemClock()
+    tokens = Tokens(key, clock)
+    metrics = Metrics()
+    node = Node(
+        store,
+        clock,
+        Ids(clock),
+        performers=performers(config.app, clock),
+        lookups=lookups(config.app, tokens, read_secret),
+        settings=Settings(worker=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"),
+        report=_report(metrics),
+    )
+    authenticator = Development(tokens)
+    swapper = Swapper(node.engine, gate)
+    limits = config.limits
+    api = Api(
+        node,
+        authenticator,
+        cursors=Cursors(key),
+        metrics=metrics,
+        seconds=perf_counter,
+        limits=Limits(
+            limits.in_flight,
+            limits.per_principal_per_second,
+            limits.burst,
+            limits.body_bytes,
+            limits.followers,
+        ),
+        secrets=_secrets(config.app),
+        routes=Blueprints(node.engine, swapper, authenticator, tenant=TENANT).routes(),
+    )
+    monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
+    node.engine.watch(monitor)
+    housekeeper = Housekeeper(node.engine, api.intents, monitor, key=key, failed=_failing, tenant=TENANT)
+    return Assembly(config, store, node, api, swapper, metrics, housekeeper)
+
+
+def _every(share: float) -> Callable[[], bool]:
+    """Whether a step is watched, so that this share of them is."""
+    if share >= 1:
+        return lambda: True
+    return lambda: random() < share
+
+
+def _alerting(metrics: Metrics) -> Callable[[Alert], None]:
+    def tell(alert: Alert) -> None:
+        metrics.alerts.labels(alert.kind).inc()
+        log.warning("alert", kind=alert.kind, app=alert.app, entity=alert.entity, said=alert.said)
+
+    return tell
+
+
+def _failing(work: str, error: Exception) -> None:
+    log.warning("housekeeping", work=work, error=str(error))
+
+
+def performers(apps: Mapping[str, AppSettings], clock: SystemClock) -> dict[str, Performer]:
+    """The adapters of a process; each app reaches and runs what the operator gave it, and no more."""
+    public = Addresses()
+    reach = {app: Addresses(settings.reach) for app, settings in apps.items()}
+    commands = {app: settings.commands for app, settings in apps.items()}
+    http = Http(lambda app: reach.get(app, public))
+
+    secret_of = _secrets(apps)
+
+    def signing(tenant: str, app: str) -> str | None:
+        return secret_of(app, apps[app].webhook_secret) if app in apps else None
+
+    return {"http": http, "emit": Emit(http, signing, clock.now_ms), "process": Process(commands)}
+
+
+def _secrets(apps: Mapping[str, AppSettings]) -> Secrets:
+    def secret_of(app: str, name: str) -> str | None:
+        settings = apps.get(app)
+        secret = settings.secrets.get(name) if settings else None
+        return read_secret(secret) if secret is not None else None
+
+    return secret_of
+
+
+def read_secret(secret: Secret) -> str | None:
+    """The value of a secret, from where the operator keeps it; read anew for every use."""
+    if secret.env:
+        return os.environ.get(secret.env)
+    if secret.file:
+        try:
+            return Path(secret.file).read_text(encoding="utf-8").strip()
+        except OSError:
+            return None
+    return None
+
+
+def signing_key(config: Config, folder: str | None) -> bytes:
+    """The key that signs tokens and cursors: the configured one, or one kept in the data folder."""
+    if config.server.key:
+        key = config.server.key.encode()
+        if len(key) < 32:
+            raise UsageError("`[server] key` has 32 characters or more")
+        return key
+    if folder is None:
+        raise UsageError("set `[server] key`: processes that share a store need the same one")
+    path = Path(folder) / KEY_FILE
+    if path.exists():
+        return path.read_bytes().strip()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    key = new_key().encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+    return key
+
+
+def _report(metrics: Metrics) -> Report:
+    def report(kind: str, outgoing: Outgoing, words: str) -> None:
+        metrics.alerts.labels(kind).inc()
+        log.warning(
+            "effect",
+            kind=kind,
+            app=outgoing.app,
+            entity=outgoing.entity,
+            effect=outgoing.effect,
+            said=words[:300],
+        )
+
+    return report
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells the API when it is asked to stop."""
+
+    def __init__(self, config: uvicorn.Config, api: Api) -> None:
+        super().__init__(config)
+        self._api = api
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._api.stop()
+        super().handle_exit(sig, frame)
+
+
+async def serve(assembly: Assembly, *, listening: asyncio.Event | None = None) -> None:
+    """Open the store, answer requests until SIGTERM or SIGINT, then drain."""
+    server = assembly.config.server
+    await assembly.store.open()
+    try:
+        await assembly.node.start()
+        assembly.housekeeper.start()
+        config = uvicorn.Config(
+            assembly.api,
+            host=server.host,
+            port=server.port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        serving = _Server(config, assembly.api)
+        if listening is not None:
+            asyncio.get_running_loop().create_task(_tell(serving, listening))
+        await serving.serve()
+        await assembly.housekeeper.stop()
+        await assembly.node.stop()
+    finally:
+        await assembly.store.close()
+
+
+async def _tell(server: uvicorn.Server, listening: asyncio.Event) -> None:
+    while not server.started and not server.should_exit:
+        await asyncio.sleep(0.01)
+    listening.set()

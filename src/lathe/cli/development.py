@@ -1,0 +1,207 @@
+"""What `lathe dev` does besides serving: it watches the apps' folders, and runs their stand-ins.
+
+A stand-in is a small program that an app ships to play the world outside: `dev.toml` beside `app.toml` names
+its command and the environment that the app's effects see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import cast
+
+import msgspec
+from msgspec import Struct
+
+from lathe.api.app import TENANT
+from lathe.api.blueprints import told
+from lathe.api.server import Assembly, serve
+from lathe.cli import files, output
+from lathe.cli.commands.apply import plan_text
+from lathe.cli.entities import Row
+from lathe.errors import LatheError, UnreadableError, UsageError
+from lathe.lang import read_app
+from lathe.runtime.config import AppSettings
+from lathe.runtime.swap import RefusedSwap
+
+DEV_FILE = "dev.toml"
+LOOK_EVERY_SECONDS = 0.5
+STOP_SECONDS = 5.0
+
+
+class StandIn(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[stand_in]` of `dev.toml`: a command, run in the app's folder. `{port}` is a free port."""
+
+    command: tuple[str, ...]
+
+
+class Dev(Struct, forbid_unknown_fields=True, frozen=True):
+    """`dev.toml`: what `{env.NAME}` is in development, with `{port}` and `{lathe}` filled in."""
+
+    env: Mapping[str, str] = {}
+    stand_in: StandIn | None = None
+
+
+class StandIns:
+    """The stand-ins of some apps, for as long as the block lasts."""
+
+    def __init__(self, paths: Sequence[str], lathe: str) -> None:
+        self._lathe = lathe
+        self._folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in paths]
+        self.devs = {folder: _dev_of(folder) for folder in self._folders}
+        self.ports = {folder: _free_port() for folder in self._folders}
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> StandIns:
+        for folder, dev in self.devs.items():
+            if dev is not None and dev.stand_in is not None:
+                self._start(folder, dev.stand_in)
+        return self
+
+    def filled(self, folder: str) -> dict[str, str]:
+        """What placeholders of a `dev.toml` stand for."""
+        return {"{port}": str(self.ports[folder]), "{lathe}": self._lathe}
+
+    def _start(self, folder: str, stand_in: StandIn) -> None:
+        filled = self.filled(folder)
+        words = [_filled(word, filled) for word in stand_in.command]
+        words = [sys.executable if word == "{python}" else word for word in words]
+        output.talk(f"starting the stand-in of {folder}: {shlex.join(words)}")
+        self._running.append(subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._running:
+            process.terminate()
+        for process in self._running:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def settings_of(paths: Sequence[str], stand_ins: StandIns) -> dict[str, AppSettings]:
+    """What each app may use in development: its own environment, and the loopback interface."""
+    found: dict[str, AppSettings] = {}
+    for path in paths:
+        app = read_app(files.load(path).files).app
+        folder = path if os.path.isdir(path) else os.path.dirname(path)
+        dev = stand_ins.devs[folder]
+        if app is not None and dev is not None:
+            filled = stand_ins.filled(folder)
+            env = {name: _filled(value, filled) for name, value in dev.env.items()}
+            found[app.name] = AppSettings(env=env, reach=("127.0.0.0/8", "::1/128"))
+    return found
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
+
+
+def _dev_of(folder: str) -> Dev | None:
+    path = os.path.join(folder, DEV_FILE)
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        text = file.read(files.TEXT_LIMIT_BYTES)
+    try:
+        return msgspec.toml.decode(text, type=Dev)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"`{path}`: {error}") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+class Development:
+    """A server whose apps follow their folders."""
+
+    def __init__(self, assembly: Assembly, paths: Sequence[str], url: str, *, folder: str) -> None:
+        self._assembly = assembly
+        self._paths = paths
+        self._url = url
+        self._folder = folder
+        self._seen: dict[str, object] = {}
+
+    async def run(self) -> None:
+        """Serve and watch until SIGTERM or Ctrl-C."""
+        listening = asyncio.Event()
+        watching = asyncio.create_task(self._watch(listening), name="watcher")
+        try:
+            await serve(self._assembly, listening=listening)
+        finally:
+            watching.cancel()
+
+    async def _watch(self, listening: asyncio.Event) -> None:
+        await listening.wait()
+        output.talk(f"serving at {self._url}, everything kept in {self._folder}")
+        while True:
+            for path in self._paths:
+                await self._look(path)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def _look(self, path: str) -> None:
+        """Swap in what stands at a path, if it is not what was seen last."""
+        try:
+            found: Mapping[str, bytes] = files.load(path).files
+        except (LatheError, OSError) as error:
+            if self._seen.get(path) != str(error):
+                self._seen[path] = str(error)
+                output.talk(f"{path}: {_unreadable(error)}; the version before runs on")
+            return
+        if self._seen.get(path) == found:
+            return
+        self._seen[path] = found
+        await self._apply(path, found)
+
+    async def _apply(self, path: str, found: Mapping[str, bytes]) -> None:
+        swapper = self._assembly.swapper
+        judged = await swapper.judge(TENANT, found, accept_bounds=False)
+        try:
+            applied = await swapper.apply(
+                TENANT, found, judged, confirm=None, by="dev", note="lathe dev", allow_breaking=True
+            )
+        except RefusedSwap as refused:
+            output.talk(_refusal(path, refused, judged.report))
+            return
+        if applied.plan.old == applied.plan.new:
+            output.talk(f"{applied.plan.app} runs as it was")
+        else:
+            plan = cast(Row, told(applied.plan))
+            output.talk(f"{plan_text(plan)}\n  in force; {applied.moved} entities rewritten")
+        for live in self._assembly.node.engine.catalog.all(TENANT):
+            if live.app.name == applied.plan.app:
+                for blueprint in live.app.blueprints.values():
+                    output.talk(f"  {self._url}/v1/{live.app.name}/{blueprint.plural}")
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, UnreadableError):
+        return "; ".join(f"{d.span}: {d.code}: {d.message}" for d in error.diagnostics)
+    return str(error)
+
+
+def _refusal(path: str, refused: RefusedSwap, report: bytes) -> str:
+    """What a person sees of a version that was not loaded: the findings, one a line."""
+    lines = [f"{path}: not loaded: {refused}; the version before runs on"]
+    for finding in json.loads(report).get("findings", []):
+        if finding["severity"] == "error":
+            place = f"{finding['file']}:{finding['line']}:{finding['column']}"
+            lines.append(f"  {place}: {finding['code']}: {finding['message']}")
+            if finding.get("help"):
+                lines.append(f"    {finding['help']}")
+    return output.clean("\n".join(lines))

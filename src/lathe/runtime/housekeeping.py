@@ -1,0 +1,145 @@
+"""What a process does from time to time: sweep, archive, bind the journal, look for what is overdue."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+from lathe.errors import NotFoundError
+from lathe.runtime.engine import Engine
+from lathe.runtime.intents import Intents
+from lathe.runtime.monitor import Alert, Monitor
+from lathe.store.base import Bounds, JournalQuery, StoreError
+from lathe.store.records import Checkpoint, Timer
+
+SWEEP_SECONDS = 60.0
+CHECKPOINT_SECONDS = 1.0
+INTENTS_SECONDS = 2.0
+OVERDUE_SECONDS = 10.0
+OVERDUE_MS = 60_000
+"""How long after its time something counts as overdue."""
+OVERDUE_LIMIT = 100
+REFRESH_SECONDS = 1.0
+ARCHIVE_LIMIT = 500
+
+Failed = Callable[[str, Exception], None]
+
+
+class Housekeeper:
+    """The tasks of one process. Several processes may do them side by side."""
+
+    def __init__(
+        self, engine: Engine, intents: Intents, monitor: Monitor, *, key: bytes, failed: Failed, tenant: str
+    ) -> None:
+        self._engine = engine
+        self._intents = intents
+        self._monitor = monitor
+        self._key = key
+        self._failed = failed
+        self._tenant = tenant
+        self._tasks: list[asyncio.Task[None]] = []
+        self._told: set[tuple[str, str, str]] = set()
+        self.overdue = 0
+        """How much was overdue when it was looked at last."""
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        every = (
+            (SWEEP_SECONDS, self.sweep),
+            (SWEEP_SECONDS, self.archive),
+            (CHECKPOINT_SECONDS, self.bind),
+            (INTENTS_SECONDS, self._write_intents),
+            (OVERDUE_SECONDS, self.look_for_overdue),
+            (REFRESH_SECONDS, self._refresh),
+        )
+        self._tasks = [asyncio.create_task(self._repeat(*one), name=one[1].__name__) for one in every]
+
+    async def stop(self) -> None:
+        """End, with the counts written down."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self._write_intents()
+        except StoreError as error:
+            self._failed("intents", error)
+
+    async def _repeat(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except (StoreError, NotFoundError) as error:
+                self._failed(work.__name__, error)
+
+    async def sweep(self) -> None:
+        """Remove what has outlived its bound, a little at a time."""
+        while (await self._engine.store.sweep(Bounds())).more:
+            await asyncio.sleep(0.05)
+
+    async def archive(self) -> None:
+        """Move what has been final for longer than its blueprint's `retain` out of the way."""
+        now = await self._engine.store.now_ms()
+        for live in self._engine.catalog.everything():
+            for blueprint in live.app.blueprints.values():
+                if blueprint.retain_ms is None:
+                    continue
+                moved = ARCHIVE_LIMIT
+                while moved == ARCHIVE_LIMIT:
+                    moved = await self._engine.store.archive(
+                        live.tenant, live.app.name, blueprint.name,
+                        final_before_ms=now - blueprint.retain_ms, limit=ARCHIVE_LIMIT,
+                    )  # fmt: skip
+                    if moved:
+                        self._engine.cache.forget_app(live.tenant, live.app.name)
+
+    async def bind(self) -> None:
+        """A checkpoint over what was committed since the last one, signed with the operator's key."""
+        store = self._engine.store
+        last = await store.checkpoints()
+        position = last[0].position if last else 0
+        root = last[0].root if last else bytes(32)
+        end = await store.position()
+        if end == position:
+            return
+        digest = sha256(root)
+        while position < end:
+            found = await store.entries(JournalQuery(self._tenant, position))
+            for entry in found:
+                if entry.position <= end:
+                    digest.update(entry.hash)
+                    position = entry.position
+            if not found:
+                break
+        root = digest.digest()
+        signed = hmac.new(self._key, b"%d" % position + root, sha256).digest()
+        await store.add_checkpoint(Checkpoint(position, await store.now_ms(), root, signed))
+
+    async def _write_intents(self) -> None:
+        await self._intents.write_down(self._engine.store)
+
+    async def _refresh(self) -> None:
+        """Take over what another process made current."""
+        if self._engine.store.is_shared:
+            await self._engine.catalog.refresh()
+
+    async def look_for_overdue(self) -> None:
+        """Alert of each timer and effect that should have happened, once."""
+        store = self._engine.store
+        before = await store.now_ms() - OVERDUE_MS
+        seen: set[tuple[str, str, str]] = set()
+        for live in self._engine.catalog.everything():
+            found = await store.overdue(live.tenant, live.app.name, before_ms=before, limit=OVERDUE_LIMIT)
+            for one in found:
+                name = one.name or "its state's timer" if isinstance(one, Timer) else one.effect
+                key = (live.app.name, one.entity, name)
+                seen.add(key)
+                if key not in self._told:
+                    said = f"`{name}` has been due since {one.due_ms}"
+                    self._monitor.alert(
+                        Alert("overdue", live.app.name, one.entity, name, self._engine.clock.now_ms(), said)
+                    )
+        self._told = seen
+        self.overdue = len(seen)

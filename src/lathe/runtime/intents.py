@@ -1,0 +1,56 @@
+"""What users wished for: refusals counted by shape, with what would have to be otherwise.
+
+A shape is (blueprint, action, state, reason, false clause). Counts are kept in memory and written down from
+time to time: losing the last seconds of them to a crash loses nobody's work.
+"""
+
+from __future__ import annotations
+
+from lathe.machine.outcome import Refusal
+from lathe.runtime.catalog import Live
+from lathe.runtime.clock import Clock
+from lathe.runtime.plan import Held
+from lathe.store.base import Store
+from lathe.store.records import Intent
+
+SHAPES_LIMIT = 1_000
+"""Shapes kept between two writings; what is new beyond that is not counted."""
+CLAUSE_CHARACTERS_LIMIT = 200
+
+Shape = tuple[str, str, str, str, str, str, str]
+
+WISHES = frozenset({"action", "state", "denied", "guard", "range", "unique"})
+"""Reasons that say something about the blueprint; a body that does not fit tells of its caller."""
+
+
+class Intents:
+    """The counts of one process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._counts: dict[Shape, Intent] = {}
+
+    def note(self, live: Live, blueprint: str, action: str, held: Held | None, refusal: Refusal) -> None:
+        """Count one refusal."""
+        if refusal.reason not in WISHES:
+            return
+        rule = live.table.blueprints[blueprint].rules.get(action)
+        clause = ""
+        if refusal.reason == "guard" and rule is not None and rule.action.when is not None:
+            clause = rule.action.when.text[:CLAUSE_CHARACTERS_LIMIT]
+        state = held.entity.state if held is not None else ""
+        shape = (live.tenant, live.app.name, blueprint, action[:48], state, refusal.reason, clause)
+        now = self._clock.now_ms()
+        known = self._counts.get(shape)
+        if known is None and len(self._counts) >= SHAPES_LIMIT:
+            return
+        count, first = (known.count, known.first_ms) if known is not None else (0, now)
+        example = held.entity.id if held is not None else ""
+        self._counts[shape] = Intent(*shape, count + 1, first, now, example)
+
+    async def write_down(self, store: Store) -> int:
+        """Add what was counted to the store's counts; how many shapes that were."""
+        counts, self._counts = self._counts, {}
+        if counts:
+            await store.count_intents(list(counts.values()))
+        return len(counts)

@@ -1,0 +1,107 @@
+"""Properties watched on live steps: what was checked of the model is asked of what really happens.
+
+Invariants and step properties that are about one entity are evaluated after each committed step, or a share
+of them. One that is false is an alert: it names the entity, and `lathe journal` has the way there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from lathe.frozen import frozen
+from lathe.lang.expr import Population, walk
+from lathe.lang.model import Property
+from lathe.machine.evaluate import Frame, entity_frame, holds
+from lathe.machine.snapshot import Entity, MemoryWorld
+from lathe.runtime.catalog import Live
+from lathe.runtime.engine import Committed
+
+ALERTS_LIMIT = 200
+"""Alerts that are remembered."""
+
+
+@frozen
+class Alert:
+    """Something that a person should look at."""
+
+    kind: str
+    app: str
+    entity: str
+    name: str
+    at_ms: int
+    said: str
+
+
+Tell = Callable[[Alert], None]
+
+
+class Monitor:
+    """Watches the steps of one process. `sampled` decides which of them."""
+
+    def __init__(self, tell: Tell, *, now_ms: Callable[[], int], sampled: Callable[[], bool]) -> None:
+        self._tell = tell
+        self._now_ms = now_ms
+        self._sampled = sampled
+        self._watched: dict[tuple[str, str], tuple[Property, ...]] = {}
+        self.alerts: deque[Alert] = deque(maxlen=ALERTS_LIMIT)
+
+    def __call__(self, committed: Committed) -> None:
+        """Ask the properties of everybody that a step was about."""
+        if not self._sampled():
+            return
+        for part in committed.step.parts:
+            for prop in self._properties(committed.live, part.blueprint):
+                if not _is_kept(prop, committed.live, part.before, committed.after[part.entity].entity):
+                    said = f"`{prop.name}` is false: {prop.that.text}"
+                    self.alert(
+                        Alert(
+                            prop.kind, committed.live.app.name, part.entity, prop.name, self._now_ms(), said
+                        )
+                    )
+
+    def alert(self, alert: Alert) -> None:
+        """Remember an alert, and tell of it."""
+        self.alerts.append(alert)
+        self._tell(alert)
+
+    def _properties(self, live: Live, blueprint: str) -> tuple[Property, ...]:
+        """Invariants and step properties of one entity: those that go through no population."""
+        key = (live.digest, blueprint)
+        found = self._watched.get(key)
+        if found is None:
+            properties = live.table.blueprints[blueprint].blueprint.properties.values()
+            found = tuple(p for p in properties if p.kind != "sometimes" and not _reads_others(p))
+            self._watched[key] = found
+        return found
+
+
+def _reads_others(prop: Property) -> bool:
+    trees = [prop.that.tree, *([prop.when.tree] if prop.when is not None else [])]
+    return any(isinstance(node, Population) or _is_foreign(node) for tree in trees for node in walk(tree))
+
+
+def _is_foreign(node: object) -> bool:
+    """Whether a node reads another entity, or a ghost of the app, which no process keeps."""
+    scope = getattr(node, "scope", "")
+    return type(node).__name__ == "Follow" or scope in ("app_ghost", "old_app_ghost")
+
+
+def _is_kept(prop: Property, live: Live, before: Entity | None, now: Entity) -> bool:
+    if prop.in_states and now.state not in prop.in_states:
+        return True
+    frame = _frame(prop, live, before, now)
+    if frame is None or (prop.when is not None and not holds(prop.when.tree, frame)):
+        return True
+    return holds(prop.that.tree, frame)
+
+
+def _frame(prop: Property, live: Live, before: Entity | None, now: Entity) -> Frame | None:
+    world = MemoryWorld({now.id: now}, live.table.ghosts)
+    if prop.kind == "invariant":
+        return entity_frame(world, now)
+    if before is None:
+        return None
+    return Frame(
+        world, now, now.fields, {}, now.ghosts, world.ghosts, old=before, old_app_ghosts=world.ghosts
+    )

@@ -1,0 +1,305 @@
+"""Hot reload: another version of an app takes over while entities live.
+
+check → compare with the live population → plan → confirm → one transaction makes it current and brings over
+what must change. Nothing restarts; until that transaction the old version runs on, and what refuses changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from hashlib import sha256
+from typing import Protocol
+
+from lathe.errors import NotFoundError
+from lathe.frozen import frozen
+from lathe.lang.diff import Change, diff
+from lathe.machine.evaluate import entity_frame, holds
+from lathe.machine.migrate import Misfit, migrate
+from lathe.machine.outcome import Step
+from lathe.machine.snapshot import Entity, MemoryWorld
+from lathe.machine.table import Table
+from lathe.runtime.catalog import Live, compiled
+from lathe.runtime.engine import Engine, held_of
+from lathe.runtime.plan import Held, Planned, Told, plan
+from lathe.store.base import PAGE_LIMIT, Apply, Query
+from lathe.store.records import Answer, EntityRow, Governing, Version, Write
+
+EXAMPLES_LIMIT = 20
+"""Entities that do not fit, told one by one."""
+MOVED_LIMIT = 100_000
+"""Entities that one swap rewrites."""
+TRIES_LIMIT = 5
+"""How often a swap is made ready again because somebody wrote in between."""
+
+
+class Judged(Protocol):
+    """What the gate said of an app's files; `report` is its JSON."""
+
+    @property
+    def app(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def report(self) -> bytes: ...
+
+
+class Gate(Protocol):
+    """Checks an app, away from this process. The runtime trusts only what it says."""
+
+    async def judge(
+        self, files: Mapping[str, bytes], *, against: Mapping[str, bytes] | None, accept_bounds: bool
+    ) -> Judged: ...
+
+
+@frozen
+class Unfit:
+    """An entity that lives now and does not fit, and why."""
+
+    entity: str
+    blueprint: str
+    state: str
+    why: str
+
+
+@frozen
+class Plan:
+    """What a swap would do. `digest` names the plan: confirming it means exactly this.
+
+    `population` counts the live entities by (blueprint, state), `moved` those that would be rewritten.
+    `unfit` are some of those that do not fit; `unfit_count` is of all.
+    """
+
+    app: str
+    old: str | None
+    new: str
+    verdict: str
+    changes: tuple[Change, ...]
+    population: Mapping[tuple[str, str], int]
+    moved: int
+    unfit: tuple[Unfit, ...]
+    unfit_count: int
+
+    @property
+    def digest(self) -> str:
+        """The plan's own name."""
+        said = f"{self.app}\0{self.old}\0{self.new}\0{self.unfit_count}"
+        return sha256(said.encode()).hexdigest()[:16]
+
+    @property
+    def is_breaking(self) -> bool:
+        """Whether a client that works now may not work any more."""
+        return any(change.is_breaking for change in self.changes)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether it could be confirmed."""
+        return self.verdict == "admitted" and self.unfit_count == 0
+
+
+@frozen
+class Applied:
+    """It is current now. `moved` entities were rewritten, in `tries` tries."""
+
+    plan: Plan
+    moved: int
+    tries: int
+
+
+class RefusedSwap(Exception):
+    """Nothing was applied, and nothing changed. `code`: `refused`, `population`, `breaking` or `plan`."""
+
+    def __init__(self, code: str, message: str, plan: Plan | None, judged: Judged | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.plan = plan
+        self.judged = judged
+
+
+class Swapper:
+    """Applies versions, one at a time for each process."""
+
+    def __init__(self, engine: Engine, gate: Gate) -> None:
+        self._engine = engine
+        self._gate = gate
+
+    async def judge(self, tenant: str, files: Mapping[str, bytes], *, accept_bounds: bool) -> Judged:
+        """What the gate says of these files, in place of what is current."""
+        first = await self._gate.judge(files, against=None, accept_bounds=accept_bounds)
+        old = self._current(tenant, first.app)
+        if first.verdict != "admitted" or old is None or old.digest == first.digest:
+            return first
+        version = await self._engine.store.version(tenant, first.app, old.digest)
+        against = None if version is None else version.files
+        return await self._gate.judge(files, against=against, accept_bounds=accept_bounds)
+
+    async def plan(self, tenant: str, files: Mapping[str, bytes], judged: Judged) -> Plan:
+        """What applying these files would do, with the entities that live now."""
+        old = self._current(tenant, judged.app)
+        if judged.verdict != "admitted":
+            return Plan(
+                judged.app, old.digest if old else None, judged.digest, judged.verdict, (), {}, 0, (), 0
+            )
+        table, digest = compiled(files)
+        assert digest == judged.digest, "the gate judged these files"
+        return await self._plan(tenant, old, table, judged)
+
+    async def _plan(self, tenant: str, old: Live | None, table: Table, judged: Judged) -> Plan:
+        changes = tuple(diff(old.app, table.app)) if old is not None else ()
+        population: Counter[tuple[str, str]] = Counter()
+        unfit: list[Unfit] = []
+        count = moved = 0
+        if old is not None:
+            async for row in self._rows(old):
+                held = held_of(row)
+                population[row.blueprint, row.state] += 1
+                found = self._moved(old, table, held.entity)
+                if isinstance(found, Unfit):
+                    count += 1
+                    if len(unfit) < EXAMPLES_LIMIT:
+                        unfit.append(found)
+                else:
+                    moved += found is not None
+        return Plan(
+            app=judged.app,
+            old=old.digest if old else None,
+            new=judged.digest,
+            verdict=judged.verdict,
+            changes=changes,
+            population=dict(sorted(population.items())),
+            moved=moved,
+            unfit=tuple(unfit),
+            unfit_count=count,
+        )
+
+    async def apply(
+        self,
+        tenant: str,
+        files: Mapping[str, bytes],
+        judged: Judged,
+        *,
+        confirm: str | None,
+        by: str,
+        note: str = "",
+        allow_breaking: bool = False,
+    ) -> Applied:
+        """Make these files current. Raises `RefusedSwap`, with the plan in it; then nothing changed."""
+        made = await self.plan(tenant, files, judged)
+        if made.verdict != "admitted":
+            raise RefusedSwap("refused", f"the verifier says {made.verdict}", made, judged)
+        if made.unfit_count:
+            first = made.unfit[0]
+            said = f"{made.unfit_count} live entities do not fit: {first.entity}, {first.why}"
+            raise RefusedSwap("population", said, made, judged)
+        if made.is_breaking and not allow_breaking:
+            said = "clients may break: " + "; ".join(c.path for c in made.changes if c.is_breaking)
+            raise RefusedSwap("breaking", said, made, judged)
+        if confirm is not None and confirm != made.digest:
+            raise RefusedSwap("plan", "the plan has changed since it was made", made, judged)
+        table, _ = compiled(files)
+        version = Version(
+            tenant,
+            judged.app,
+            judged.digest,
+            dict(files),
+            judged.report,
+            self._engine.clock.now_ms(),
+            by,
+            note,
+        )
+        for tries in range(1, TRIES_LIMIT + 1):
+            old = self._current(tenant, judged.app)
+            writes = await self._writes(tenant, old, table, version)
+            expected = Governing(old.digest, old.epoch) if old is not None else None
+            answer = await self._engine.store.apply(Apply(version, expected, tuple(writes)))
+            if answer.verdict == "accepted":
+                await self._taken_over(tenant, judged.app)
+                return Applied(made, len(writes), tries)
+            await self._stale(tenant, judged.app, answer)
+        raise RefusedSwap("plan", "entities keep being written while they are compared", made, judged)
+
+    async def _stale(self, tenant: str, app: str, answer: Answer) -> None:
+        if answer.verdict == "governed":
+            await self._engine.catalog.refresh()
+        self._engine.cache.forget_app(tenant, app)
+
+    async def _taken_over(self, tenant: str, app: str) -> None:
+        await self._engine.catalog.refresh()
+        self._engine.cache.forget_app(tenant, app)
+
+    def _current(self, tenant: str, app: str) -> Live | None:
+        try:
+            return self._engine.catalog.live(tenant, app)
+        except NotFoundError:
+            return None
+
+    async def _rows(self, live: Live) -> AsyncIterator[EntityRow]:
+        """Every live entity, page by page."""
+        for name in live.table.blueprints:
+            query = Query(live.tenant, live.app.name, name)
+            while True:
+                rows = await self._engine.store.find(query)
+                for row in rows:
+                    yield row
+                if len(rows) < PAGE_LIMIT:
+                    break
+                last = rows[-1].id
+                query = Query(live.tenant, live.app.name, name, after=(last, last))
+
+    def _moved(self, old: Live, table: Table, entity: Entity) -> Entity | Unfit | None:
+        """The entity in the new version; None: it stays as it is."""
+        moved = migrate(old.table, table, entity, MemoryWorld({entity.id: entity}, old.table.ghosts))
+        if moved is None:
+            return None
+        if isinstance(moved, tuple):
+            return Unfit(entity.id, entity.blueprint, entity.state, _said(moved))
+        broken = _broken(table, moved)
+        if broken is not None:
+            return Unfit(entity.id, entity.blueprint, entity.state, f"`{broken}` would be false")
+        same = (moved.state, moved.fields, moved.ghosts, moved.invocations)
+        return None if same == (entity.state, entity.fields, entity.ghosts, entity.invocations) else moved
+
+    async def _writes(self, tenant: str, old: Live | None, table: Table, version: Version) -> list[Write]:
+        """What must be rewritten, as the rows are now. Raises `RefusedSwap` if one does not fit."""
+        if old is None:
+            return []
+        new = Live(tenant, table.app, table, version.digest, old.epoch + 1, old.permit)
+        step = self._engine.ids.new()
+        writes: list[Write] = []
+        async for row in self._rows(old):
+            held = held_of(row)
+            moved = self._moved(old, table, held.entity)
+            if isinstance(moved, Unfit):
+                raise RefusedSwap("population", f"{moved.entity}: {moved.why}", None)
+            if moved is not None:
+                writes.append(self._migration(new, held, moved, step, version).write)
+            if len(writes) > MOVED_LIMIT:
+                raise RefusedSwap("population", f"more than {MOVED_LIMIT} entities would be rewritten", None)
+        return writes
+
+    def _migration(self, new: Live, held: Held, moved: Entity, step: str, version: Version) -> Planned:
+        told = Told("migrate", step, version.applied_ms, version.by, (), {"digest": version.digest})
+        found = Step(event=None, parts=(), written={moved.id: moved}, ghosts={})  # type: ignore[arg-type]
+        return plan(new, found, {moved.id: held}, told)
+
+
+def _said(misfits: tuple[Misfit, ...]) -> str:
+    first = misfits[0]
+    return f"{first.kind} `{first.name}` {first.about}".strip()
+
+
+def _broken(table: Table, entity: Entity) -> str | None:
+    """The first invariant of its own that the entity would not keep."""
+    blueprint = table.blueprints[entity.blueprint].blueprint
+    frame = entity_frame(MemoryWorld({entity.id: entity}, table.ghosts), entity)
+    for name, prop in blueprint.properties.items():
+        if prop.kind != "invariant" or (prop.in_states and entity.state not in prop.in_states):
+            continue
+        if prop.when is not None and not holds(prop.when.tree, frame):
+            continue
+        if not holds(prop.that.tree, frame):
+            return name
+    return None
