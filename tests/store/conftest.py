@@ -17,7 +17,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def opening(tmp_path: Path) -> Iterator[Opening]:
-    made = Opening(tmp_path)
+def opening(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Opening]:
+    made = Opening(tmp_path, lambda: request.getfixturevalue("server"))
     yield made
     made.loop.close()

@@ -5,26 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+
+from tests.store.server import Server
 
 from lathe.store.base import Store
 from lathe.store.memory import MemoryStore
+from lathe.store.postgres import PostgresStore
 from lathe.store.sqlite import SqliteStore
 
-KINDS = ("memory", "sqlite")
+KINDS = ("memory", "sqlite", "postgres")
+_numbers = count(1)
 NOW_MS = 1_900_000_000_000
 
 
 class Opening:
     """Opens an empty store of a kind and runs something on it, in a loop of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: Callable[[], Server]) -> None:
         self.folder = folder
+        self.server = server
         self.loop = asyncio.new_event_loop()
 
     def make(self, kind: str) -> Store:
         if kind == "sqlite":
             return SqliteStore(self.folder / "data")
+        if kind == "postgres":
+            return PostgresStore(self.server().url, schema=f"s{next(_numbers)}")
         return MemoryStore(lambda: NOW_MS)
 
     @contextmanager

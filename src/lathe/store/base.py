@@ -195,7 +195,7 @@ class Store(Protocol):
     # Committed rows.
 
     async def load(self, tenant: str, app: str, ids: Sequence[str]) -> dict[str, EntityRow]:
-        """The entities of these ids that exist."""
+        """The entities of these ids that exist, in this order."""
 
     async def find(self, query: Query) -> list[EntityRow]:
         """A page of entities; `query.limit` of them unless there are no more."""

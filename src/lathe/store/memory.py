@@ -16,7 +16,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from lathe.errors import UsageError
-from lathe.store import where
+from lathe.store import export, where
 from lathe.store.accept import Standing, accept, claim_key, touched
 from lathe.store.base import (
     INTENTS_LIMIT,
@@ -47,7 +47,7 @@ from lathe.store.records import (
     Version,
     Write,
 )
-from lathe.store.tables import ArchivedRow, GoverningRow, decode_row, encode_row
+from lathe.store.tables import ArchivedRow, GoverningRow, decode_row, encode_row, intent_key
 
 T = TypeVar("T")
 K = TypeVar("K", int, tuple[str, ...], tuple[str, str, str])
@@ -407,9 +407,7 @@ class MemoryStore:
         return erased
 
     async def backup(self, target: str) -> None:
-        await self._reach("read", "backup")
-        lines = [f"{table} ".encode() + data + b"\n" for table, data in self._dumped()]
-        Path(target).write_bytes(b"".join(lines))
+        await export.write(self.dump(), Path(target))
 
     async def dump(self) -> AsyncIterator[tuple[str, bytes]]:
         await self._reach("read", "dump")
@@ -489,13 +487,6 @@ def _is_asked(entry: Entry, query: JournalQuery) -> bool:
         and query.blueprint in (None, entry.blueprint)
         and query.entity in (None, entry.entity)
     )
-
-
-def intent_key(intent: Intent) -> tuple[str, ...]:
-    """The shape that is counted."""
-    return (
-        intent.tenant, intent.app, intent.blueprint, intent.action, intent.state, intent.reason, intent.clause
-    )  # fmt: skip
 
 
 def added(old: Intent, new: Intent) -> Intent:

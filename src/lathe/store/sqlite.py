@@ -35,10 +35,10 @@ from lathe.store.records import (
     Version,
     Write,
 )
+from lathe.store.rows import ENTITY_BACK, ENTRY, bind_version, entities, entries, version_of
 from lathe.store.sqlite_commit import Committer, Refused, transaction
 from lathe.store.sqlite_dump import dumped, is_empty, take_in
 from lathe.store.sqlite_file import NAME, Copy, check_version, connect_reader, connect_writer, translate
-from lathe.store.sqlite_rows import ENTITY_BACK, ENTRY, bind_version, entities, entries, version_of
 from lathe.store.tables import Row, columns, paged
 from lathe.store.threads import Worker
 

@@ -16,7 +16,7 @@ from lathe.store.base import UnavailableError
 from lathe.store.duties import POSTPONED
 from lathe.store.fold import Net, changed_claims, net
 from lathe.store.records import GENESIS, Answer, Claim, EntityRow, Governing, Outgoing, Receipt, Timer, Write
-from lathe.store.sqlite_rows import ENTITY, ENTRY, OUTGOING, TIMER, bind_entity, bind_entry
+from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER, bind_entity, bind_entry
 from lathe.store.tables import columns
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import apsw
 from msgspec import Struct
 from msgspec.structs import astuple
 
 from lathe.store.records import EntityRow, Entry, Version
-from lathe.store.sqlite_rows import (
+from lathe.store.rows import (
     ENTITY,
     ENTITY_BACK,
     bind_entity,
@@ -19,22 +19,7 @@ from lathe.store.sqlite_rows import (
     entries,
     version_of,
 )
-from lathe.store.tables import ROWS, ArchivedRow, Row, columns, decode_row, encode_row
-
-ORDERS: Mapping[str, str] = {
-    "governing": "tenant, app",
-    "version": "tenant, app, number",
-    "entity": "tenant, app, id",
-    "journal": "position",
-    "outgoing": "tenant, app, entity, number",
-    "timer": "tenant, app, entity, name",
-    "claim": 'tenant, app, "unique", key',
-    "receipt": "tenant, principal, key",
-    "checkpoint": "position",
-    "intent": "tenant, app, blueprint, action, state, reason, clause",
-    "archived_entity": "tenant, app, id",
-    "archived_journal": "position",
-}
+from lathe.store.tables import ORDERS, ROWS, ArchivedRow, Row, columns, decode_row, encode_row
 
 
 def dumped(connection: apsw.Connection) -> Iterator[tuple[str, bytes]]:

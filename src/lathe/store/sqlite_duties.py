@@ -10,7 +10,7 @@ from msgspec.structs import astuple
 from lathe.store.base import INTENTS_LIMIT, Bounds, Swept
 from lathe.store.duties import POSTPONED, overdue_rank
 from lathe.store.records import Intent, Leased, Outgoing, Timer
-from lathe.store.sqlite_rows import ENTITY, ENTRY, OUTGOING, TIMER
+from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER
 from lathe.store.tables import Row, columns
 
 NEXT = """(o.phase <> 'waiting' or not exists (

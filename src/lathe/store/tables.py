@@ -61,6 +61,22 @@ ROWS: Mapping[str, type[Struct]] = {
 }
 """In the order in which they are dumped. Versions and entries come oldest first."""
 
+ORDERS: Mapping[str, str] = {
+    "governing": "tenant, app",
+    "version": "tenant, app, number",
+    "entity": "tenant, app, id",
+    "journal": "position",
+    "outgoing": "tenant, app, entity, number",
+    "timer": "tenant, app, entity, name",
+    "claim": 'tenant, app, "unique", key',
+    "receipt": "tenant, principal, key",
+    "checkpoint": "position",
+    "intent": "tenant, app, blueprint, action, state, reason, clause",
+    "archived_entity": "tenant, app, id",
+    "archived_journal": "position",
+}
+"""How the rows of each table are sorted in a dump."""
+
 encode_row: Callable[[object], bytes] = msgspec.json.Encoder().encode
 """A row as JSON; bytes in it become base 64."""
 
@@ -94,3 +110,10 @@ async def paged(rows: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[list[tu
             page = []
     if page:
         yield page
+
+
+def intent_key(intent: Intent) -> tuple[str, ...]:
+    """The shape that is counted."""
+    return (
+        intent.tenant, intent.app, intent.blueprint, intent.action, intent.state, intent.reason, intent.clause
+    )  # fmt: skip

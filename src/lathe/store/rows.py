@@ -1,4 +1,4 @@
-"""Rows of the SQLite store: what is bound, and what comes back."""
+"""Rows as a database holds them: what is bound, and what comes back. Bodies are text in SQLite alone."""
 
 from __future__ import annotations
 

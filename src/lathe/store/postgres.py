@@ -1,0 +1,378 @@
+"""The store of several processes: PostgreSQL 15 or newer, by URL.
+
+Every process is equal: rows are locked while a group is decided, positions are given by whoever holds the
+sequencer's lock, leases by the database's clock. A connection that was lost is opened again at the next call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from asyncpg import Connection
+
+from lathe.errors import UsageError
+from lathe.store import export, postgres_duties as duties, queries
+from lathe.store.accept import accept
+from lathe.store.base import (
+    PAGE_LIMIT,
+    Apply,
+    Bounds,
+    JournalQuery,
+    Query,
+    Swept,
+    UnavailableError,
+)
+from lathe.store.dialect import Postgres
+from lathe.store.fold import net
+from lathe.store.postgres_commit import NOW, Locking, Writing
+from lathe.store.postgres_dump import ENTRY, POSITION, dumped, finish, is_empty, take_in
+from lathe.store.postgres_link import CLASHES, LOST, Link, connect, prepare, translate
+from lathe.store.records import (
+    Answer,
+    Checkpoint,
+    EntityRow,
+    Entry,
+    Governing,
+    Intent,
+    Leased,
+    Outgoing,
+    Receipt,
+    Timer,
+    Version,
+    Write,
+)
+from lathe.store.rows import bind_version, entry_of, version_of
+from lathe.store.sequencer import Sequencer
+from lathe.store.tables import Row, columns, paged
+
+T = TypeVar("T")
+
+SCHEMA = "lathe"
+READERS = 3
+"""Connections that only read."""
+TRIES = 8
+"""How often a group is decided once more because another process was quicker each time."""
+
+_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,40}")
+_ENTITY = ", ".join(f'e."{name}"' for name in EntityRow.__struct_fields__)
+_VERSION = columns(Version)
+_ENTRIES = f"select {ENTRY}, {POSITION} from journal j"
+_NEW_VERSION = f"insert into version ({_VERSION}) values ($1, $2, $3, $4, $5, $6, $7, $8)"
+_GOVERN = """insert into governing values ($1, $2, $3, $4)
+    on conflict (tenant, app) do update set digest = excluded.digest, epoch = excluded.epoch
+    where governing.epoch < excluded.epoch returning 1"""
+
+
+class PostgresStore:
+    """See `Store`. `schema` is where its tables are: several stores can share a database."""
+
+    name = "postgres"
+    is_shared = True
+
+    def __init__(self, url: str, *, schema: str = SCHEMA) -> None:
+        if not _SCHEMA_NAME.fullmatch(schema):
+            raise UsageError(f"`{schema}` cannot be the name of a schema")
+        self._url, self._schema = url, schema
+        self._writer = Link(url, schema, is_writer=True)
+        self._worker = Link(url, schema)
+        self._readers = [Link(url, schema) for _ in range(READERS)]
+        self._turn = 0
+        self._sequencer = Sequencer(Link(url, schema, is_writer=True), schema)
+
+    async def open(self) -> None:
+        async with self._writer.use() as db:
+            await prepare(db, self._schema)
+        await self._sequencer.start()
+
+    async def close(self) -> None:
+        await self._sequencer.stop()
+        for link in (self._writer, self._worker, *self._readers):
+            await link.close()
+
+    async def ping(self) -> None:
+        await self._change(lambda db: db.execute("update meta set value = value where name = 'ping'"))
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        self._sequencer.listeners.append(listener)
+
+    async def _change(self, work: Callable[[Connection], Awaitable[T]], link: Link | None = None) -> T:
+        """Some work in a transaction, done again where another process was quicker."""
+        clash: Exception | None = None
+        for _ in range(TRIES):
+            try:
+                async with (link or self._writer).use() as db:
+                    return await _in_transaction(db, work)
+            except CLASHES as error:
+                clash = error
+        assert clash is not None, "only a clash leads here"
+        raise translate(clash) from clash
+
+    async def _fetch(self, statement: str, *bound: object) -> list[Row]:
+        self._turn += 1
+        links = self._readers[self._turn % READERS :] + self._readers[: self._turn % READERS]
+        link = next((link for link in links if not link.is_used), links[0])
+        async with link.use() as db:
+            return [tuple(record) for record in await db.fetch(statement, *map(_storable, bound))]
+
+    # Steps.
+
+    async def commit(self, group: Sequence[Write]) -> list[Answer]:
+        if not group:
+            return []
+        try:
+            answers = await self._change(lambda db: _commit(db, group))
+        except _Refused as refused:
+            return refused.answers
+        self._sequencer.wake()
+        return answers
+
+    # Committed rows.
+
+    async def load(self, tenant: str, app: str, ids: Sequence[str]) -> dict[str, EntityRow]:
+        statement = f"select {_ENTITY} from entity e where tenant = $1 and app = $2 and id = any($3::text[])"
+        rows = await self._fetch(statement, tenant, app, list(ids))
+        found = {row[3]: EntityRow(*row) for row in rows}
+        return {name: found[name] for name in ids if name in found}
+
+    async def find(self, query: Query) -> list[EntityRow]:
+        statement, bound = queries.find(query, Postgres(), _ENTITY)
+        return [EntityRow(*row) for row in await self._fetch(statement, *bound)]
+
+    async def count(self, tenant: str, app: str) -> dict[tuple[str, str], int]:
+        statement = """select blueprint, state, count(*) from entity
+            where tenant = $1 and app = $2 group by blueprint, state"""
+        return {(b, s): n for b, s, n in await self._fetch(statement, tenant, app)}
+
+    async def holders(
+        self, tenant: str, app: str, claims: Sequence[tuple[str, bytes]]
+    ) -> dict[tuple[str, bytes], str]:
+        statement = """select c."unique", c.key, c.entity from unnest($3::text[], $4::bytea[]) as k(a, b)
+            join claim c on c.tenant = $1 and c.app = $2 and c."unique" = k.a and c.key = k.b"""
+        names, keys = [name for name, _ in claims], [key for _, key in claims]
+        rows = await self._fetch(statement, tenant, app, names, keys)
+        return {(unique, key): entity for unique, key, entity in rows}
+
+    async def entries(self, query: JournalQuery) -> list[Entry]:
+        asked = {"app": query.app, "blueprint": query.blueprint, "entity": query.entity}
+        given = {name: value for name, value in asked.items() if value is not None}
+        conditions = "".join(f" and j.{name} = ${n}" for n, name in enumerate(given, 4))
+        statement = f"""{_ENTRIES} join batch b on b.id = j.batch
+            where b.first >= coalesce((select max(first) from batch where first <= $1 + 1), 0)
+            and b.first + j.ordinal > $1 and j.tenant = $2{conditions} order by b.first, j.ordinal limit $3"""
+        rows = await self._fetch(statement, query.after, query.tenant, query.limit, *given.values())
+        return [entry_of(row) for row in rows]
+
+    async def history(
+        self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
+    ) -> list[Entry]:
+        statement = f"""{_ENTRIES} left join batch b on b.id = j.batch
+            where tenant = $1 and app = $2 and entity = $3 and revision > $4 order by revision limit $5"""
+        return [entry_of(row) for row in await self._fetch(statement, tenant, app, entity, after, limit)]
+
+    async def position(self) -> int:
+        found: int = (await self._fetch("select value from meta where name = 'position'"))[0][0]
+        return found
+
+    async def receipt(self, tenant: str, principal: str, key: str) -> Receipt | None:
+        statement = f"""select {columns(Receipt)} from receipt
+            where tenant = $1 and principal = $2 and key = $3 and expires_ms > {NOW}"""
+        rows = await self._fetch(statement, tenant, principal, key)
+        return Receipt(*rows[0]) if rows else None
+
+    # Versions.
+
+    async def governing(self) -> dict[tuple[str, str], Governing]:
+        rows = await self._fetch("select tenant, app, digest, epoch from governing")
+        return {(t, a): Governing(d, e) for t, a, d, e in rows}
+
+    async def version(self, tenant: str, app: str, digest: str) -> Version | None:
+        statement = f"""select {_VERSION} from version where tenant = $1 and app = $2 and digest = $3
+            order by number desc limit 1"""
+        rows = await self._fetch(statement, tenant, app, digest)
+        return version_of(rows[0]) if rows else None
+
+    async def versions(self, tenant: str, app: str) -> list[Version]:
+        statement = """select tenant, app, digest, '{}', ''::bytea, applied_ms, "by", note from version
+            where tenant = $1 and app = $2 order by number desc"""
+        return [version_of(row) for row in await self._fetch(statement, tenant, app)]
+
+    async def apply(self, change: Apply) -> Answer:
+        try:
+            answer = await self._change(lambda db: _apply(db, change))
+        except _Refused as refused:
+            return refused.answers[0]
+        self._sequencer.wake()
+        return answer
+
+    # Effects and timers.
+
+    async def now_ms(self) -> int:
+        found: int = (await self._fetch(f"select {NOW}"))[0][0]
+        return found
+
+    async def lease(self, worker: str, *, limit: int, lease_ms: int) -> list[Leased]:
+        return await self._change(lambda db: duties.lease(db, worker, limit, lease_ms), self._worker)
+
+    async def renew(
+        self, worker: str, keys: Sequence[tuple[str, str, str, int]], *, lease_ms: int
+    ) -> set[tuple[str, str, str, int]]:
+        return await self._change(lambda db: duties.renew(db, worker, keys, lease_ms), self._worker)
+
+    async def postpone(self, worker: str, outgoing: Outgoing) -> bool:
+        return await self._change(lambda db: duties.postpone(db, worker, outgoing), self._worker)
+
+    async def due_timers(self, worker: str, *, limit: int, lease_ms: int) -> list[Timer]:
+        return await self._change(lambda db: duties.due_timers(db, worker, limit, lease_ms), self._worker)
+
+    async def postpone_timer(self, worker: str, timer: Timer, *, until_ms: int) -> bool:
+        return await self._change(lambda db: duties.postpone_timer(db, worker, timer, until_ms), self._worker)
+
+    async def next_due_ms(self) -> int | None:
+        return await self._change(duties.next_due_ms, self._worker)
+
+    async def overdue(self, tenant: str, app: str, *, before_ms: int, limit: int) -> list[Timer | Outgoing]:
+        return await self._change(lambda db: duties.overdue(db, tenant, app, before_ms, limit), self._worker)
+
+    # Beside the journal.
+
+    async def checkpoints(self, *, limit: int = 1) -> list[Checkpoint]:
+        statement = f"select {columns(Checkpoint)} from checkpoint order by position desc limit $1"
+        return [Checkpoint(*row) for row in await self._fetch(statement, limit)]
+
+    async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        statement = """insert into checkpoint select $1::bigint, $2::bigint, $3::bytea, $4::bytea
+            where not exists (select 1 from checkpoint where position >= $1::bigint) returning 1"""
+        bound = (checkpoint.position, checkpoint.at_ms, checkpoint.root, checkpoint.signature)
+
+        async def add(db: Connection) -> bool:
+            await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 17))", self._schema)
+            return bool(await db.fetch(statement, *bound))
+
+        return await self._change(add)
+
+    async def count_intents(self, intents: Sequence[Intent]) -> None:
+        await self._change(lambda db: duties.count_intents(db, intents), self._worker)
+
+    async def intents(self, tenant: str, app: str) -> list[Intent]:
+        statement = f"""select {columns(Intent)} from intent where tenant = $1 and app = $2
+            order by {duties.INTENT_RANK}"""
+        return [Intent(*row) for row in await self._fetch(statement, tenant, app)]
+
+    # Keeping house.
+
+    async def sweep(self, bounds: Bounds) -> Swept:
+        return await self._change(lambda db: duties.sweep(db, bounds), self._worker)
+
+    async def archive(
+        self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
+    ) -> int:
+        key = (tenant, app, blueprint)
+        return await self._change(lambda db: duties.archive(db, key, final_before_ms, limit), self._worker)
+
+    async def erase(self, tenant: str, app: str, entity: str) -> int:
+        return await self._change(lambda db: duties.erase(db, (tenant, app, entity)), self._worker)
+
+    async def backup(self, target: str) -> None:
+        await export.write(self.dump(), Path(target))
+
+    async def dump(self) -> AsyncIterator[tuple[str, bytes]]:
+        """On a connection of its own, so that it sees one moment and holds nobody up."""
+        await self._sequencer.run_once()
+        db = await connect(self._url, self._schema)
+        try:
+            async for row in dumped(db):
+                yield row
+        except LOST as error:
+            raise translate(error) from error
+        finally:
+            db.terminate()
+
+    async def restore(self, rows: AsyncIterator[tuple[str, bytes]]) -> int:
+        count = 0
+        async with self._writer.use() as db, db.transaction():
+            if not await is_empty(db):
+                raise UsageError("the store is not empty")
+            async for page in paged(rows):
+                await take_in(db, page)
+                count += len(page)
+            await finish(db)
+        self._sequencer.wake()
+        return count
+
+
+class _Refused(Exception):
+    """Nothing of a group was accepted: the transaction is rolled back."""
+
+    def __init__(self, answers: list[Answer]) -> None:
+        super().__init__(answers)
+        self.answers = answers
+
+
+async def _in_transaction(db: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """`begin`, the work, `commit`. Only what is lost during the commit is not known afterwards."""
+    await db.execute("begin isolation level read committed")
+    try:
+        result = await work(db)
+    except LOST:
+        raise
+    except Exception:
+        await db.execute("rollback")
+        raise
+    try:
+        await db.execute("commit")
+    except LOST as error:
+        raise UnavailableError(f"PostgreSQL was lost during a commit: {error}", maybe=True) from error
+    return result
+
+
+async def _commit(db: Connection, group: Sequence[Write]) -> list[Answer]:
+    return await _decide(db, group, Locking(group, with_governing=True), {}, needs_all=False)
+
+
+async def _decide(
+    db: Connection,
+    group: Sequence[Write],
+    locking: Locking,
+    governing: dict[tuple[str, str], Governing],
+    *,
+    needs_all: bool,
+) -> list[Answer]:
+    """Lock, decide and write. Raises `_Refused` if nothing is to be written."""
+    found = await db.fetch(locking.said, *locking.statement.arguments) if locking.said else []
+    standing, before = locking.standing([tuple(record) for record in found], governing)
+    answers = accept(group, standing)
+    refused = [answer for answer in answers if answer.verdict != "accepted"]
+    if (needs_all and refused) or (refused and len(refused) == len(answers)):
+        raise _Refused(refused if needs_all else answers)
+    writing = Writing(net(group, answers), before, standing.holders)
+    if writing.said:
+        written = await db.fetchval(writing.said, *writing.arguments)
+        if written != writing.receipts:
+            raise CLASHES[0]("another process used the same idempotency key")
+    return answers
+
+
+async def _apply(db: Connection, change: Apply) -> Answer:
+    version, after = change.version, change.governing
+    app = (version.tenant, version.app)
+    statement = "select digest, epoch from governing where tenant = $1 and app = $2 for update"
+    found = await db.fetchrow(statement, *app)
+    if (Governing(*found) if found else None) != change.expected:
+        raise _Refused([Answer("governed", version.app)])
+    if change.writes:
+        locking = Locking(change.writes, with_governing=False)
+        await _decide(db, change.writes, locking, {app: after}, needs_all=True)
+    if not await db.fetch(_GOVERN, *app, after.digest, after.epoch):
+        raise CLASHES[0]("another process applied a version at the same moment")
+    await db.execute(_NEW_VERSION, *bind_version(version))
+    return Answer("accepted")
+
+
+def _storable(value: object) -> object:
+    """PostgreSQL's texts have no NUL: a name with one is that of nothing."""
+    if isinstance(value, list):
+        return [Postgres.storable(item) for item in value]
+    return Postgres.storable(value)

@@ -1,0 +1,323 @@
+"""A group on PostgreSQL: one statement locks and reads all that it touches, `accept` decides, one writes.
+
+The order of locks is the same for everybody, so that groups never wait for each other in a circle: what
+governs, then entities by id (`FOR UPDATE` if written, `FOR SHARE` if read), then claims, then leases. What
+was not there to be locked (a new entity, claim or key) meets the other group at a unique index: the later
+one is decided once more, and then sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from msgspec.structs import astuple
+
+from lathe.frozen import frozen
+from lathe.store.accept import ClaimKey, EntityKey, LeaseKey, ReceiptKey, Standing, touched
+from lathe.store.dialect import Postgres
+from lathe.store.duties import POSTPONED
+from lathe.store.fold import Net, changed_claims
+from lathe.store.records import GENESIS, Claim, EntityRow, Entry, Governing, Outgoing, Receipt, Timer, Write
+from lathe.store.rows import names_text
+from lathe.store.tables import Row, columns
+
+NOW = "(extract(epoch from clock_timestamp()) * 1000)::bigint"
+"""The store's clock."""
+SEGMENTS_LIMIT = 4
+"""Runs of entities that are locked alike, in order of id; beyond it, all are locked as if written."""
+
+_TYPES: Mapping[str, str] = {"int": "bigint", "str": "text", "bytes": "bytea"}
+
+
+def _kinds(words: str) -> tuple[str, ...]:
+    return tuple(_TYPES[word] for word in words.split())
+
+
+KEY = _kinds("str str str")
+
+
+@frozen
+class _Lock:
+    """A part of the statement that locks: `{k}` stands for the keys, numbered by `i`."""
+
+    kinds: tuple[str, ...]
+    names: str
+    said: str
+
+
+def _entities(mode: str) -> _Lock:
+    said = f"""select 1 as kind, k.i, null::text as t, e.head as b, null::bigint as n from {{k}}
+        join entity e on e.tenant = k.a and e.app = k.b and e.id = k.c order by e.tenant, e.app, e.id
+        for {mode} of e"""
+    return _Lock(KEY, "a, b, c", said)
+
+
+_GOVERNING = _Lock(
+    _kinds("str str"),
+    "a, b",
+    """select 0 as kind, k.i, g.digest as t, null::bytea as b, g.epoch as n from {k}
+        join governing g on g.tenant = k.a and g.app = k.b order by g.tenant, g.app for share of g""",
+)
+_MODES = {True: _entities("update"), False: _entities("share")}
+_CLAIMS = _Lock(
+    _kinds("str str str bytes"),
+    "a, b, c, d",
+    """select 2 as kind, k.i, c.entity as t, null::bytea as b, null::bigint as n from {k}
+        join claim c on c.tenant = k.a and c.app = k.b and c."unique" = k.c and c.key = k.d
+        order by c.tenant, c.app, c."unique", c.key for update of c""",
+)
+_RECEIPTS = _Lock(
+    KEY,
+    "a, b, c",
+    f"""select 3 as kind, k.i, null::text as t, null::bytea as b, null::bigint as n from {{k}}
+        join receipt r on r.tenant = k.a and r.principal = k.b and r.key = k.c where r.expires_ms > {NOW}""",
+)
+_LEASES = _Lock(
+    _kinds("str str str int"),
+    "a, b, c, d",
+    f"""select 4 as kind, k.i, o.worker as t, null::bytea as b, null::bigint as n from {{k}}
+        join outgoing o on o.tenant = k.a and o.app = k.b and o.entity = k.c and o.number = k.d
+        where o.until_ms > {NOW} and o.worker is not null
+        order by o.tenant, o.app, o.entity, o.number for update of o""",
+)
+_TIMER_LEASES = _Lock(
+    _kinds("str str str str"),
+    "a, b, c, d",
+    f"""select 5 as kind, k.i, t.worker as t, null::bytea as b, null::bigint as n from {{k}}
+        join timer t on t.tenant = k.a and t.app = k.b and t.entity = k.c and t.name = k.d
+        where t.until_ms > {NOW} and t.worker <> '{POSTPONED}'
+        order by t.tenant, t.app, t.entity, t.name for update of t""",
+)
+
+Keys = Sequence[tuple[object, ...]]
+
+
+class Statement:
+    """A statement of several parts, each of which takes columns as arrays."""
+
+    def __init__(self) -> None:
+        self.arguments: list[object] = []
+        self.parts: list[str] = []
+
+    def unnest(self, kinds: Sequence[str], rows: Keys) -> str:
+        """The rows as a table function, one array a column."""
+        marks = []
+        for kind, column in zip(kinds, zip(*rows, strict=True), strict=True):
+            self.arguments.append(column)
+            marks.append(f"${len(self.arguments)}::{kind}[]")
+        return f"unnest({', '.join(marks)})"
+
+    def add(self, said: str) -> None:
+        """A part that is done before those that come later."""
+        self.parts.append(f"p{len(self.parts)} as materialized ({said})")
+
+
+class Locking:
+    """The statement that locks what a group touches, and what its answer means."""
+
+    def __init__(self, group: Sequence[Write], *, with_governing: bool) -> None:
+        entities, claims, receipts, leases = touched(group)
+        self.statement = Statement()
+        self._keys: dict[int, list[tuple[object, ...]]] = {}
+        if with_governing:
+            self._add(0, _GOVERNING, sorted({(write.tenant, write.app) for write in group}))
+        self._keys[1] = []
+        for is_written, keys in _segments(entities):
+            self._add(1, _MODES[is_written], keys)
+        self._add(2, _CLAIMS, sorted(claims))
+        self._add(3, _RECEIPTS, sorted(receipts))
+        self._add(4, _LEASES, sorted(key for key in leases if isinstance(key[3], int)))
+        self._add(5, _TIMER_LEASES, sorted(key for key in leases if isinstance(key[3], str)))
+
+    def _add(self, kind: int, lock: _Lock, keys: Keys) -> None:
+        if not keys:
+            return
+        known = self._keys.setdefault(kind, [])
+        table = f"{self.statement.unnest(lock.kinds, keys)} with ordinality as u({lock.names}, o)"
+        self.statement.arguments.append(len(known) - 1)
+        first = f"${len(self.statement.arguments)}::bigint"
+        numbered = f"(select {lock.names}, o + {first} as i from {table}) as k"
+        known.extend(keys)
+        self.statement.add(lock.said.format(k=numbered))
+
+    @property
+    def said(self) -> str:
+        """The statement; empty if there is nothing to lock."""
+        parts = self.statement.parts
+        all_of = " union all ".join(f"select * from p{n}" for n in range(len(parts)))
+        return f"with {', '.join(parts)} {all_of}" if parts else ""
+
+    def standing(
+        self, found: Sequence[Row], governing: Mapping[tuple[str, str], Governing]
+    ) -> tuple[Standing, dict[ClaimKey, str]]:
+        """What the rows say; `governing` is used where it was not asked for."""
+        heads: dict[EntityKey, bytes] = {}
+        holders: dict[ClaimKey, str] = {}
+        receipts: list[ReceiptKey] = []
+        leases: dict[LeaseKey, str] = {}
+        governed = dict(governing)
+        for kind, index, text, data, number in found:
+            key: Row = self._keys[kind][index]
+            match kind:
+                case 0:
+                    governed[key[0], key[1]] = Governing(text, number)
+                case 1:
+                    heads[key[0], key[1], key[2]] = data
+                case 2:
+                    holders[key[0], key[1], key[2], key[3]] = text
+                case 3:
+                    receipts.append((key[0], key[1], key[2]))
+                case _:
+                    leases[key[0], key[1], key[2], key[3]] = text
+        standing = Standing(
+            governing=governed, heads=heads, holders=holders, receipts=receipts, leases=leases
+        )
+        return standing, holders
+
+
+def _segments(entities: Mapping[EntityKey, bool]) -> list[tuple[bool, list[EntityKey]]]:
+    """Runs of entities in order of id that are locked alike."""
+    keys = sorted(entities)
+    runs = [(is_written, list(run)) for is_written, run in groupby(keys, key=entities.__getitem__)]
+    return runs if len(runs) <= SEGMENTS_LIMIT else [(True, keys)]
+
+
+_ENTITY = columns(EntityRow)
+_ENTITY_KINDS = (
+    *_kinds("str str str str str int int int str bytes bytes int int int"), "jsonb"
+)  # fmt: skip
+_ENTITY_NAMES = ", ".join(f"c{n}" for n in range(15))
+_ENTRY_NAMES = ", ".join(name.strip() for name in columns(Entry).split(",")[:-1])
+ENTRY_KINDS = _kinds(
+    "str str str str int int int str str str str str str str int str int bytes bytes bytes bytes"
+)
+_OUTGOING_KINDS = _kinds("str str str str int str int str str int bytes int")
+_TIMER_KINDS = _kinds("str str str str str int int int")
+_RECEIPT_KINDS = _kinds("str str str bytes int bytes int")
+_CLAIM_KINDS = _kinds("str str str bytes str")
+_OLD_ENTITY = """update entity e set state = k.c4, visit = k.c5, version = k.c6, revision = k.c7,
+    digest = k.c8, body = k.c9, head = k.c10, changed_ms = k.c12, final_ms = k.c13, fields = k.c14
+    from {k} where e.tenant = k.c0 and e.app = k.c1 and e.id = k.c3"""
+_OUTGOING = f"""insert into outgoing ({columns(Outgoing)}) select * from {{k}}
+    on conflict (tenant, app, entity, number) do update set phase = excluded.phase, due_ms = excluded.due_ms,
+    request = excluded.request, attempt = excluded.attempt, visit = excluded.visit, digest = excluded.digest,
+    effect = excluded.effect"""
+_TIMER = f"""insert into timer ({columns(Timer)}) select * from {{k}}
+    on conflict (tenant, app, entity, name) do update set blueprint = excluded.blueprint,
+    visit = excluded.visit, armed_ms = excluded.armed_ms, due_ms = excluded.due_ms, worker = null,
+    until_ms = 0"""
+_RECEIPT = f"""insert into receipt ({columns(Receipt)}) select * from {{k}}
+    on conflict (tenant, principal, key) do update set request = excluded.request, status = excluded.status,
+    answer = excluded.answer, expires_ms = excluded.expires_ms
+    where receipt.expires_ms <= {NOW} returning 1"""
+
+
+class Writing:
+    """The statement that writes what was accepted of a group. It answers how many receipts it wrote."""
+
+    def __init__(self, total: Net, before: Mapping[ClaimKey, str], after: Mapping[ClaimKey, str]) -> None:
+        self._statement = Statement()
+        self.receipts = len(total.receipts)
+        self._receipts_part: str | None = None
+        self._write_entities(total)
+        self._write_entries(total.entries)
+        self._write_receipts(total.receipts)
+        self._write_claims(*changed_claims(before, after))
+        self._write_outgoing(total.outgoing)
+        self._write_timers(total.timers)
+
+    @property
+    def arguments(self) -> list[object]:
+        """What the statement is given."""
+        return self._statement.arguments
+
+    @property
+    def said(self) -> str:
+        """The statement; empty if there is nothing to write."""
+        parts = self._statement.parts
+        count = f"select count(*) from {self._receipts_part}" if self._receipts_part else "select 0"
+        return f"with {', '.join(parts).replace(' as materialized ', ' as ')} {count}" if parts else ""
+
+    def _add(self, said: str, kinds: Sequence[str], rows: Keys, names: str = "") -> None:
+        if rows:
+            table = f"{self._statement.unnest(kinds, rows)} as k{f'({names})' if names else ''}"
+            self._statement.add(said.replace("{k}", table))
+
+    def _write_entities(self, total: Net) -> None:
+        first = {(e.tenant, e.app, e.entity) for e in total.entries if e.previous == GENESIS}
+        rows = sorted(total.entities.items())
+        new = [_entity(row) for key, row in rows if key in first]
+        old = [_entity(row) for key, row in rows if key not in first]
+        insert = f"insert into entity ({_ENTITY}, fields) select * from {{k}}"
+        self._add(insert, _ENTITY_KINDS, new, _ENTITY_NAMES)
+        self._add(_OLD_ENTITY, _ENTITY_KINDS, old, _ENTITY_NAMES)
+        if old:
+            self._wake_timers([key for key, _ in rows if key not in first], list(total.timers))
+
+    def _wake_timers(self, written: Keys, changed: Keys) -> None:
+        """Timers that were put off until their entity is written; those that change anyway are left alone."""
+        said = f"""update timer t set worker = null, until_ms = 0 from {{k}} where t.tenant = k.a
+            and t.app = k.b and t.entity = k.c and t.worker = '{POSTPONED}'"""
+        if changed:
+            others = self._statement.unnest(_kinds("str str str str"), changed)
+            said += f""" and not exists (select 1 from {others} as x(a, b, c, d)
+                where x.a = t.tenant and x.b = t.app and x.c = t.entity and x.d = t.name)"""
+        self._add(said, KEY, written, "a, b, c")
+
+    def _write_entries(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        self.arguments.append(len(entries))
+        mark = f"${len(self.arguments)}::bigint"
+        self._statement.add(f"insert into batch (entries) values ({mark}) returning id")
+        batch = f"p{len(self._statement.parts) - 1}"
+        table = self._statement.unnest(ENTRY_KINDS, [_entry(entry) for entry in entries])
+        names = ", ".join(f"c{n}" for n in range(len(ENTRY_KINDS)))
+        self._statement.add(
+            f"""insert into journal ({_ENTRY_NAMES}, batch, ordinal)
+            select {names}, {batch}.id, k.i - 1 from {batch}, {table} with ordinality as k({names}, i)"""
+        )
+
+    def _write_receipts(self, receipts: Sequence[Receipt]) -> None:
+        if receipts:
+            self._add(_RECEIPT, _RECEIPT_KINDS, sorted(map(astuple, receipts)))
+            self._receipts_part = f"p{len(self._statement.parts) - 1}"
+
+    def _write_claims(self, new: Sequence[Claim], moved: Sequence[Claim], gone: Sequence[Claim]) -> None:
+        insert = f"insert into claim ({columns(Claim)}) select * from {{k}}"
+        self._add(insert, _CLAIM_KINDS, [astuple(claim) for claim in new])
+        same = 'c.tenant = k.a and c.app = k.b and c."unique" = k.c and c.key = k.d'
+        update = f"update claim c set entity = k.e from {{k}} where {same}"
+        self._add(update, _CLAIM_KINDS, [astuple(claim) for claim in moved], "a, b, c, d, e")
+        delete = f"delete from claim c using {{k}} where {same}"
+        self._add(delete, _CLAIM_KINDS, [astuple(claim) for claim in gone], "a, b, c, d, e")
+
+    def _write_outgoing(self, changes: Mapping[tuple[str, str, str, int], Outgoing | None]) -> None:
+        rows = [astuple(row) for _, row in sorted(changes.items()) if row is not None]
+        self._add(_OUTGOING, _OUTGOING_KINDS, rows)
+        gone = [key for key, row in sorted(changes.items()) if row is None]
+        delete = """delete from outgoing o using {k} where o.tenant = k.a and o.app = k.b
+            and o.entity = k.c and o.number = k.d"""
+        self._add(delete, _kinds("str str str int"), gone, "a, b, c, d")
+
+    def _write_timers(self, changes: Mapping[tuple[str, str, str, str], Timer | None]) -> None:
+        rows = [astuple(row) for _, row in sorted(changes.items()) if row is not None]
+        self._add(_TIMER, _TIMER_KINDS, rows)
+        gone = [key for key, row in sorted(changes.items()) if row is None]
+        delete = """delete from timer t using {k} where t.tenant = k.a and t.app = k.b
+            and t.entity = k.c and t.name = k.d"""
+        self._add(delete, _kinds("str str str str"), gone, "a, b, c, d")
+
+
+def _entity(row: EntityRow) -> Row:
+    return (*astuple(row), Postgres.fields(row.body))
+
+
+def _entry(entry: Entry) -> Row:
+    return (
+        entry.tenant, entry.app, entry.blueprint, entry.entity, entry.revision, entry.version, entry.visit,
+        entry.state, entry.kind, entry.action, entry.by, names_text(entry.chain), names_text(entry.policies),
+        entry.digest, entry.semantics, entry.step, entry.at_ms, entry.payload, entry.payload_hash,
+        entry.previous, entry.hash,
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""Connections to PostgreSQL: opened, kept, opened again; its schema and its errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from lathe.errors import LatheError, UsageError
+from lathe.store.base import (
+    CorruptError,
+    FullError,
+    ReadOnlyError,
+    SchemaError,
+    StoreError,
+    UnavailableError,
+)
+from lathe.store.migrations import missing, scripts
+
+OLDEST_SERVER = 150_000
+CONNECT_SECONDS = 10
+COMMAND_SECONDS = 60
+STATEMENTS = 512
+"""Prepared statements that a connection keeps."""
+
+_SETTINGS = {
+    "application_name": "lathe",
+    "timezone": "UTC",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+_WRITER_SETTINGS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""What the writer looks up is always there by its key, whatever the statistics say of a table that is new."""
+
+CLASHES = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Another process was quicker: decided once more, a group sees what it did."""
+LOST = (
+    asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError, ConnectionError, OSError, TimeoutError,
+)  # fmt: skip
+
+
+async def connect(url: str, schema: str, *, is_writer: bool = False) -> asyncpg.Connection:
+    """A connection whose tables are those of `schema`. Raises `UnavailableError` and others of ours."""
+    settings = {**_SETTINGS, **(_WRITER_SETTINGS if is_writer else {}), "search_path": schema}
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            statement_cache_size=STATEMENTS,
+            max_cached_statement_lifetime=0,
+            server_settings=settings,
+        )
+    except ValueError as error:
+        raise UsageError(f"the address of PostgreSQL cannot be read: {error}") from error
+    except Exception as error:
+        raise translate(error) from error
+    if is_writer:
+        await _be_durable(connection)
+    return connection
+
+
+async def _be_durable(connection: asyncpg.Connection) -> None:
+    """Whatever the server's default is: what was acknowledged survives a crash."""
+    if await connection.fetchval("select current_setting('synchronous_commit')") == "off":
+        await connection.execute("set synchronous_commit = on")
+
+
+async def prepare(connection: asyncpg.Connection, schema: str) -> None:
+    """Check the server, and bring the schema up to date: one process at a time."""
+    number = int(await connection.fetchval("select current_setting('server_version_num')"))
+    if number < OLDEST_SERVER:
+        raise SchemaError(f"PostgreSQL {number // 10_000} is too old: 15 is the first that will do")
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 15))", schema)
+        await connection.execute(f'create schema if not exists "{schema}"')
+        await connection.execute(
+            "create table if not exists schema_script (number bigint primary key, oldest bigint not null)"
+        )
+        found = await connection.fetchrow(
+            "select number, oldest from schema_script order by number desc limit 1"
+        )
+        applied, oldest = (found[0], found[1]) if found else (0, 0)
+        for script in missing(scripts("postgres"), applied, oldest):
+            await connection.execute(script.text)
+            await connection.execute(
+                "insert into schema_script values ($1, $2)", script.number, script.oldest
+            )
+
+
+def translate(error: Exception, *, maybe: bool = False) -> Exception:
+    """What the rest of Lathe is told of an error of PostgreSQL. `maybe`: it was lost while committing."""
+    match error:
+        case LatheError() | AssertionError():
+            return error
+        case asyncpg.DiskFullError() | asyncpg.OutOfMemoryError():
+            return FullError(f"PostgreSQL has no room: {error}")
+        case asyncpg.ReadOnlySQLTransactionError():
+            return ReadOnlyError("PostgreSQL takes no writes: this is a standby")
+        case asyncpg.InsufficientPrivilegeError():
+            return ReadOnlyError(f"PostgreSQL does not permit it: {error}")
+        case asyncpg.DataCorruptedError() | asyncpg.IndexCorruptedError():
+            return CorruptError(f"PostgreSQL found damage: {error}")
+        case asyncpg.LockNotAvailableError() | asyncpg.QueryCanceledError():
+            return UnavailableError(f"PostgreSQL does not answer in time: {error}")
+        case asyncpg.PostgresIOError():
+            return UnavailableError(f"PostgreSQL cannot read or write: {error}", maybe=maybe)
+    if isinstance(error, CLASHES):
+        return UnavailableError(f"other writers were quicker each time: {error}")
+    if isinstance(error, LOST):
+        return UnavailableError(f"PostgreSQL cannot be reached: {error}", maybe=maybe)
+    if isinstance(error, asyncpg.PostgresError):
+        return StoreError(f"PostgreSQL refuses: {error}")
+    return error
+
+
+class Link:
+    """One connection, used by one at a time, opened again when it was lost."""
+
+    def __init__(self, url: str, schema: str, *, is_writer: bool = False) -> None:
+        self._url, self._schema, self._is_writer = url, schema, is_writer
+        self._lock = asyncio.Lock()
+        self._connection: asyncpg.Connection | None = None
+
+    @property
+    def is_used(self) -> bool:
+        """Whether somebody uses it now."""
+        return self._lock.locked()
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[asyncpg.Connection]:
+        """The connection, ours until we are done. What it raises comes out in our words."""
+        async with self._lock:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await connect(self._url, self._schema, is_writer=self._is_writer)
+            connection = self._connection
+            try:
+                yield connection
+            except CLASHES:
+                raise
+            except Exception as error:
+                if isinstance(error, LOST):
+                    self._drop()
+                told = translate(error)
+                if told is error:
+                    raise
+                raise told from error
+            except BaseException:  # cancelled: nobody knows what the connection is in the middle of
+                self._drop()
+                raise
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def close(self) -> None:
+        """Let go of it, when who uses it is done."""
+        async with self._lock:
+            if self._connection is not None and not self._connection.is_closed():
+                await self._connection.close(timeout=CONNECT_SECONDS)
+            self._connection = None

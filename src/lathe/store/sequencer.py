@@ -1,0 +1,104 @@
+"""Positions on PostgreSQL: given after the commit, by one process at a time: no reader ever passes a gap.
+
+A group's entries stand together in a batch, numbered when it was written; a batch that another one builds on
+has a lower number. Whoever holds the lock gives positions to all batches that are visible and have none yet,
+in that order, and tells everybody with one notification.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from asyncpg import Connection
+
+from lathe.store.base import StoreError
+from lathe.store.postgres_link import CLASHES, Link
+
+INTERVAL_SECONDS = 0.01
+"""Between two turns, while groups are being committed."""
+POLL_SECONDS = 1.0
+"""A notification can be lost, and so can a process that should have given positions."""
+
+_SEQUENCE = """
+select pg_advisory_xact_lock(hashtextextended('{schema}', 16));
+with waiting as (
+    select id, entries, sum(entries) over (order by id) - entries as before from batch where first is null),
+moved as (
+    update meta set value = value + total.entries
+    from (select coalesce(sum(entries), 0) as entries from waiting) as total
+    where name = 'position' and total.entries > 0 returning value - total.entries as last),
+written as (
+    update batch b set first = moved.last + 1 + waiting.before from waiting, moved
+    where b.id = waiting.id returning 1)
+select pg_notify('{schema}', '') from moved"""
+
+
+class Sequencer:
+    """A task of one process; `listeners` are called after every change that it hears of."""
+
+    def __init__(self, link: Link, schema: str) -> None:
+        self._link = link
+        self._schema = schema
+        self._statement = _SEQUENCE.format(schema=schema)
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._heard: Connection | None = None
+        self._position = -1
+        self.listeners: list[Callable[[], None]] = []
+
+    async def start(self) -> None:
+        """Begin; the first turn is over when this returns."""
+        self._wake = asyncio.Event()
+        await self.run_once()
+        self._task = asyncio.create_task(self._run(), name="lathe-sequencer")
+
+    async def stop(self) -> None:
+        """Give no more positions."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._link.close()
+        self._heard = None
+        self.listeners.clear()
+
+    def wake(self) -> None:
+        """Called when this process has committed."""
+        self._wake.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in self.listeners:
+            loop.call_soon(listener)
+
+    async def run_once(self) -> None:
+        """Give positions to what is committed."""
+        async with self._link.use() as db:
+            if self._heard is not db:
+                await db.add_listener(self._schema, self._hear)
+                self._heard = db
+            await db.execute(self._statement)
+            position = await db.fetchval("select value from meta where name = 'position'")
+        if position != self._position:
+            self._position = position
+            self._tell()
+
+    def _hear(self, *notification: object) -> None:
+        self._tell()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._position = -1 if self._heard is None else self._position
+            self._wake.clear()
+            try:
+                await self.run_once()
+            except (StoreError, *CLASHES):
+                self._heard = None
+                await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(INTERVAL_SECONDS)
