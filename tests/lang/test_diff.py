@@ -84,3 +84,11 @@ def test_a_difference_turned_round_is_the_same_difference(one: App, other: App) 
     there = {(c.path, c.what, c.was, c.now) for c in diff(one, other)}
     back = {(c.path, turned[c.what], c.now, c.was) for c in diff(other, one)}
     assert there == back
+
+
+def test_where_an_effect_stands_in_its_file_is_no_change() -> None:
+    effect = '[effect.tell]\nuses = "http"\nwith = { url = "https://example.com/{id}", body = { a = "{answers}" } }\n'
+    with_effect = TICKET.replace("done = { final = true }", 'done = { final = true, run = "tell" }')
+    first = several(Ticket=with_effect + effect)
+    second = several(Ticket=with_effect.replace("[invariant]", "# one line more\n[invariant]") + effect)
+    assert diff(app_of(first), app_of(second)) == []

@@ -256,7 +256,7 @@ def _also(clause: Also) -> Json:
 def _effect(effect: Effect) -> Json:
     return {
         "uses": effect.uses,
-        "with": {name: _setting(setting) for name, setting in effect.settings.items()},
+        "with": settings_data(effect),
         "target": None if effect.target is None else _target(effect.target),
         "takes": {name: _type(type_) for name, type_ in effect.takes.items()},
         "ok": effect.ok,
@@ -279,6 +279,11 @@ def _target(target: Target) -> Json:
         "args": {name: tree_data(value.tree) for name, value in target.args.items()},
         "each": target.each,
     }
+
+
+def settings_data(effect: Effect) -> dict[str, Json]:
+    """The settings of an effect as plain data."""
+    return {name: _setting(setting) for name, setting in effect.settings.items()}
 
 
 def _setting(setting: Setting) -> Json:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from lathe.frozen import frozen
-from lathe.lang.canon import blueprint_data
+from lathe.lang.canon import blueprint_data, settings_data
 from lathe.lang.expr import Expression
 from lathe.lang.model import (
     Action,
@@ -269,7 +269,7 @@ def _effect(owner: str, effect: Effect) -> Entries:
     data: dict[str, Json] = {"ok": effect.ok, "error": effect.error, "timeout_ms": effect.timeout_ms}
     data |= {"attempts": effect.attempts, "backoff_ms": list(effect.backoff_ms)}
     yield f"{path} ends", _Entry("ends", _json(data), path)
-    yield f"{path} with", _Entry("effect setting", repr(sorted(map(str, effect.settings.items()))), path)
+    yield f"{path} with", _Entry("effect setting", _json(settings_data(effect)), path)
     if effect.target is not None:
         told = f"{effect.target.blueprint}.{effect.target.action}"
         yield f"{path} target", _Entry("effect setting", told, path)

@@ -1,0 +1,76 @@
+"""From an operator's configuration to a whole process: for `serve`, `dev`, and commands on a local folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from lathe.api.app import Api
+from lathe.api.server import Assembly, assemble, signing_key
+from lathe.errors import UsageError
+from lathe.gate.judge import ChildGate
+from lathe.runtime.config import FILE, AppSettings, Config, Server, StoreSettings, read_config
+from lathe.store.base import Store
+from lathe.store.sqlite import SqliteStore
+
+SQLITE = "sqlite:"
+POSTGRES = ("postgres://", "postgresql://")
+
+
+def configured(path: str | None) -> Config:
+    """The configuration at `path` (default: `lathe.toml` here, if there is one). Raises `UsageError`."""
+    name = path or FILE
+    text: bytes | None = None
+    if os.path.isfile(name):
+        with open(name, "rb") as file:
+            text = file.read()
+    elif path is not None:
+        raise UsageError(f"there is no `{path}`")
+    return read_config(text, os.environ)
+
+
+def store_of(url: str) -> tuple[Store, str | None]:
+    """The store of a URL, and the data folder if it has one. Raises `UsageError`."""
+    if url.startswith(SQLITE):
+        folder = url.removeprefix(SQLITE)
+        return SqliteStore(Path(folder)), folder
+    if url.startswith(POSTGRES):
+        from lathe.store.postgres import PostgresStore  # late: most processes have no use for its driver
+
+        return PostgresStore(url), None
+    raise UsageError(f"`{url}` is no store: write `sqlite:FOLDER` or `postgres://…`")
+
+
+def put_together(config: Config) -> Assembly:
+    """A process as it is configured; nothing is opened yet."""
+    store, folder = store_of(config.store.url)
+    return assemble(config, store, ChildGate(), key=signing_key(config, folder))
+
+
+@asynccontextmanager
+async def local(folder: str) -> AsyncIterator[Api]:
+    """The API on a local data folder, for as long as a command takes. No effects and timers run."""
+    if not os.path.isdir(folder):
+        raise UsageError(f"there is no folder `{folder}`")
+    assembly = put_together(Config(store=StoreSettings(f"{SQLITE}{folder}")))
+    await assembly.store.open()
+    try:
+        await assembly.node.engine.start()
+        yield assembly.api
+        assembly.api.stop()
+        await assembly.node.engine.stop()
+    finally:
+        await assembly.store.close()
+
+
+def for_development(config: Config, *, port: int, data: str, apps: dict[str, AppSettings]) -> Config:
+    """The configuration of `lathe dev`: on loopback, with what the apps' own `dev.toml` gives them."""
+    return Config(
+        server=Server("127.0.0.1", port, config.server.key),
+        store=StoreSettings(f"{SQLITE}{data}"),
+        limits=config.limits,
+        monitor=config.monitor,
+        app={**apps, **config.app},
+    )
