@@ -87,7 +87,7 @@ def test_a_difference_turned_round_is_the_same_difference(one: App, other: App) 
 
 
 def test_where_an_effect_stands_in_its_file_is_no_change() -> None:
-    effect = '[effect.tell]\nuses = "http"\nwith = { url = "https://example.com/{id}", body = { a = "{answers}" } }\n'
+    effect = '[effect.tell]\nuses = "http"\nwith = { url = "https://example.com/{id}", body = "{answers}" }\n'
     with_effect = TICKET.replace("done = { final = true }", 'done = { final = true, run = "tell" }')
     first = several(Ticket=with_effect + effect)
     second = several(Ticket=with_effect.replace("[invariant]", "# one line more\n[invariant]") + effect)

@@ -31,6 +31,7 @@ SUMMARIES = {
     "take": "Take an action on the first entity on which it is possible.",
     "journal": "Print what happened to an entity.",
     "events": "Follow what is committed.",
+    "store": "Verify, back up, export, import or erase what a store holds.",
     "version": "Print the versions of Lathe and of the language.",
     "completion": "Print the script that completes commands in a shell.",
 }
