@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.store.contract import LAWS, Law, full, replayed
+from tests.store.contract import LAWS, Law
+from tests.store.duties import full, replayed
 from tests.store.stores import KINDS, Opening
 
 from lathe.store.base import Store

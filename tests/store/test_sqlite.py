@@ -11,7 +11,8 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.store.contract import commit, full, made
+from tests.store.contract import commit, made
+from tests.store.duties import full
 from tests.store.rows import APP, TENANT, turned, write
 
 from lathe.errors import UsageError

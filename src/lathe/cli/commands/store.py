@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
@@ -44,7 +45,7 @@ def command(*, work: str, target: str | None, data: str | None, where: str | Non
         case "verify":
             return _with(url, verify)
         case "backup":
-            return _with(url, lambda store: _done(store.backup(name), f"backed up to {name}"))
+            return _with(url, lambda store: _backup(store, name))
         case "export":
             return _with(url, lambda store: _export(store, name))
         case "import":
@@ -97,9 +98,16 @@ async def verify(store: Store) -> int:
     return exitcode.FINDINGS if broken or partings else exitcode.DONE
 
 
-async def _done(work: Awaitable[object], said: str) -> int:
-    await work
-    output.talk(said)
+async def _backup(store: Store, target: str) -> int:
+    """SQLite: a data folder that can be served; PostgreSQL: a file that `import` takes."""
+    from lathe.store.sqlite_file import NAME
+
+    path = target
+    if store.name == "sqlite":
+        os.mkdir(target)
+        path = os.path.join(target, NAME)
+    await store.backup(path)
+    output.talk(f"backed up to {target}")
     return exitcode.DONE
 
 

@@ -1,0 +1,308 @@
+"""What every store must do about leases, timers, housekeeping and copies: the other half of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from msgspec.structs import replace
+from tests.store.contract import ACCEPTED, commit, law, made, settled
+from tests.store.rows import (
+    APP,
+    BLUEPRINT,
+    FAR_MS,
+    SOON_MS,
+    TENANT,
+    claim,
+    outgoing,
+    receipt,
+    timer,
+    turned,
+    write,
+)
+
+from lathe.errors import UsageError
+from lathe.store.base import Bounds, JournalQuery, Store
+from lathe.store.journal import breaks
+from lathe.store.records import Answer, Checkpoint, EntityRow, Intent
+
+
+async def asked(store: Store, name: str, *rows: object, **more: object) -> EntityRow:
+    (row,) = await made(store, name, outgoing=rows, **more)
+    return row
+
+
+@law
+async def an_invocation_is_leased_to_one(store: Store) -> None:
+    await asked(store, "a", outgoing("a"), outgoing("a", 2, phase="notice"))
+    await asked(store, "b", outgoing("b", due_ms=FAR_MS))
+    (one,) = await store.lease("w1", limit=1, lease_ms=SOON_MS)
+    (two,) = await store.lease("w2", limit=9, lease_ms=SOON_MS)
+    assert [one.outgoing, two.outgoing] == [outgoing("a"), outgoing("a", 2, phase="notice")]
+    assert one.until_ms > await store.now_ms()
+    assert await store.lease("w1", limit=9, lease_ms=SOON_MS) == []
+    keys = [(TENANT, APP, "a", 1), (TENANT, APP, "a", 2), (TENANT, APP, "b", 1)]
+    assert await store.renew("w1", keys, lease_ms=SOON_MS) == {keys[0]}
+    assert await store.next_due_ms() == FAR_MS
+
+
+@law
+async def a_lease_that_ran_out_is_anyones(store: Store) -> None:
+    await asked(store, "a", outgoing("a"))
+    assert len(await store.lease("w1", limit=1, lease_ms=0)) == 1
+    assert await store.renew("w1", [(TENANT, APP, "a", 1)], lease_ms=SOON_MS) == set()
+    assert await store.postpone("w1", outgoing("a", due_ms=7)) is False
+    assert len(await store.lease("w2", limit=1, lease_ms=SOON_MS)) == 1
+
+
+@law
+async def a_postponed_invocation_is_due_later(store: Store) -> None:
+    await asked(store, "a", outgoing("a"))
+    await store.lease("w1", limit=1, lease_ms=SOON_MS)
+    assert await store.postpone("w2", outgoing("a", due_ms=FAR_MS, attempt=1)) is False
+    assert await store.postpone("w1", outgoing("a", due_ms=FAR_MS, attempt=1)) is True
+    assert await store.lease("w1", limit=1, lease_ms=SOON_MS) == []
+    assert await store.next_due_ms() == FAR_MS
+    assert await store.overdue(TENANT, APP, before_ms=FAR_MS + 1, limit=9) == [
+        outgoing("a", due_ms=FAR_MS, attempt=1)
+    ]
+
+
+@law
+async def an_entitys_invocations_are_due_one_after_another(store: Store) -> None:
+    rows = (outgoing("a", 1), outgoing("a", 2), outgoing("a", 3, phase="late"))
+    a0 = await asked(store, "a", *rows)
+    leased = await store.lease("w1", limit=9, lease_ms=SOON_MS)
+    assert sorted(one.outgoing.number for one in leased) == [1, 3]
+    assert await store.next_due_ms() is None
+    started = replace(rows[0], phase="started", attempt=1)
+    a1 = turned(a0)
+    assert await commit(store, write(a1, outgoing=(started,), lease=("w1", "a", 1))) == ["accepted"]
+    assert await store.lease("w2", limit=9, lease_ms=SOON_MS) == []
+    assert await store.renew("w1", [(TENANT, APP, "a", 1)], lease_ms=SOON_MS) == {(TENANT, APP, "a", 1)}
+    ended = write(turned(a1[0]), ended=(("a", 1),), lease=("w1", "a", 1))
+    assert await commit(store, ended) == ["accepted"]
+    assert [one.outgoing.number for one in await store.lease("w2", limit=9, lease_ms=SOON_MS)] == [2]
+
+
+@law
+async def a_started_one_goes_before_a_waiting_one(store: Store) -> None:
+    await asked(store, "a", outgoing("a", 1), outgoing("a", 2, phase="started"))
+    assert [one.outgoing.number for one in await store.lease("w", limit=9, lease_ms=SOON_MS)] == [2]
+
+
+@law
+async def who_lost_the_lease_writes_nothing(store: Store) -> None:
+    a0 = await asked(store, "a", outgoing("a"))
+    ending = write(turned(a0), ended=(("a", 1),), lease=("w1", "a", 1))
+    assert await store.commit([ending]) == [Answer("lease", "a")]
+    await store.lease("w1", limit=1, lease_ms=0)
+    assert await store.commit([ending]) == [Answer("lease", "a")]
+    await store.lease("w2", limit=1, lease_ms=SOON_MS)
+    assert await store.commit([ending]) == [Answer("lease", "a")]
+    assert await store.commit([replace(ending, lease=("w2", "a", 1))]) == [ACCEPTED]
+    assert await store.lease("w2", limit=1, lease_ms=SOON_MS) == []
+
+
+@law
+async def the_longest_due_is_leased_first(store: Store) -> None:
+    for name, due in (("a", 30), ("b", 10), ("c", 20)):
+        await asked(store, name, outgoing(name, due_ms=due), timers=(timer(name, due_ms=due),))
+    leased = await store.lease("w", limit=2, lease_ms=SOON_MS)
+    assert [one.outgoing.entity for one in leased] == ["b", "c"]
+    assert [t.entity for t in await store.due_timers("w", limit=2, lease_ms=SOON_MS)] == ["b", "c"]
+    assert await store.next_due_ms() == 30
+    late = await store.overdue(TENANT, APP, before_ms=30, limit=3)
+    assert [row.entity for row in late] == ["b", "b", "c"]
+    assert await store.overdue("zeta", APP, before_ms=30, limit=3) == []
+
+
+@law
+async def a_timer_is_fired_by_one(store: Store) -> None:
+    armed = (timer("a"), timer("a", "deadline", due_ms=5), timer("a", "later", due_ms=FAR_MS))
+    (a0,) = await made(store, "a", timers=armed)
+    assert await store.due_timers("w1", limit=9, lease_ms=SOON_MS) == [*armed[:2]]
+    assert await store.due_timers("w2", limit=9, lease_ms=SOON_MS) == []
+    fired = write(turned(a0), disarmed=(("a", ""),), lease=("w2", "a", ""))
+    assert await store.commit([fired]) == [Answer("lease", "a")]
+    assert await store.commit([replace(fired, lease=("w1", "a", ""))]) == [ACCEPTED]
+    assert await store.next_due_ms() == FAR_MS
+
+
+@law
+async def a_timer_that_was_put_off_is_due_when_its_entity_is_written(store: Store) -> None:
+    a0, b0 = await made(store, "a", "b")
+    a1, b1 = turned(a0), turned(b0)
+    assert set(await commit(store, write(a1, timers=(timer("a"),)), write(b1, timers=(timer("b"),)))) == {
+        "accepted"
+    }
+    assert len(await store.due_timers("w", limit=9, lease_ms=SOON_MS)) == 2
+    for name in "ab":
+        assert await store.postpone_timer("v", timer(name), until_ms=FAR_MS) is False
+        assert await store.postpone_timer("w", timer(name), until_ms=FAR_MS) is True
+    assert await store.due_timers("w", limit=9, lease_ms=SOON_MS) == []
+    assert await store.next_due_ms() == FAR_MS
+    assert await commit(store, write(turned(a1[0]))) == ["accepted"]
+    assert await store.due_timers("w", limit=9, lease_ms=SOON_MS) == [timer("a")]
+
+
+@law
+async def a_timer_armed_anew_is_nobodys(store: Store) -> None:
+    (a0,) = await made(store, "a", timers=(timer("a"),))
+    await store.due_timers("w1", limit=9, lease_ms=SOON_MS)
+    assert await commit(store, write(turned(a0), timers=(timer("a", due_ms=3),))) == ["accepted"]
+    assert await store.due_timers("w2", limit=9, lease_ms=SOON_MS) == [timer("a", due_ms=3)]
+
+
+# Beside the journal.
+
+
+@law
+async def checkpoints_only_go_forward(store: Store) -> None:
+    one, two = Checkpoint(5, 1, b"r" * 32), Checkpoint(9, 2, b"s" * 32, b"signed")
+    assert await store.checkpoints() == []
+    assert [await store.add_checkpoint(c) for c in (one, one, two, one)] == [True, False, True, False]
+    assert await store.checkpoints() == [two]
+    assert await store.checkpoints(limit=5) == [two, one]
+
+
+def intent(action: str, count: int = 1, at_ms: int = 1, example: str = "a") -> Intent:
+    return Intent(TENANT, APP, BLUEPRINT, action, "open", "guard", "x > 1", count, at_ms, at_ms, example)
+
+
+@law
+async def intents_are_counted_by_shape(store: Store) -> None:
+    await store.count_intents([intent("pay"), intent("go", 2, 5)])
+    await store.count_intents([intent("pay", 4, 9, "b"), intent("pay", 1, 0, "c")])
+    total = replace(intent("pay", 6, 9, "c"), first_ms=0)
+    assert await store.intents(TENANT, APP) == [total, intent("go", 2, 5)]
+    assert await store.intents("zeta", APP) == []
+
+
+@law
+async def the_rarest_oldest_intents_give_way(store: Store) -> None:
+    await store.count_intents([intent(f"a{n}", 2 if n % 2 else 1, n) for n in range(1_003)])
+    kept = await store.intents(TENANT, APP)
+    assert len(kept) == 1_000
+    assert {f"a{n}" for n in range(1_003)} - {i.action for i in kept} == {"a0", "a2", "a4"}
+
+
+# Keeping house.
+
+
+@law
+async def a_sweep_removes_what_expired_within_its_bound(store: Store) -> None:
+    await made(store)
+    group = [write(receipt=receipt(f"k{n}", expires_ms=n + 1)) for n in range(5)]
+    await commit(store, *group, write(receipt=receipt("kept")))
+    swept = await store.sweep(Bounds(rows=3))
+    assert (swept.removed["receipt"], swept.more) == (3, True)
+    swept = await store.sweep(Bounds(rows=3))
+    assert (swept.removed["receipt"], swept.more) == (2, False)
+    assert await store.receipt(TENANT, "ann", "kept") is not None
+
+
+@law
+async def final_entities_are_archived_with_their_journal(store: Store) -> None:
+    await made(store, "live", timers=(timer("live"),))
+    busy = turned(None, "busy", final=True)
+    old = turned(None, "old", final=True)
+    young = turned(None, "young", final=True, at_ms=9_000)
+    assert set(
+        await commit(
+            store,
+            write(busy, outgoing=(outgoing("busy", phase="late"),)),
+            write(old, claims=(claim("old", "1"),), timers=(timer("old"),)),
+            write(young),
+        )
+    ) == {"accepted"}
+    await settled(store, 4)
+    assert await store.archive(TENANT, APP, "Other", final_before_ms=5_000, limit=9) == 0
+    assert await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=5_000, limit=9) == 1
+    assert [*await store.load(TENANT, APP, ["live", "busy", "old", "young"])] == ["live", "busy", "young"]
+    assert await store.history(TENANT, APP, "old") == []
+    assert [e.position for e in await store.entries(JournalQuery(TENANT))] == [1, 2, 4]
+    assert await store.holders(TENANT, APP, [("number", b"1")]) == {}
+    assert [t.entity for t in await store.due_timers("w", limit=9, lease_ms=SOON_MS)] == ["live"]
+    kept = [row async for row in store.dump()]
+    assert [table for table, _ in kept if table.startswith("archived")] == [
+        "archived_entity",
+        "archived_journal",
+    ]
+    assert (await store.sweep(Bounds())).removed["archived_entity"] == 0
+    assert (await store.sweep(Bounds(archive_ms=0))).removed["archived_entity"] == 1
+    assert not [table async for table, _ in store.dump() if table.startswith("archived")]
+    assert await commit(store, write(turned(None, "next"))) == ["accepted"]
+    await settled(store, 5)
+
+
+@law
+async def the_position_survives_the_archive(store: Store) -> None:
+    await made(store)
+    await commit(store, write(turned(None, "old", final=True)))
+    await settled(store, 1)
+    assert await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=5_000, limit=9) == 1
+    await store.sweep(Bounds(archive_ms=0))
+    await store.close()
+    await store.open()
+    assert await store.position() == 1
+    assert await commit(store, write(turned(None, "new"))) == ["accepted"]
+    await settled(store, 2)
+    assert [e.position for e in await store.entries(JournalQuery(TENANT))] == [2]
+
+
+@law
+async def erased_payloads_leave_a_chain_that_verifies(store: Store) -> None:
+    a0, _ = await made(store, "a", "b")
+    await commit(store, write(turned(a0, payload=b'{"args":{"name":"ann"}}')))
+    assert await store.erase(TENANT, APP, "a") == 2
+    assert await store.erase(TENANT, APP, "a") == 0
+    entries = await store.history(TENANT, APP, "a")
+    assert [e.payload for e in entries] == [None, None]
+    assert not [*breaks(entries)]
+    assert (await store.history(TENANT, APP, "b"))[0].payload is not None
+
+
+async def full(store: Store) -> None:
+    """Something of everything."""
+    a0, _ = await made(store, "a", "b")
+    await commit(
+        store,
+        write(
+            turned(a0, fields={"text": "é"}), outgoing=(outgoing("a"),), timers=(timer("a"),),
+            claims=(claim("a", "1"),), receipt=receipt("k"),
+        ),
+        write(turned(None, "old", final=True)),
+    )  # fmt: skip
+    await settled(store, 4)
+    await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=5_000, limit=9)
+    await store.add_checkpoint(Checkpoint(3, 1, b"r" * 32))
+    await store.count_intents([intent("pay")])
+    await store.erase(TENANT, APP, "b")
+    await store.lease("w", limit=9, lease_ms=SOON_MS)
+
+
+async def replayed(rows: Sequence[tuple[str, bytes]]) -> AsyncIterator[tuple[str, bytes]]:
+    for row in rows:
+        yield row
+
+
+@law
+async def a_store_that_is_not_empty_takes_nothing_in(store: Store) -> None:
+    await full(store)
+    dumped = [row async for row in store.dump()]
+    with pytest.raises(UsageError, match="not empty"):
+        await store.restore(replayed(dumped))
+
+
+@law
+async def closing_and_opening_changes_nothing(store: Store) -> None:
+    await full(store)
+    before = [row async for row in store.dump()]
+    await store.close()
+    await store.open()
+    await store.ping()
+    assert [row async for row in store.dump()] == before
+    b0 = (await store.load(TENANT, APP, ["b"]))["b"]
+    assert await commit(store, write(turned(b0))) == ["accepted"]
+    await settled(store, 5)
