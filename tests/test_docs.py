@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
+from lathe.api.problem import PROBLEMS
 from lathe.cli.command import SUMMARIES
 from lathe.cli.docs import CLI_PAGE, documents
 from lathe.gate.codes import codes
@@ -44,6 +45,12 @@ def name(path: Path) -> str:
 def test_a_generated_page_is_what_make_docs_writes(path: str) -> None:
     made = dict(documents((DOCS / CLI_PAGE).read_text(encoding="utf-8")))
     assert (DOCS / path).read_text(encoding="utf-8") == made[path]
+
+
+def test_every_problem_is_on_the_page_of_the_api() -> None:
+    page = (DOCS / "reference/api.md").read_text(encoding="utf-8")
+    for code, meaning in PROBLEMS.items():
+        assert f"| `{code}` | {meaning} |" in page, code
 
 
 def test_every_command_and_option_is_on_the_page_of_the_command_line() -> None:

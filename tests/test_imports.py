@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "errors": {"frozen"},
     "lang": {"frozen", "errors"},
     "machine": {"frozen", "errors", "lang"},
-    "policy": {"frozen", "errors", "lang"},
+    "policy": {"frozen", "errors", "lang", "machine"},
     "check": {"frozen", "errors", "lang", "machine", "policy"},
     "store": {"frozen", "errors", "lang", "machine"},
     "effect": {"frozen", "errors", "lang", "machine"},
@@ -65,6 +65,7 @@ LAZY = (
     "lathe.check.policies",
     "lathe.check.policyfindings",
     "lathe.policy.engine",
+    "lathe.policy.permit",
     "lathe.policy.policies",
     "lathe.gate.proofs",
 )

@@ -26,7 +26,11 @@ TENANT = "main"
 
 def example(name: str) -> dict[str, bytes]:
     """The files of an example."""
-    return {path.name: path.read_bytes() for path in sorted((EXAMPLES / name).glob("*.toml"))}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted((EXAMPLES / name).iterdir())
+        if path.suffix in (".toml", ".cedar")
+    }
 
 
 def read(files: Mapping[str, bytes]) -> App:

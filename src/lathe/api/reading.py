@@ -161,17 +161,29 @@ class _Nothing:
         return None
 
 
-def may_read(live: Live, table: BlueprintTable, held: Held | None, caller: Caller) -> bool:
-    """Whether a caller may get, list and follow an entity: by `read`, or with an action of its own here."""
+def needs_entity(live: Live, table: BlueprintTable) -> bool:
+    """Whether who may read depends on the entity, and not on the caller alone."""
     rule = table.blueprint.read
-    if rule is None:
-        return caller.kind == "effect" or any(
-            matches(principal, caller) for r in table.rules.values() for principal in r.action.by
-        )
-    if not any(matches(principal, caller) for principal in rule.by):
+    return live.may_read is not None or (rule is not None and rule.when is not None)
+
+
+def may_read(live: Live, table: BlueprintTable, held: Held | None, caller: Caller) -> bool:
+    """Whether a caller may get, list and follow an entity: by `read`, or with an action of its own here.
+
+    `held` may be None only where `needs_entity` says that nothing depends on it.
+    """
+    rule = table.blueprint.read
+    if live.may_read is not None:
+        allowed = held is not None and live.may_read(held.entity, caller)
+    elif rule is None:
+        takers = (principal for r in table.rules.values() for principal in r.action.by)
+        allowed = caller.kind == "effect" or any(matches(principal, caller) for principal in takers)
+    else:
+        allowed = any(matches(principal, caller) for principal in rule.by)
+    if not allowed or rule is None or rule.when is None:
+        return allowed
+    if held is None:
         return False
-    if rule.when is None or held is None:
-        return rule.when is None
     entity = held.entity
     return holds(rule.when.tree, Frame(_Nothing(live), entity, entity.fields, {}, actor=caller.actor))
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from lathe.api.callers import Principal
 from lathe.api.commands import Commands
 from lathe.api.problem import Problem
-from lathe.api.reading import may_read
+from lathe.api.reading import may_read, needs_entity
 from lathe.api.view import encode, entry
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
@@ -95,12 +95,7 @@ class Stream:
         table = live.table.blueprints.get(one.blueprint)
         if table is None:
             return False
-        if table.blueprint.read is None or table.blueprint.read.when is None:
-            held = None
-        else:
-            held = await self._engine.read(live, one.entity)
-            if held is None:
-                return False
+        held = await self._engine.read(live, one.entity) if needs_entity(live, table) else None
         return may_read(live, table, held, principal.caller(live.app))
 
     def _told(self, one: Entry) -> bytes:

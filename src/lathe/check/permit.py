@@ -6,11 +6,7 @@ forbids and permits count there as in the search.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from lathe.lang.model import Action, App
-from lathe.machine.event import Caller
-from lathe.machine.snapshot import Entity, Value
+from lathe.lang.model import App
 from lathe.machine.step import Permit, admitted
 
 
@@ -19,29 +15,6 @@ def permit_of(app: App) -> Permit:
     if not app.policies:
         return admitted
     from lathe.check.policies import policed  # only here: it loads cedarpy
+    from lathe.policy.permit import permit_by
 
-    decider = policed(app).decider
-
-    def permit(action: Action, entity: Entity, caller: Caller, args: Mapping[str, Value]) -> bool:
-        found = decider.slice(entity.blueprint, action.name)
-        if not found.policies:
-            return admitted(action, entity, caller, args)
-        seen = {**entity.fields, "state": entity.state}
-        return found.decide(principal_of(entity, caller), caller.roles, entity.id, seen, args).allowed
-
-    return permit
-
-
-def principal_of(entity: Entity, caller: Caller) -> tuple[str, str]:
-    """The principal of the schema that a caller is, to an entity."""
-    match caller.kind:
-        case "role":
-            return "Principal", caller.actor or ""
-        case "timer":
-            return "Timer", entity.blueprint
-        case "entity":
-            return "Entity", caller.name or ""
-        case "effect":
-            return "Effect", f"{entity.blueprint}.{caller.name}"
-        case _:
-            return "Inbound", f"{entity.blueprint}.{caller.name}"
+    return permit_by(policed(app).decider)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lathe.errors import InternalError, NotFoundError
 from lathe.frozen import frozen
 from lathe.lang import digest as digest_of, read_app
 from lathe.lang.model import App
+from lathe.machine.event import Caller
+from lathe.machine.snapshot import Entity
 from lathe.machine.step import Permit, admitted
 from lathe.machine.table import BlueprintTable, Table, compile_app
 from lathe.store.base import Store
@@ -15,6 +17,9 @@ from lathe.store.records import Governing
 
 COMPILED_LIMIT = 64
 """Versions kept compiled, current ones among them."""
+
+
+MayRead = Callable[[Entity, Caller], bool]
 
 
 @frozen
@@ -27,6 +32,8 @@ class Live:
     digest: str
     epoch: int
     permit: Permit
+    may_read: MayRead | None = None
+    """Set where an app has policies; without it, `read` and the actions' `by` say who reads."""
 
     def blueprint(self, name: str) -> BlueprintTable:
         """The rules of one blueprint. Raises `NotFoundError`."""
@@ -49,6 +56,22 @@ def compiled(files: Mapping[str, bytes]) -> tuple[Table, str]:
     if reading.app is None:
         raise InternalError(f"an admitted app cannot be read: {reading.diagnostics[0].message}")
     return compile_app(reading.app), digest_of(reading.app)
+
+
+def deciding(app: App) -> tuple[Permit, MayRead | None]:
+    """Who may take what, and who may read; an app without policies loads nothing for it."""
+    if not app.policies:
+        return admitted, None
+    from lathe.policy.engine import Decider  # only here: it loads cedarpy
+    from lathe.policy.permit import permit_by, reader_by
+
+    decider = Decider(app)
+    return permit_by(decider), reader_by(decider)
+
+
+def permit_of(app: App) -> Permit:
+    """Who may take what."""
+    return deciding(app)[0]
 
 
 class Catalog:
@@ -75,7 +98,7 @@ class Catalog:
 
     async def _load(self, key: tuple[str, str], governed: Governing) -> Live:
         table = await self.table(*key, governed.digest)
-        return Live(key[0], table.app, table, governed.digest, governed.epoch, admitted)
+        return Live(key[0], table.app, table, governed.digest, governed.epoch, *deciding(table.app))
 
     async def table(self, tenant: str, app: str, digest: str) -> Table:
         """The table of a version that was applied once. Raises `NotFoundError`."""

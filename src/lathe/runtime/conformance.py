@@ -6,13 +6,14 @@ asks after every run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
 
 from lathe.errors import InternalError
 from lathe.frozen import frozen
+from lathe.lang.model import App
 from lathe.machine.event import (
     Act,
     Caller,
@@ -50,9 +51,12 @@ class Parting:
 class Replayer:
     """Takes the steps of one app again, in the order in which they were committed."""
 
-    def __init__(self, tables: Mapping[str, Table], permit: Permit = admitted) -> None:
+    def __init__(self, tables: Mapping[str, Table], permit_of: Callable[[App], Permit] | None = None) -> None:
         self._tables = tables
-        self._permit = permit
+        self._permits = {
+            digest: admitted if permit_of is None else permit_of(table.app)
+            for digest, table in tables.items()
+        }
         self.entities: dict[str, Entity] = {}
 
     def take(self, entries: list[Entry]) -> Iterator[Parting]:
@@ -69,7 +73,7 @@ class Replayer:
             self._brought_over(table, entries)
             return
         world = MemoryWorld(self.entities, table.ghosts)
-        found = step(table, world, event_of(first), permit=self._permit)
+        found = step(table, world, event_of(first), permit=self._permits[first.digest])
         if isinstance(found, Refusal):
             yield _parting(first, f"the machine refuses it: {found}")
             return

@@ -19,6 +19,7 @@ from lathe.machine.evaluate import entity_frame, holds
 from lathe.machine.migrate import Misfit, migrate
 from lathe.machine.outcome import Step
 from lathe.machine.snapshot import Entity, MemoryWorld
+from lathe.machine.step import admitted
 from lathe.machine.table import Table
 from lathe.runtime.catalog import Live, compiled
 from lathe.runtime.engine import Engine, held_of
@@ -266,7 +267,7 @@ class Swapper:
         """What must be rewritten, as the rows are now. Raises `RefusedSwap` if one does not fit."""
         if old is None:
             return []
-        new = Live(tenant, table.app, table, version.digest, old.epoch + 1, old.permit)
+        new = Live(tenant, table.app, table, version.digest, old.epoch + 1, admitted)
         step = self._engine.ids.new()
         writes: list[Write] = []
         async for row in self._rows(old):

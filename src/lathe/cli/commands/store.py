@@ -71,7 +71,7 @@ def _with(url: str, use: Callable[[Store], Awaitable[int]]) -> int:
 
 async def verify(store: Store) -> int:
     """Whether everything is what was written, and every step what its version says."""
-    from lathe.runtime.catalog import compiled
+    from lathe.runtime.catalog import compiled, permit_of
     from lathe.runtime.conformance import Replayer, steps_of
     from lathe.store import verify as verifying
     from lathe.store.records import Entry
@@ -88,7 +88,7 @@ async def verify(store: Store) -> int:
     partings = 0
     by_app: dict[tuple[str, str], Replayer] = {}
     for group in steps_of(sorted(entries, key=lambda e: e.position)):
-        replayer = by_app.setdefault((group[0].tenant, group[0].app), Replayer(tables))
+        replayer = by_app.setdefault((group[0].tenant, group[0].app), Replayer(tables, permit_of))
         for parting in replayer.take(group):
             partings += 1
             place = f"{parting.entity} revision {parting.revision}, position {parting.position}"

@@ -1,0 +1,56 @@
+"""Who may, as the machine asks it: a decider as the machine's `permit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lathe.lang.model import Action
+from lathe.machine.event import Caller
+from lathe.machine.snapshot import Entity, Value
+from lathe.machine.step import Permit, admitted
+from lathe.policy.engine import Decider
+
+
+def permit_by(decider: Decider) -> Permit:
+    """Whether an action may be taken by a caller: by `by` alone where no policy concerns it."""
+
+    def permit(action: Action, entity: Entity, caller: Caller, args: Mapping[str, Value]) -> bool:
+        found = decider.slice(entity.blueprint, action.name)
+        if not found.policies:
+            return admitted(action, entity, caller, args)
+        seen = {**entity.fields, "state": entity.state}
+        return found.decide(principal_of(entity, caller), caller.roles, entity.id, seen, args).allowed
+
+    return permit
+
+
+READ = "read"
+"""The action of the schema that a get, a list and a stream are."""
+
+MayRead = Callable[[Entity, Caller], bool]
+
+
+def reader_by(decider: Decider) -> MayRead:
+    """Whether a caller may read an entity, by `read` and the policies beside it; not by `read`'s `when`."""
+
+    def may_read(entity: Entity, caller: Caller) -> bool:
+        seen = {**entity.fields, "state": entity.state}
+        who = principal_of(entity, caller)
+        return decider.slice(entity.blueprint, READ).decide(who, caller.roles, entity.id, seen, {}).allowed
+
+    return may_read
+
+
+def principal_of(entity: Entity, caller: Caller) -> tuple[str, str]:
+    """The principal of the schema that a caller is, to an entity."""
+    match caller.kind:
+        case "role":
+            return "Principal", caller.actor or ""
+        case "timer":
+            return "Timer", entity.blueprint
+        case "entity":
+            return "Entity", caller.name or ""
+        case "effect":
+            return "Effect", f"{entity.blueprint}.{caller.name}"
+        case _:
+            return "Inbound", f"{entity.blueprint}.{caller.name}"
