@@ -1,6 +1,6 @@
 """Our search and others on the same system: SPIN and TLC on our exports of each example and each variant.
 
-    python bench/peers.py [--json]
+    python bench/peers.py [--json] [APP…]
 
 Counts of distinct states must agree, and so must whether something unsafe can happen (invariants, ranges,
 step properties, lost ends), and each `eventually` of each entity, for the good apps and every broken variant
@@ -94,8 +94,11 @@ def _row(name: str, ours: Answer, peer: str, theirs: Answer, is_live: bool) -> R
 
 
 def _folders() -> list[Path]:
+    """Every app and variant, or those whose path begins with one that is named."""
+    named = tuple(argument for argument in sys.argv[1:] if not argument.startswith("-"))
     every = [p.parent for p in (ROOT / "examples").rglob("app.toml")]
-    return sorted(every, key=lambda folder: ("broken" in folder.parts, folder))
+    asked = [f for f in every if f.relative_to(ROOT / "examples").as_posix().startswith(named or ("",))]
+    return sorted(asked, key=lambda folder: ("broken" in folder.parts, folder))
 
 
 def _ours(folder: Path) -> tuple[System | None, Graph | None]:
@@ -135,7 +138,7 @@ class Spin:
     def _built(
         self, folder: str, spin: tuple[str, ...], compiler: tuple[str, ...], options: tuple[str, ...]
     ) -> str:
-        _run(("spin", *spin, "-a", "system.pml"), folder)
+        _run(("spin", "-o2", *spin, "-a", "system.pml"), folder)
         _run((*CC, *compiler, "-o", "pan", "pan.c"), folder)
         return _run(("./pan", "-m2000000", "-E", *options), folder)
 

@@ -11,6 +11,7 @@ import pytest
 
 from lathe.check.export import promela, tla
 from lathe.check.export.fairness import debts, promises
+from lathe.check.export.promela import HOW_TO_RUN
 from lathe.check.export.tla import configuration
 from lathe.check.graph import Limits
 from lathe.check.liveness import failures
@@ -76,8 +77,8 @@ def test_a_ghost_that_is_called_as_a_word_of_the_language_gets_another_name() ->
     ghosts = '[ghost]\nlast = { type = "int", range = [0, 1], default = 0 }\n'
     ghosts += 'run = { type = "int", range = [0, 1], default = 0 }\n'
     ghosts += '[invariant]\nfew = "last + run <= 1"\n'
-    smashed = PUMP.replace("fair = true }", 'fair = true, ghost = ["last = 1", "run = 0"] }')
-    text = promela(make_system(app_of(several(ghosts, Pump=smashed)), {"Pump": 1}))
+    kicked = PUMP.replace("fair = true }", 'fair = true, ghost = ["last = 1", "run = 0"] }')
+    text = promela(make_system(app_of(several(ghosts, Pump=kicked)), {"Pump": 1}))
     assert re.search(r"^bit v_last = 0;", text, re.MULTILINE)
     assert not re.search(r"^bit last\b", text, re.MULTILINE)
 
@@ -91,7 +92,7 @@ def test_spin_finds_the_same_fair_runs(system: System, tmp_path: Path) -> None:
     theirs = set()
     (tmp_path / "a.pml").write_text(promela(system))
     for number, promise in enumerate(promises(system)):
-        _run("spin", "-DLIVE", "-a", "a.pml", folder=tmp_path)
+        _run("spin", "-o2", "-DLIVE", "-a", "a.pml", folder=tmp_path)
         _run("cc", "-w", "-DNOREDUCE", "-o", "pan", "pan.c", folder=tmp_path)
         said = _run("./pan", "-E", "-A", "-a", "-N", f"eventually{number}", folder=tmp_path)
         if "errors: 0" not in said:
@@ -101,3 +102,23 @@ def test_spin_finds_the_same_fair_runs(system: System, tmp_path: Path) -> None:
 
 def _run(*command: str, folder: Path) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+UNREAD = PUMP.replace("kick = { ", 'kick = { ghost = ["kicked = 1"], ').replace(
+    "[eventually]",
+    """[ghost]
+kicked = { type = "int", range = [0, 1], default = 0 }
+[sometimes]
+once = "kicked == 1 or state == 'on'"
+[eventually]""",
+)
+
+
+@pytest.mark.skipif(shutil.which("spin") is None or shutil.which("cc") is None, reason="SPIN is not here")
+def test_spin_keeps_what_only_a_sometimes_reads(tmp_path: Path) -> None:
+    system = make_system(app_of(several(Pump=UNREAD)), {"Pump": 1})
+    graph = search(system, Limits(1_000, 1.0, lambda: 0.0))
+    (tmp_path / "a.pml").write_text(promela(system))
+    for command in HOW_TO_RUN.replace("FILE", "a.pml").split(" && "):
+        said = _run(*command.split(), folder=tmp_path)
+    assert f"{len(graph.states)} states, stored" in said

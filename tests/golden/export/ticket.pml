@@ -1,6 +1,6 @@
 // small: 1 Ticket, 2 principals
 // of the app with the digest sha256:8466cad65d9b2ec74eb05ef3f7b9f2c8047709ec57e7c88377096a88efd76538
-// spin -a FILE && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E
+// spin -o2 -a FILE && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E
 byte Ticket1_state = 0; // 0 nobody there, 1 open, 2 done
 byte Ticket1_owner = 0;
 byte Ticket1_tags = 0;

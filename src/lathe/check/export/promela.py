@@ -4,13 +4,15 @@ Every command is one `d_step`, so SPIN stores the states that our search stores 
 never be is an assertion that is offered wherever it fails.
 
     lathe show APP --as promela > app.pml
-    spin -a app.pml && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E
+    spin -o2 -a app.pml && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E
+
+Without `-o2` SPIN leaves out what is written and never read: ghosts that only a `sometimes` reads, say.
 
 Liveness needs more to be remembered: with `-DLIVE`, `last` holds what the latest step paid, and each
 `eventually` is a never claim that looks for a fair run which breaks it. SPIN's own weak fairness is that
 of processes, of which there is one here; so the claim goes round what is owed, one debt after the other.
 
-    spin -DLIVE -a app.pml && cc -O2 -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E -A -a -N eventually0
+    spin -o2 -DLIVE -a app.pml && cc -O2 -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E -A -a -N eventually0
 """
 
 from __future__ import annotations
@@ -35,9 +37,9 @@ from lathe.check.ir import Formula
 from lathe.check.layout import Variable
 from lathe.check.system import System
 
-HOW_TO_RUN = "spin -a FILE && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E"
+HOW_TO_RUN = "spin -o2 -a FILE && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E"
 HOW_TO_RUN_LIVE = (
-    "spin -DLIVE -a FILE && cc -O2 -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E -A -a -N eventually0"
+    "spin -o2 -DLIVE -a FILE && cc -O2 -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E -A -a -N eventually0"
 )
 
 _TEXT = {
