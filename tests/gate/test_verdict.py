@@ -23,7 +23,13 @@ up = { from = "open", by = "role:clerk", when = "n < MAX", do = ["n += 1"] }
 close = { from = "open", to = "shut", by = "role:clerk" }
 """
 SMALL = several(Thing=GOOD.replace("MAX", "3"))
-LARGE = several("[scope]\nbudget_states = 100\n", Thing=GOOD.replace("MAX", "5000"))
+MORE = """m = { type = "int", range = [0, 40], default = 0 }
+
+[action]
+more = { from = "open", by = "role:clerk", when = "m < 40", do = ["m += 1"] }"""
+TWO = GOOD.replace("5000", "40").replace("MAX", "40").replace("[action]", MORE)
+LARGE = several("[scope]\nbudget_states = 100\n", Thing=TWO)
+"""More states than the budget, and no wide number that a skeleton knows by its region."""
 
 
 def test_a_good_app_is_admitted_with_its_bounds() -> None:

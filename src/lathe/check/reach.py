@@ -504,12 +504,20 @@ def _coverage(progress: _Progress) -> Coverage:
         actions={f"{b}.{a}": taken.actions.get((b, a), 0) for b, a in _all_actions(progress.app)},
         states={f"{b}.{s}": taken.states.get((b, s), 0) for b, s in _all_states(progress.app)},
         effects={".".join(key): count for key, count in sorted(taken.effects.items())},
-        exhaustive="within bounds" if progress.completed else "no scope was completed: closed by proof",
+        exhaustive=_exhaustive(progress),
         fingerprint=fingerprint(graph),
         proved=progress.algebra.proved if progress.algebra else (),
         alike=graph.alike,
         policies=progress.policies,
     )
+
+
+def _exhaustive(progress: _Progress) -> str:
+    """How much was searched of what there is."""
+    if progress.completed is not None:
+        return "within bounds"
+    is_proved = not (progress.has_errors or progress.doubts)
+    return "no scope was completed: closed by proof" if is_proved else "no scope was completed"
 
 
 def _all_actions(app: App) -> Iterator[tuple[str, str]]:
