@@ -58,8 +58,15 @@ def dump(trace: Trace, expect: str) -> str:
     return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
 
 
-def run(app: App, trace: Trace, file: str, permit: Permit = admitted) -> list[Replayed]:
-    """The steps of a trace on the model; `permit` says who may.
+def run(
+    app: App,
+    trace: Trace,
+    file: str,
+    permit: Permit = admitted,
+    *,
+    before: tuple[App, Permit] | None = None,
+) -> list[Replayed]:
+    """The steps of a trace on the model; `permit` says who may, `before` is as in `replay`.
 
     Raises UnreadableError (LT004) for values of no type there is.
     """
@@ -70,7 +77,7 @@ def run(app: App, trace: Trace, file: str, permit: Permit = admitted) -> list[Re
         if not all(map(_is_plain, values)):
             raise unreadable("LT004", f"a value of event {number} is none of the language", file)
     try:
-        return replay(app, trace, permit)
+        return replay(app, trace, permit, before=before)
     except ValueError as error:  # text that is no time, where the app wants one
         raise unreadable("LT004", f"a value does not fit `{app.name}`: {error}", file) from error
 

@@ -109,7 +109,7 @@ def _swapped(
     """The world in the new version, if it has a place there, and the step that says so."""
     old, new = tables
     if not is_known:
-        why = "the version before is not at hand"
+        why = "the version before is not at hand (`--against`)"
         return None, Replayed(recorded, replace(recorded, refused=why), ())
     moved = migrate_world(old, new, world)
     if isinstance(moved, tuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lathe.check.migration.needs import Need, needs
 from lathe.cli import exitcode, output
 from lathe.cli.command import colour_option, command as make_command
 from lathe.cli.paint import Paint
@@ -21,19 +22,21 @@ SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 def command(*, old: str, new: str, as_json: bool, color: output.When) -> int:
     """Say what the app at NEW means that the app at OLD does not: parts, not lines.
 
-    First what promises less or allows more, then what clients may notice, then the rest. Exit code:
-    0 if clients cannot notice, 1 if they may.
+    First what promises less or allows more, then what clients may notice, then the rest; then what
+    `[migrate]` may have to say, which `lathe check NEW --against OLD` decides. Exit code: 0 if clients
+    cannot notice, 1 if they may.
     """
-    changes = diff(read(old), read(new))
+    before, after = read(old), read(new)
+    changes, wanted = diff(before, after), needs(before, after)
     is_breaking = any(c.is_breaking for c in changes)
     if as_json:
-        output.data(_json(changes))
+        output.data(_json(changes, wanted))
     else:
-        output.data("\n".join(_told(changes, Paint(output.has_colour(color)))))
+        output.data("\n".join(_told(changes, wanted, Paint(output.has_colour(color)))))
     return exitcode.FINDINGS if is_breaking else exitcode.DONE
 
 
-def _told(changes: list[Change], paint: Paint) -> list[str]:
+def _told(changes: list[Change], wanted: list[Need], paint: Paint) -> list[str]:
     weaker = [c for c in changes if c.is_weaker]
     breaking = [c for c in changes if c.is_breaking and not c.is_weaker]
     rest = [c for c in changes if not c.is_weaker and not c.is_breaking]
@@ -45,6 +48,9 @@ def _told(changes: list[Change], paint: Paint) -> list[str]:
     ):
         if group:
             lines += [*([""] if lines else []), paint(style, title), *(_line(c) for c in group)]
+    if wanted:
+        title = paint("warning", "`[migrate]` may have to say")
+        lines += [*([""] if lines else []), title, *(output.clean(f"  {n.path}: {n.cure}") for n in wanted)]
     count = sum(c.is_breaking for c in changes)
     verdict = f"breaking for clients: {count}" if count else "compatible for clients"
     return [*lines, *([""] if lines else []), verdict if changes else "no difference"]
@@ -60,7 +66,7 @@ def _line(change: Change) -> str:
     return output.clean(f"  {SIGNS[change.what]} {change.path}{texts[change.what]}{notice}")
 
 
-def _json(changes: list[Change]) -> str:
+def _json(changes: list[Change], wanted: list[Need]) -> str:
     import json  # only here
 
     items = [
@@ -76,4 +82,5 @@ def _json(changes: list[Change]) -> str:
         for c in changes
     ]
     document = {"v": 1, "breaking": any(c.is_breaking for c in changes), "changes": items}
+    document["migrate"] = [{"path": n.path, "help": n.cure} for n in wanted]
     return json.dumps(document, ensure_ascii=False)

@@ -33,8 +33,14 @@ from lathe.machine.trace import Trace, TraceStep
     default="table",
     help="How to tell it: a table, sentences, or a Mermaid sequence chart.",
 )
+@click.option(
+    "--against",
+    type=click.Path(),
+    metavar="OLD",
+    help="The version that a run begins in, in which another takes over.",
+)
 @colour_option
-def command(*, trace: str, path: str, form: str, color: output.When) -> int:
+def command(*, trace: str, path: str, form: str, against: str | None, color: output.When) -> int:
     """Run the steps of TRACE on the app at PATH again, and say whether the same happens.
 
     TRACE is a file of `lathe check --trace ID --json`, or a gauge (`{"trace": …, "expect": …}`). Exit
@@ -42,7 +48,9 @@ def command(*, trace: str, path: str, form: str, color: output.When) -> int:
     """
     saved = gauge.load(files.read_file(trace), files.printable(trace))
     app = read(path)
-    run = gauge.run(app, saved.trace, files.printable(trace), permit_of(app))
+    old = None if against is None else read(against)
+    before = None if old is None else (old, permit_of(old))
+    run = gauge.run(app, saved.trace, files.printable(trace), permit_of(app), before=before)
     drawn = _drawn(replace(saved.trace, steps=_until_otherwise(run)), app, form)
     paint = Paint(output.has_colour(color))
     is_kept, verdict = _verdict(run, saved)
