@@ -24,7 +24,7 @@ from lathe.lang.model import Action, App, Blueprint, Cannot, target_type
 
 
 @frozen
-class _Subject:
+class Subject:
     """Something that must hold: its place, how it is told, its property, and what decides about it."""
 
     span: Span
@@ -63,25 +63,32 @@ def tell_sampled(system: System) -> Iterator[Finding]:
         message = f"sampled: `{name}`, {held.explore[0]:,} to {held.explore[1]:,} was searched (`explore`)"
         yield finding("LT802", message, held.span, "", severity="note")
     parts = {*found, *narrowed}
-    needs = dependencies(app) if parts else {}
-    for subject in _subjects(system) if parts else ():
-        names = sorted({f"`{key[3]}`" for key in behind(needs, subject.roots) & parts})
+    for subject, names in subjects_behind(system, parts):
+        told = ", ".join(names)
+        message = f"{subject.told} is known only for the values of {told} that were searched, not proved"
+        cure = (
+            f"say in an invariant why it holds, so that level 1 can prove it; narrow {told} to "
+            "64 values or fewer; or accept the bounds with `--accept-bounds`"
+        )
+        yield finding("LT801", message, subject.span, cure, prop=subject.prop)
+
+
+def subjects_behind(system: System, parts: Iterable[Key]) -> Iterator[tuple[Subject, list[str]]]:
+    """What must hold and reads some data, itself or through others, with the names of what it reads."""
+    known = set(parts)
+    needs = dependencies(system.layout.app) if known else {}
+    for subject in _subjects(system) if known else ():
+        names = sorted({f"`{key[3]}`" for key in behind(needs, subject.roots) & known})
         if names:
-            told = ", ".join(names)
-            message = f"{subject.told} is known only for the values of {told} that were searched, not proved"
-            cure = (
-                f"say in an invariant why it holds, so that level 1 can prove it; narrow {told} to "
-                "64 values or fewer; or accept the bounds with `--accept-bounds`"
-            )
-            yield finding("LT801", message, subject.span, cure, prop=subject.prop)
+            yield subject, names
 
 
-def _subjects(system: System) -> Iterator[_Subject]:
+def _subjects(system: System) -> Iterator[Subject]:
     app = system.layout.app
     for prop in app.properties.values():
         if prop.kind != "sometimes":
             roots = (*reads("", "", prop.that), *reads("", "", prop.when))
-            yield _Subject(prop.span, f"`{prop.name}`", prop.name, roots)
+            yield Subject(prop.span, f"`{prop.name}`", prop.name, roots)
     for blueprint in app.blueprints.values():
         yield from _properties(system, blueprint)
         for action in blueprint.actions.values():
@@ -90,7 +97,7 @@ def _subjects(system: System) -> Iterator[_Subject]:
             if effect.error is not None:
                 refusing = _refusing(app, blueprint, blueprint.actions[effect.error])
                 roots = (*refusing, *_policies(app, blueprint, effect.error))
-                yield _Subject(effect.span, f"whether an end of `{effect.name}` is lost", None, roots)
+                yield Subject(effect.span, f"whether an end of `{effect.name}` is lost", None, roots)
 
 
 def _policies(app: App, blueprint: Blueprint, *actions: str) -> Iterator[Key]:
@@ -117,34 +124,34 @@ def _may_be_permitted(system: System, blueprint: Blueprint, cannot: Cannot) -> b
     )
 
 
-def _properties(system: System, blueprint: Blueprint) -> Iterator[_Subject]:
+def _properties(system: System, blueprint: Blueprint) -> Iterator[Subject]:
     app = system.layout.app
     name = blueprint.name
     for prop in blueprint.properties.values():
         if prop.kind != "sometimes":
             roots = (*reads(name, "", prop.that), *reads(name, "", prop.when))
-            yield _Subject(prop.span, f"`{prop.name}`", prop.name, roots)
+            yield Subject(prop.span, f"`{prop.name}`", prop.name, roots)
     deciding = [(a.name, e) for a in blueprint.actions.values() for e in (a.when, a.to_if)]
     roots = tuple(key for action, expression in deciding for key in reads(name, action, expression))
     roots = (*roots, *_policies(app, blueprint, *blueprint.actions))
     for lasting in blueprint.eventually.values():
-        yield _Subject(lasting.span, f"`{lasting.name}`", lasting.name, roots)
+        yield Subject(lasting.span, f"`{lasting.name}`", lasting.name, roots)
     for cannot in blueprint.cannot.values():
         if _may_be_permitted(system, blueprint, cannot):
             roots = (*reads(name, "", cannot.when), *_policies(app, blueprint, *cannot.actions))
-            yield _Subject(cannot.span, f"`{cannot.name}`", cannot.name, roots)
+            yield Subject(cannot.span, f"`{cannot.name}`", cannot.name, roots)
 
 
-def _ranges(app: App, blueprint: Blueprint, action: Action) -> Iterator[_Subject]:
+def _ranges(app: App, blueprint: Blueprint, action: Action) -> Iterator[Subject]:
     """Assignments that could leave their range, and guards that could divide by zero."""
     guard = tuple(reads(blueprint.name, action.name, action.when))
     for a in action.do:
         if not is_safe(a.value.tree, target_type(app, blueprint, a), action):
             roots = (*guard, *reads(blueprint.name, action.name, a.value))
-            yield _Subject(a.span, f"that `{a.text}` in `{action.name}` stays in its range", None, roots)
+            yield Subject(a.span, f"that `{a.text}` in `{action.name}` stays in its range", None, roots)
     for expression in _risky((action.when, action.to_if), action):
         roots = tuple(reads(blueprint.name, action.name, expression))
-        yield _Subject(expression.span, f"that `{expression.text}` always has a value", None, roots)
+        yield Subject(expression.span, f"that `{expression.text}` always has a value", None, roots)
 
 
 def _risky(expressions: Iterable[Expression | None], action: Action) -> Iterator[Expression]:

@@ -21,6 +21,7 @@ from lathe.check.report import Report
 from lathe.frozen import frozen
 from lathe.gate.stored import from_bytes, to_bytes
 from lathe.gate.verdict import HIGHEST_LEVEL, Options
+from lathe.lang import digest
 
 FORMAT = "lathe.verdict/1"
 ENTRIES_LIMIT = 256
@@ -50,7 +51,8 @@ def question(files: Mapping[str, bytes], options: Options) -> Question | None:
         answering = verifier()
     except OSError:
         return None
-    asked = sha256(f"{FORMAT} {HIGHEST_LEVEL} {options!r}".encode())
+    before = digest(options.against) if options.against is not None else ""
+    asked = sha256(f"{FORMAT} {HIGHEST_LEVEL} {replace(options, against=None)!r} {before}".encode())
     for path, content in sorted(files.items()):
         asked.update(f"\0{path}\0{len(content)}\0".encode())
         asked.update(content)

@@ -54,7 +54,8 @@ def _level(reached: Reached, moved: Migrated, seconds: float, *, has_errors: boo
     level = reached.level
     why = level.why or moved.why
     verdict: LevelVerdict = "fails" if has_errors else "unknown" if why else "passes"
-    return replace(level, verdict=verdict, seconds=level.seconds + seconds, why=why)
+    is_timed = level.is_timed or moved.is_timed
+    return replace(level, verdict=verdict, seconds=level.seconds + seconds, why=why, is_timed=is_timed)
 
 
 def _counted(moved: Migrated) -> dict[str, str | int]:

@@ -45,7 +45,7 @@ def prove_app(
     stop_at = clock() + (DEFAULT_SECONDS if seconds is None else seconds)
     least = dict(seen[0].layout.domains.instances) if seen else {}
     try:
-        system = _wide_enough(app, least)
+        system = wide_enough(app, least)
         if seen is None:
             small = make_system(app, dict.fromkeys(app.blueprints, 1))
             seen = small, search(small, Limits(OBSERVED_STATES, stop_at, clock))
@@ -57,7 +57,7 @@ def prove_app(
     return Proved(proofs, {} if _counts_for_all(app) else dict(system.layout.domains.instances))
 
 
-def _wide_enough(app: App, least: Mapping[str, int]) -> System:
+def wide_enough(app: App, least: Mapping[str, int]) -> System:
     """The system with one more of each blueprint than any step takes part in.
 
     A larger one has no other steps: they involve the same entities, and somebody who looks on.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 import z3
 
@@ -25,6 +26,9 @@ from lathe.check.system import System, applies
 from lathe.check.watch import watches
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
+
+if TYPE_CHECKING:  # the machine is loaded only where versions are compared
+    from lathe.check.algebra.images import Start
 
 QUERY_LIMIT = 4_000_000
 """Z3's own count of work for one query, the same on every machine."""
@@ -48,6 +52,7 @@ class Proofs:
     """What is so for all values: the spans of properties, assignments, guards and effects.
 
     `open` are those that were tried and not proved. `is_timed`: with more seconds it may be more.
+    `claims` are what was found to be inductive, the app's own properties and lemmas.
     """
 
     proved: frozenset[Span]
@@ -57,6 +62,7 @@ class Proofs:
     obligations: tuple[Obligation, ...]
     spacer: tuple[str, ...]
     is_timed: bool
+    claims: tuple[Formula, ...] = ()
 
 
 @mutable
@@ -102,18 +108,24 @@ def prove(
     stop_at: float,
     *,
     keeps: bool = False,
+    begun: Start | None = None,
 ) -> Proofs:
-    """What is so of a system with whole ranges. `keeps`: also tell the obligations as SMT-LIB."""
+    """What is so of a system with whole ranges. `keeps`: also tell the obligations as SMT-LIB.
+
+    `begun`: it may begin there too, so nothing counts that does not hold there.
+    """
     prover = _begin(system, clock, stop_at, keeps=keeps)
     asked = _take_claims(prover, guessed)
     _take_steps(prover)
     _start(prover)
+    if begun is not None:
+        prover.claims = [c for c in prover.claims if begun.allows(c.formula, QUERY_LIMIT)]
     _reduce(prover)
     proved = {c.name for c in prover.claims if c.span is not None}
     if keeps:
         _write_steps(prover)
     good, bad = _impossible(prover)
-    more = _by_spacer(prover, [a for a in asked if a.name not in proved])
+    more = _by_spacer(prover, [a for a in asked if a.name not in proved]) if begun is None else []
     by_spacer = {c.name for c in more}
     proved |= by_spacer
     if more and bad:
@@ -130,6 +142,7 @@ def prove(
         obligations=tuple(prover.written),
         spacer=tuple(sorted(by_spacer)),
         is_timed=prover.is_timed or clock() >= stop_at,
+        claims=tuple(c.formula for c in prover.claims),
     )
 
 

@@ -57,7 +57,7 @@ class Migrated:
     """What there is to say of a replacement. `why` tells what stayed open, `before` which version it is of.
 
     `states` and `images` count the largest scope that was completed; `reached` are the places of states,
-    actions and `sometimes` that what comes from the old version gets to.
+    actions and `sometimes` that what comes from the old version gets to. `is_timed`: its seconds ran out.
     """
 
     before: str
@@ -67,6 +67,7 @@ class Migrated:
     reached: frozenset[Span]
     states: int = 0
     images: int = 0
+    is_timed: bool = False
 
 
 @mutable
@@ -82,6 +83,7 @@ class _Work:
     doubts: list[str] = field(default_factory=list)
     reached: set[Span] = field(default_factory=set)
     completed: tuple[System, Graph, Images] | None = None
+    searched: tuple[System, Graph] | None = None
 
     def add(self, found: Iterable[Finding]) -> None:
         """Keep the first of each code at each place, about each thing: smaller scopes come first."""
@@ -109,6 +111,7 @@ def migration(
         if not _search_scope(work, instances):
             break
     _tell_unseen(work)
+    _tell_sampled(work)
     if not work.findings:
         work.add(undecided(new, f"migration: {doubt}") for doubt in _open(work)[:1])
     why = next((f.diagnostic.message for f in work.findings.values() if f.diagnostic.code == "LT801"), "")
@@ -121,6 +124,7 @@ def migration(
         reached=frozenset(work.reached),
         states=len(done[1].states) if done else 0,
         images=len(done[2].starts) if done else 0,
+        is_timed=limits.clock() >= limits.stop_at,
     )
 
 
@@ -150,8 +154,6 @@ def _search_scope(work: _Work, instances: Instances) -> bool:
         work.partial.append(f"{_text(instances)}: the search of both versions did not end within its budget")
         return False
     work.completed = (before, graph, images)
-    if is_sampled(before) or is_sampled(images.system):
-        work.doubts.append("it was tried only for a sample of the values")
     return not work.findings
 
 
@@ -170,6 +172,7 @@ def _search_new(work: _Work, swap: Swap) -> bool:
         if cannot.span not in work.told:
             work.add(tell_may(case, cannot, actions, index))
     work.reached |= _reached(system, graph)
+    work.searched = (system, graph)
     _judge_progress(work, case)
     return True
 
@@ -274,6 +277,20 @@ def _confirmed(
     kept = [replace(s, code=code) for s, code in zip(still, codes, strict=True) if code]
     lasting = {f.prop.span for f in failures(large, wide)}
     return kept, {span: f for span, f in unfair.items() if span in lasting}
+
+
+def _tell_sampled(work: _Work) -> None:
+    """What was seen for a sample of the values alone, and is not proved for all of them."""
+    if work.completed is None or work.findings:
+        return
+    before, graph, images = work.completed
+    if not (is_sampled(before) or is_sampled(images.system)) or work.searched is None:
+        return
+    from lathe.check.algebra.migrated import unproved  # only here: it loads z3
+
+    found = unproved(work.pair, (before, graph), work.searched, work.told, work.limits.clock)
+    if found:
+        work.doubts.append(f"known only for a sample of the values: {', '.join(dict.fromkeys(found))}")
 
 
 def _tell_unseen(work: _Work) -> None:

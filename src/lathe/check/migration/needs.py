@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from lathe.check.migration.cures import cure_for
 from lathe.frozen import frozen
 from lathe.lang.model import App, Blueprint
-from lathe.machine.migrate import Misfit, contained, moved_state, sort_of
+from lathe.machine.migrate import Misfit, MisfitKind, contained, moved_state, sort_of
 
 
 @frozen
@@ -19,6 +19,7 @@ class Need:
 
     path: str
     cure: str
+    kind: MisfitKind
 
 
 def needs(old: App, new: App) -> list[Need]:
@@ -27,7 +28,7 @@ def needs(old: App, new: App) -> list[Need]:
     for name, before in old.blueprints.items():
         after = new.blueprints.get(name)
         wrong = [Misfit("blueprint", name, name)] if after is None else _misfits(before, after)
-        found += [Need(_path(w), cure_for(old, new, w)) for w in wrong]
+        found += [Need(_path(w), cure_for(old, new, w), w.kind) for w in wrong]
     return found
 
 

@@ -54,8 +54,13 @@ def joint_scopes(old: App, new: App) -> list[Instances]:
     return [single, {name: 2 if name in both else 1 for name in names}] if both else [single]
 
 
-def joint_domains(pair: Pair, instances: Instances, principals: int | None = None) -> Domains:
-    """The values of both versions: what either names, and as many beside it as either can tell apart."""
+def joint_domains(
+    pair: Pair, instances: Instances, principals: int | None = None, *, whole: bool = False
+) -> Domains:
+    """The values of both versions: what either names, and as many beside it as either can tell apart.
+
+    `whole`: parameters stand for their whole ranges (level 1).
+    """
     old, new = pair.old.app, pair.new.app
     one = make_domains(old, instances, pair.old_keys, principals, named=of_policies(old)[1])
     other = make_domains(new, instances, pair.new_keys, principals, named=of_policies(new)[1])
@@ -78,6 +83,7 @@ def joint_domains(pair: Pair, instances: Instances, principals: int | None = Non
         landmarks=tuple(sorted({*one.landmarks, *other.landmarks, *numbers})),
         fresh_texts=fresh,
         named=len(known),
+        whole=whole,
     )
 
 
