@@ -19,7 +19,7 @@ from lathe.check.layout import Slot
 from lathe.check.lowering import Context
 from lathe.check.relevance import Key
 from lathe.frozen import frozen
-from lathe.lang.model import Action, App, Blueprint, Principal
+from lathe.lang.model import Action, App, Argument, Blueprint, Field, Principal
 from lathe.policy.engine import Decider, Decision, Slice
 from lathe.policy.policies import Policy
 from lathe.policy.reads import entities, reads
@@ -130,8 +130,20 @@ class Policed:
             principals=tuple(sorted({name for kind, name in found.named if kind == "Principal"})),
             texts=tuple(sorted({x for x in found.literals if isinstance(x, str)})),
             numbers=tuple(sorted({x for x in found.literals if isinstance(x, int)})),
-            compares=any("value" in how for how in found.uses.values()),
+            compares=any("value" in how and self._is_text(name) for name, how in found.uses.items()),
         )
+
+    def _is_text(self, name: tuple[str, str]) -> bool:
+        """Whether an attribute of that name is, or holds, a text somewhere."""
+        holders: list[Field | Argument] = []
+        for blueprint in self.app.blueprints.values():
+            if name[0] == "resource":
+                holders += [f for f in blueprint.fields.values() if f.name == name[1]]
+            else:
+                holders += [
+                    x for a in blueprint.actions.values() for x in a.arguments.values() if x.name == name[1]
+                ]
+        return any((h.type.element or h.type).kind == "text" for h in holders)
 
     def allows(self, slot: Slot, action: Action, by: Principal, context: Context) -> Formula | None:
         """When a principal may take an action; None if no policy concerns it, and `by` decides."""
