@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lathe.check.arrays import visited
+from lathe.check.arrays.directory import Directory
 from lathe.check.arrays.visited import Key, Recent, Visited, as_run, distinct, key_of, ordered
 from lathe.check.arrays.words import Column, Words
 
@@ -61,3 +62,16 @@ def test_the_filter_drops_nothing_that_it_did_not_let_through(word_count: int) -
         known |= passed
     zero = tuple(np.zeros(1, dtype=np.uint64) for _ in range(word_count))
     assert len(Recent(word_count, 6).fresh(zero)[0]) == 1
+
+
+@pytest.mark.parametrize("key", [key_of, crowded])
+@pytest.mark.parametrize("word_count", [1, 2])
+def test_a_directory_finds_what_is_there_and_nothing_else(word_count: int, key: Key) -> None:
+    first, *others = batches(word_count)
+    run = distinct(as_run(first, key))
+    directory = Directory(run)
+    for words in (run.words, *others):
+        keys = key(words)
+        assert np.array_equal(directory.positions(words, keys), run.positions(words, keys))
+    lone = distinct(as_run(tuple(word[:0] for word in first), key))
+    assert (Directory(lone).positions(first, key(first)) == -1).all()

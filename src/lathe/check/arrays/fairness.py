@@ -137,8 +137,11 @@ class Region:
         while len(now):
             self.level[now] = level
             level += 1
-            following = graph.edges.targets[self._steps(now)].astype(np.int64)
-            fresh = following[inside[following] & (self.level[following] < 0)]
+            is_open = inside & (self.level < 0)
+            if not is_open.any():
+                break
+            following = graph.edges.targets[self._steps(now)]
+            fresh = following[is_open[following]].astype(np.int64)
             order = np.arange(len(fresh))
             last[fresh] = order  # of those that are the same, one is kept
             now = np.sort(fresh[last[fresh] == order])
@@ -173,14 +176,16 @@ class Region:
         is_in = self.level >= 0
         origin, targets = origins(self.graph), self.graph.edges.targets
         rows = np.flatnonzero(is_in[origin] & is_in[targets])
-        shape = (self.graph.count, self.graph.count)
+        origin, targets = origin[rows], targets[rows]
+        starts = np.zeros(self.graph.count + 1, dtype=np.int32)
+        np.cumsum(np.bincount(origin, minlength=self.graph.count), out=starts[1:])
         ones = np.ones(len(rows), dtype=np.int8)
-        matrix = csr_array((ones, (origin[rows], targets[rows])), shape=shape)
+        matrix = csr_array((ones, targets, starts), shape=(self.graph.count, self.graph.count))
         count, component = connected_components(matrix, directed=True, connection="strong")
-        component = np.where(is_in, component, -1).astype(np.int32)
-        same = component[origin[rows]] == component[targets[rows]]
-        inner = rows[same]
-        return component, (component[origin[inner]], self.graph.edges.labels[inner]), int(count)
+        component[~is_in] = -1
+        here = component[origin]
+        same = np.flatnonzero(here == component[targets])
+        return component, (here[same], self.graph.edges.labels[rows[same]]), int(count)
 
 
 class Loop:

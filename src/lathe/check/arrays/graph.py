@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.check.arrays.blocks import Seats
+from lathe.check.arrays.directory import Directory
 from lathe.check.arrays.expand import Expansion
 from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.visited import Key, Run, key_of, ordered
@@ -18,7 +19,7 @@ from lathe.check.graph import Ending
 from lathe.frozen import mutable
 
 CHUNK = 1 << 15
-"""States that are expanded at once."""
+"""States that are expanded at once: 16 bits number them."""
 
 Index = NDArray[np.int32]
 
@@ -100,21 +101,22 @@ class ArrayGraph:
         return Numbered(levels)
 
     @cached_property
-    def _sorted(self) -> tuple[Run, Index]:
+    def _directory(self) -> tuple[Directory, Index]:
         """All states in the order of their keys, and the number of each."""
         keys = self.key(self.words)
         order = ordered(keys)
-        return Run(self.words, keys).some(order), order.astype(np.int32)
+        words = (keys,) if keys is self.words[0] else self.words
+        return Directory(Run(words, keys).some(order)), order.astype(np.int32)
 
     def numbers(self, words: Words) -> Index:
         """The numbers of some states; -1 for those that a search which ended early did not take in."""
-        run, home = self._sorted
-        keys = self.key(words)
-        order = ordered(keys)
-        places = run.positions(chosen(words, order), keys[order])
-        found = np.empty(len(places), dtype=np.int32)
-        found[order] = np.where(places >= 0, home[places], -1)
-        assert not self.is_complete or not len(found) or int(found.min()) >= 0, "every successor was met"
+        directory, home = self._directory
+        places = directory.positions(words, self.key(words))
+        found = home.take(places)
+        if not self.is_complete:
+            found[places < 0] = -1
+            return found
+        assert not len(places) or int(places.min()) >= 0, "every successor was met"
         return found
 
     @cached_property
@@ -140,7 +142,7 @@ class ArrayGraph:
         labels = np.concatenate([np.full(len(b[2][0]), b[0], dtype=np.int32) for b in batches])
         reached, seats = self._seated(joined([b[2] for b in batches], len(self.words)))
         targets = self.numbers(reached)
-        order = np.argsort(origin, kind="stable")
+        order = np.argsort(origin.astype(np.uint16), kind="stable")  # of 16 bits: a radix sort
         if not self.is_complete:
             order = order[targets[order] >= 0]
         degree = np.bincount(origin[order], minlength=size).astype(np.int32)
