@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import statistics
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -42,6 +44,38 @@ def median_seconds(run: Callable[[], object], *, runs: int) -> float:
         run()
         times.append(perf_counter() - start)
     return statistics.median(times)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a process printed, and its seconds: of the wall, and of the processor in all of its threads."""
+
+    stdout: str
+    wall: float
+    cpu: float
+    returncode: int
+
+
+def timed(
+    command: Sequence[str],
+    *,
+    folder: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    most_cpu_seconds: int | None = None,
+) -> Done:
+    """Run a process to its end, or until it has had so much of the processor; nothing else may run beside."""
+    limit = (
+        [] if most_cpu_seconds is None else ["sh", "-c", f'ulimit -t {most_cpu_seconds} && exec "$@"', "sh"]
+    )
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
+    done = subprocess.run(
+        [*limit, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    wall, after = perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode and most_cpu_seconds is None:
+        sys.exit(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Done(done.stdout, wall, cpu, done.returncode)
 
 
 def machine() -> dict[str, str | int]:

@@ -2,9 +2,13 @@
 
     python bench/search.py [--quick] [--json]
 
-Each figure is a process of its own, started for it: wall time with Python, numpy and the making of the model
-for ours; for SPIN, on our own export of the same guarded commands, the run alone, translation and compilation
-apart. The counts of states must agree. A peer that is not there is said to be missing.
+Each figure is a process of its own, with Python, numpy and the making of the model for ours (medians of
+three); for SPIN, on our own export of the same guarded commands, the run alone, translation and compilation
+apart; for Stateright the same, of a crate that is fetched and built in a throw-away folder (one run each).
+Seconds of one core are the processor's, which other work on the machine hardly lengthens; on a quiet one they
+are those of the wall. Those of two threads are the wall's. The counts of states must agree. A peer that is
+not there is said to be missing; TLC is stopped where it has taken fifty times as long as we. A full run takes
+some ten minutes on a quiet machine; `--quick` leaves out TLC and the largest models, and measures once.
 """
 
 from __future__ import annotations
@@ -14,72 +18,146 @@ import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from time import perf_counter
 
-from common import ROOT, Row, is_quick, report
+from common import ROOT, Row, is_quick, report, timed
+from guarded import run_tlc
 from models import Guarded, model
+from stateright import run_stateright
 
 from lathe.check import ir
 from lathe.check.export.promela import changes_text, formula_text
 
 MODELS = ("twophase:8", "philosophers:14", "rollout:4:1:2")
-GROWTH = ("philosophers:6", "philosophers:10", "philosophers:13", "philosophers:15", "philosophers:16")
+GROWTH = (
+    "philosophers:6", "philosophers:8", "philosophers:10", "philosophers:12", "philosophers:13",
+    "philosophers:14", "philosophers:15", "philosophers:16",
+)  # fmt: skip
 RUNS = 3
+LARGE_RUNS = 1
+LARGE = ("philosophers:15", "philosophers:16")
 CC = ("cc", "-O2", "-w", "-DSAFETY", "-DNOREDUCE", "-o", "pan", "pan.c")
 LEAST_RATIO = 4.0
+TLC_RATIO = 50.0
+LEAST_RATE = 2.5
+MOST_BYTES = 30.0
+MOST_BYTES_FROM_STATES = 10_000_000
+LEAST_COMPOSED_RATE = 1.0
 
 
 def main() -> int:
-    """Measure, print, and answer 1 if counts differ or a ratio is below the bound."""
-    rows: list[Row] = []
-    is_kept = True
-    for name in MODELS:
-        ours = _ours(name)
-        rate = ours["states"] / ours["seconds"] / 1e6
-        rows.append(Row(f"{name}: {ours['states']:,} states, one core", round(rate, 2), "million states/s"))
+    """Measure, print, and answer 1 if counts differ or a bound is not kept."""
+    ours = {name: _ours(name) for name in MODELS}
+    ours["order"] = _ours("order")
+    found = [*_compared(ours), *_order(ours["order"]), *_growth(ours)]
+    report([row for row, _ in found], sys.argv[1:])
+    return int(not all(is_kept for _, is_kept in found))
+
+
+Found = Iterator[tuple[Row, bool]]
+"""A row, and whether its bound is kept."""
+
+
+def _compared(ours: dict[str, dict[str, float]]) -> Found:
+    """The models: their rates against the bound, their times against those of the peers."""
+    stateright = run_stateright([model(name) for name in MODELS])
+    for number, name in enumerate(MODELS):
+        mine = ours[name]
+        rate = _rate(mine)
+        told = f"{name}: {mine['states']:,} states, one core"
+        yield Row(told, rate, "million states/s", "the bound", LEAST_RATE), rate >= LEAST_RATE
+        both = _ours(name, threads=2)
         spin = _spin(model(name))
-        if spin is None:
-            rows.append(Row("SPIN is missing: not compared", 0, "s"))
-            continue
-        is_kept &= spin["states"] == ours["states"] and spin["seconds"] >= LEAST_RATIO * ours["seconds"]
-        told = (
-            f"{name}: our run, imports included, against SPIN's run (its compilation {spin['compile']:.1f} s)"
+        if spin is not None:
+            yield _against("SPIN", name, mine, spin["seconds"], spin["states"])
+        if stateright is not None:
+            theirs = stateright[1][number]
+            yield _against("Stateright", name, mine, theirs["cpu1"], theirs["states"])
+            told = f"{name}: two threads, seconds of the wall"
+            row = Row(told, round(both["wall"], 3), "s", "Stateright", round(theirs["wall2"], 3))
+            yield row, theirs["states"] == both["states"]
+        tlc = None if is_quick() else run_tlc(model(name), most_seconds=TLC_RATIO * mine["seconds"])
+        if tlc is not None:
+            yield _against_tlc(name, mine, *tlc)
+    if tlc is None:
+        yield Row(f"TLC is {'left out' if is_quick() else 'missing'}: not compared", 0, "s"), True
+    if spin is None:
+        yield Row("SPIN is missing: not compared", 0, "s"), True
+    else:
+        yield (
+            Row("SPIN's translation and compilation of the last of them", round(spin["compile"], 1), "s"),
+            True,
         )
-        rows.append(Row(told, round(ours["seconds"], 3), "s", "SPIN", round(spin["seconds"], 3)))
-    ours = _ours("order")
-    told = f"`order`, three of each, {ours['words']} words a state: the first {ours['states']:,} states"
-    rows.append(Row(told, round(ours["states"] / ours["seconds"] / 1e6, 2), "million states/s"))
-    for name in GROWTH[: 3 if is_quick() else None]:
-        ours = _ours(name)
-        told = f"growth, {name}: {ours['states']:,} states"
-        rows.append(Row(told, round(ours["states"] / ours["seconds"] / 1e6, 2), "million states/s"))
-        if ours["states"] > 1_000_000:
-            rows.append(
-                Row(f"{name}: peak memory a state", round(ours["bytes"] / ours["states"], 1), "bytes")
-            )
-    report(rows, sys.argv[1:])
-    return int(not is_kept)
+    if stateright is None:
+        yield Row("Stateright is missing: not compared", 0, "s"), True
+    else:
+        yield Row("Stateright's build of the three", round(stateright[0], 1), "s"), True
 
 
-def _ours(name: str) -> dict[str, float]:
-    """The median of a few processes that search a model."""
-    found = []
-    for _ in range(RUNS + 1):  # the first writes bytecode, as an installation has it, and does not count
-        start = perf_counter()
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "bench" / "search.py"), "--one", name],
-            env=_environment(), capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        told: dict[str, float] = json.loads(done.stdout)
-        found.append({**told, "seconds": perf_counter() - start})
-    found = found[1:]
+def _against(peer: str, name: str, mine: dict[str, float], seconds: float, states: float) -> tuple[Row, bool]:
+    assert states == mine["states"], f"{name}: {peer} has {states} states"
+    told = f"{name}: our run, imports included, against the peer's run alone"
+    row = Row(told, round(mine["seconds"], 3), "s", peer, round(seconds, 3))
+    return row, seconds >= LEAST_RATIO * mine["seconds"]
+
+
+def _against_tlc(name: str, mine: dict[str, float], seconds: float, states: int | None) -> tuple[Row, bool]:
+    assert states in (None, mine["states"]), f"{name}: TLC has {states} states"
+    told = f"{name}: our run, imports included, against the peer's"
+    peer = "TLC" if states else "TLC, not done by then"
+    return Row(told, round(mine["seconds"], 3), "s", peer, round(seconds, 1)), states is None
+
+
+def _order(mine: dict[str, float]) -> Found:
+    told = f"`order`, three of each, {mine['words']} words a state: the first {mine['states']:,} states"
+    rate = _rate(mine)
+    yield Row(told, rate, "million states/s", "the bound", LEAST_COMPOSED_RATE), rate >= LEAST_COMPOSED_RATE
+    size = mine["bytes"] / mine["states"] / mine["words"]
+    yield Row("`order`: peak memory a state and word", round(size, 1), "bytes"), True
+
+
+def _growth(known: dict[str, dict[str, float]]) -> Found:
+    """From a thousand states to forty million: how fast, and how much memory."""
+    for name in GROWTH[: 5 if is_quick() else None]:
+        mine = known.get(name) or _ours(name, runs=LARGE_RUNS if name in LARGE else RUNS)
+        told = f"growth, {name}: {mine['states']:,} states in {mine['seconds']:.2f} s"
+        yield Row(told, _rate(mine), "million states/s"), True
+        if mine["states"] > 1_000_000:
+            size = round(mine["bytes"] / mine["states"], 1)
+            told = f"{name}: peak memory a state, Python and numpy included"
+            if mine["states"] >= MOST_BYTES_FROM_STATES:
+                yield Row(told, size, "bytes", "the bound", MOST_BYTES), size <= MOST_BYTES
+            else:
+                yield Row(told, size, "bytes"), True
+
+
+def _rate(mine: dict[str, float]) -> float:
+    return round(mine["states"] / mine["seconds"] / 1e6, 2)
+
+
+def _ours(name: str, *, threads: int = 1, runs: int = RUNS) -> dict[str, float]:
+    """The median of a few processes that search a model, after one that writes bytecode."""
+    _compiled()
+    found = [_once(name, threads) for _ in range(1 if is_quick() else runs)]
     middle = statistics.median_low(f["seconds"] for f in found)
     return next(f for f in found if f["seconds"] == middle)
+
+
+@cache
+def _compiled() -> dict[str, float]:
+    """A search for its bytecode alone, which an installation has."""
+    return _once("philosophers:4", 2)
+
+
+def _once(name: str, threads: int) -> dict[str, float]:
+    command = [sys.executable, str(ROOT / "bench" / "searched.py"), name, str(threads)]
+    done = timed(command, environment=_environment())
+    told: dict[str, float] = json.loads(done.stdout)
+    return {**told, "seconds": done.cpu, "wall": done.wall}
 
 
 @cache
@@ -90,60 +168,16 @@ def _environment() -> dict[str, str]:
     return {**names, "PYTHONPYCACHEPREFIX": compiled, "PYTHONPATH": paths}
 
 
-def _search_order() -> None:
-    """Search the `order` example with three of each, as far as two million states or so."""
-    from time import monotonic
-
-    from lathe.check.arrays.explore import explore
-    from lathe.check.arrays.tier import model_of
-    from lathe.check.graph import Limits
-    from lathe.check.system import make_system
-    from lathe.check.watch import watches
-    from lathe.lang import read_app
-
-    app = read_app({p.name: p.read_bytes() for p in (ROOT / "examples" / "order").glob("*.toml")}).app
-    assert app is not None, "the example can be read"
-    system = make_system(app, dict.fromkeys(app.blueprints, 3))
-    made = model_of(system, watches(system))
-    graph = explore(made, system.initial, Limits(2_000_000, monotonic() + 600, monotonic))
-    print(json.dumps({"states": graph.count, "words": made.word_count}))
-
-
-def _search(name: str) -> None:
-    """Search one model in this process, and print what was found."""
-    import resource
-    from time import monotonic
-
-    from lathe.check.arrays.explore import explore
-    from lathe.check.graph import Limits
-
-    if name == "order":
-        _search_order()
-        return
-    made = model(name)
-    graph = explore(made.model(), [made.initial], Limits(10**9, monotonic() + 600, monotonic, [made.wrong]))
-    assert graph.is_complete, graph.ended_by
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"states": graph.count, "steps": graph.steps, "bytes": peak}))
-
-
 def _spin(made: Guarded) -> dict[str, float] | None:
     if shutil.which("spin") is None or shutil.which("cc") is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "model.pml").write_text(_promela(made))
-        start = perf_counter()
-        _run(("spin", "-a", "model.pml"), folder)
-        _run(CC, folder)
-        compiled = perf_counter() - start
-        times, said = [], ""
-        for _ in range(RUNS):
-            start = perf_counter()
-            said = _run(("./pan", "-m8000000", "-E", "-w24"), folder)
-            times.append(perf_counter() - start)
-    states = re.search(r"(\d+) states, stored", said)
-    assert states is not None and "errors: 0" in said, said
-    return {"states": int(states[1]), "seconds": statistics.median(times), "compile": compiled}
+        compiled = timed(("spin", "-a", "model.pml"), folder=folder).cpu + timed(CC, folder=folder).cpu
+        done = timed(("./pan", "-m8000000", "-E", "-w24"), folder=folder)
+    states = re.search(r"(\d+) states, stored", done.stdout)
+    assert states is not None and "errors: 0" in done.stdout, done.stdout
+    return {"states": int(states[1]), "seconds": done.cpu, "compile": compiled}
 
 
 def _promela(made: Guarded) -> str:
@@ -162,13 +196,5 @@ def _promela(made: Guarded) -> str:
     return "\n".join([*lines, "  od", "}"]) + "\n"
 
 
-def _run(command: tuple[str, ...], folder: str) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout
-
-
 if __name__ == "__main__":
-    if "--one" in sys.argv:
-        _search(sys.argv[sys.argv.index("--one") + 1])
-    else:
-        sys.exit(main())
+    sys.exit(main())

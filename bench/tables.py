@@ -1,15 +1,21 @@
-"""Run every bench and write its table, with command and date, into docs/reference/measurements.md."""
+"""Run every bench and write its table, with command and date, into docs/reference/measurements.md.
+
+    python bench/tables.py [NAME...] [--quick]
+
+With names, `search liveness` say, only those are run; the other sections stay as they are.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
 
 from common import ROOT, Row, table
 
-NOT_BENCHES = {"common.py", "models.py", "tables.py", "tlc.py"}
+NOT_BENCHES = {"common.py", "guarded.py", "models.py", "searched.py", "stateright.py", "tables.py", "tlc.py"}
 PAGE = ROOT / "docs" / "reference" / "measurements.md"
 
 
@@ -20,28 +26,40 @@ def main() -> int:
         "Written by `make bench`; medians of several runs, each a process of its own.",
     ]
     is_kept = True
+    names = [a for a in sys.argv[1:] if not a.startswith("-")]
+    options = [a for a in sys.argv[1:] if a.startswith("-")]
+    known = _sections()
     for path in sorted(set(ROOT.glob("bench/*.py"))):
         if path.name in NOT_BENCHES:
             continue
+        if names and path.stem not in names:
+            parts += known.get(path.name, [])
+            continue
         done = subprocess.run(
-            [sys.executable, str(path), *sys.argv[1:], "--json"], capture_output=True, text=True, check=False
+            [sys.executable, str(path), *options, "--json"], capture_output=True, text=True, check=False
         )
         is_kept &= done.returncode == 0
         if not done.stdout:
             sys.exit(f"{path.name} failed:\n{done.stderr}")
-        parts += _part(path.name, json.loads(done.stdout))
+        parts += _part(path.name, json.loads(done.stdout), options)
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"), end="")
     return 0 if is_kept else 1
 
 
-def _part(name: str, told: dict[str, object]) -> list[str]:
+def _sections() -> dict[str, list[str]]:
+    """What the page says of each bench."""
+    found = re.split(r"^(?=## `python bench/)", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {re.split(r"[/ `]", text)[4]: [text.strip()] for text in found}
+
+
+def _part(name: str, told: dict[str, object], options: list[str]) -> list[str]:
     machine, rows = told["machine"], told["rows"]
     assert isinstance(machine, dict) and isinstance(rows, list)
     where = ", ".join(f"{key} {value}" for key, value in machine.items())
     made = [Row(r["name"], r["value"], r["unit"], r["peer"], r["peer_value"]) for r in rows]
     date = datetime.now(UTC).date().isoformat()
-    return [f"## `python bench/{name}`", f"{date}; {where}.", table(made)]
+    return [f"## `{' '.join(['python', f'bench/{name}', *options])}`", f"{date}; {where}.", table(made)]
 
 
 if __name__ == "__main__":
