@@ -75,7 +75,7 @@ class _Chunk:
 class _Sieve:
     """Gathers successors, and lets those through the filter that it does not remember."""
 
-    LEAST_BITS, MOST_BITS = 18, 21
+    LEAST_BITS, MOST_BITS = 18, 21  # of a state of one word; longer ones are fewer in as much memory
 
     def __init__(self, word_count: int) -> None:
         self._word_count = word_count
@@ -87,7 +87,7 @@ class _Sieve:
 
     def fit(self, count: int) -> None:
         """Remember as many states as were found, within bounds."""
-        bits = min(count.bit_length(), self.MOST_BITS)
+        bits = min(count.bit_length(), self.MOST_BITS - (self._word_count - 1).bit_length())
         if bits > self._bits:
             self._bits = bits
             self._recent = self._recent.grown(bits) if self._recent else None
