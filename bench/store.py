@@ -23,10 +23,13 @@ from msgspec.structs import replace
 
 from lathe.store.base import Apply, Store
 from lathe.store.journal import payload_hash, sealed
+from lathe.store.postgres import PostgresStore
 from lathe.store.records import GENESIS, EntityRow, Entry, Outgoing, Receipt, Version, Write
 from lathe.store.sqlite import SqliteStore
 
 sys.path.insert(0, str(ROOT))
+from tests.store.server import Server
+
 ENTITIES = 1_000
 GROUP = 32
 LEAST_PER_SECOND = 15_000
@@ -151,9 +154,19 @@ async def on_sqlite(folder: Path) -> list[Row]:
     return [Row("F: fdatasync of 4 KiB", round(sync_ms(folder), 3), "ms"), *rows]
 
 
+async def on_postgres(folder: Path) -> list[Row]:
+    """A server of our own that syncs, over its socket."""
+    server = Server(syncs=True)
+    try:
+        server.start()
+        return await measured("PostgreSQL", PostgresStore(server.url))
+    finally:
+        server.remove()
+
+
 def main() -> int:
     """Measure; answers 1 if SQLite does less than the bound."""
-    rows = in_folder(on_sqlite)
+    rows = [*in_folder(on_sqlite), *in_folder(on_postgres)]
     report(rows, sys.argv[1:])
     sqlite = rows[1]
     return int(sqlite.value < LEAST_PER_SECOND or (sqlite.ratio or 0) < LEAST_TIMES)

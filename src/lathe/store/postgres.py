@@ -83,9 +83,13 @@ class PostgresStore:
         self._sequencer = Sequencer(Link(url, schema, is_writer=True), schema)
 
     async def open(self) -> None:
-        async with self._writer.use() as db:
-            await prepare(db, self._schema)
-        await self._sequencer.start()
+        try:
+            async with self._writer.use() as db:
+                await prepare(db, self._schema)
+            await self._sequencer.start()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         await self._sequencer.stop()

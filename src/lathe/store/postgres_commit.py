@@ -70,8 +70,8 @@ _CLAIMS = _Lock(
 _RECEIPTS = _Lock(
     KEY,
     "a, b, c",
-    f"""select 3 as kind, k.i, null::text as t, null::bytea as b, null::bigint as n from {{k}}
-        join receipt r on r.tenant = k.a and r.principal = k.b and r.key = k.c where r.expires_ms > {NOW}""",
+    f"""select 3 as kind, k.i, null::text as t, null::bytea as b, r.expires_ms - {NOW} as n from {{k}}
+        join receipt r on r.tenant = k.a and r.principal = k.b and r.key = k.c""",
 )
 _LEASES = _Lock(
     _kinds("str str str int"),
@@ -166,9 +166,9 @@ class Locking:
                     heads[key[0], key[1], key[2]] = data
                 case 2:
                     holders[key[0], key[1], key[2], key[3]] = text
-                case 3:
+                case 3 if number > 0:
                     receipts.append((key[0], key[1], key[2]))
-                case _:
+                case 4 | 5:
                     leases[key[0], key[1], key[2], key[3]] = text
         standing = Standing(
             governing=governed, heads=heads, holders=holders, receipts=receipts, leases=leases

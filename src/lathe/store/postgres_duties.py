@@ -144,7 +144,7 @@ _MOVES = (
     f"""with moved as (delete from entity {_WHERE} id = any($3::text[]) returning {_ENTITY})
         insert into archived_entity ({_ENTITY}, archived_ms) select {_ENTITY}, {NOW} from moved""",
     f"delete from timer {_WHERE} entity = any($3::text[])",
-    f"delete from claim {_WHERE} entity = any($3::text[])",
+    f"delete from claim {_WHERE} entity = any($3::text[]) and entity <> ''",
 )
 
 

@@ -41,7 +41,8 @@ CLASHES = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.
 LOST = (
     asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError,
-    asyncpg.IdleInTransactionSessionTimeoutError, ConnectionError, OSError, TimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.InternalClientError,
+    ConnectionError, OSError, TimeoutError,
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ def find(query: Query, dialect: Dialect, columns: str) -> tuple[str, list[object
         f"e.tenant = {parameter(query.tenant)}",
         f"e.app = {parameter(query.app)}",
         f"e.blueprint = {parameter(query.blueprint)}",
+        "e.blueprint <> ''",  # what the indexes for lists are made for
     ]
     if query.states:
         conditions.append(f"e.state in ({', '.join(parameter(s) for s in query.states)})")
