@@ -58,12 +58,12 @@ async def connect(url: str, schema: str, *, is_writer: bool = False) -> asyncpg.
             max_cached_statement_lifetime=0,
             server_settings=settings,
         )
+        if is_writer:
+            await _be_durable(connection)
     except ValueError as error:
         raise UsageError(f"the address of PostgreSQL cannot be read: {error}") from error
     except Exception as error:
         raise translate(error) from error
-    if is_writer:
-        await _be_durable(connection)
     return connection
 
 
