@@ -75,6 +75,25 @@ def test_a_full_disk_commits_nothing_and_goes_on_when_there_is_room(tmp_path: Pa
     on_store(tmp_path, fill)
 
 
+def test_a_commit_that_failed_after_it_was_done_leaves_a_store_that_goes_on(tmp_path: Path) -> None:
+    def fail(*_: object) -> int:
+        raise OSError("after the commit")
+
+    async def lose(store: SqliteStore) -> None:
+        (a0,) = await made(store, "a")
+        writer = store._writer
+        assert writer is not None
+        await writer.call(lambda committer: committer.connection.set_wal_hook(fail))
+        a1, a2 = turned(a0), turned(turned(a0)[0])
+        with pytest.raises(OSError, match="after the commit"):
+            await store.commit([write(a1)])
+        await writer.call(lambda committer: committer.connection.set_wal_hook(None))
+        assert await commit(store, write(a1), write(a2)) == ["stale", "accepted"]
+        assert [entry.position for entry in await store.history(TENANT, APP, "a")] == [1, 2, 3]
+
+    on_store(tmp_path, lose)
+
+
 def test_a_store_that_became_read_only_says_so(tmp_path: Path) -> None:
     async def freeze(store: SqliteStore) -> None:
         (a0,) = await made(store, "a")

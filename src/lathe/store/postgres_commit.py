@@ -15,6 +15,7 @@ from msgspec.structs import astuple
 
 from lathe.frozen import frozen
 from lathe.store.accept import ClaimKey, EntityKey, LeaseKey, ReceiptKey, Standing, touched
+from lathe.store.arrays import literal
 from lathe.store.dialect import Postgres
 from lathe.store.duties import POSTPONED
 from lathe.store.fold import Net, changed_claims
@@ -104,8 +105,8 @@ class Statement:
         """The rows as a table function, one array a column."""
         marks = []
         for kind, column in zip(kinds, zip(*rows, strict=True), strict=True):
-            self.arguments.append(column)
-            marks.append(f"${len(self.arguments)}::{kind}[]")
+            self.arguments.append(literal(kind, column))
+            marks.append(f"${len(self.arguments)}::text::{kind}[]")
         return f"unnest({', '.join(marks)})"
 
     def add(self, said: str) -> None:

@@ -184,7 +184,7 @@ class SqliteStore:
 
     async def position(self) -> int:
         assert self._writer is not None, "the store is open"
-        return await self._writer.call(lambda committer: committer.position)
+        return await self._writer.call(_position)
 
     async def receipt(self, tenant: str, principal: str, key: str) -> Receipt | None:
         rows = await self._rows(_RECEIPT, (tenant, principal, key, self._clock()))
@@ -344,12 +344,13 @@ class SqliteStore:
 def _apply(committer: Committer, change: Apply, now_ms: int) -> Answer:
     version = change.version
     app = (version.tenant, version.app)
+    committer.settle()
     if committer.governing.get(app) != change.expected:
         return Answer("governed", version.app)
     after = change.governing
     answer = Answer("accepted")
     try:
-        with transaction(committer.connection):
+        with committer.writing():
             answer = committer.apply(app, after, change.writes, now_ms)
             if answer.verdict != "accepted":
                 raise Refused
@@ -371,6 +372,11 @@ def _take_in(page: Sequence[tuple[str, bytes]], committer: Committer) -> None:
 
 def _execute(committer: Committer, statement: str) -> None:
     committer.connection.execute(statement)
+
+
+def _position(committer: Committer) -> int:
+    committer.settle()
+    return committer.position
 
 
 def _end_restore(committer: Committer) -> None:

@@ -79,14 +79,35 @@ class Refused(Exception):
 class Committer:
     """What the writer's thread knows beside its connection: what governs, and the last position.
 
-    Both are true because nobody else writes; both are changed only after a commit.
+    Both are true because nobody else writes; both are changed only after a commit, and read anew when it is
+    not known whether one was done.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
         self.connection = connection
         self.governing: dict[tuple[str, str], Governing] = {}
         self.position = 0
+        self._is_unsure = False
         self.refresh()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction that may change what is known here."""
+        self.settle()
+        try:
+            with transaction(self.connection):
+                yield
+        except Refused:
+            raise
+        except BaseException:
+            self._is_unsure = True
+            raise
+
+    def settle(self) -> None:
+        """Know again what is true, after a commit that failed."""
+        if self._is_unsure:
+            self.refresh()
+            self._is_unsure = False
 
     def refresh(self) -> None:
         """Read both anew."""
@@ -99,7 +120,7 @@ class Committer:
         """One group. Nothing is written if nothing was accepted."""
         answers: list[Answer] = []
         written = 0
-        with transaction(self.connection):
+        with self.writing():
             standing, holders = self._standing(group, self.governing, now_ms)
             answers = accept(group, standing)
             written = self._write(group, answers, standing, holders)
