@@ -50,7 +50,7 @@ THIRD_PARTY = {
     "store": {"msgspec", "apsw", "asyncpg"},
     "effect": {"msgspec", "httpx2"},
     "runtime": {"msgspec", "structlog", "prometheus_client"},
-    "api": {"msgspec", "starlette", "uvicorn", "structlog", "prometheus_client"},
+    "api": {"msgspec", "starlette", "uvicorn", "uvloop", "structlog", "prometheus_client"},
     "sim": {"msgspec"},
     "cli": {"click", "httpx2", "msgspec"},
     "testing": {"hypothesis"},

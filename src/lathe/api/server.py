@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from random import random
 from time import perf_counter
@@ -203,9 +206,29 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._api = api
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn has it, but nothing is raised again afterwards: what is queued is still committed."""
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._api.stop()
         super().handle_exit(sig, frame)
+
+
+def run(main: Coroutine[object, object, None]) -> None:
+    """Run a process in the fast loop, where there is one."""
+    if sys.platform == "win32":
+        asyncio.run(main)
+        return
+    import uvloop  # late: Windows has none
+
+    uvloop.run(main)
 
 
 async def serve(assembly: Assembly, *, listening: asyncio.Event | None = None) -> None:

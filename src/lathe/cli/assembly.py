@@ -31,7 +31,7 @@ def configured(path: str | None) -> Config:
     return read_config(text, os.environ)
 
 
-def store_of(url: str) -> tuple[Store, str | None]:
+def store_of(url: str, *, schema: str = "lathe") -> tuple[Store, str | None]:
     """The store of a URL, and the data folder if it has one. Raises `UsageError`."""
     if url.startswith(SQLITE):
         folder = url.removeprefix(SQLITE)
@@ -39,13 +39,13 @@ def store_of(url: str) -> tuple[Store, str | None]:
     if url.startswith(POSTGRES):
         from lathe.store.postgres import PostgresStore  # late: most processes have no use for its driver
 
-        return PostgresStore(url), None
+        return PostgresStore(url, schema=schema), None
     raise UsageError(f"`{url}` is no store: write `sqlite:FOLDER` or `postgres://…`")
 
 
 def put_together(config: Config) -> Assembly:
     """A process as it is configured; nothing is opened yet."""
-    store, folder = store_of(config.store.url)
+    store, folder = store_of(config.store.url, schema=config.store.schema)
     return assemble(config, store, ChildGate(), key=signing_key(config, folder))
 
 

@@ -1,6 +1,6 @@
 """`lathe.toml`: what the operator decides. Everything has a default; `LATHE_*` in the environment wins.
 
-[server]   host, port, key            [store]   url
+[server]   host, port, key            [store]   url, schema
 [monitor]  share
 [limits]   in_flight, per_principal_per_second, burst, body_bytes, followers
 [app.NAME] env, secrets, commands, reach
@@ -31,9 +31,10 @@ class Server(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class StoreSettings(Struct, forbid_unknown_fields=True, frozen=True):
-    """`sqlite:FOLDER` or `postgres://…`."""
+    """`sqlite:FOLDER` or `postgres://…`, there in the given schema."""
 
     url: str = "sqlite:.lathe"
+    schema: str = "lathe"
 
 
 class LimitSettings(Struct, forbid_unknown_fields=True, frozen=True):

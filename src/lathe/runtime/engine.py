@@ -242,7 +242,7 @@ class Engine:
         self, live: Live, command: Command, found: Step, world: _World, now: int
     ) -> Committed | Answer:
         before: dict[str, Held | None] = dict(world.seen)
-        told = Told(command.kind, self.ids.new(), now, command.by, command.chain, command.told)
+        told = Told(command.kind, now, command.by, command.chain, command.told)
         receiving: Receiving | None = None
         if command.receiving is not None:
             make = command.receiving

@@ -45,7 +45,6 @@ class Told(Struct, frozen=True, gc=False):
     """
 
     kind: str
-    step: str
     at_ms: int
     by: str
     chain: tuple[str, ...]
@@ -79,12 +78,13 @@ def plan(
     entries: list[Entry] = []
     after: dict[str, Held] = {}
     changes = _Changes(live, told.at_ms)
-    first = True
+    name_of_step = ""
     for name, entity in step.written.items():
         held = before[name]
-        entry = _entry(live, entity, held, parts.get(name), told, is_first=first)
+        is_first = not name_of_step
+        name_of_step = name_of_step or f"{name}.{held.revision + 1 if held else 1}"
+        entry = _entry(live, entity, held, parts.get(name), told, name_of_step, is_first=is_first)
         row = _row(live, entity, held, entry, told.at_ms)
-        first = False
         entries.append(entry)
         rows.append(row)
         after[name] = Held(entity, row.revision, row.head, row.created_ms, row.changed_ms)
@@ -135,7 +135,14 @@ def _row(live: Live, entity: Entity, held: Held | None, entry: Entry, at_ms: int
 
 
 def _entry(
-    live: Live, entity: Entity, held: Held | None, part: Part | None, told: Told, *, is_first: bool
+    live: Live,
+    entity: Entity,
+    held: Held | None,
+    part: Part | None,
+    told: Told,
+    step: str,
+    *,
+    is_first: bool,
 ) -> Entry:
     payload = encode_json(_payload(entity, held, part, told, is_first=is_first))
     hashed = payload_hash(payload)
@@ -145,7 +152,7 @@ def _entry(
     by = str(part.by) if part and part.by else told.by
     members = (
         live.tenant, live.app.name, entity.blueprint, entity.id, revision, entity.version, entity.visit,
-        entity.state, told.kind, action, by, told.chain, told.policies, live.digest, SEMANTICS, told.step,
+        entity.state, told.kind, action, by, told.chain, told.policies, live.digest, SEMANTICS, step,
         told.at_ms,
     )  # fmt: skip
     return Entry(*members, payload, hashed, previous, chained(previous, hashed, members))

@@ -268,7 +268,6 @@ class Swapper:
         if old is None:
             return []
         new = Live(tenant, table.app, table, version.digest, old.epoch + 1, admitted)
-        step = self._engine.ids.new()
         writes: list[Write] = []
         async for row in self._rows(old):
             held = held_of(row)
@@ -276,13 +275,13 @@ class Swapper:
             if isinstance(moved, Unfit):
                 raise RefusedSwap("population", f"{moved.entity}: {moved.why}", None)
             if moved is not None:
-                writes.append(self._migration(new, held, moved, step, version).write)
+                writes.append(self._migration(new, held, moved, version).write)
             if len(writes) > MOVED_LIMIT:
                 raise RefusedSwap("population", f"more than {MOVED_LIMIT} entities would be rewritten", None)
         return writes
 
-    def _migration(self, new: Live, held: Held, moved: Entity, step: str, version: Version) -> Planned:
-        told = Told("migrate", step, version.applied_ms, version.by, (), {"digest": version.digest})
+    def _migration(self, new: Live, held: Held, moved: Entity, version: Version) -> Planned:
+        told = Told("migrate", version.applied_ms, version.by, (), {"digest": version.digest})
         found = Step(event=None, parts=(), written={moved.id: moved}, ghosts={})  # type: ignore[arg-type]
         return plan(new, found, {moved.id: held}, told)
 

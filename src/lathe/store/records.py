@@ -41,7 +41,8 @@ class Entry(Struct, frozen=True, gc=False):
     """One line of an entity's journal: append-only, chained by `hash` over `previous`.
 
     `kind` is the event (create, act, timer, start, end, …, migrate), `action` what was taken, if anything.
-    `step` names the joint step that it belongs to: the entries of one step are committed together. `payload`
+    `step` names the joint step that it belongs to by its first entry, `entity.revision`: the entries of one
+    step are committed together. `payload`
     holds arguments and changes; erasing it (None) leaves `payload_hash`, so that the chain still verifies.
     `chain` are the principals from the one that called to the one that it acts for. `policies` are the ids
     that permitted it. `position` is 0 until the store has assigned it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 
 import click
@@ -27,6 +26,7 @@ def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None)
     What is refused stays on the screen while the version before runs on. If an app has a `dev.toml`, its
     stand-in for the world outside is started too.
     """
+    from lathe.api.server import run
     from lathe.cli.assembly import configured, for_development, put_together
     from lathe.cli.development import Development, StandIns, settings_of
 
@@ -38,5 +38,5 @@ def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None)
     assembly = put_together(for_development(configured(config), port=port, data=data, apps=apps))
     output.talk(DEVELOPMENT)
     with stand_ins:
-        asyncio.run(Development(assembly, paths, base, folder=os.path.abspath(data)).run())
+        run(Development(assembly, paths, base, folder=os.path.abspath(data)).run())
     return exitcode.DONE

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
 from lathe.cli import exitcode, output
@@ -21,7 +19,7 @@ DEVELOPMENT = """\
 @click.option("--print-config", "wants_config", is_flag=True, help="Print what is in force, and stop.")
 def command(*, path: str | None, wants_config: bool) -> int:
     """Serve the apps of a store over HTTP, until SIGTERM."""
-    from lathe.api.server import serve
+    from lathe.api.server import run, serve
     from lathe.cli.assembly import configured, put_together
     from lathe.runtime.config import shown
 
@@ -34,5 +32,5 @@ def command(*, path: str | None, wants_config: bool) -> int:
     output.talk(
         f"serving {config.store.url.partition('://')[0]} at http://{config.server.host}:{config.server.port}"
     )
-    asyncio.run(serve(assembly))
+    run(serve(assembly))
     return exitcode.DONE

@@ -27,8 +27,13 @@ WORK = ("verify", "backup", "export", "import", "erase")
 @click.argument("target", required=False)
 @click.option("--data", metavar="DIR", help="A data folder that no server has open.")
 @click.option("--store", "where", metavar="URL", help="`sqlite:FOLDER` or `postgres://…` instead.")
+@click.option(
+    "--schema", default="lathe", show_default=True, metavar="NAME", help="The schema in a PostgreSQL."
+)
 @click.option("--app", default="", metavar="NAME", help="The app, for `erase`.")
-def command(*, work: str, target: str | None, data: str | None, where: str | None, app: str) -> int:
+def command(
+    *, work: str, target: str | None, data: str | None, where: str | None, schema: str, app: str
+) -> int:
     """Verify, back up, export, import or erase.
 
     verify: every chain, every head, every checkpoint, and each step taken again by the version that it names.
@@ -43,23 +48,23 @@ def command(*, work: str, target: str | None, data: str | None, where: str | Non
     name = target or ""
     match work:
         case "verify":
-            return _with(url, verify)
+            return _with(url, schema, verify)
         case "backup":
-            return _with(url, lambda store: _backup(store, name))
+            return _with(url, schema, lambda store: _backup(store, name))
         case "export":
-            return _with(url, lambda store: _export(store, name))
+            return _with(url, schema, lambda store: _export(store, name))
         case "import":
-            return _with(url, lambda store: _import(store, name))
+            return _with(url, schema, lambda store: _import(store, name))
     if not app:
         raise click.UsageError("`erase` needs `--app`")
-    return _with(url, lambda store: _erase(store, app, name))
+    return _with(url, schema, lambda store: _erase(store, app, name))
 
 
-def _with(url: str, use: Callable[[Store], Awaitable[int]]) -> int:
+def _with(url: str, schema: str, use: Callable[[Store], Awaitable[int]]) -> int:
     from lathe.cli.assembly import store_of  # late: it loads the stores
 
     async def main() -> int:
-        store, _ = store_of(url)
+        store, _ = store_of(url, schema=schema)
         await store.open()
         try:
             return await use(store)

@@ -1,0 +1,211 @@
+"""Durable actions a second over HTTP, everything on: keys, outbox, hash chain, metrics, monitors.
+
+    python bench/serve.py [--json] [--quick]
+
+1,000 entities chosen at random, 32 connections that stay open; each request has an idempotency key, one in
+four asks for an effect. Server, workers and client share the cores. F is the median of `fdatasync` after
+4 KiB in the same folder and run: where it is slow, the bound is what group commit can give on such a disk.
+The client is `wrk` (a Debian package); without it nothing is measured, and that is said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter, sleep
+
+from common import Row, is_quick, report
+
+PORT = 7499
+ENTITIES = 1_000
+CONNECTIONS = 32
+SECONDS = 5
+RUNS = 5
+LEAST_PER_SECOND = 8_000
+LEAST_PER_SECOND_POSTGRES = 6_000
+SLOW_DISK_SECONDS = 0.0005
+MOST_P50_MS = 4.0
+
+BLUEPRINT = """
+blueprint = "Task"
+[state]
+open = { initial = true, waits = "somebody closes it" }
+closed = { final = true }
+[field]
+owner = { type = "text", max = 50 }
+total = { type = "int", range = [0, 1000000000], default = 0 }
+[action]
+create = { by = "role:worker", sets = ["owner"] }
+close = { from = "open", to = "closed", by = "role:worker" }
+[action.add]
+from = "open"
+by = "role:worker"
+args = { by = { type = "int", range = [1, 9] } }
+when = "total < 999999990"
+do = ["total += arg.by"]
+[action.tell]
+from = "open"
+by = "role:worker"
+args = { by = { type = "int", range = [1, 9] } }
+when = "total < 999999990"
+do = ["total += arg.by"]
+run = "told"
+[effect.told]
+uses = "emit"
+with = { data = { total = "{total}" } }
+[invariant]
+never_negative = "total >= 0"
+"""
+
+LUA = """
+local ids = {}
+for line in io.lines("%(ids)s") do ids[#ids + 1] = line end
+local n = 0
+math.randomseed(os.time() + tonumber("%(seed)d"))
+request = function()
+  n = n + 1
+  local id = ids[math.random(#ids)]
+  local action = n %% 4 == 0 and "tell" or "add"
+  local key = "%(seed)d-" .. n .. "-" .. math.random(1000000000)
+  local headers = { ["Content-Type"] = "application/json", ["Idempotency-Key"] = key }
+  return wrk.format("POST", "/v1/task/tasks/" .. id .. "/" .. action, headers, '{"by": 1}')
+end
+local bad = 0
+response = function(status) if status ~= 200 then bad = bad + 1 end end
+"""
+
+
+def main() -> int:
+    """Measure, print, and answer 1 if a bound was not kept."""
+    if shutil.which("wrk") is None:
+        report([Row("wrk is missing: nothing was measured", 0, "actions/s")], sys.argv[1:])
+        return 0
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as name:
+        flush = flush_seconds(Path(name))
+        rows.append(Row("F: fdatasync after 4 KiB, median", round(flush * 1000, 3), "ms"))
+        is_kept = _measured("SQLite", f"sqlite:{name}/data", flush, LEAST_PER_SECOND, rows)
+        url = os.environ.get("LATHE_BENCH_POSTGRES")
+        if url is None:
+            rows.append(Row("LATHE_BENCH_POSTGRES is not set: PostgreSQL was not measured", 0, "actions/s"))
+        else:
+            is_kept &= _measured("PostgreSQL", url, flush, LEAST_PER_SECOND_POSTGRES, rows)
+    report(rows, sys.argv[1:])
+    return int(not is_kept)
+
+
+def _measured(name: str, url: str, flush: float, least: int, rows: list[Row]) -> bool:
+    """The figures of one store; whether they keep the bound."""
+    with server(url) as base, tempfile.TemporaryDirectory() as folder:
+        ids = Path(folder) / "ids"
+        ids.write_text("\n".join(made(base)))
+        found = [load(base, ids, seed) for seed in range(2 if is_quick() else RUNS)]
+    rate = statistics.median(f[0] for f in found)
+    p50, p99 = (statistics.median(f[i] for f in found) for i in (1, 2))
+    bound = least if flush < SLOW_DISK_SECONDS else 0.7 * CONNECTIONS / (2 * flush)
+    rows.append(
+        Row(
+            f"{name}: durable actions a second, {CONNECTIONS} connections",
+            round(rate),
+            "actions/s",
+            "the bound",
+            round(bound),
+        )
+    )
+    rows.append(Row(f"{name}: p50 of a request", round(p50, 2), "ms", "the bound", MOST_P50_MS))
+    rows.append(Row(f"{name}: p99 of a request", round(p99, 2), "ms"))
+    return rate >= bound and (p50 <= MOST_P50_MS or flush >= SLOW_DISK_SECONDS)
+
+
+def flush_seconds(folder: Path) -> float:
+    """The median time of `fdatasync` after writing 4 KiB."""
+    times = []
+    with open(folder / "flush", "wb") as file:
+        for _ in range(200):
+            file.write(b"x" * 4096)
+            file.flush()
+            start = perf_counter()
+            os.fdatasync(file.fileno())
+            times.append(perf_counter() - start)
+    return statistics.median(times)
+
+
+@contextmanager
+def server(url: str, *, port: int = PORT) -> Iterator[str]:
+    """`lathe serve` on a store, with the app applied."""
+    environment = {
+        **os.environ, "LATHE_STORE_URL": url, "LATHE_SERVER_PORT": str(port), "LATHE_SERVER_KEY": "k" * 32,
+    }  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lathe.cli", "serve"], env=environment, stderr=subprocess.DEVNULL
+    )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        _ready(base)
+        body = {"files": {"task.blueprint.toml": BLUEPRINT}, "confirm": "any", "accept_bounds": True}
+        call(base, "PUT", "/v1/blueprints", body)
+        yield base
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _ready(base: str) -> None:
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"{base}/readyz", timeout=1)
+            return
+        except OSError:
+            sleep(0.05)
+    raise SystemExit("the server does not come up")
+
+
+def call(base: str, method: str, path: str, body: object) -> dict[str, object]:
+    """One request with a JSON body; its JSON answer."""
+    request = urllib.request.Request(
+        f"{base}{path}", json.dumps(body).encode(), {"content-type": "application/json"}, method=method
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        found: dict[str, object] = json.loads(response.read())
+    return found
+
+
+def made(base: str, count: int = ENTITIES) -> list[str]:
+    """The ids of new entities."""
+    return [str(call(base, "POST", "/v1/task/tasks", {"owner": f"o{n}"})["id"]) for n in range(count)]
+
+
+def load(base: str, ids: Path, seed: int) -> tuple[float, float, float]:
+    """One run of `wrk`: actions a second, p50 and p99 in milliseconds."""
+    script = ids.with_suffix(".lua")
+    script.write_text(LUA % {"ids": ids, "seed": seed})
+    seconds = 2 if is_quick() else SECONDS
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), base]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
+    if failed is not None:
+        raise SystemExit(f"{failed[1]} requests failed:\n{told}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
+    assert rate is not None, told
+    return float(rate[1]), _milliseconds(told, "50%"), _milliseconds(told, "99%")
+
+
+def _milliseconds(told: str, which: str) -> float:
+    found = re.search(rf"{which}\s+([\d.]+)(us|ms|s)\b", told)
+    assert found is not None, told
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

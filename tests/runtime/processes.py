@@ -1,0 +1,96 @@
+"""Real processes: servers that are started, asked and killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+START_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+class Process:
+    """`lathe serve` on a store. It may be killed and started again, on the same port."""
+
+    def __init__(self, store: str, folder: Path, *, schema: str = "lathe") -> None:
+        self.port = free_port()
+        self.folder = folder
+        self._environment = {
+            **os.environ,
+            "LATHE_STORE_URL": store,
+            "LATHE_STORE_SCHEMA": schema,
+            "LATHE_SERVER_PORT": str(self.port),
+            "LATHE_SERVER_KEY": "k" * 32,
+        }
+        self._running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with (self.folder / "server.log").open("ab") as log:
+            self._running = subprocess.Popen(
+                [sys.executable, "-m", "lathe.cli", "serve"],
+                env=self._environment, cwd=self.folder, stderr=log, stdout=log,
+            )  # fmt: skip
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            assert self._running.poll() is None, self.log
+            try:
+                if httpx2.get(f"{self.url}/readyz", timeout=5).is_success:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.02)
+        raise AssertionError(f"the server does not come up: {self.log}")
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")[-3_000:]
+
+    def kill(self) -> None:
+        """As if the plug were pulled, for this process."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """In order; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> int:
+        assert self._running is not None
+        self._running.send_signal(how)
+        code = self._running.wait(60)
+        self._running = None
+        return code
+
+    def apply(self, files: Mapping[str, bytes]) -> None:
+        body = {"files": {p: b.decode() for p, b in files.items()}, "confirm": "any", "accept_bounds": True}
+        answer = httpx2.put(f"{self.url}/v1/blueprints", json=body, timeout=120)
+        assert answer.is_success, answer.text
+
+
+@contextmanager
+def serving(store: str, folder: Path, *, schema: str = "lathe") -> Iterator[Process]:
+    """A server for as long as the block lasts."""
+    process = Process(store, folder, schema=schema)
+    process.start()
+    try:
+        yield process
+    finally:
+        if process._running is not None:
+            process.kill()
