@@ -30,7 +30,7 @@ check: $(STAMP)  ## Format, lint and types, without the tests.
 	$(BIN)/mypy
 
 test: check  ## Everything that must hold before a commit.
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 fix: $(STAMP)  ## Let the formatter and the linter mend what they can.
 	$(BIN)/ruff format .

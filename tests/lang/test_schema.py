@@ -31,9 +31,10 @@ from lathe.lang.schema.keys import KEYS, TABLES
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "docs" / "reference" / "schemas"
-EVERY = sorted(ROOT.glob("examples/**/*.toml"))
+FILES = ("app.toml", "*.blueprint.toml")
+EVERY = sorted(p for kind in FILES for p in ROOT.glob(f"examples/**/{kind}"))
 EXAMPLES = [p for p in EVERY if "broken" not in p.parts]
-VARIANTS = [p for p in EVERY if "broken" in p.parts and p.name != "expect.toml"]
+VARIANTS = [p for p in EVERY if "broken" in p.parts]
 ROLLOUT = ROOT / "examples" / "rollout" / "rollout.blueprint.toml"
 
 BLUEPRINT = jsonschema.Draft7Validator(schema.blueprint_schema())
