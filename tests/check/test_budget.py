@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.support import codes, files_of, finding, report_of, several, told
 
 from lathe.gate import Options, check_files
@@ -91,3 +92,82 @@ def test_a_doubt_that_a_larger_scope_would_settle_and_that_cannot_be_searched_is
     )
     report = report_of(several("[scope]\nThing = 1\nbudget_states = 200\n", Thing=body))
     assert (report.verdict, told(report)) == ("unknown", ["LT801"])
+
+
+class Turning:
+    """A clock that is far on, or that interrupts, from its n-th reading on."""
+
+    def __init__(self, at: int, *, interrupts: bool = False) -> None:
+        self.left = at
+        self.interrupts = interrupts
+
+    def __call__(self) -> float:
+        self.left -= 1
+        if self.left == 0 and self.interrupts:
+            raise KeyboardInterrupt
+        return 0.0 if self.left > 0 else 1000.0 * (not self.interrupts)
+
+
+def readings(files: dict[str, bytes]) -> int:
+    """How often a whole check looks at the clock."""
+    clock = Turning(10**9)
+    check_files(files, Options(), clock)
+    return 10**9 - clock.left
+
+
+ARRIVES = """
+[state]
+open = { initial = true }
+shut = { final = true }
+
+[action]
+create = { by = "role:clerk" }
+close = { from = "open", to = "shut", by = "role:clerk", fair = true }
+
+[eventually]
+done = { from = "open", to = "shut" }
+"""
+
+
+@pytest.mark.parametrize("interrupts", [False, True], ids=["seconds", "an interrupt"])
+def test_judging_that_is_ended_leaves_the_verdict_unknown_and_says_so(interrupts: bool) -> None:
+    files = files_of(several(Thing=ARRIVES))
+    assert check_files(files, Options(), lambda: 0.0).report.verdict == "admitted"
+    said: set[str] = set()
+    for at in range(5, readings(files) + 1):
+        report = check_files(files, Options(), Turning(at, interrupts=interrupts)).report
+        if "LT801" in told(report):
+            assert report.verdict == "unknown"
+            said.add(finding(report, "LT801").diagnostic.message)
+            assert report.is_timed or interrupts
+    what = "an interrupt" if interrupts else "its seconds"
+    ended = f"1 Thing: {what} ended the judging of 3 states"
+    assert f"what was found was not judged within its budget ({ended})" in said
+
+
+def test_what_was_found_before_judging_was_ended_is_told() -> None:
+    files = files_of(several(Thing=ARRIVES + '\n[invariant]\np = "state != shut"\n'))
+    for at in range(6, readings(files)):
+        report = check_files(files, Options(), Turning(at)).report
+        assert report.verdict == "refused"
+        assert "LT401 p" in told(report)
+
+
+def test_a_scope_that_was_judged_whole_is_fallen_back_upon() -> None:
+    body = ARRIVES + (
+        '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
+        'args.other = { type = "ref", to = "Thing" }\nwhen = "arg.other == self"\n'
+    )
+    files = files_of(several(Thing=body))
+    whole = check_files(files, Options(), lambda: 0.0).report
+    assert (whole.verdict, whole.covered.bounds["Thing"]) == ("admitted", 2)
+    bounds: set[int] = set()
+    for at in range(3, readings(files)):
+        report = check_files(files, Options(), Turning(at)).report
+        if report.verdict == "admitted":
+            bounds.add(report.covered.bounds["Thing"])
+            if report.covered.bounds["Thing"] == 1:
+                assert any(
+                    line.startswith("2 Thing: its seconds ended the") for line in report.not_covered
+                ), report.not_covered
+    assert bounds == {1, 2}

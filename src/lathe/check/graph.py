@@ -31,6 +31,15 @@ class Limits:
     clock: Clock
     alarm: Sequence[Formula] | None = None
 
+    def look(self) -> None:
+        """Read the clock. Raises OutOfTimeError if it is past `stop_at`; the clock itself may interrupt."""
+        if self.clock() > self.stop_at:
+            raise OutOfTimeError
+
+
+class OutOfTimeError(Exception):
+    """The seconds of a check ended while what was found was judged: nothing follows from that."""
+
 
 class Graph(Protocol):
     """What a search found: states by number, those that fewer steps lead to first, and their steps.
@@ -43,6 +52,8 @@ class Graph(Protocol):
 
     hits: dict[int, int]
     ended_by: Ending
+    judging: Limits | None
+    """Until when it may be judged; None: as long as that takes."""
 
     @property
     def states(self) -> Sequence[int]: ...
@@ -72,3 +83,9 @@ class Graph(Protocol):
     def way_to(self, index: int) -> list[tuple[int, int]]:
         """A shortest way: each command with the state that it leads to; the first has no command, -1."""
         ...
+
+
+def look(graph: Graph) -> None:
+    """Look whether there is time to go on judging a graph. Raises OutOfTimeError if there is none."""
+    if graph.judging is not None:
+        graph.judging.look()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lathe.check.graph import Graph
+from lathe.check.graph import Graph, look
 from lathe.check.layout import Slot
 from lathe.check.owing import Debt, debt_of, paid_by
 from lathe.check.search import ListGraph, masks_where
@@ -55,6 +55,7 @@ def failures(system: System, graph: Graph) -> Iterator[Unfair]:
 
         ledger = Ledger(system, graph, debts, paid)
         for slot, prop in asked:
+            look(graph)
             lasso = ledger.failure(slot, prop)
             if lasso is not None:
                 yield Unfair(prop, slot, *lasso)
@@ -62,6 +63,7 @@ def failures(system: System, graph: Graph) -> Iterator[Unfair]:
     held = masks_where(system.layout, graph.states, system.held)
     enabled = [_possible(graph, i, debts) | m << len(names) for i, m in enumerate(held)]
     for slot, prop in asked:
+        look(graph)
         found = _failure(_Search(system, graph, slot, prop, paid, enabled))
         if found is not None:
             yield found
@@ -91,6 +93,7 @@ def _followed(system: System, graph: Graph) -> Iterator[Unfair]:
     threads = Threads(system, graph)
     for blueprint in system.layout.app.blueprints.values():
         for prop in blueprint.eventually.values():
+            look(graph)
             found = threads.failure(blueprint.name, prop)
             if found is not None:
                 from lathe.check.arrays.places import lasso  # a check that finds nothing tells no runs

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lathe.check.command import RECYCLE, Command
-from lathe.check.graph import Graph
+from lathe.check.graph import Graph, look
 from lathe.check.layout import Slot
 from lathe.check.search import ListGraph, masks_where
 from lathe.check.standing import Standstill, judged, standing_masks
@@ -121,6 +121,7 @@ def _spread(graph: Graph, good: list[int], allowed: bytes | None) -> list[int]:
     changed = True
     while changed:
         changed = False
+        look(graph)
         for index in range(len(good) - 1, -1, -1):
             mask = before = good[index]
             if mask == everything:

@@ -12,9 +12,8 @@ from dataclasses import field, replace
 from lathe.check.bounds import TooLargeError, UndecidedError
 from lathe.check.coverage import fingerprint, taken_actions
 from lathe.check.domain import WIDEST_PRINCIPALS
-from lathe.check.graph import Clock, Graph, Limits
-from lathe.check.invoke import most_pending
-from lathe.check.liveness import Unfair, failures, moved_deadlines
+from lathe.check.graph import Clock, Graph, Limits, OutOfTimeError, look
+from lathe.check.liveness import Unfair, failures
 from lathe.check.outlive import outliving
 from lathe.check.progress import call_round, first_of_each, located, situations, standstills
 from lathe.check.regions import wide_numbers
@@ -36,15 +35,17 @@ from lathe.check.suspects import (
 )
 from lathe.check.system import System, is_sampled, make_system
 from lathe.check.tiers import explore_all
+from lathe.check.uncovered import not_covered
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
-from lathe.lang.adapters import ADAPTERS
-from lathe.lang.model import App, Blueprint, Property
+from lathe.lang.model import App, Property
 
 DEFAULT_SECONDS = 10.0
+SEARCHED_SHARE = 2 / 3
+"""Of the seconds left, what the search of a larger scope may take: it is judged in the rest."""
 
-UNSEARCHED = ("the search did not end within its budget", "nothing could be searched")
-"""How LT801 begins where it is the budget that left a question open."""
+UNSEARCHED = ("the search did not end within its budget", "nothing could be searched", "was not judged")
+"""What LT801 says where it is the budget that left a question open."""
 
 
 @frozen
@@ -84,6 +85,8 @@ class _Progress:
     is_closed: bool = False
     is_told: bool = False
     policies: Mapping[str, int] = field(default_factory=dict)
+    sound: tuple[System, Graph] | None = None
+    """The largest scope that was judged whole with nothing to say, where a larger one follows."""
 
     def add(self, found: Iterable[Finding]) -> None:
         """Keep the first finding of each code at each place: smaller scopes come first."""
@@ -112,15 +115,21 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     started = clock()
     budget = seconds if seconds is not None else app.scope.budget_seconds or DEFAULT_SECONDS
     progress = _Progress(app, digest, Limits(app.scope.budget_states, started + budget, clock))
-    for instances in scopes(app):
-        if not _search_scope(progress, instances):
-            break
-    _close(progress)
-    _judge_last(progress)
-    _tell_empty(progress)
+    try:
+        for instances in scopes(app):
+            if not _search_scope(progress, instances):
+                break
+        _close(progress)
+        _judge_last(progress)
+        _tell_empty(progress)
+    except (OutOfTimeError, KeyboardInterrupt) as stop:
+        _fall_back(progress, stop)
     _tell_sampled(progress)
-    _tell_policies(progress)
-    level = _level(progress, clock() - started)
+    try:
+        _tell_policies(progress)
+    except (OutOfTimeError, KeyboardInterrupt) as stop:
+        progress.doubts.append(f"what policies open was not judged: {_ended_by(stop)} ended it")
+    level = _level(progress, started, _last_reading(clock))
     has_answer = progress.last is not None and progress.last.ended_by == "found"
     is_open = progress.completed is None and not (has_answer or progress.is_told or progress.is_closed)
     if is_open or progress.doubts:
@@ -132,16 +141,25 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         level,
         tuple(progress.findings.values()),
         _coverage(progress),
-        tuple(_not_covered(progress)),
+        tuple(not_covered(app, _judged(progress), progress.partial)),
         progress.algebra.level if progress.algebra else None,
     )
 
 
-def _level(progress: _Progress, seconds: float) -> LevelReport:
+def _last_reading(clock: Clock) -> float:
+    """The time when all is done; an interrupt that comes now has nothing to end."""
+    try:
+        return clock()
+    except KeyboardInterrupt:
+        return clock()
+
+
+def _level(progress: _Progress, started: float, ended: float) -> LevelReport:
+    seconds = ended - started
     graph = progress.completed[1] if progress.completed else progress.last
     why = _why_open(progress)
     verdict: LevelVerdict = "fails" if progress.has_errors else "unknown" if why else "passes"
-    is_timed = progress.limits.clock() >= progress.limits.stop_at
+    is_timed = ended >= progress.limits.stop_at
     if graph is None:
         return LevelReport(2, "reach", verdict, seconds, why=why, is_timed=is_timed)
     size = (len(graph.states), graph.steps, graph.depth)
@@ -166,14 +184,20 @@ def _search_scope(progress: _Progress, instances: Instances) -> bool:
         progress.partial.append(f"{_instances_text(instances)}: {error}")
         _tell_undecided(progress, error)
         return False
-    system, graph = explore_all(system, replace(progress.limits, alarm=alarm(system)))
+    limits = replace(progress.limits, alarm=alarm(system))
+    if progress.completed is not None:
+        _note_sound(progress, *progress.completed)
+        limits = replace(limits, stop_at=_early(limits))
+    system, graph = explore_all(system, limits)
     progress.last, progress.system = graph, system
     _tell_violations(progress, system, graph)
-    _tell_outliving(progress, system, graph)
     if not graph.is_complete:
+        _tell_outliving(progress, system, graph)
         progress.partial.append(_why(graph, instances))
         return False
     progress.completed = (system, graph)
+    graph.judging = progress.limits
+    _tell_outliving(progress, system, graph)
     _judge_scope(progress, system, graph)
     return not progress.has_errors
 
@@ -194,6 +218,38 @@ def _close(progress: _Progress) -> None:
     if found.open and not progress.has_errors:
         progress.doubts.append(f"{_not_searched(progress)}; open: {', '.join(found.open)}")
     progress.is_closed = True
+
+
+def _early(limits: Limits) -> float:
+    """When the search of a larger scope ends, so that what it finds can be judged."""
+    now = limits.clock()
+    return now + (limits.stop_at - now) * SEARCHED_SHARE
+
+
+def _note_sound(progress: _Progress, system: System, graph: Graph) -> None:
+    """Judge a scope as if it were the last: one that is sound is fallen back upon."""
+    if not never(system, graph) and not any(failures(system, graph)):
+        progress.sound = (system, graph)
+
+
+def _ended_by(stop: OutOfTimeError | KeyboardInterrupt) -> str:
+    return "an interrupt" if isinstance(stop, KeyboardInterrupt) else "its seconds"
+
+
+def _fall_back(progress: _Progress, stop: OutOfTimeError | KeyboardInterrupt) -> None:
+    """What follows when judging was ended: the verdict of a smaller scope, or none."""
+    ended = _ended_by(stop)
+    if progress.completed is None:
+        progress.partial.append(f"{ended} ended the check before a scope was searched")
+        return
+    system, graph = progress.completed
+    told = _instances_text(dict(system.layout.domains.instances))
+    why = f"{told}: {ended} ended the judging of {len(graph.states):,} states"
+    progress.partial.append(why)
+    if progress.sound is None:
+        progress.doubts.append(f"what was found was not judged within its budget ({why})")
+    else:
+        progress.completed = progress.sound
 
 
 def _tell_undecided(progress: _Progress, error: TooLargeError) -> bool:
@@ -235,6 +291,7 @@ def _tell_empty(progress: _Progress) -> None:
     if progress.completed is None:
         return
     system, graph = progress.completed
+    look(graph)
     empties, implied = empty_promises(system, graph), implied_by_ranges(system)
     if is_sampled(system):
         empties = []  # what they are about may happen beyond the sample
@@ -263,6 +320,7 @@ def _with_room(progress: _Progress, wider: Instances) -> tuple[System, Graph] | 
         system, graph = explore_all(make_system(progress.app, wider), progress.limits)
     except TooLargeError:
         return None
+    graph.judging = progress.limits
     return (system, graph) if graph.is_complete else None
 
 
@@ -294,7 +352,12 @@ def _tell_sampled(progress: _Progress) -> None:
     if progress.has_errors:
         told = [f for f in told if f.diagnostic.code != "LT801"]
     if any(f.diagnostic.code == "LT801" for f in told):
-        proved = _proved(progress)
+        try:
+            proved = _proved(progress)
+        except KeyboardInterrupt:
+            proved = frozenset()  # what is open stays so, and is told
+            level = LevelReport(1, "algebra", "unknown", why="an interrupt ended it", is_timed=True)
+            progress.algebra = Algebra(level, ())
         told = [f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in proved]
     progress.add(told)
 
@@ -366,6 +429,7 @@ def _search_wider(
     if not graph.is_complete:
         progress.doubts.append(_out_of_budget(_why(graph, wider.instances)))
         return None
+    graph.judging = progress.limits
     return large, graph, starts
 
 
@@ -381,6 +445,7 @@ def _out_of_budget(why: str) -> str:
 
 def _judge_scope(progress: _Progress, system: System, graph: Graph) -> None:
     """What a complete search of one scope can say: forbidden permits, endless calls, who cannot go on."""
+    look(graph)
     try:
         permits = list(permitted_after_all(system, graph))
     except TooLargeError as error:
@@ -411,6 +476,7 @@ def _judge_last(progress: _Progress) -> None:
     if progress.completed is None:
         return
     system, graph = progress.completed
+    look(graph)
     doubtful, unfair = never(system, graph), _by_property(failures(system, graph))
     if not doubtful and not unfair:
         return
@@ -491,6 +557,13 @@ def _still_so(progress: _Progress, found: tuple[System, Graph], wider: _Wider) -
     return first_of_each(replace(s, code=code) for s, code in zip(doubtful, codes, strict=True) if code)
 
 
+def _judged(progress: _Progress) -> System | None:
+    """The system that the verdict is about."""
+    if progress.completed is not None:
+        return progress.completed[0]
+    return progress.system if progress.is_closed else None
+
+
 def _coverage(progress: _Progress) -> Coverage:
     searched = progress.completed or (progress.system, progress.last)
     system, graph = searched
@@ -526,54 +599,3 @@ def _all_actions(app: App) -> Iterator[tuple[str, str]]:
 
 def _all_states(app: App) -> Iterator[tuple[str, str]]:
     return ((b.name, s) for b in app.blueprints.values() for s in b.states)
-
-
-def _not_covered(progress: _Progress) -> Iterator[str]:
-    """What the report does not vouch for: promises first, then bounds, then what waits."""
-    app = progress.app
-    for blueprint in app.blueprints.values():
-        yield from _promises(blueprint)
-    system = progress.completed[0] if progress.completed else progress.system if progress.is_closed else None
-    if system is not None:
-        domains = system.layout.domains
-        for name, count in sorted(domains.instances.items()):
-            yield f"more than {count} {name}"
-        if domains.could_differ > len(domains.principals):
-            yield f"more than {len(domains.principals)} principals, where {domains.could_differ} could differ"
-        yield from _pending(system)
-        sampled = {p.name for c in system.commands for p in c.params if p.sampled}
-        yield from (f"values of `{name}` beyond a sample" for name in sorted(sampled))
-    yield from progress.partial
-    for blueprint in app.blueprints.values():
-        for state in blueprint.states.values():
-            if state.waits is not None:
-                yield f"{blueprint.name} may wait in `{state.name}` for ever: {state.waits}"
-    if any(
-        b.timers or any(s.after_ms is not None for s in b.states.values()) for b in app.blueprints.values()
-    ):
-        yield "durations: a timer may fire at any moment while it is armed"
-
-
-def _pending(system: System) -> Iterator[str]:
-    """How many notices of each effect that is told apart are pending at once."""
-    for slot in system.layout.slots:
-        if slot.index == 0:
-            for name in slot.notices:
-                most = most_pending(slot, name)
-                yield f"more than {most} of the notice `{slot.blueprint.name}.{name}` pending at once"
-
-
-def _promises(blueprint: Blueprint) -> Iterator[str]:
-    """What the author says of the outside, and nobody can check."""
-    for effect in blueprint.effects.values():
-        adapter = ADAPTERS.get(effect.uses)
-        by_itself = adapter is not None and adapter.idempotence.holds_for(effect.settings)
-        if effect.idempotent and not by_itself:
-            yield f"on trust: repeats of `{blueprint.name}.{effect.name}` do no more than one (`idempotent`)"
-        if not effect.late and not effect.is_notice and effect.target is None:
-            yield f"on trust: `{blueprint.name}.{effect.name}` is never executed late (`late = false`)"
-    for action in blueprint.actions.values():
-        if action.fair:
-            yield f"on trust: somebody takes `{blueprint.name}.{action.name}` in the end (`fair`)"
-    for name in moved_deadlines(blueprint) if blueprint.eventually else ():
-        yield f"on trust: `{blueprint.name}.{name}` comes at last, however often it is moved"

@@ -41,6 +41,7 @@ class ListGraph:
     labels: array[int]
     hits: dict[int, int] = field(default_factory=dict)
     ended_by: Ending = ""
+    judging: Limits | None = None
 
     @property
     def is_complete(self) -> bool:

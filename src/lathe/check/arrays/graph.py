@@ -15,7 +15,7 @@ from lathe.check.arrays.expand import Expansion
 from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.visited import Key, Run, key_of, ordered
 from lathe.check.arrays.words import PackedStates, Words, chosen, joined, packed_at
-from lathe.check.graph import Ending
+from lathe.check.graph import Ending, Limits, look
 from lathe.frozen import mutable
 
 CHUNK = 1 << 15
@@ -67,6 +67,7 @@ class ArrayGraph:
     seating: Seating | None = None
     hits: dict[int, int] = field(default_factory=dict)
     ended_by: Ending = ""
+    judging: Limits | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -132,6 +133,7 @@ class ArrayGraph:
 
     def _edges_of(self, start: int) -> tuple[Index, Index, Index, Seats]:
         """The number of steps of each state of a chunk, their targets, labels and seats, state by state."""
+        look(self)
         part = chosen(self.words, slice(start, start + CHUNK))
         size = len(part[0])
         batches = self.expansion.batches(part)

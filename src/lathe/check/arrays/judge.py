@@ -17,7 +17,7 @@ from lathe.check.arrays.formula import evaluate, is_small
 from lathe.check.arrays.graph import CHUNK, ArrayGraph, Edges
 from lathe.check.arrays.visited import mixed
 from lathe.check.arrays.words import PackedStates, Words, chosen
-from lathe.check.graph import Graph
+from lathe.check.graph import Graph, look
 from lathe.check.ir import FALSE, Formula
 from lathe.check.layout import WORD_BITS, Layout
 
@@ -140,6 +140,7 @@ def spread(graph: ArrayGraph, good: Masks, allowed: Sequence[bool] | bytes | Non
     while changed:
         changed = False
         for start in reversed(range(0, graph.count, CHUNK)):
+            look(graph)
             end = min(start + CHUNK, graph.count)
             span = slice(int(first[start]), int(first[end]))
             values = good[targets[span]]

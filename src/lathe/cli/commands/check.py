@@ -40,7 +40,7 @@ MUTATION_SECONDS = 120.0
     "--budget",
     callback=seconds,
     metavar="DURATION",
-    help="Stop searching after this long, as `500ms`, `30s` or `2m`.",
+    help="Stop searching and judging after this long, as `500ms`, `30s` or `2m`.",
 )
 @click.option(
     "--trace",
