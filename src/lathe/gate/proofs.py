@@ -29,6 +29,7 @@ def obligations(files: Mapping[str, bytes], seconds: float | None = None) -> dic
         "digest": digest(app) if app else "",
         "instances": dict(found.instances) if found else {},
         "properties": list(algebra_level(app, found, 0.0)[1]) if app and found else [],
+        "by_k_induction": list(found.proofs.unrolled) if found else [],
         "by_spacer": list(found.proofs.spacer) if found else [],
         "answer": "unsat",
         "files": sorted(written),

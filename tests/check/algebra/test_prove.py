@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
@@ -9,6 +10,8 @@ from time import monotonic
 import cvc5
 import pytest
 
+from lathe.check import ir
+from lathe.check.algebra import small
 from lathe.check.algebra.level import Proved, prove_app
 from lathe.check.bounds import TooLargeError
 from lathe.check.graph import Limits
@@ -126,6 +129,45 @@ at_most_ninety = "count <= 90"
 """
 
 
+SWAPPED = """
+blueprint = "Pair"
+[state]
+open = { initial = true, waits = "somebody turns it" }
+done = { final = true }
+[field]
+x = { type = "int", range = [0, 1000], default = 1 }
+y = { type = "int", range = [0, 1000], default = 3 }
+[action]
+create = { by = "any" }
+turn = { from = "open", by = "any", when = "x < 900 and y < 900", do = ["x = y", "y = x + 2"] }
+close = { from = "open", to = "done", by = "any" }
+[invariant]
+odd = "x % 2 == 1"
+"""
+
+
+def test_what_the_step_before_rules_out_is_proved_by_two_steps() -> None:
+    found = proved(app_of(SWAPPED))
+    assert found.proofs.unrolled == ("Pair#1.odd",)
+    assert found.proofs.spacer == ()
+    assert found_names(found) == {"odd"}
+
+
+@pytest.mark.parametrize("wrong", [("y = x + 2", "y = x + 1"), ("default = 3", "default = 4")], ids=str)
+def test_a_run_of_few_steps_that_breaks_it_is_not_proved_away(wrong: tuple[str, str]) -> None:
+    found = proved(app_of(SWAPPED.replace(*wrong)))
+    assert found_names(found) == set()
+
+
+def test_another_solver_agrees_with_what_two_steps_prove() -> None:
+    written = obligations({"pair.blueprint.toml": SWAPPED.encode()}, 20)
+    assert json.loads(written["index.json"])["by_k_induction"] == ["Pair#1.odd"]
+    answers = rechecked(written)
+    steps = {name.split("-", 1)[1] for name in answers}
+    assert {"first-0-Pair1.odd.smt2", "first-1-Pair1.odd.smt2", "after-2-Pair1.odd.smt2"} <= steps
+    assert set(answers.values()) == {"unsat"}
+
+
 def rechecked(written: Mapping[str, bytes]) -> dict[str, str]:
     """What cvc5 says of each obligation."""
     answers = {}
@@ -148,3 +190,30 @@ def test_another_solver_agrees_with_every_proof(name: str) -> None:
     answers = rechecked(obligations(files_of(EXAMPLES / name), 20))
     assert answers
     assert set(answers.values()) == {"unsat"}
+
+
+def test_what_reads_little_is_tried_with_every_value() -> None:
+    app = app_of(COUNTER)
+    system = make_system(app, {"Counter": 1})
+    layout = system.layout
+    add = next(c for c in system.commands if c.label.action == "add")
+    count = next(v for v in layout.variables if v.name.endswith(".count"))
+    state = layout.slots[0].state
+    beyond = ir.le(ir.const(count.size), count.formula)
+    assert small.never_holds(layout, add, beyond)
+    assert small.never_holds(
+        layout, add, ir.both(ir.eq(state.formula, ir.const(1)), ir.eq(state.formula, ir.const(2)))
+    )
+    assert not small.never_holds(layout, add, ir.eq(count.formula, ir.const(count.size - 1)))
+    assert count.size <= small.MOST_VALUES < count.size * count.size
+
+
+def test_what_reads_too_much_is_left_to_the_solver() -> None:
+    system = make_system(app_of(SWAPPED), {"Pair": 1})
+    x, y = (next(v for v in system.layout.variables if v.name.endswith(f".{n}")) for n in "xy")
+    both = ir.both(ir.eq(x.formula, ir.const(5)), ir.eq(y.formula, ir.const(5)), ir.FALSE)
+    assert small.never_holds(system.layout, system.commands[0], both)
+    apart = ir.both(
+        ir.le(x.formula, y.formula), ir.le(y.formula, x.formula), ir.no(ir.eq(x.formula, y.formula))
+    )
+    assert not small.never_holds(system.layout, system.commands[0], apart)

@@ -2,8 +2,9 @@
 
 The candidates, guessed lemmas and the app's own properties alike, are assumed together before a step;
 those that a command can break are dropped, until nothing more is (Flanagan and Leino, *Houdini*, 2001).
-What is left is inductive. Under it each fault and each broken step property is shown to be impossible.
-An invariant that falls is tried once more by Spacer (Komuravelli and others, 2014), with the lemmas.
+What is left is inductive. An invariant that falls is tried once more by k-induction (`unroll`). Under all
+that each fault and each broken step property is shown to be impossible. What is still open is tried by
+Spacer (Komuravelli and others, 2014), with the lemmas.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from typing import TYPE_CHECKING
 import z3
 
 from lathe.check import ir
-from lathe.check.algebra.terms import Z3, Lowering, Mask, NotModelledError, Term, constant, within
-from lathe.check.command import Command, Param
+from lathe.check.algebra import build
+from lathe.check.algebra.build import Z3, either, equal, implied, negation
+from lathe.check.algebra.moves import Move, flat, move, parameter, stands
+from lathe.check.algebra.small import never_holds
+from lathe.check.algebra.terms import Lowering, Mask, NotModelledError, Term, constant, within
+from lathe.check.algebra.unroll import Unrolling
+from lathe.check.command import Command
 from lathe.check.graph import Clock
 from lathe.check.ir import Formula
 from lathe.check.layout import Variable
@@ -32,6 +38,9 @@ if TYPE_CHECKING:  # the machine is loaded only where versions are compared
 
 QUERY_LIMIT = 4_000_000
 """Z3's own count of work for one query, the same on every machine."""
+
+UNROLLED_SHARE = 0.25
+"""Of the seconds left, what k-induction may take; Spacer has the rest."""
 
 SPACER_LIMIT = 5_000_000
 
@@ -60,6 +69,7 @@ class Proofs:
     properties: tuple[str, ...]
     tried: int
     obligations: tuple[Obligation, ...]
+    unrolled: tuple[str, ...]
     spacer: tuple[str, ...]
     is_timed: bool
     claims: tuple[Formula, ...] = ()
@@ -67,23 +77,27 @@ class Proofs:
 
 @mutable
 class _Claim:
-    """A candidate: a condition of states, and the property that it is, if it is one."""
+    """A candidate: a condition of states, and the property that it is, if it is one.
+
+    `assumed` switches it on before a step, and `fails` says that it is false after one.
+    """
 
     formula: Formula
     reads: frozenset[int]
     before: Z3
+    after: Z3
+    assumed: Z3
+    fails: Z3
     span: Span | None = None
     name: str = ""
 
 
 @mutable
 class _Step:
-    """A command as terms: what must hold before it, and what each changed variable becomes."""
+    """A command, and what it is as terms."""
 
     command: Command
-    guard: Z3
-    after: dict[int, Term]
-    lowering: Lowering
+    move: Move
 
 
 @mutable
@@ -93,12 +107,14 @@ class _Prover:
     stop_at: float
     keeps: bool
     names: dict[int, Term]
+    later: dict[int, Term]
     solver: Z3
     claims: list[_Claim] = field(default_factory=list)
     steps: list[_Step] = field(default_factory=list)
     skipped: list[Command] = field(default_factory=list)
     written: list[Obligation] = field(default_factory=list)
     is_timed: bool = False
+    count: int = 0
 
 
 def prove(
@@ -124,6 +140,9 @@ def prove(
     proved = {c.name for c in prover.claims if c.span is not None}
     if keeps:
         _write_steps(prover)
+    unrolled = _by_unrolling(prover, [a for a in asked if a.name not in proved])
+    prover.claims += unrolled
+    proved |= {c.name for c in unrolled}
     good, bad = _impossible(prover)
     more = _by_spacer(prover, [a for a in asked if a.name not in proved]) if begun is None else []
     by_spacer = {c.name for c in more}
@@ -140,6 +159,7 @@ def prove(
         properties=tuple(sorted(proved)),
         tried=len(asked) + len(watches(system)),
         obligations=tuple(prover.written),
+        unrolled=tuple(sorted(c.name for c in unrolled)),
         spacer=tuple(sorted(by_spacer)),
         is_timed=prover.is_timed or clock() >= stop_at,
         claims=tuple(c.formula for c in prover.claims),
@@ -148,17 +168,17 @@ def prove(
 
 def _begin(system: System, clock: Clock, stop_at: float, *, keeps: bool) -> _Prover:
     names = {v.index: constant(v) for v in system.layout.variables}
+    later = {v.index: constant(v, "'") for v in system.layout.variables}
     solver = z3.SimpleSolver()
     solver.set("rlimit", QUERY_LIMIT)
     solver.set("random_seed", 0)
     for variable in system.layout.variables:
         solver.add(within(variable, names[variable.index]))
-    return _Prover(system, clock, stop_at, keeps, names, solver)
+    return _Prover(system, clock, stop_at, keeps, names, later, solver)
 
 
 def _take_claims(prover: _Prover, guessed: Iterable[Formula]) -> list[_Claim]:
     """Candidates: properties first. Returned are the app's own."""
-    lowering = Lowering(prover.names, {})
     own = []
     for prop, context in invariants(prover.system):
         formula = ir.either(ir.no(applies(prop, context)), holds(prop.that.tree, context))
@@ -167,10 +187,11 @@ def _take_claims(prover: _Prover, guessed: Iterable[Formula]) -> list[_Claim]:
     lemmas: list[tuple[Formula, Span | None, str]] = [(f, None, "") for f in dict.fromkeys(guessed)]
     for formula, span, name in (*own, *lemmas):
         try:
-            claim = _Claim(formula, frozenset(ir.variables(formula)), lowering.truth(formula), span, name)
+            claim = _claim(prover, formula, span, name)
         except NotModelledError:
             if span is not None:
-                asked.append(_Claim(formula, frozenset(), z3.BoolVal(False), span, name))
+                no = build.FALSE
+                asked.append(_Claim(formula, frozenset(), no, no, no, no, span, name))
             continue
         prover.claims.append(claim)
         if span is not None:
@@ -178,51 +199,29 @@ def _take_claims(prover: _Prover, guessed: Iterable[Formula]) -> list[_Claim]:
     return asked
 
 
-def _parameter(param: Param) -> tuple[Term, Z3]:
-    """A free parameter, and that it is one of those that may be given, sampled or not."""
-    low = param.kind.low or 0 if param.kind.kind == "int" and param.argument else 0
-    if param.kind.kind == "set":
-        width = max(param.codes).bit_length()
-        bits = tuple(z3.Bool(f"given.{param.name}.{i}") for i in range(width))
-        most = param.kind.maximum
-        fits = z3.BoolVal(True) if most is None else z3.Sum(*(z3.If(b, 1, 0) for b in bits), 0) <= most
-        return Mask(bits), fits
-    term = z3.Int(f"given.{param.name}")
-    codes = [code + low for code in param.codes]
-    if param.sampled or codes == list(range(codes[0], codes[-1] + 1)):
-        return term, z3.And(term >= min(codes), term <= max(codes))
-    return term, z3.Or(*(term == code for code in codes))
+def _claim(prover: _Prover, formula: Formula, span: Span | None, name: str) -> _Claim:
+    """A candidate as terms, before and after a step; the solver is told what its switch means."""
+    before = Lowering(prover.names, {}).truth(formula)
+    after = Lowering(prover.later, {}).truth(formula)
+    prover.count += 1
+    assumed = z3.Bool(f"assumed.{prover.count}")
+    build.add(prover.solver, [implied(assumed, before)])
+    return _Claim(
+        formula, frozenset(ir.variables(formula)), before, after, assumed, negation(after), span, name
+    )
 
 
 def _take_steps(prover: _Prover) -> None:
     """The commands as terms; one that cannot be modelled breaks everything that it may change."""
     for command in prover.system.commands:
-        given = {p.name: _parameter(p) for p in command.params}
-        lowering = Lowering(prover.names, {name: term for name, (term, _) in given.items()})
         try:
-            guard = z3.And(lowering.truth(command.guard), *(fits for _, fits in given.values()))
-            if command.state is not None:
-                guard = z3.And(guard, prover.names[command.label.slot.state.index] == command.state)
-            else:
-                guard = z3.And(guard, prover.names[command.label.slot.state.index] != 0)
-            after = {index: lowering.term(f) for index, f in command.updates.items()}
+            found = move(command, prover.names)
         except NotModelledError:
             prover.skipped.append(command)
             changed = frozenset(command.updates)
             prover.claims = [c for c in prover.claims if not c.reads & changed]
             continue
-        after = {i: _as_mask(t) if isinstance(prover.names[i], Mask) else t for i, t in after.items()}
-        prover.steps.append(_Step(command, guard, after, lowering))
-
-
-def _as_mask(term: Term) -> Mask:
-    """A set, also where a constant stands for one."""
-    if isinstance(term, Mask):
-        return term
-    value = term.as_long() if z3.is_int_value(term) else None
-    if value is None:
-        raise AssertionError("a set is stored as a set")
-    return Mask(tuple(z3.BoolVal(bool(value >> i & 1)) for i in range(value.bit_length())))
+        prover.steps.append(_Step(command, found))
 
 
 def _start(prover: _Prover) -> None:
@@ -249,46 +248,46 @@ def _broken_by(prover: _Prover, step: _Step) -> bool:
     """Drop what one command can break; tells whether anything was."""
     dropped = False
     while True:
-        touched = [c for c in prover.claims if c.reads & step.after.keys()]
+        touched = [c for c in prover.claims if c.reads & step.move.after.keys()]
         if not touched or prover.clock() >= prover.stop_at:
             return dropped
-        after = [(c, _after(prover, step, c)) for c in touched]
         prover.solver.push()
-        _assume(prover, step)
-        prover.solver.add(z3.Or(*(z3.Not(then) for _, then in after)))
-        answer = prover.solver.check()
+        build.add(prover.solver, _broken(prover, step, touched))
+        answer = build.check(prover.solver, [c.assumed for c in prover.claims])
         if answer == z3.unsat:
             prover.solver.pop()
             return dropped
-        gone = {id(c) for c, _ in after}
+        gone = {id(c) for c in touched}
         if answer == z3.sat:
-            model = prover.solver.model()
-            gone = {id(c) for c, then in after if z3.is_false(model.eval(then, model_completion=True))}
+            known = _values(prover, prover.solver.model())
+            gone = {id(c) for c in touched if ir.settled(c.formula, known) == ir.FALSE} or gone
         prover.solver.pop()
         prover.claims = [c for c in prover.claims if id(c) not in gone]
         dropped = True
 
 
-def _assume(prover: _Prover, step: _Step) -> None:
-    prover.solver.add(step.guard)
-    prover.solver.add(*(c.before for c in prover.claims))
+def _broken(prover: _Prover, step: _Step, touched: Sequence[_Claim]) -> list[Z3]:
+    """That a step is taken, and that what some claims say of the state after it is false."""
+    read = frozenset[int]().union(*(c.reads for c in touched))
+    becomes = [
+        equal(p, q)
+        for index in sorted(read)
+        for p, q in zip(
+            flat(prover.later[index]), flat(step.move.after.get(index, prover.names[index])), strict=True
+        )
+    ]
+    return [step.move.guard, *becomes, either(*(c.fails for c in touched))]
 
 
-def _after(prover: _Prover, step: _Step, claim: _Claim) -> Z3:
-    """What a claim says of the state after a step."""
-    return Lowering({**prover.names, **_padded(prover, step.after)}, {}).truth(claim.formula)
-
-
-def _padded(prover: _Prover, after: dict[int, Term]) -> dict[int, Term]:
-    """Sets with a condition for each of the variable's members."""
-    found: dict[int, Term] = {}
-    for index, term in after.items():
-        own = prover.names[index]
-        if isinstance(own, Mask) and isinstance(term, Mask):
-            missing = len(own.bits) - len(term.bits)
-            found[index] = Mask((*term.bits, *(z3.BoolVal(False) for _ in range(missing)))[: len(own.bits)])
+def _values(prover: _Prover, model: Z3) -> dict[int, int]:
+    """The codes of the variables after a step, in a run that the solver found."""
+    found: dict[int, int] = {}
+    for index, term in prover.later.items():
+        values = [model.eval(part, model_completion=True) for part in flat(term)]
+        if isinstance(term, Mask):
+            found[index] = sum(1 << bit for bit, value in enumerate(values) if z3.is_true(value))
         else:
-            found[index] = term
+            found[index] = values[0].as_long()
     return found
 
 
@@ -332,21 +331,17 @@ def _all_places(system: System) -> Iterator[Span]:
 def _cannot_be(prover: _Prover, command: Command, condition: Formula, code: str) -> bool:
     if prover.clock() >= prover.stop_at:
         return False
-    given = {p.name: _parameter(p) for p in command.params}
+    given = {p.name: parameter(p) for p in command.params}
     lowering = Lowering(prover.names, {name: term for name, (term, _) in given.items()})
     try:
         wrong = lowering.truth(condition)
     except NotModelledError:
         return False
-    state = prover.names[command.label.slot.state.index]
-    prover.solver.push()
-    prover.solver.add(wrong, *(fits for _, fits in given.values()), *(c.before for c in prover.claims))
-    prover.solver.add(state == command.state if command.state is not None else state != 0)
-    is_impossible = prover.solver.check() == z3.unsat
-    if is_impossible:
-        _write(prover, f"{code.lower()}-{command.index}")
-    prover.solver.pop()
-    return bool(is_impossible)
+    asked = [wrong, *(fits for _, fits in given.values()), stands(command, prover.names)]
+    if never_holds(prover.system.layout, command, condition):
+        _write(prover, f"{code.lower()}-{command.index}", asked, assumed=())
+        return True
+    return _is_excluded(prover, asked, f"{code.lower()}-{command.index}")
 
 
 def _is_unreachable(prover: _Prover, condition: Formula) -> bool:
@@ -355,31 +350,58 @@ def _is_unreachable(prover: _Prover, condition: Formula) -> bool:
         wrong = Lowering(prover.names, {}).truth(condition)
     except NotModelledError:
         return False
+    return _is_excluded(prover, [wrong], "cannot")
+
+
+def _is_excluded(prover: _Prover, asked: list[Z3], name: str) -> bool:
+    """Whether no state that the claims allow is as asked."""
     prover.solver.push()
-    prover.solver.add(wrong, *(c.before for c in prover.claims))
-    is_unreachable = prover.solver.check() == z3.unsat
-    if is_unreachable:
-        _write(prover, "cannot")
+    build.add(prover.solver, asked)
+    answer = build.check(prover.solver, [c.assumed for c in prover.claims])
     prover.solver.pop()
-    return bool(is_unreachable)
+    if answer == z3.unsat:
+        _write(prover, name, asked, assumed=prover.claims)
+    return bool(answer == z3.unsat)
 
 
 def _write_steps(prover: _Prover) -> None:
     """The induction itself, command by command, as it was found to hold."""
     for step in prover.steps:
-        touched = [c for c in prover.claims if c.reads & step.after.keys()]
+        touched = [c for c in prover.claims if c.reads & step.move.after.keys()]
         if touched:
-            prover.solver.push()
-            _assume(prover, step)
-            prover.solver.add(z3.Or(*(z3.Not(_after(prover, step, c)) for c in touched)))
-            _write(prover, f"keeps-{step.command.index}")
-            prover.solver.pop()
+            _write(
+                prover, f"keeps-{step.command.index}", _broken(prover, step, touched), assumed=prover.claims
+            )
 
 
-def _write(prover: _Prover, name: str) -> None:
-    if prover.keeps:
-        number = f"{len(prover.written) + 1:04d}"
-        prover.written.append(Obligation(f"{number}-{name}", prover.solver.to_smt2()))
+def _write(prover: _Prover, name: str, asked: Sequence[Z3], *, assumed: Sequence[_Claim]) -> None:
+    """Keep what was asked, together with what was assumed, as a document of its own."""
+    if not prover.keeps:
+        return
+    solver = z3.SimpleSolver()
+    for variable in prover.system.layout.variables:
+        solver.add(within(variable, prover.names[variable.index]))
+    solver.add(*(c.before for c in assumed), *asked)
+    prover.written.append(Obligation(f"{len(prover.written) + 1:04d}-{name}", solver.to_smt2()))
+
+
+def _by_unrolling(prover: _Prover, left: Sequence[_Claim]) -> list[_Claim]:
+    """Those of some invariants that k-induction proves, with the lemmas that are left to lean on."""
+    if prover.skipped or not left:
+        return []
+    lemmas = [c.formula for c in prover.claims]
+    now = prover.clock()
+    stop_at = now + (prover.stop_at - now) * UNROLLED_SHARE
+    unrolling = Unrolling(prover.system, lemmas, prover.clock, stop_at, query_limit=QUERY_LIMIT)
+    found = []
+    for claim in left:
+        proof = unrolling.proof(claim.formula) if claim.reads else None
+        if proof is not None:
+            found.append(claim)
+            for name, conditions in proof:
+                _write(prover, f"{name}-{claim.name.replace('#', '')}", conditions, assumed=())
+    prover.is_timed |= prover.clock() >= stop_at
+    return found
 
 
 def _by_spacer(prover: _Prover, left: Sequence[_Claim]) -> list[_Claim]:
@@ -395,7 +417,7 @@ def _spacer_proves(prover: _Prover, claim: _Claim) -> bool:
     engine.set("rlimit", SPACER_LIMIT)
     engine.set("timeout", SPACER_MILLISECONDS)
     order = [v for v in prover.system.layout.variables if v.width]
-    terms = [t for v in order for t in _flat(prover.names[v.index])]
+    terms = [t for v in order for t in flat(prover.names[v.index])]
     reached = z3.Function("reached", *(t.sort() for t in terms), z3.BoolSort())
     engine.register_relation(reached)
     for packed in prover.system.initial:
@@ -405,10 +427,10 @@ def _spacer_proves(prover: _Prover, claim: _Claim) -> bool:
     lemmas = [c.before for c in prover.claims]
     bounded = [within(v, prover.names[v.index]) for v in order]
     for step in prover.steps:
-        after = {**prover.names, **_padded(prover, step.after)}
-        head = reached(*(t for v in order for t in _flat(after[v.index])))
-        body = z3.And(reached(*terms), step.guard, *lemmas, *bounded)
-        free = [*terms, *_parameters(step)]
+        after = {**prover.names, **step.move.after}
+        head = reached(*(t for v in order for t in flat(after[v.index])))
+        body = z3.And(reached(*terms), step.move.guard, *lemmas, *bounded)
+        free = [*terms, *step.move.given]
         engine.add_rule(z3.ForAll(free, z3.Implies(body, head)) if free else z3.Implies(body, head))
     started = prover.clock()
     try:
@@ -418,20 +440,6 @@ def _spacer_proves(prover: _Prover, claim: _Claim) -> bool:
     took = prover.clock() - started
     prover.is_timed |= answer == z3.unknown and took >= SPACER_MILLISECONDS / 1000
     return bool(answer == z3.unsat)
-
-
-def _parameters(step: _Step) -> list[Z3]:
-    found: list[Z3] = []
-    for param in step.command.params:
-        found.extend(_flat(_parameter(param)[0]))
-    return found
-
-
-def _flat(term: Term) -> Iterator[Z3]:
-    if isinstance(term, Mask):
-        yield from term.bits
-    else:
-        yield term
 
 
 def _flat_code(variable: Variable, term: Term, code: int) -> Iterator[Z3]:

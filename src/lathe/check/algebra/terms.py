@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import reduce
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import z3
 
+from lathe.check.algebra import build
+from lathe.check.algebra.build import (
+    Z3,
+    at_most,
+    both,
+    choice,
+    difference,
+    either,
+    equal,
+    integer,
+    less,
+    negation,
+    product,
+    total,
+)  # fmt: skip
 from lathe.check.ir import Formula, bounds
 from lathe.check.layout import Variable
 from lathe.errors import LatheError
 from lathe.frozen import frozen
 from lathe.lang.types import Type
 
-Z3: TypeAlias = Any
-"""A term of z3, which has no types of its own."""
-
+_COMPARED: Mapping[str, Callable[[Z3, Z3], Z3]] = {"==": equal, "<": less, "<=": at_most}
 _CONDITIONS = frozenset({"==", "<", "<=", "and", "or", "not"})
 _MASKS = frozenset({"1<<", "|", "&~"})
 
@@ -53,8 +66,8 @@ def constant(variable: Variable, suffix: str = "") -> Term:
 def within(variable: Variable, term: Term) -> Z3:
     """That a term is one of the variable's codes."""
     if isinstance(term, Mask):
-        return z3.BoolVal(True)
-    return z3.And(term >= 0, term < variable.size)
+        return build.TRUE
+    return both(at_most(integer(0), term), less(term, integer(variable.size)))
 
 
 class Lowering:
@@ -68,20 +81,20 @@ class Lowering:
         """A condition."""
         match x.op:
             case "c":
-                return z3.BoolVal(bool(x.value))
+                return build.TRUE if x.value else build.FALSE
             case "not":
-                return z3.Not(self.truth(x.args[0]))
+                return negation(self.truth(x.args[0]))
             case "and":
-                return z3.And(*map(self.truth, x.args))
+                return both(*map(self.truth, x.args))
             case "or":
-                return z3.Or(*map(self.truth, x.args))
+                return either(*map(self.truth, x.args))
             case "?":
-                return z3.If(*map(self.truth, x.args))
+                return choice(*map(self.truth, x.args))
             case "bit":
                 return self._has(x.args[0], x.args[1])
             case "==" | "<" | "<=":
                 return self._compared(x)
-        return self.number(x) != 0
+        return negation(equal(self.number(x), integer(0)))
 
     def _compared(self, x: Formula) -> Z3:
         left, right = (self.term(y) for y in x.args)
@@ -89,12 +102,12 @@ class Lowering:
             if x.op != "==":
                 raise NotModelledError("sets are compared for equality alone")
             a, b = _alike(left, right)
-            return z3.And(*(p == q for p, q in zip(a, b, strict=True)))
-        return {"==": left == right, "<": left < right, "<=": left <= right}[x.op]
+            return both(*(equal(p, q) for p, q in zip(a, b, strict=True)))
+        return _COMPARED[x.op](left, right)
 
     def _has(self, mask: Formula, index: Formula) -> Z3:
         bits, where = self.mask(mask), self.number(index)
-        return z3.Or(*(z3.And(bit, where == i) for i, bit in enumerate(bits)))
+        return either(*(both(bit, equal(where, integer(i))) for i, bit in enumerate(bits)))
 
     def term(self, x: Formula) -> Term:
         """A value: a set where it is one, a number otherwise."""
@@ -114,7 +127,9 @@ class Lowering:
         """A set, as the condition of each of its possible members."""
         match x.op:
             case "c":
-                return tuple(z3.BoolVal(bool(x.value >> i & 1)) for i in range(x.value.bit_length()))
+                return tuple(
+                    build.TRUE if x.value >> i & 1 else build.FALSE for i in range(x.value.bit_length())
+                )
             case "v" | "p":
                 found = self._variables[x.value] if x.op == "v" else self._parameters[x.name]
                 if not isinstance(found, Mask):
@@ -122,48 +137,49 @@ class Lowering:
                 return found.bits
             case "1<<":
                 where = self.number(x.args[0])
-                return tuple(where == i for i in range(_most(x.args[0]) + 1))
+                return tuple(equal(where, integer(i)) for i in range(_most(x.args[0]) + 1))
             case "|" | "&~":
                 a, b = _alike(Mask(self.mask(x.args[0])), Mask(self.mask(x.args[1])))
-                join: Callable[[Z3, Z3], Z3] = z3.Or if x.op == "|" else lambda p, q: z3.And(p, z3.Not(q))
+                join: Callable[[Z3, Z3], Z3] = either if x.op == "|" else lambda p, q: both(p, negation(q))
                 return tuple(join(p, q) for p, q in zip(a, b, strict=True))
             case "?":
                 condition = self.truth(x.args[0])
                 a, b = _alike(Mask(self.mask(x.args[1])), Mask(self.mask(x.args[2])))
-                return tuple(z3.If(condition, p, q) for p, q in zip(a, b, strict=True))
+                return tuple(choice(condition, p, q) for p, q in zip(a, b, strict=True))
         raise NotModelledError(f"`{x.op}` is no set")
 
     def number(self, x: Formula) -> Z3:
         """An integer."""
         match x.op:
             case "c":
-                return z3.IntVal(x.value)
+                return integer(x.value)
             case "v" | "p":
                 found = self._variables[x.value] if x.op == "v" else self._parameters[x.name]
                 if isinstance(found, Mask):
                     raise NotModelledError("a set is read as a number")
                 return found
             case "?":
-                return z3.If(self.truth(x.args[0]), self.number(x.args[1]), self.number(x.args[2]))
+                return choice(self.truth(x.args[0]), self.number(x.args[1]), self.number(x.args[2]))
             case "#":
-                return z3.Sum(*(z3.If(bit, 1, 0) for bit in self.mask(x.args[0])), 0)
+                return total(*(choice(bit, integer(1), integer(0)) for bit in self.mask(x.args[0])))
         if x.op in _CONDITIONS or x.op == "bit":
-            return z3.If(self.truth(x), 1, 0)
+            return choice(self.truth(x), integer(1), integer(0))
         return self._arithmetic(x, [self.number(y) for y in x.args])
 
     def _arithmetic(self, x: Formula, terms: list[Z3]) -> Z3:
         match x.op:
             case "+":
-                return terms[0] + terms[1]
+                return total(terms[0], terms[1])
             case "-":
-                return terms[0] - terms[1]
+                return difference(terms[0], terms[1])
             case "*":
-                return terms[0] * terms[1]
+                return product(terms[0], terms[1])
             case "min" | "max":
                 is_min = x.op == "min"
-                return reduce(lambda a, b: z3.If(a < b if is_min else a > b, a, b), terms)
+                return reduce(lambda a, b: choice(less(a, b) if is_min else less(b, a), a, b), terms)
             case "abs":
-                return z3.If(terms[0] < 0, -terms[0], terms[0])
+                zero = integer(0)
+                return choice(less(terms[0], zero), difference(zero, terms[0]), terms[0])
             case "//" | "%" if x.args[1].op == "c" and x.args[1].value > 0:
                 return terms[0] / terms[1] if x.op == "//" else terms[0] % terms[1]
         raise NotModelledError(f"`{x.op}` by what may be negative")
@@ -181,7 +197,7 @@ def _alike(left: Term, right: Term) -> tuple[tuple[Z3, ...], tuple[Z3, ...]]:
     """Two sets with a condition for the same members; the number 0 is the empty set."""
     a, b = (t.bits if isinstance(t, Mask) else _numbered(t) for t in (left, right))
     missing = len(b) - len(a)
-    off = z3.BoolVal(False)
+    off = build.FALSE
     return a + (off,) * missing, b + (off,) * -missing
 
 
@@ -190,4 +206,4 @@ def _numbered(term: Z3) -> tuple[Z3, ...]:
     if not z3.is_int_value(term):
         raise NotModelledError("a number is compared with a set")
     value = term.as_long()
-    return tuple(z3.BoolVal(bool(value >> i & 1)) for i in range(value.bit_length()))
+    return tuple(build.TRUE if value >> i & 1 else build.FALSE for i in range(value.bit_length()))
