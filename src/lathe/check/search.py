@@ -87,7 +87,7 @@ def search(system: System, limits: Limits, initial: Sequence[int] | None = None)
 
 
 def _explore(
-    successors: Callable[..., None],
+    successors: Callable[..., object],
     weights: bytes,
     initial: Sequence[int],
     tools: tuple[Layout, Limits, bytearray, dict[int, int]],
@@ -223,8 +223,16 @@ def masks_where(layout: Layout, states: list[int], conditions: Sequence[Formula]
     return masks
 
 
-def _compile(lines: Iterable[str], name: str) -> Callable[..., None]:
-    scope: dict[str, Callable[..., None]] = {}
+def function_of(
+    condition: Formula, variables: Sequence[int], parameters: Sequence[str]
+) -> Callable[..., object]:
+    """A condition as a function: of some variables, then of some parameters, by their order."""
+    given = ", ".join([*(f"v{index}" for index in variables), *(f"p_{name}" for name in parameters)])
+    return _compile([f"def holds({given}):", f" return {ir.source(condition)}"], "holds")
+
+
+def _compile(lines: Iterable[str], name: str) -> Callable[..., object]:
+    scope: dict[str, Callable[..., object]] = {}
     exec(compile("\n".join(lines), f"<{name}>", "exec"), scope)
     return scope[name]
 

@@ -5,7 +5,7 @@ The operators of `z3` look for a common sort of what they join, in Python: ten t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -100,14 +100,14 @@ def check(solver: Z3, assumed: Sequence[Z3]) -> Z3:
     return z3.CheckSatResult(said)
 
 
-def _joined(make: Any, conditions: Sequence[Z3]) -> Z3:
+def _joined(make: Callable[..., Z3], conditions: Sequence[Z3]) -> Z3:
     return z3.BoolRef(make(_REF, len(conditions), _array(conditions)), _CONTEXT)
 
 
-def _number(make: Any, terms: Sequence[Z3]) -> Z3:
+def _number(make: Callable[..., Z3], terms: Sequence[Z3]) -> Z3:
     return z3.ArithRef(make(_REF, len(terms), _array(terms)), _CONTEXT)
 
 
-def _array(terms: Iterable[Z3]) -> Any:
+def _array(terms: Iterable[Z3]) -> Z3:
     asts = [term.ast for term in terms]
     return (z3.Ast * len(asts))(*asts)

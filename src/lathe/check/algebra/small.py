@@ -13,6 +13,7 @@ from lathe.check import ir
 from lathe.check.command import Command, Param
 from lathe.check.ir import Formula
 from lathe.check.layout import Layout
+from lathe.check.search import function_of
 
 MOST_VALUES = 4_096
 """As many combinations are tried: some milliseconds."""
@@ -29,8 +30,7 @@ def never_holds(layout: Layout, command: Command, condition: Formula) -> bool:
     ranges += [_values(p) for p in params]
     if prod(map(len, ranges)) > MOST_VALUES:
         return False
-    given = ", ".join([*(f"v{i}" for i in variables), *(f"p_{p.name}" for p in params)])
-    holds = eval(f"lambda {given}: {ir.source(condition)}")
+    holds = function_of(condition, variables, [p.name for p in params])
     return not any(holds(*values) for values in product(*ranges))
 
 
