@@ -12,7 +12,10 @@ import pytest
 
 from lathe.check import ir
 from lathe.check.algebra import small
+from lathe.check.algebra.images import Start
 from lathe.check.algebra.level import Proved, prove_app
+from lathe.check.algebra.prove import prove
+from lathe.check.algebra.terms import constant
 from lathe.check.bounds import TooLargeError
 from lathe.check.graph import Limits
 from lathe.check.search import search
@@ -217,3 +220,11 @@ def test_what_reads_too_much_is_left_to_the_solver() -> None:
         ir.le(x.formula, y.formula), ir.le(y.formula, x.formula), ir.no(ir.eq(x.formula, y.formula))
     )
     assert not small.never_holds(system.layout, system.commands[0], apart)
+
+
+def test_where_it_may_begin_elsewhere_too_no_unrolling_counts() -> None:
+    system = make_system(app_of(SWAPPED), {"Pair": 1}, whole=True)
+    elsewhere = Start((), {v.index: constant(v, ".old") for v in system.layout.variables}, ())
+    elsewhere_found = prove(system, (), monotonic, monotonic() + 20, begun=elsewhere)
+    assert elsewhere_found.properties == elsewhere_found.unrolled == ()
+    assert prove(system, (), monotonic, monotonic() + 20).unrolled == ("Pair#1.odd",)

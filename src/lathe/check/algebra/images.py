@@ -11,7 +11,8 @@ from functools import reduce
 
 import z3
 
-from lathe.check.algebra.terms import Z3, Lowering, Mask, NotModelledError, Term, constant, within
+from lathe.check.algebra.build import Z3
+from lathe.check.algebra.terms import Lowering, Mask, NotModelledError, Term, constant, within
 from lathe.check.ir import Formula
 from lathe.check.layout import Layout, Slot, Variable
 from lathe.check.migration.pair import may_misfit

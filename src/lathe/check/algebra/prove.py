@@ -140,7 +140,8 @@ def prove(
     proved = {c.name for c in prover.claims if c.span is not None}
     if keeps:
         _write_steps(prover)
-    unrolled = _by_unrolling(prover, [a for a in asked if a.name not in proved])
+    left = [a for a in asked if a.name not in proved]
+    unrolled = _by_unrolling(prover, left) if begun is None else []
     prover.claims += unrolled
     proved |= {c.name for c in unrolled}
     good, bad = _impossible(prover)
