@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lathe.check.graph import Graph
 from lathe.check.search import ListGraph
 from lathe.check.system import System
 from lathe.frozen import frozen
+from lathe.lang.model import App
 
 _MASK = (1 << 64) - 1
 
@@ -66,3 +69,13 @@ def _mixed(packed: int) -> int:
         packed >>= 64
         if not packed:
             return value
+
+
+def all_actions(app: App) -> Iterator[tuple[str, str]]:
+    """Every action, with its blueprint."""
+    return ((b.name, a) for b in app.blueprints.values() for a in b.actions)
+
+
+def all_states(app: App) -> Iterator[tuple[str, str]]:
+    """Every state, with its blueprint."""
+    return ((b.name, s) for b in app.blueprints.values() for s in b.states)

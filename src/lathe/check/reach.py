@@ -6,11 +6,11 @@ is told only of a scope that was completed, and only if one more instance would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
 from lathe.check.bounds import TooLargeError, UndecidedError
-from lathe.check.coverage import fingerprint, taken_actions
+from lathe.check.coverage import all_actions, all_states, fingerprint, taken_actions
 from lathe.check.domain import WIDEST_PRINCIPALS
 from lathe.check.graph import Clock, Graph, Limits, OutOfTimeError, look
 from lathe.check.liveness import Unfair, failures
@@ -574,8 +574,8 @@ def _coverage(progress: _Progress) -> Coverage:
     bounds["principals"] = len(system.layout.domains.principals)
     return Coverage(
         bounds=bounds,
-        actions={f"{b}.{a}": taken.actions.get((b, a), 0) for b, a in _all_actions(progress.app)},
-        states={f"{b}.{s}": taken.states.get((b, s), 0) for b, s in _all_states(progress.app)},
+        actions={f"{b}.{a}": taken.actions.get((b, a), 0) for b, a in all_actions(progress.app)},
+        states={f"{b}.{s}": taken.states.get((b, s), 0) for b, s in all_states(progress.app)},
         effects={".".join(key): count for key, count in sorted(taken.effects.items())},
         exhaustive=_exhaustive(progress),
         fingerprint=fingerprint(graph),
@@ -591,11 +591,3 @@ def _exhaustive(progress: _Progress) -> str:
         return "within bounds"
     is_proved = not (progress.has_errors or progress.doubts)
     return "no scope was completed: closed by proof" if is_proved else "no scope was completed"
-
-
-def _all_actions(app: App) -> Iterator[tuple[str, str]]:
-    return ((b.name, a) for b in app.blueprints.values() for a in b.actions)
-
-
-def _all_states(app: App) -> Iterator[tuple[str, str]]:
-    return ((b.name, s) for b in app.blueprints.values() for s in b.states)
