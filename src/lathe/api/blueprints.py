@@ -189,7 +189,8 @@ def told(plan: Plan) -> dict[str, object]:
         "population": [{"blueprint": b, "state": s, "count": n} for (b, s), n in plan.population.items()],
         "moved": plan.moved,
         "unfit": [
-            {"entity": u.entity, "blueprint": u.blueprint, "state": u.state, "why": u.why} for u in plan.unfit
+            {"code": u.code, "entity": u.entity, "blueprint": u.blueprint, "state": u.state, "why": u.why}
+            for u in plan.unfit
         ],
         "unfit_count": plan.unfit_count,
     }

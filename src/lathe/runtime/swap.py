@@ -58,8 +58,9 @@ class Gate(Protocol):
 
 @frozen
 class Unfit:
-    """An entity that lives now and does not fit, and why."""
+    """An entity that lives now and does not fit, and why: `code` is that of the finding, LT701 to LT703."""
 
+    code: str
     entity: str
     blueprint: str
     state: str
@@ -256,10 +257,11 @@ class Swapper:
         if moved is None:
             return None
         if isinstance(moved, tuple):
-            return Unfit(entity.id, entity.blueprint, entity.state, _said(moved))
+            code = "LT701" if moved[0].has_no_place else "LT702"
+            return Unfit(code, entity.id, entity.blueprint, entity.state, _said(moved))
         broken = _broken(table, moved)
         if broken is not None:
-            return Unfit(entity.id, entity.blueprint, entity.state, f"`{broken}` would be false")
+            return Unfit("LT703", entity.id, entity.blueprint, entity.state, f"`{broken}` would be false")
         same = (moved.state, moved.fields, moved.ghosts, moved.invocations)
         return None if same == (entity.state, entity.fields, entity.ghosts, entity.invocations) else moved
 

@@ -19,11 +19,14 @@ from lathe.cli.verdict import exit_code, unreadable
 from lathe.cli.watch import Watch
 from lathe.errors import NotFoundError, UnreadableError, UsageError
 from lathe.gate import Options, cache, check_files
+from lathe.lang.model import App
 from lathe.machine.trace import Trace
 
 LEVELS = (0, 1, 2)
 """The levels that exist."""
 MUTATION_SECONDS = 120.0
+SCHEMES = ("http://", "https://")
+"""What a runtime's address begins with, where a folder could stand too."""
 
 
 @make_command(
@@ -52,7 +55,7 @@ MUTATION_SECONDS = 120.0
     "--against",
     type=click.Path(),
     metavar="OLD",
-    help="Check too that what lives in the version at OLD has a place in this one.",
+    help="Check too that what lives in the version at OLD, a folder or a runtime's URL, has a place here.",
 )
 @click.option("--mutate", is_flag=True, help="Tell which single changes nothing would notice.")
 @click.option(
@@ -105,13 +108,15 @@ def command(
         level=max(LEVELS) if level is None else level,
         budget_seconds=budget,
         accept_bounds=accept_bounds,
-        against=None if against is None else read(against),
+        against=_version(against, paths[0]) if against is not None else None,
     )
     codes: list[int] = []
     scanned: list[tuple[Report, str]] = []
     for path in paths:
         paint = Paint(output.has_colour(color))
         report, view = _check(path, options, paint=paint, folder=None if no_cache else cache.default_folder())
+        if against is not None and report.verdict == "admitted":
+            report = _with_population(report, against, path)
         if mutate:
             report = _mutated(path, report, budget)
         codes.append(exit_code(report))
@@ -132,6 +137,24 @@ def command(
 
         output.data(_dump(sarif(scanned)))
     return exitcode.worst(codes)
+
+
+def _version(against: str, path: str) -> App:
+    """The version that the app would replace: in a folder, or in a runtime."""
+    if not against.startswith(SCHEMES):
+        return read(against)
+    from lathe.cli.live import running  # only where a runtime is asked
+
+    return running(against, path)
+
+
+def _with_population(report: Report, against: str, path: str) -> Report:
+    """The report with everybody who lives in a runtime now; of a folder nobody does."""
+    if not against.startswith(SCHEMES):
+        return report
+    from lathe.cli.live import with_population  # only where a runtime is asked
+
+    return with_population(report, against, path)
 
 
 def _check(path: str, options: Options, *, paint: Paint, folder: str | None) -> tuple[Report, View]:

@@ -1,0 +1,47 @@
+"""Commands and a runtime: what it runs, and who lives in it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+from tests.runtime.processes import serving
+
+ROOT = Path(__file__).parents[2]
+
+
+def lathe(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lathe.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+
+
+def test_a_check_against_a_runtime_sees_who_lives_there(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    for path in (ROOT / "examples" / "rollout").glob("*.toml"):
+        shutil.copy(path, app)
+    with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
+        process.apply({p.name: p.read_bytes() for p in app.iterdir()})
+        made = httpx2.post(f"{process.url}/v1/rollout/rollouts", json={"replicas": 5})
+        assert made.status_code == 201
+        blueprint = app / "rollout.blueprint.toml"
+        narrow = blueprint.read_text().replace("range = [1, 5]", "range = [1, 3]")
+        blueprint.write_text(narrow)
+        refused = lathe("check", str(app), "--against", process.url, "--line", "--no-cache")
+        assert (refused.returncode, "LT702" in refused.stdout) == (1, True), refused.stdout + refused.stderr
+        blueprint.write_text(
+            narrow
+            + '\n[migrate]\nfield = { replicas = "min(old.replicas, 3)", ready = "min(old.ready, 3)" }\n'
+        )
+        admitted = lathe("check", str(app), "--against", process.url, "--json", "--no-cache")
+        assert admitted.returncode == 0, admitted.stdout + admitted.stderr
+        assert "1 lived when it was made" in admitted.stdout
+        assert httpx2.get(f"{process.url}/v1/rollout/rollouts").json()["items"][0]["fields"]["replicas"] == 5
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    done = lathe("list", "rollout/rollouts", "--url", "http://127.0.0.1:1")
+    assert (done.returncode, "nobody answers" in done.stderr) == (7, True)
