@@ -114,9 +114,10 @@ class LateExecution:
 
 @frozen
 class Notifies:
-    """The oldest pending notice of `effect` is executed; a `call` or `create` is delivered.
+    """A pending notice of `effect` is executed; a `call` or `create` is delivered.
 
-    `again`: it will be executed once more (only if it is not idempotent).
+    `again`: it will be executed once more (only if it is not idempotent). `number` says which of several
+    notices it is: they do not wait for one another. None: the oldest.
     """
 
     entity: str
@@ -124,6 +125,7 @@ class Notifies:
     now: int
     new_ids: tuple[str, ...] = ()
     again: bool = False
+    number: int | None = None
 
 
 @frozen

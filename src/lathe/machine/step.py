@@ -178,7 +178,7 @@ def _late(draft: Draft, event: LateExecution) -> None:
 
 def _notifies(draft: Draft, event: Notifies) -> None:
     entity = draft.entity(event.entity)
-    found = _first(entity, event.effect, "notice")
+    found = _first(entity, event.effect, "notice", event.number)
     if found is None:
         raise draft.refused("stale", entity, None)
     rule = draft.effect(entity, event.effect)
@@ -263,8 +263,9 @@ def _head(draft: Draft, entity_id: str) -> tuple[Entity, Invocation]:
     return entity, head
 
 
-def _first(entity: Entity, effect: str, phase: str) -> Invocation | None:
-    return next((i for i in entity.invocations if i.effect == effect and i.phase == phase), None)
+def _first(entity: Entity, effect: str, phase: str, number: int | None = None) -> Invocation | None:
+    found = (i for i in entity.invocations if i.effect == effect and i.phase == phase)
+    return next((i for i in found if number in (None, i.number)), None)
 
 
 def _with(entity: Entity, changed: Invocation) -> Entity:

@@ -6,7 +6,7 @@ served from the committed one. What a refused write would have made is dropped, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lathe.runtime.plan import Held, Planned
@@ -57,7 +57,7 @@ class Cache:
     def learn(self, key: Key, held: Held | None) -> None:
         """Take in what the store says, unless something newer is queued already."""
         slot = self._slots.pop(key, None)
-        if slot is not None and slot.pending:
+        if slot is not None and (slot.pending or _is_older(held, slot.committed)):
             self._slots[key] = slot
             return
         self._slots[key] = _Slot(held, held)
@@ -79,19 +79,21 @@ class Cache:
                 del self._slots[key]
 
     def forget_app(self, tenant: str, app: str) -> None:
-        """Drop all of an app: what is queued is decided anew by whoever queued it."""
-        for key in [k for k in self._slots if k[:2] == (tenant, app)]:
-            del self._slots[key]
+        """Drop all of an app but what is queued: that is settled by its commit."""
+        self.forget([k for k in self._slots if k[:2] == (tenant, app)])
 
-    def queue(self, planned: Planned) -> None:
-        """Decisions build on a write from now on, though it is not committed."""
+    def queue(self, planned: Planned, before: Mapping[str, Held | None]) -> None:
+        """Decisions build on a write from now on, though it is not committed.
+
+        `before` is what it was decided on: of what is not kept any more, that is what is committed.
+        """
         write = planned.write
         made: list[tuple[Key, _Slot, Held]] = []
         for name, held in planned.after.items():
             key = (write.tenant, write.app, name)
             slot = self._slots.get(key)
             if slot is None:
-                slot = self._slots[key] = _Slot(None, None)
+                slot = self._slots[key] = _Slot(before.get(name), before.get(name))
             slot.newest = held
             slot.pending += 1
             made.append((key, slot, held))
@@ -102,9 +104,19 @@ class Cache:
         is_committed = answer is not None and answer.verdict == "accepted"
         for key, slot, held in self._queued.pop(id(write), ()):
             slot.pending -= 1
+            current = self._slots.get(key)
             if is_committed:
                 slot.committed = held
-            elif self._slots.get(key) is slot:
+                if current is not None and current is not slot:
+                    current.committed = held
+                    if not current.pending:
+                        current.newest = held
+            elif current is slot:
                 del self._slots[key]
         if not is_committed:
             self.forget((write.tenant, write.app, name) for name, _ in write.bases)
+
+
+def _is_older(held: Held | None, known: Held | None) -> bool:
+    """Whether a read that began before a commit has come back after it."""
+    return held is not None and known is not None and held.revision < known.revision

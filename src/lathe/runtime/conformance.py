@@ -149,7 +149,8 @@ def event_of(entry: Entry) -> Event:
         case "deliver":
             return Delivers(entity, now, tuple(told["new_ids"]))
         case "notify":
-            return Notifies(entity, told["effect"], now, tuple(told.get("new_ids", ())))
+            number = told.get("number")
+            return Notifies(entity, told["effect"], now, tuple(told.get("new_ids", ())), number=number)
     raise InternalError(f"no event is called `{entry.kind}`")
 
 

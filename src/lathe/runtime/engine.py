@@ -27,8 +27,8 @@ from lathe.store.records import Answer, EntityRow, Receipt, Write
 
 ATTEMPTS_LIMIT = 12
 """How often a command is decided before it gives up: each time somebody else was quicker."""
-LOADS_LIMIT = 64
-"""How many times one decision may ask for more rows."""
+LOADS_LIMIT = 2_048
+"""How many rows one decision may ask for."""
 
 
 class BusyError(Exception):
@@ -109,8 +109,18 @@ class _World:
 
     ghosts: Values
 
-    def __init__(self, cache: Cache, live: Live, held: Collection[tuple[str, bytes]]) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        live: Live,
+        held: Collection[tuple[str, bytes]],
+        loaded: Mapping[str, Held | None],
+        *,
+        is_committed: bool = False,
+    ) -> None:
         self._cache = cache
+        self._loaded = loaded
+        self._look_up = cache.committed if is_committed else cache.newest
         self._tenant, self._app = live.tenant, live.app.name
         self._held = held
         self.ghosts = live.table.ghosts
@@ -118,9 +128,11 @@ class _World:
 
     def get(self, entity: str) -> Entity | None:
         try:
-            found = self._cache.newest((self._tenant, self._app, entity))
+            found = self._look_up((self._tenant, self._app, entity))
         except KeyError:
-            raise _Absent(entity) from None
+            if entity not in self._loaded:
+                raise _Absent(entity) from None
+            found = self._loaded[entity]
         self.seen[entity] = found
         return None if found is None else found.entity
 
@@ -176,12 +188,15 @@ class Engine:
             outcome, world, now = await self._decide(live, command, held)
             if isinstance(outcome, Refusal):
                 if self.cache.is_pending(self._keys(live, world.seen)):
-                    await self._settle_pending(live, world.seen)
-                elif self.store.is_shared and not is_fresh:
-                    is_fresh = True
-                    self.cache.forget(self._keys(live, world.seen))
-                else:
+                    outcome, world, _ = await self._decide(live, command, held, is_committed=True)
+                    if not isinstance(outcome, Refusal):
+                        await self.committer.turn()
+                        continue
+                if not self.store.is_shared or is_fresh:
                     return await self._refused(command, live, outcome, world)
+                is_fresh = True
+                await self.catalog.refresh()
+                self.cache.forget(self._keys(live, world.seen))
                 continue
             answer = await self._commit(live, command, outcome, world, now)
             if isinstance(answer, Committed):
@@ -194,12 +209,18 @@ class Engine:
         raise BusyError(f"others keep changing `{command.entity}`")
 
     async def _decide(
-        self, live: Live, command: Command, held: Collection[tuple[str, bytes]]
+        self,
+        live: Live,
+        command: Command,
+        held: Collection[tuple[str, bytes]],
+        *,
+        is_committed: bool = False,
     ) -> tuple[Step | Refusal, _World, int]:
-        """What the machine says, once every row that it asks for is in memory."""
+        """What the machine says, once every row that it asks for is in memory; on what is queued, or not."""
+        loaded: dict[str, Held | None] = {}
         for _ in range(LOADS_LIMIT):
             now = self.clock.now_ms()
-            world = _World(self.cache, live, held)
+            world = _World(self.cache, live, held, loaded, is_committed=is_committed)
             try:
                 if command.requires is not None:
                     world.get(command.entity)
@@ -208,25 +229,27 @@ class Engine:
                         return missing, world, now
                 return step(live.table, world, command.event(now), permit=live.permit), world, now
             except _Absent as absent:
-                await self.load(live, [absent.entity])
-        raise BusyError(f"`{command.entity}` keeps being forgotten")
+                loaded |= await self.load(live, [absent.entity])
+        raise BusyError(f"`{command.entity}` needs more than {LOADS_LIMIT} others")
 
     async def preview(self, live: Live, event: Event) -> Step | Refusal:
         """What an event would meet now; nothing is taken. What is queued counts as taken."""
+        loaded: dict[str, Held | None] = {}
         for _ in range(LOADS_LIMIT):
             try:
-                return step(live.table, _World(self.cache, live, ()), event, permit=live.permit)
+                return step(live.table, _World(self.cache, live, (), loaded), event, permit=live.permit)
             except _Absent as absent:
-                await self.load(live, [absent.entity])
-        raise BusyError("what it reads keeps being forgotten")
+                loaded |= await self.load(live, [absent.entity])
+        raise BusyError(f"it reads more than {LOADS_LIMIT} entities")
 
-    async def load(self, live: Live, ids: list[str]) -> None:
-        """Bring entities into memory, as they are committed."""
+    async def load(self, live: Live, ids: list[str]) -> dict[str, Held | None]:
+        """Bring entities into memory, as they are committed; None: there is none."""
         tenant, app = live.tenant, live.app.name
         rows = await self.store.load(tenant, app, ids)
-        for name in ids:
-            row = rows.get(name)
-            self.cache.learn((tenant, app, name), None if row is None else held_of(row))
+        found = {name: held_of(rows[name]) if name in rows else None for name in ids}
+        for name, held in found.items():
+            self.cache.learn((tenant, app, name), held)
+        return found
 
     async def read(self, live: Live, entity: str) -> Held | None:
         """An entity as it is committed."""
@@ -252,7 +275,7 @@ class Engine:
 
         planned = plan(live, found, before, told, receiving=receiving, lease=command.lease)
         future = self.committer.submit(planned.write)
-        self.cache.queue(planned)
+        self.cache.queue(planned, before)
         answer = await future
         if answer.verdict != "accepted":
             return answer
@@ -296,11 +319,6 @@ class Engine:
 
     def _keys(self, live: Live, names: Collection[str]) -> list[Key]:
         return [(live.tenant, live.app.name, name) for name in names]
-
-    async def _settle_pending(self, live: Live, names: Collection[str]) -> None:
-        """Wait until what these entities build on is committed or dropped."""
-        while self.cache.is_pending(self._keys(live, names)):
-            await self.committer.turn()
 
 
 def held_of(row: EntityRow) -> Held:

@@ -23,6 +23,7 @@ from lathe.lang.model import Effect, Json
 from lathe.machine.event import Delivers, Ends, Event, Executes, Notifies, Starts, Stops
 from lathe.machine.snapshot import Invocation, Value
 from lathe.runtime.catalog import Live
+from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Result
 from lathe.runtime.values import MisfitError, value_of
 from lathe.store.base import StoreError
@@ -34,6 +35,8 @@ SIDE_BY_SIDE_LIMIT = 256
 """Invocations that one process tries at once."""
 POLL_SECONDS = 1.0
 """How long a worker sleeps when nothing wakes it."""
+STEP_TRIES = 20
+"""How often a step that follows from an invocation is tried again while its lease runs."""
 LOST_MS = 60_000
 """When an end for which no action is possible is offered again."""
 
@@ -94,7 +97,8 @@ class Outbox:
                 self._wake.clear()
                 try:
                     taken = await self._take()
-                    wait = 0.0 if taken else await self._idle_seconds()
+                    is_full = len(self._running) >= self._settings.side_by_side
+                    wait = 0.0 if taken else POLL_SECONDS if is_full else await self._idle_seconds()
                 except StoreError:
                     wait = POLL_SECONDS
                 if wait > 0:
@@ -196,12 +200,13 @@ class Outbox:
         outgoing = leased.outgoing
         try:
             await self._advance(outgoing)
-        except (StoreError, BusyError, NotFoundError) as error:
+        except (StoreError, BusyError, OverloadedError, NotFoundError) as error:
             self._report("later", outgoing, str(error))
         except asyncio.CancelledError:
             if _key(outgoing) not in self._stopped or self._is_closing:
                 raise
-            await self._step(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
+            with suppress(StoreError, BusyError, OverloadedError, NotFoundError):  # its lease runs out
+                await self._step(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
 
     async def _advance(self, outgoing: Outgoing) -> None:
         """One turn of an invocation, whatever its phase asks for."""
@@ -227,19 +232,26 @@ class Outbox:
     async def _step(
         self, outgoing: Outgoing, kind: str, event: Callable[[int], Event], told: Mapping[str, object]
     ) -> Result:
-        """Take what follows, while the lease runs."""
-        return await self._engine.execute(
-            Command(
-                tenant=outgoing.tenant,
-                app=outgoing.app,
-                entity=outgoing.entity,
-                kind=kind,
-                event=event,
-                told={"effect": outgoing.effect, "number": outgoing.number, **told},
-                by=f"effect:{outgoing.effect}",
-                lease=(self._settings.worker, outgoing.entity, outgoing.number),
-            )
+        """Take what follows, while the lease runs: what has happened outside is not forgotten for a store
+        that does not answer just now.
+        """
+        command = Command(
+            tenant=outgoing.tenant,
+            app=outgoing.app,
+            entity=outgoing.entity,
+            kind=kind,
+            event=event,
+            told={"effect": outgoing.effect, "number": outgoing.number, **told},
+            by=f"effect:{outgoing.effect}",
+            lease=(self._settings.worker, outgoing.entity, outgoing.number),
         )
+        for tries in range(STEP_TRIES):
+            try:
+                return await self._engine.execute(command)
+            except (StoreError, BusyError, OverloadedError) as error:
+                self._report("later", outgoing, str(error))
+                await asyncio.sleep(min(0.05 * 2**tries, 5.0))
+        return await self._engine.execute(command)
 
     async def _deliver(self, outgoing: Outgoing, effect: Effect) -> None:
         """A call or creation reaches its target, in one transaction with the caller's `ok`."""
@@ -279,14 +291,14 @@ class Outbox:
             if not ending.ok:
                 if await self._again(outgoing, effect, ending):
                     return
-                self._report("notice", outgoing, ending.message)
+                self._report("notice", outgoing, f"it ended badly: {ending.cause}")
             told["ok"] = ending.ok
             if effect.uses == "emit":
                 told["emitted"] = msgspec.json.decode(outgoing.request)
         await self._step(
             outgoing,
             "notify",
-            lambda now: Notifies(outgoing.entity, outgoing.effect, now, new_ids),
+            lambda now: Notifies(outgoing.entity, outgoing.effect, now, new_ids, number=outgoing.number),
             told,
         )
 

@@ -14,6 +14,7 @@ from lathe.machine.event import Event, TimerFires
 from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Entity
 from lathe.runtime.catalog import Live
+from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused
 from lathe.runtime.outbox import POLL_SECONDS
 from lathe.runtime.plan import Held
@@ -27,6 +28,9 @@ FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 60_000
 """How long a timer that is not possible waits before it is tried again, doubling."""
 
+WAITS_LIMIT = 10_000
+"""Timers whose waits are remembered; beyond that the ones tried longest ago begin anew."""
+
 
 class Timers:
     """Timers of this process. Run `run` in a task of its own; `wake` when one may be due."""
@@ -35,7 +39,7 @@ class Timers:
         self._engine = engine
         self._worker = worker
         self._batch = batch
-        self._waits: dict[tuple[str, str, str, str], int] = {}
+        self._waits: dict[tuple[str, str, str, str, int], int] = {}
         self._wake = asyncio.Event()
         self._is_closing = False
         self.lateness_ms = 0
@@ -80,7 +84,7 @@ class Timers:
 
     async def _fire(self, timer: Timer) -> None:
         """Take the timer's action, or let it wait."""
-        key = (timer.tenant, timer.app, timer.entity, timer.name)
+        key = (timer.tenant, timer.app, timer.entity, timer.name, timer.armed_ms)
 
         def event(now: int) -> Event:
             return TimerFires(timer.entity, timer.name or None, now)
@@ -104,15 +108,17 @@ class Timers:
         )
         try:
             result = await self._engine.execute(command)
-        except (BusyError, NotFoundError):
+        except (BusyError, OverloadedError, NotFoundError):
             result = None
         now = await self._engine.store.now_ms()
         if isinstance(result, Committed):
             self.lateness_ms = now - timer.due_ms
             self._waits.pop(key, None)
         elif result is None or isinstance(result, Refused):
-            wait = self._waits.get(key, FIRST_WAIT_MS)
+            wait = self._waits.pop(key, FIRST_WAIT_MS)
             self._waits[key] = min(wait * 2, LONGEST_WAIT_MS)
+            if len(self._waits) > WAITS_LIMIT:
+                del self._waits[next(iter(self._waits))]
             await self._engine.store.postpone_timer(self._worker, timer, until_ms=now + wait)
 
 

@@ -127,8 +127,13 @@ def run(
     before = events._get_running_loop()
     assert before is None, "a simulated world runs inside no other loop"
     try:
-        result = loop.run_until_complete(main(loop))
-        _end_tasks(loop)
+        try:
+            result = loop.run_until_complete(main(loop))
+        finally:
+            _end_tasks(loop)
+    except BaseException as error:
+        error.add_note(f"seed {seed}, after {loop.steps} steps at {loop.time():.3f} s")
+        raise
     finally:
         loop._ready.clear()
         loop._scheduled.clear()
