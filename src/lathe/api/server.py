@@ -234,7 +234,12 @@ def run(main: Coroutine[object, object, None]) -> None:
 async def serve(assembly: Assembly, *, listening: asyncio.Event | None = None) -> None:
     """Open the store, answer requests until SIGTERM or SIGINT, then drain."""
     server = assembly.config.server
-    await assembly.store.open()
+    plug = bound(server.host, server.port)
+    try:
+        await assembly.store.open()
+    except BaseException:
+        plug.close()
+        raise
     try:
         await assembly.node.start()
         assembly.housekeeper.start()
@@ -253,11 +258,28 @@ async def serve(assembly: Assembly, *, listening: asyncio.Event | None = None) -
         serving = _Server(config, assembly.api)
         if listening is not None:
             asyncio.get_running_loop().create_task(_tell(serving, listening))
-        await serving.serve()
-        await assembly.housekeeper.stop()
-        await assembly.node.stop()
+        try:
+            await serving.serve(sockets=[plug])
+        finally:
+            await assembly.housekeeper.stop()
+            await assembly.node.stop()
     finally:
+        plug.close()
         await assembly.store.close()
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """The address taken, before anything else is opened. Raises `UsageError`."""
+    plug = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        if sys.platform != "win32":
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        plug.bind((host, port))
+    except OSError as error:
+        plug.close()
+        said = os.strerror(error.errno or 0).lower()
+        raise UsageError(f"`{host}:{port}` cannot be listened at: {said}; choose another port") from None
+    return plug
 
 
 async def _tell(server: uvicorn.Server, listening: asyncio.Event) -> None:
