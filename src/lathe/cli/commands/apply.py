@@ -65,7 +65,9 @@ def command(
         elif plan["possible"]:
             output.data(f"nothing has changed yet: `lathe apply {path} --confirm {plan['digest']}`")
         else:
-            output.data(f"nothing has changed: `lathe check {path}` says why, with `--against` for what lives")
+            output.data(
+                f"nothing has changed: `lathe check {path}` says why, with `--against` for what lives"
+            )
     possible = cast(Row, document["plan"])["possible"]
     return exitcode.DONE if possible else exitcode.FINDINGS
 

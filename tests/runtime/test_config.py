@@ -1,0 +1,55 @@
+"""The page of the configuration names every key, its default and its variable."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from lathe.runtime.config import (
+    AppSettings,
+    Config,
+    LimitSettings,
+    MonitorSettings,
+    Secret,
+    Server,
+    StoreSettings,
+    read_config,
+)
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
+ROW = re.compile(r"^\| `([a-zN][\w.]*)` \| `([^`]*)` \| (?:`(LATHE_\w+)`)? ?\|", re.MULTILINE)
+TABLES: dict[str, type[msgspec.Struct]] = {
+    "server": Server,
+    "store": StoreSettings,
+    "limits": LimitSettings,
+    "monitor": MonitorSettings,
+    "app.NAME": AppSettings,
+    "app.NAME.secrets.NAME": Secret,
+}
+
+
+def rows() -> list[tuple[str, str, str]]:
+    return ROW.findall(PAGE.read_text(encoding="utf-8"))
+
+
+def test_every_key_is_on_its_page_with_its_default() -> None:
+    wanted = {
+        f"{table}.{key}": msgspec.json.encode(getattr(kind(), key)).decode()
+        for table, kind in TABLES.items()
+        for key in kind.__struct_fields__
+    }
+    assert {key: default for key, default, _ in rows()} == wanted
+    assert {name.partition(".")[0] for name in wanted} == set(Config.__struct_fields__)
+
+
+def test_every_variable_on_the_page_sets_its_key_and_no_other_key_has_one() -> None:
+    for name, _, variable in rows():
+        table, _, key = name.rpartition(".")
+        guessed = f"LATHE_{table}_{key}".upper()
+        changed = read_config(None, {variable or guessed: "7"})
+        if variable:
+            assert str(getattr(getattr(changed, table), key)) in ("7", "7.0"), variable
+        else:
+            assert changed == Config(), name
