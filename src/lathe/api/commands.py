@@ -149,7 +149,7 @@ class Commands:
     def _answered(self, asked: Asked, blueprint: str, entity: str, result: Result) -> Answered:
         if isinstance(result, Committed):
             held = result.after[entity]
-            receipt = result.receipt
+            receipt = result.write.receipt
             body = receipt.answer if receipt else self._told(result.live, blueprint, held)
             return _entity_answer(asked, entity, held.entity.version, body)
         if isinstance(result, Replayed):

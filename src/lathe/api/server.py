@@ -253,6 +253,7 @@ async def serve(assembly: Assembly, *, listening: asyncio.Event | None = None) -
             access_log=False,
             log_level="warning",
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         serving = _Server(config, assembly.api)

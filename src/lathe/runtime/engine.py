@@ -42,7 +42,7 @@ class Committed:
     step: Step
     after: Mapping[str, Held]
     live: Live
-    receipt: Receipt | None = None
+    write: Write
 
 
 @frozen
@@ -279,7 +279,7 @@ class Engine:
         answer = await future
         if answer.verdict != "accepted":
             return answer
-        return Committed(found, planned.after, live, planned.write.receipt)
+        return Committed(found, planned.after, live, planned.write)
 
     async def _over(
         self, command: Command, live: Live, answer: Answer, held: set[tuple[str, bytes]], attempt: int

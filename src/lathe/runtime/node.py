@@ -37,7 +37,8 @@ class Node:
     async def start(self) -> None:
         """Load what is current, then let effects and timers run."""
         await self.engine.start()
-        self.store.on_change(self._wake)
+        if self.store.is_shared:
+            self.store.on_change(self._wake)
         self._tasks = [
             asyncio.create_task(self.outbox.run(), name="outbox"),
             asyncio.create_task(self.timers.run(), name="timers"),

@@ -28,6 +28,8 @@ FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 60_000
 """How long a timer that is not possible waits before it is tried again, doubling."""
 
+LEAST_SECONDS = 0.01
+"""The shortest sleep of a worker that has found nothing due."""
 WAITS_LIMIT = 10_000
 """Timers whose waits are remembered; beyond that the ones tried longest ago begin anew."""
 
@@ -41,6 +43,8 @@ class Timers:
         self._batch = batch
         self._waits: dict[tuple[str, str, str, str, int], int] = {}
         self._wake = asyncio.Event()
+        self._blocked: set[tuple[str, str, str]] = set()
+        self._next_look_ms = 0
         self._is_closing = False
         self.lateness_ms = 0
         """How late the timer was that fired last."""
@@ -56,7 +60,12 @@ class Timers:
         self._wake.set()
 
     def _notice(self, committed: Committed) -> None:
-        if any(part.before is None or part.before.visit != part.after.visit for part in committed.step.parts):
+        """A step of this process armed a timer that is due before the next look, or may free one."""
+        write = committed.write
+        if any(timer.due_ms < self._next_look_ms for timer in write.timers) or (
+            self._blocked
+            and any((write.tenant, write.app, row.id) in self._blocked for row in write.entities)
+        ):
             self._wake.set()
 
     async def run(self) -> None:
@@ -72,6 +81,7 @@ class Timers:
                 wait = await self._idle_seconds()
             except StoreError:
                 wait = POLL_SECONDS
+            self._next_look_ms = self._engine.clock.now_ms() + int(wait * 1000) + 1
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
@@ -80,7 +90,7 @@ class Timers:
         due = await self._engine.store.next_due_ms()
         if due is None:
             return POLL_SECONDS
-        return min(max((due - await self._engine.store.now_ms()) / 1000, 0.002), POLL_SECONDS)
+        return min(max((due - await self._engine.store.now_ms()) / 1000, LEAST_SECONDS), POLL_SECONDS)
 
     async def _fire(self, timer: Timer) -> None:
         """Take the timer's action, or let it wait."""
@@ -114,11 +124,15 @@ class Timers:
         if isinstance(result, Committed):
             self.lateness_ms = now - timer.due_ms
             self._waits.pop(key, None)
+            self._blocked.discard(key[:3])
         elif result is None or isinstance(result, Refused):
             wait = self._waits.pop(key, FIRST_WAIT_MS)
             self._waits[key] = min(wait * 2, LONGEST_WAIT_MS)
+            self._blocked.add(key[:3])
             if len(self._waits) > WAITS_LIMIT:
-                del self._waits[next(iter(self._waits))]
+                oldest = next(iter(self._waits))
+                del self._waits[oldest]
+                self._blocked.discard(oldest[:3])
             await self._engine.store.postpone_timer(self._worker, timer, until_ms=now + wait)
 
 
