@@ -73,6 +73,7 @@ class Api:
         now_ms = node.engine.clock.now_ms
         self.receiver = Receiver(node.engine, self.commands, secrets, now_ms, tenant=TENANT)
         self.is_stopping = False
+        self._told = (0, 0)
         self._authenticator = authenticator
         self._seconds = seconds
         self._limits = limits
@@ -274,6 +275,10 @@ class Api:
 
     async def _metrics(self, request: Request) -> Response:
         metrics, engine = self.metrics, self.node.engine
+        groups, writes = engine.committer.groups, engine.committer.writes
+        metrics.groups.inc(groups - self._told[0])
+        metrics.writes.inc(writes - self._told[1])
+        self._told = groups, writes
         metrics.queue.set(engine.committer.depth)
         metrics.cached.set(len(engine.cache))
         metrics.running.set(self.node.outbox.running)

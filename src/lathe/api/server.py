@@ -106,6 +106,7 @@ def assemble(config: Config, store: Store, gate: Gate, *, key: bytes) -> Assembl
     monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
     node.engine.watch(monitor)
     housekeeper = Housekeeper(node.engine, api.intents, monitor, key=key, failed=_failing, tenant=TENANT)
+    metrics.overdue.set_function(lambda: housekeeper.overdue)
     return Assembly(config, store, node, api, swapper, metrics, housekeeper)
 
 

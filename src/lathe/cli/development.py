@@ -74,7 +74,10 @@ class StandIns:
         words = [_filled(word, filled) for word in stand_in.command]
         words = [sys.executable if word == "{python}" else word for word in words]
         output.talk(f"starting the stand-in of {folder}: {shlex.join(words)}")
-        self._running.append(subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL))
+        # In a session of its own: Ctrl-C on a terminal is ours to pass on, once nothing calls it any more.
+        self._running.append(
+            subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL, start_new_session=True)
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

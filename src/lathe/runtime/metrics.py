@@ -24,19 +24,12 @@ class Metrics:
         self.writes = Counter("lathe_commit_writes_total", "Writes in those groups.", registry=registry)
         self.queue = Gauge("lathe_commit_queue", "Writes that wait for a group.", registry=registry)
         self.cached = Gauge("lathe_cached_entities", "Entities in memory.", registry=registry)
-        self.attempts = Counter(
-            "lathe_effect_attempts_total", "Tries of effects by how they ended.", ("app", "effect", "ending"),
-            registry=registry,
-        )  # fmt: skip
         self.running = Gauge("lathe_effects_running", "Effects that are being tried.", registry=registry)
-        self.lateness = Histogram(
-            "lathe_timer_lateness_seconds", "How late timers fire.", buckets=SECONDS, registry=registry
-        )
         self.entities = Gauge(
             "lathe_entities", "Entities by state.", ("app", "blueprint", "state"), registry=registry
         )
         self.overdue = Gauge(
-            "lathe_overdue", "Timers and effects that should have happened.", ("app",), registry=registry
+            "lathe_overdue", "Timers and effects that should have happened.", registry=registry
         )
         self.alerts = Counter(
             "lathe_alerts_total", "What a person should look at, by kind.", ("kind",), registry=registry

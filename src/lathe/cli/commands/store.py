@@ -107,11 +107,10 @@ async def _backup(store: Store, target: str) -> int:
     """SQLite: a data folder that can be served; PostgreSQL: a file that `import` takes."""
     from lathe.store.sqlite_file import NAME
 
-    path = target
-    if store.name == "sqlite":
-        os.mkdir(target)
-        path = os.path.join(target, NAME)
-    await store.backup(path)
+    if store.name != "sqlite":
+        return await _export(store, target)
+    os.mkdir(target)
+    await store.backup(os.path.join(target, NAME))
     output.talk(f"backed up to {target}")
     return exitcode.DONE
 

@@ -1,0 +1,34 @@
+"""`lathe store`: what a backup holds comes back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+from tests.runtime.harness import example
+from tests.runtime.processes import serving
+from tests.store.server import Server
+
+
+def store(*words: str) -> str:
+    command = [sys.executable, "-m", "lathe.cli", "store", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_backup_of_a_postgresql_is_taken_while_it_is_served_and_comes_back(tmp_path: Path) -> None:
+    server = Server()
+    server.start()
+    try:
+        with serving(server.url, tmp_path) as process:
+            process.apply(example("rollout"))
+            made = httpx2.post(f"{process.url}/v1/rollout/rollouts", json={"replicas": 3})
+            assert made.status_code == 201, made.text
+            store("backup", "--store", server.url, str(tmp_path / "rows"))
+        store("import", "--store", server.url, "--schema", "other", str(tmp_path / "rows"))
+        assert store("verify", "--store", server.url, "--schema", "other") == "1 entries: verified\n"
+    finally:
+        server.remove()
