@@ -52,6 +52,28 @@ def test_every_level_is_listed_and_what_did_not_run_says_why() -> None:
     assert sum(line.startswith("level ") for line in report.not_covered) == 2
 
 
+SAMPLED = GOOD.replace("[action]", "[action]\nset = { from = 'open', by = 'role:clerk', sets = ['n'] }")
+SEEN = SAMPLED.replace("up = ", "# up = ") + '[sometimes]\nsmall = "n < 3"\n'
+FALSE = '[invariant]\nsmall = "n < 3"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "judged", "why"),
+    [
+        (SMALL, "admitted", "every value was searched"),
+        (several(Thing=GOOD.replace("MAX", "3") + FALSE), "refused", "every value was searched"),
+        (several(Thing=SAMPLED.replace("MAX", "3") + FALSE), "refused", "level 2 found errors"),
+        (several(Thing=SEEN), "admitted", "nothing is open for want of a value"),
+        (LARGE, "unknown", "level 2 ended before it had searched everything"),
+    ],
+)
+def test_level_1_says_that_every_value_was_searched_only_where_it_was(
+    text: str, judged: str, why: str
+) -> None:
+    report = report_of(text)
+    assert (report.verdict, report.levels[1].verdict, report.levels[1].why) == (judged, "skipped", why)
+
+
 def test_waits_bounds_and_promises_are_listed_as_not_covered() -> None:
     body = GOOD.replace("MAX", "3").replace(
         "shut = {", 'busy = { run = "work", after = "1m", then = "bad" }\nshut = {'

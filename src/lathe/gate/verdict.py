@@ -22,7 +22,6 @@ GOES_ON = {"LT406", "LT801"}
 """Errors of the reading that do not keep the search from going on."""
 
 NAMES = {1: "algebra", 2: "reach"}
-NOTHING_TO_PROVE = "every value was searched"
 LATER: Mapping[int, tuple[str, str]] = {
     3: ("schedules", "not part of this version"),
     4: ("properties", "not part of this version"),
@@ -97,8 +96,19 @@ def check_app(
     except InternalError as error:
         level2 = LevelReport(2, "reach", "unknown", clock() - started, why="a defect of Lathe")
         return _report(app, name, (level0, level2), [*found, _defect(app, error)], None, options)
-    level1 = reached.algebra or LevelReport(1, "algebra", "skipped", why=NOTHING_TO_PROVE)
+    level1 = reached.algebra or LevelReport(1, "algebra", "skipped", why=_why_not_asked(reached))
     return _report(app, name, (level0, level1, reached.level), [*found, *reached.findings], reached, options)
+
+
+def _why_not_asked(reached: Reached) -> str:
+    """Why level 2 had no question for level 1."""
+    if reached.covered.exhaustive != "within bounds":
+        return "level 2 ended before it had searched everything"
+    if not any(f.diagnostic.code == "LT802" for f in reached.findings):
+        return "every value was searched"
+    if reached.level.verdict == "fails":
+        return "level 2 found errors"
+    return "nothing is open for want of a value"
 
 
 def _gauged(app: App) -> list[Finding]:
