@@ -1,6 +1,6 @@
 """Our search and others on the same system: SPIN and TLC on our exports of each example and each variant.
 
-    python bench/peers.py [--json] [APP…]
+    python bench/checkers.py [--json] [APP…]
 
 Counts of distinct states must agree, and so must whether something unsafe can happen (invariants, ranges,
 step properties, lost ends), and each `eventually` of each entity, for the good apps and every broken variant
