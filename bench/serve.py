@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter, sleep
 
-from common import Row, is_quick, report
+from common import ROOT, Row, is_quick, report
 
 PORT = 7499
 ENTITIES = 1_000
@@ -96,13 +96,28 @@ def main() -> int:
         flush = flush_seconds(Path(name))
         rows.append(Row("F: fdatasync after 4 KiB, median", round(flush * 1000, 3), "ms"))
         is_kept = _measured("SQLite", f"sqlite:{name}/data", flush, LEAST_PER_SECOND, rows)
-        url = os.environ.get("LATHE_BENCH_POSTGRES")
-        if url is None:
-            rows.append(Row("LATHE_BENCH_POSTGRES is not set: PostgreSQL was not measured", 0, "actions/s"))
-        else:
+        with postgres() as url:
             is_kept &= _measured("PostgreSQL", url, flush, LEAST_PER_SECOND_POSTGRES, rows)
     report(rows, sys.argv[1:])
     return int(not is_kept)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL that syncs: the one at `LATHE_BENCH_POSTGRES`, or one of our own from its wheel."""
+    given = os.environ.get("LATHE_BENCH_POSTGRES")
+    if given is not None:
+        yield given
+        return
+    sys.path.insert(0, str(ROOT))
+    from tests.store.server import Server  # late: the tests' wheel is needed only here
+
+    own = Server(syncs=True)
+    try:
+        own.start()
+        yield own.url
+    finally:
+        own.remove()
 
 
 def _measured(name: str, url: str, flush: float, least: int, rows: list[Row]) -> bool:
