@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, field
 
 import pytest
 
-from lathe.frozen import FEW_OBJECTS, frozen, mutable, ordered
+from lathe.frozen import FEW_OBJECTS, evolve, frozen, mutable, ordered
 
 
 @frozen
@@ -111,3 +111,11 @@ def test_objects_print_copy_and_pickle() -> None:
     assert str(Version(1)) == "1.0"
     assert copy.deepcopy(Point(1, names=["a"])) == Point(1, names=["a"])
     assert pickle.loads(pickle.dumps(Version(1, 2))) == Version(1, 2)
+
+
+def test_evolve_makes_what_replace_makes_and_refuses_what_is_no_field():
+    old = Point(1, 2)
+    assert evolve(old, y=5) == dataclasses.replace(old, y=5)
+    assert old == Point(1, 2)
+    with pytest.raises(TypeError):
+        evolve(old, z=1)

@@ -7,9 +7,9 @@ the whole of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 
-from lathe.frozen import frozen, mutable
+from lathe.frozen import evolve, frozen, mutable
 from lathe.lang.model import Action, Unique
 from lathe.lang.types import Type
 from lathe.machine.evaluate import EvaluationError, Frame
@@ -115,7 +115,7 @@ class Draft:
 
     def write(self, entity: Entity) -> None:
         """A change without an action."""
-        self.written[entity.id] = replace(entity, ghosts=self.current(entity).ghosts)
+        self.written[entity.id] = evolve(entity, ghosts=self.current(entity).ghosts)
 
     def effect(self, entity: Entity, name: str) -> EffectRule:
         return self.table.blueprints[entity.blueprint].effects[name]
@@ -152,7 +152,7 @@ class Draft:
         """What one execution does to the world's ghosts; repeats of an idempotent one do nothing."""
         if is_repeat and rule.effect.idempotent:
             return
-        frame = replace(self.frame(entity, invocation.args, None), fields=invocation.fields)
+        frame = evolve(self.frame(entity, invocation.args, None), fields=invocation.fields)
         self.assign_ghosts(rule.world, entity, frame)
 
     def assign_ghosts(self, rules: tuple[AssignmentRule, ...], entity: Entity, frame: Frame) -> None:
@@ -173,7 +173,7 @@ class Draft:
             else:
                 now = self.current(owner)
                 kept = saturated(rule.type, value, now.ghosts[rule.target])
-                self.view.seen[owner.id] = replace(now, ghosts={**now.ghosts, rule.target: kept})
+                self.view.seen[owner.id] = evolve(now, ghosts={**now.ghosts, rule.target: kept})
                 if owner.id not in self.written:
                     self.written[owner.id] = self.view.seen[owner.id]
 
@@ -192,9 +192,9 @@ class Draft:
         for name, entity in self.written.items():
             seen = self.view.seen.get(name)
             if seen is not None and seen.ghosts is not entity.ghosts:
-                self.written[name] = replace(entity, ghosts=seen.ghosts)
+                self.written[name] = evolve(entity, ghosts=seen.ghosts)
         parts = tuple(
-            p if p.after is self.written[p.entity] else replace(p, after=self.written[p.entity])
+            p if p.after is self.written[p.entity] else evolve(p, after=self.written[p.entity])
             for p in self.parts
         )
         requested = tuple(self.requested)
@@ -235,7 +235,7 @@ def take_all(draft: Draft, *takes: Take) -> None:
         if not rule.ghost:
             continue
         now = draft.current(take.entity)
-        ghosted = replace(frame, ghosts=now.ghosts, app_ghosts=draft.view.ghosts)
+        ghosted = evolve(frame, ghosts=now.ghosts, app_ghosts=draft.view.ghosts)
         draft.assign_ghosts(rule.ghost, take.entity, ghosted)
     for take, rule, frame, part in done:
         draft.parts.append(_request(draft, take, rule, frame, part))
@@ -338,7 +338,7 @@ def _apply(draft: Draft, take: Take, rule: Rule, frame: Frame, before: Entity | 
 
 def _left(invocation: Invocation) -> Invocation:
     """What a started invocation becomes when its visit ends."""
-    return replace(invocation, phase="stopping") if invocation.phase == "started" else invocation
+    return evolve(invocation, phase="stopping") if invocation.phase == "started" else invocation
 
 
 def _clauses(draft: Draft, take: Take, rule: Rule, frame: Frame) -> list[Take]:
@@ -385,13 +385,13 @@ def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> 
             fields=entity.fields,
             args=frame.args,
             deliveries=_deliveries(
-                draft, take, effect.target, replace(frame, entity=entity, fields=entity.fields)
+                draft, take, effect.target, evolve(frame, entity=entity, fields=entity.fields)
             ),
         )
         draft.requested.append((entity.id, invocation))
         listed = (*entity.invocations, invocation)
-        entity = replace(entity, invocations=listed, invoked=entity.invoked + 1)
-    return replace(part, after=entity)
+        entity = evolve(entity, invocations=listed, invoked=entity.invoked + 1)
+    return evolve(part, after=entity)
 
 
 def _is_in_flight(entity: Entity, effect: str) -> bool:
@@ -405,7 +405,7 @@ def _deliveries(draft: Draft, take: Take, target: TargetRule | None, frame: Fram
     found: list[Delivery] = []
     group = [None] if target.each is None else _members_of(frame.fields[target.each])
     for item in group:
-        inner = replace(frame, item=item)
+        inner = evolve(frame, item=item)
         try:
             on = target.on(inner, inner.fields, inner.args) if target.on else None
             args = {name: value(inner, inner.fields, inner.args) for name, value in target.args.items()}

@@ -8,8 +8,8 @@ is held to this by tests; every counterexample is run through here before it is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
+from lathe.frozen import evolve
 from lathe.lang.adapters import REFUSED
 from lathe.lang.model import Action, Principal
 from lathe.machine.compose import Draft, Refused, Take, take_all
@@ -99,7 +99,7 @@ def _timer(draft: Draft, event: TimerFires) -> None:
     deadline = blueprint.timers[event.deadline]
     if entity.fields[deadline.at] is None:
         raise draft.refused("stale", entity, deadline.then)
-    cleared = replace(entity, fields={**entity.fields, deadline.at: None})
+    cleared = evolve(entity, fields={**entity.fields, deadline.at: None})
     draft.replace(cleared)
     take_all(draft, Take(cleared, deadline.then, {}, Caller("timer")))
 
@@ -108,7 +108,7 @@ def _starts(draft: Draft, event: Starts) -> None:
     entity, head = _head(draft, event.entity)
     if draft.effect(entity, head.effect).target is not None:
         raise draft.refused("stale", entity, None)
-    draft.write(_with(entity, replace(head, phase="started")))
+    draft.write(_with(entity, evolve(head, phase="started")))
 
 
 def _executes(draft: Draft, event: Executes) -> None:
@@ -118,7 +118,7 @@ def _executes(draft: Draft, event: Executes) -> None:
         raise draft.refused("stale", entity, None)
     rule = draft.effect(entity, active.effect)
     draft.execute(entity, rule, active, is_repeat=active.executed)
-    draft.write(_with(draft.current(entity), replace(active, executed=True)))
+    draft.write(_with(draft.current(entity), evolve(active, executed=True)))
 
 
 def _ends(draft: Draft, event: Ends) -> None:
@@ -271,11 +271,11 @@ def _first(entity: Entity, effect: str, phase: str, number: int | None = None) -
 def _with(entity: Entity, changed: Invocation) -> Entity:
     """The entity with the invocation of that number replaced."""
     listed = tuple(changed if i.number == changed.number else i for i in entity.invocations)
-    return replace(entity, invocations=listed)
+    return evolve(entity, invocations=listed)
 
 
 def _without(entity: Entity, gone: Invocation) -> Entity:
-    return replace(entity, invocations=tuple(i for i in entity.invocations if i.number != gone.number))
+    return evolve(entity, invocations=tuple(i for i in entity.invocations if i.number != gone.number))
 
 
 def _with_late(entity: Entity, rule: EffectRule, over: Invocation) -> Entity:
@@ -284,7 +284,7 @@ def _with_late(entity: Entity, rule: EffectRule, over: Invocation) -> Entity:
     if not rule.effect.late or not rule.world or not may_repeat:
         return entity
     others = tuple(i for i in entity.invocations if (i.effect, i.phase) != (over.effect, "late"))
-    return replace(entity, invocations=(*others, replace(over, phase="late")))
+    return evolve(entity, invocations=(*others, evolve(over, phase="late")))
 
 
 _RULES: dict[type, Callable[..., None]] = {
