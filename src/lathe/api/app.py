@@ -105,7 +105,8 @@ class Api:
         """Answer one request."""
         if scope["type"] == "http" and scope["method"] == "POST":
             parts = scope["path"].split("/")
-            if len(parts) in (4, 6) and parts[1] == "v1" and parts[2] not in FIXED and ":" not in parts[3]:
+            is_one = len(parts) == 4 or (len(parts) == 6 and parts[4] != "")
+            if is_one and parts[1] == "v1" and parts[2] not in FIXED and ":" not in parts[3]:
                 await self._command(scope, receive, send, parts)
                 return
         await self._starlette(scope, receive, send)
@@ -233,7 +234,10 @@ class Api:
         last = request.headers.get("last-event-id") or asked.get("after")
         position = await self.node.store.position() if last is None else _whole(last, "Last-Event-ID")
         what = Followed(TENANT, position, asked.get("app"), asked.get("blueprint"), asked.get("entity"))
-        stream = self.stream.follow(what, self.principal(request.scope))
+        principal = self.principal(request.scope)
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream", headers={"cache-control": "no-store"})
+        stream = self.stream.follow(what, principal)
         first = await anext(stream)
 
         async def whole() -> AsyncIterator[bytes]:

@@ -30,6 +30,10 @@ class Principal:
     chain: tuple[str, ...] = ()
     grant: Grant | None = None
 
+    def sees(self, app: str, entity: str) -> bool:
+        """Whether an entity is any of its business: an effect's token is for the one that asked for it."""
+        return self.grant is None or (self.grant.app, self.grant.entity) == (app, entity)
+
     def caller(self, app: App) -> Caller:
         """The machine's caller, in one app."""
         if self.grant is not None:
@@ -62,4 +66,5 @@ class Development:
         grant = self._tokens.read(text[len(BEARER) :].strip())
         if grant is None:
             raise Problem("LR401.token", "the token is none of ours, or has expired")
-        return Principal(f"effect:{grant.effect}", frozenset(), (), grant)
+        name = f"effect:{grant.app}/{grant.entity}.{grant.number}"
+        return Principal(name, frozenset(), (), grant)

@@ -48,6 +48,8 @@ class Asked:
     key: str | None = None
     if_match: str | None = None
     if_visit: str | None = None
+    request: bytes | None = None
+    """What a repetition is known by, where entity, action and body do not say it: a `:take` chooses them."""
 
 
 @frozen
@@ -96,6 +98,13 @@ class Commands:
         command = self._command(asked, live, table, args)
         result = await self._engine.execute(command)
         return self._answered(asked, table.blueprint.name, command.entity, result)
+
+    async def replayed(self, asked: Asked) -> Answered | None:
+        """The answer that the same request was given before. Raises `Problem` (LR422.key)."""
+        if asked.key is None:
+            return None
+        receipt = await self._engine.store.receipt(asked.tenant, asked.principal.id, asked.key)
+        return None if receipt is None else _again(asked, receipt)
 
     def _command(self, asked: Asked, live: Live, table: BlueprintTable, args: Mapping[str, Value]) -> Command:
         caller = asked.principal.caller(live.app)
@@ -153,10 +162,7 @@ class Commands:
             body = receipt.answer if receipt else self._told(result.live, blueprint, held)
             return _entity_answer(asked, entity, held.entity.version, body)
         if isinstance(result, Replayed):
-            receipt = result.receipt
-            if receipt.request != fingerprint(asked):
-                raise Problem("LR422.key", f"the key `{asked.key}` was used for another request")
-            return Answered(receipt.status, receipt.answer, ((b"idempotent-replayed", b"true"),))
+            return _again(asked, result.receipt)
         assert isinstance(result, Refused), "only a worker can lose a lease"
         self._intents.note(result.live, blueprint, asked.action, result.entity, result.refusal)
         raise self.problem(result, asked)
@@ -197,8 +203,17 @@ def body_of(body: bytes) -> Mapping[str, Json]:
 
 def fingerprint(asked: Asked) -> bytes:
     """What the same request has the same of."""
+    if asked.request is not None:
+        return asked.request
     said = "\0".join((asked.app, asked.plural, asked.entity, asked.action, asked.if_match or ""))
     return sha256(said.encode() + b"\0" + asked.body).digest()
+
+
+def _again(asked: Asked, receipt: Receipt) -> Answered:
+    """The answer of a receipt. Raises `Problem` (LR422.key) if it was another request's."""
+    if receipt.request != fingerprint(asked):
+        raise Problem("LR422.key", f"the key `{asked.key}` was used for another request")
+    return Answered(receipt.status, receipt.answer, ((b"idempotent-replayed", b"true"),))
 
 
 def _entity_answer(asked: Asked, entity: str, version: int, body: bytes) -> Answered:

@@ -44,7 +44,9 @@ class Reading:
         held = await self._engine.read(live, entity)
         if held is None or held.entity.blueprint != table.blueprint.name:
             raise Problem("LR404.entity", f"there is no `{table.blueprint.name}` of this id")
-        if not may_read(live, table, held, principal.caller(live.app)):
+        if not principal.sees(live.app.name, entity) or not may_read(
+            live, table, held, principal.caller(live.app)
+        ):
             raise Problem("LR404.entity", f"there is no `{table.blueprint.name}` of this id")
         return held
 
@@ -67,7 +69,7 @@ class Reading:
             for row in rows:
                 held = held_of(row)
                 query = _behind(query, sort_value(row, query.sort))
-                if may_read(live, table, held, caller):
+                if principal.sees(live.app.name, row.id) and may_read(live, table, held, caller):
                     items.append(self.told(live, held))
                     if len(items) == query.limit:
                         assert query.after is not None, "there was a row"
@@ -191,7 +193,7 @@ def may_read(live: Live, table: BlueprintTable, held: Held | None, caller: Calle
 def limit_of(asked: Mapping[str, str]) -> int:
     """The page's size. Raises `Problem`."""
     text = asked.get("limit", "50")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= PAGE_LIMIT:
+    if not text.isascii() or not text.isdigit() or len(text) > 6 or not 1 <= int(text) <= PAGE_LIMIT:
         raise Problem("LR400.query", f"`limit` is a number from 1 to {PAGE_LIMIT}")
     return int(text)
 

@@ -93,7 +93,7 @@ class Stream:
         except NotFoundError:
             return False
         table = live.table.blueprints.get(one.blueprint)
-        if table is None:
+        if table is None or not principal.sees(one.app, one.entity):
             return False
         held = await self._engine.read(live, one.entity) if needs_entity(live, table) else None
         return may_read(live, table, held, principal.caller(live.app))

@@ -12,7 +12,7 @@ from dataclasses import replace
 import msgspec
 from msgspec import Struct
 
-from lathe.api.commands import Answered, Asked, Commands
+from lathe.api.commands import Answered, Asked, Commands, fingerprint
 from lathe.api.problem import Problem
 from lathe.api.reading import Reading
 from lathe.api.view import encode
@@ -61,6 +61,10 @@ class Taking:
         query = replace(
             self._reading.query(live, table, wanted), states=rule.action.from_states, limit=CANDIDATES
         )
+        asked = replace(asked, request=fingerprint(replace(asked, action=":take")))
+        replayed = await self._commands.replayed(asked)
+        if replayed is not None:
+            return replayed
         given = encode(body.args)
         deadline = asyncio.get_running_loop().time() + min(wait_seconds, WAIT_SECONDS_LIMIT)
         while True:

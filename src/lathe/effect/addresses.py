@@ -51,7 +51,8 @@ class Addresses:
         inner = _unwrapped(address)
         if any(inner.version == network.version and inner in network for network in self._networks):
             return True
-        return inner.is_global and not inner.is_multicast
+        is_local = isinstance(inner, IPv6Address) and (inner.is_site_local or inner.is_reserved)
+        return inner.is_global and not inner.is_multicast and not is_local
 
 
 def _unwrapped(address: Address) -> Address:

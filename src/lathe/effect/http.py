@@ -22,7 +22,9 @@ RETRIED = frozenset({408, 425, 429})
 """Refusals that may pass: they are tried again, as 5xx are."""
 OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 """Headers that are not the blueprint's to set."""
-KEPT_ON_REDIRECT = frozenset({"accept", "user-agent", "idempotency-key", "lathe-invocation"})
+KEPT_ON_REDIRECT = frozenset(
+    {"accept", "user-agent", "idempotency-key", "lathe-invocation", "accept-encoding"}
+)
 """What a redirect to another host may see: neither credentials nor anything that the author set."""
 
 
@@ -49,6 +51,8 @@ class Http:
             return Ending(ok=False, cause="refused", message=str(error))
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, _TooMuchError) as error:
             return Ending(ok=False, cause="invalid", message=str(error))
+        except (httpx2.LocalProtocolError, ValueError):
+            return Ending(ok=False, cause="invalid", message="its address or headers cannot be sent")
         except (httpx2.TransportError, OSError) as error:
             return Ending(ok=False, cause="unreachable", message=_said(error), again=True)
         return _ending(attempt, status, headers, body)
@@ -66,10 +70,12 @@ class Http:
             if status not in (301, 302, 303, 307, 308) or "location" not in got:
                 return status, got, answer
             target = urljoin(url, got["location"])
-            if httpx2.URL(target).host != httpx2.URL(url).host:
-                headers = {k: v for k, v in headers.items() if k.lower() in KEPT_ON_REDIRECT}
             if status == 303 or (status in (301, 302) and method == "POST"):
                 method, content = "GET", None
+            if _origin(target) != _origin(url):
+                if content is not None:
+                    raise ForbiddenError(f"a redirect would take the body to `{httpx2.URL(target).host}`")
+                headers = {k: v for k, v in headers.items() if k.lower() in KEPT_ON_REDIRECT}
             url = target
         raise _TooMuchError(f"more than {REDIRECTS_LIMIT} redirects")
 
@@ -77,6 +83,7 @@ class Http:
         headers = {
             "user-agent": self._user_agent,
             "accept": "application/json",
+            "accept-encoding": "identity",
             "idempotency-key": attempt.id,
             "lathe-invocation": attempt.id,
         }
@@ -108,13 +115,19 @@ class Http:
         response = await self._client.send(request, stream=True)
         try:
             body = bytearray()
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > ANSWER_BYTES_LIMIT:
                     raise _TooMuchError(f"the answer is larger than {ANSWER_BYTES_LIMIT} bytes")
             return response.status_code, response.headers, bytes(body)
         finally:
             await response.aclose()
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: who a request goes to. What is meant for one is not for another."""
+    parsed = httpx2.URL(url)
+    return parsed.scheme, parsed.host, parsed.port or {"http": 80, "https": 443}.get(parsed.scheme)
 
 
 class _TooMuchError(Exception):

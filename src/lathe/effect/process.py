@@ -86,9 +86,7 @@ async def _read(stream: asyncio.StreamReader, limit: int) -> bytes:
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End the whole session of a process that still runs."""
-    if process.returncode is not None:
-        return
+    """End the whole session of a process, also what it left behind."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

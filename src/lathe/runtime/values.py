@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
@@ -20,6 +20,11 @@ from lathe.runtime.snapshot import encode_json
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)")
 TIME_CHARACTERS_LIMIT = 40
+JSON_DEPTH_LIMIT = 100
+"""How deep a `json` may be nested: what is taken must be told again, inside a list of entities."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999."""
 
 
 class MisfitError(ValueError):
@@ -33,7 +38,7 @@ class MisfitError(ValueError):
 def arguments(declared: Mapping[str, Argument], given: Mapping[str, Json]) -> dict[str, Value]:
     """What a caller gave, as the machine's values; unknown names are left to the machine's refusal."""
     return {
-        name: value_of(name, declared[name].type, data) if name in declared else str(data)
+        name: value_of(name, declared[name].type, data) if name in declared else ""
         for name, data in given.items()
     }
 
@@ -44,7 +49,7 @@ def value_of(name: str, kind: Type, data: Json) -> Value:
         return None
     match kind.kind:
         case "json":
-            return encode_json(data).decode()
+            return _json_text(name, data)
         case "set":
             return _set_of(name, kind, data)
         case "time":
@@ -61,6 +66,21 @@ def value_of(name: str, kind: Type, data: Json) -> Value:
             if isinstance(data, str):
                 return data
             raise MisfitError(name, "text")
+
+
+def _json_text(name: str, data: Json) -> str:
+    """Any JSON as its text. Raises `MisfitError` for what could not be told again: too deep, too large."""
+    level, depth = [data], 0
+    while level:
+        depth += 1
+        if depth > JSON_DEPTH_LIMIT:
+            raise MisfitError(name, f"nested at most {JSON_DEPTH_LIMIT} deep")
+        parts = [p for p in level if isinstance(p, (dict, list))]
+        level = [one for part in parts for one in (part.values() if isinstance(part, dict) else part)]
+    try:
+        return encode_json(data).decode()
+    except (OverflowError, ValueError):
+        raise MisfitError(name, "JSON whose numbers fit 64 bits") from None
 
 
 def _set_of(name: str, kind: Type, data: Json) -> Value:
@@ -84,7 +104,10 @@ def _time_of(name: str, data: Json) -> int:
         moment = datetime.fromisoformat(data.upper().replace("Z", "+00:00"))
     except ValueError:
         raise MisfitError(name, "a time that exists") from None
-    return int(moment.timestamp() * 1000)
+    found = (moment - EPOCH) // timedelta(milliseconds=1)
+    if not FIRST_MS <= found <= LAST_MS:
+        raise MisfitError(name, "a time from year 1 to 9999, in UTC")
+    return found
 
 
 def json_of(kind: Type, value: Value) -> Json:
@@ -102,7 +125,8 @@ def json_of(kind: Type, value: Value) -> Json:
 
 
 def rfc3339(moment_ms: int) -> str:
-    """A moment as text, in UTC, with milliseconds."""
+    """A moment as text, in UTC, with milliseconds; one that no text has is the nearest that has."""
+    moment_ms = min(max(moment_ms, FIRST_MS), LAST_MS)
     return f"{_second(moment_ms // 1000)}.{moment_ms % 1000:03d}Z"
 
 
