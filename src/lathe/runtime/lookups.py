@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
-from lathe.effect.render import Lookup, MissingError
+import msgspec
+
+from lathe.effect.render import Lookup, MissingError, resolve
 from lathe.runtime.config import AppSettings, Secret
 from lathe.runtime.tokens import Tokens
 from lathe.store.records import Outgoing
@@ -32,6 +35,8 @@ def lookups(
                     return settings.env[name]
                 raise MissingError(f"`{outgoing.app}` was given no `{{env.{name}}}`")
             secret = settings.secrets.get(name)
+            if secret is not None and secret.hosts and _host(outgoing, settings) not in secret.hosts:
+                raise MissingError(f"`{{secret.{name}}}` may not go where `{outgoing.effect}` sends it")
             value = read_secret(secret) if secret is not None else None
             if value is None:
                 raise MissingError(f"`{outgoing.app}` was given no `{{secret.{name}}}`")
@@ -40,3 +45,13 @@ def lookups(
         return look_up
 
     return of
+
+
+def _host(outgoing: Outgoing, settings: AppSettings) -> str:
+    """Where an invocation's request goes: nowhere that a secret may be bound to, if that cannot be told."""
+    request = msgspec.json.decode(outgoing.request)
+    place = resolve(request.get("url") or request.get("to"), lambda scope, name: settings.env.get(name, ""))
+    try:
+        return urlsplit(str(place)).hostname or ""
+    except ValueError:
+        return ""

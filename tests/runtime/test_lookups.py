@@ -1,0 +1,39 @@
+"""A secret goes to the hosts that the operator named, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import json
+
+from lathe.effect.render import MissingError
+from lathe.runtime.clock import SystemClock
+from lathe.runtime.config import AppSettings, Secret
+from lathe.runtime.lookups import lookups
+from lathe.runtime.tokens import Tokens
+from lathe.store.records import Outgoing
+
+SETTINGS = AppSettings(
+    env={"BANK": "https://bank.example"},
+    secrets={"key": Secret(env="KEY", hosts=("bank.example",)), "any": Secret(env="ANY")},
+)
+
+
+def outgoing(url: object) -> Outgoing:
+    return Outgoing("main", "a", "B", "e", 1, "pay", 1, "started", "", 0, json.encode({"url": url}))
+
+
+@pytest.mark.parametrize("url", ["https://bank.example/pay", {"$lathe": [["env", "BANK"], "/pay"]}])
+def test_a_secret_goes_to_its_host(url: object) -> None:
+    look_up = lookups({"a": SETTINGS}, Tokens(b"k" * 32, SystemClock()), lambda secret: "hidden")
+    assert look_up(outgoing(url))("secret", "key") == "hidden"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://evil.example/", "https://bank.example@evil.example/", "https://bank.example.evil/", "http://["],
+)
+def test_a_secret_goes_nowhere_else(url: str) -> None:
+    look_up = lookups({"a": SETTINGS}, Tokens(b"k" * 32, SystemClock()), lambda secret: "hidden")
+    with pytest.raises(MissingError):
+        look_up(outgoing(url))("secret", "key")
+    assert look_up(outgoing(url))("secret", "any") == "hidden"
