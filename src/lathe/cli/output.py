@@ -94,3 +94,8 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
+
+
+def log_stream() -> TextIO:
+    """Where a serving process logs."""
+    return sys.stderr

@@ -26,6 +26,7 @@ def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None)
     What is refused stays on the screen while the version before runs on. If an app has a `dev.toml`, its
     stand-in for the world outside is started too.
     """
+    from lathe.api.logs import configure
     from lathe.api.server import run
     from lathe.cli.assembly import configured, for_development, put_together
     from lathe.cli.development import Development, StandIns, settings_of
@@ -36,6 +37,7 @@ def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None)
     stand_ins = StandIns(paths, base)
     apps = settings_of(paths, stand_ins)
     assembly = put_together(for_development(configured(config), port=port, data=data, apps=apps))
+    configure(output.log_stream())
     output.talk(DEVELOPMENT)
     with stand_ins:
         run(Development(assembly, paths, base, folder=os.path.abspath(data)).run())

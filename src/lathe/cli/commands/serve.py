@@ -19,6 +19,7 @@ DEVELOPMENT = """\
 @click.option("--print-config", "wants_config", is_flag=True, help="Print what is in force, and stop.")
 def command(*, path: str | None, wants_config: bool) -> int:
     """Serve the apps of a store over HTTP, until SIGTERM."""
+    from lathe.api.logs import configure
     from lathe.api.server import run, serve
     from lathe.cli.assembly import configured, put_together
     from lathe.runtime.config import shown
@@ -28,6 +29,7 @@ def command(*, path: str | None, wants_config: bool) -> int:
         output.data(shown(config).decode())
         return exitcode.DONE
     assembly = put_together(config)
+    configure(output.log_stream())
     output.talk(DEVELOPMENT)
     output.talk(
         f"serving {config.store.url.partition('://')[0]} at http://{config.server.host}:{config.server.port}"
