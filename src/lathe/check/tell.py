@@ -294,11 +294,12 @@ def _step_frames(run: Run, before: MemoryWorld, step: Step, blueprint: str) -> I
 
 
 def tell_never(suspect: Never, bounds: str = "") -> Finding:
-    """LT201, LT202, LT403, LT506. `bounds` is the scope, where a larger one might tell otherwise."""
+    """LT201, LT202, LT403, LT506. `bounds` is the wider scope that was asked too, if one was."""
     told = _never(suspect)
     if not bounds:
         return told
-    said = f"{told.diagnostic.help}; this is known of {bounds}: if it takes more, say so in `[scope]`"
+    asked = f"a wider scope was asked too ({bounds}): if it takes more than that, say so in `[scope]`"
+    said = f"{told.diagnostic.help}; {asked}"
     return replace(told, diagnostic=replace(told.diagnostic, help=said))
 
 
