@@ -6,12 +6,11 @@ is told only of a scope that was completed, and only if one more instance would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
 from lathe.check.bounds import TooLargeError, UndecidedError
 from lathe.check.coverage import all_actions, all_states, fingerprint, taken_actions
-from lathe.check.domain import WIDEST_PRINCIPALS
 from lathe.check.graph import Clock, Graph, Limits, OutOfTimeError, look
 from lathe.check.liveness import Unfair, failures
 from lathe.check.outlive import outliving
@@ -24,7 +23,6 @@ from lathe.check.suspects import (
     Never,
     alarm,
     empty_promises,
-    full,
     implied_by_ranges,
     is_crowded,
     met,
@@ -36,6 +34,7 @@ from lathe.check.suspects import (
 from lathe.check.system import System, is_sampled, make_system
 from lathe.check.tiers import explore_all
 from lathe.check.uncovered import not_covered
+from lathe.check.wider import Wider, cut, enlarged, one_more, wider as wider_than
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App, Property
@@ -299,10 +298,8 @@ def _tell_empty(progress: _Progress) -> None:
         return
     from lathe.check import tell  # only here, so that a clean check starts sooner
 
-    cut = _cut(system, graph)
-    if cut:
-        instances = system.layout.domains.instances
-        empties = _still_empty(progress, {n: c + (n in cut) for n, c in instances.items()}, empties)
+    if cut(system, graph):
+        empties = _still_empty(progress, one_more(system, graph), empties)
     progress.add(tell.tell_empty(p) for p in empties)
     progress.add(tell.tell_implied(p) for p in implied)
 
@@ -333,8 +330,7 @@ def _tell_policies(progress: _Progress) -> None:
     system, graph = progress.completed
 
     def again() -> tuple[System, Graph] | None:
-        cut, instances = _cut(system, graph), system.layout.domains.instances
-        return _with_room(progress, {n: c + (n in cut) for n, c in instances.items()}) if cut else None
+        return _with_room(progress, one_more(system, graph)) if cut(system, graph) else None
 
     found, progress.policies = policy_findings(system, graph, again)
     progress.add(found)
@@ -392,38 +388,15 @@ def _instances_text(instances: Instances) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(instances.items()))
 
 
-@frozen
-class _Wider:
-    """A larger scope, in which what a smaller one never showed is asked again."""
-
-    instances: Instances
-    principals: int | None
-
-
-def _wider(system: System, graph: Graph) -> _Wider | None:
-    """One more of everything that the scope alone cut, and the principals that were left out, if any were."""
-    domains = system.layout.domains
-    cut = _cut(system, graph)
-    crowd = min(domains.could_differ, WIDEST_PRINCIPALS)
-    is_few = system.layout.app.scope.principals is None and crowd > len(domains.principals)
-    if not cut and not is_few:
-        return None
-    instances = {name: count + (name in cut) for name, count in domains.instances.items()}
-    return _Wider(instances, crowd if is_few else None)
-
-
 def _search_wider(
-    progress: _Progress, system: System, wider: _Wider, states: Iterable[int] = ()
+    progress: _Progress, system: System, wider: Wider, states: Sequence[int] = ()
 ) -> tuple[System, Graph, list[int]] | None:
     """Search the larger scope, from states of the smaller one; None, and a doubt, if that does not end."""
-    from lathe.check.encode import transferred  # only here, so that a clean check starts sooner
-
     try:
-        large = make_system(progress.app, wider.instances, principals=wider.principals)
+        large, starts = enlarged(system.layout, wider, states)
     except TooLargeError as error:
         progress.doubts.append(_out_of_budget(f"{_instances_text(wider.instances)}: {error}"))
         return None
-    starts = [transferred(system.layout, large.layout, packed) for packed in states]
     large, graph = explore_all(large, progress.limits, list(dict.fromkeys(starts)) or None)
     starts = [large.dead.cleared(packed) for packed in starts]
     if not graph.is_complete:
@@ -458,7 +431,7 @@ def _judge_scope(progress: _Progress, system: System, graph: Graph) -> None:
         return
     from lathe.check import tell  # only here, so that a clean check starts sooner
 
-    wider = _wider(system, graph)
+    wider = wider_than(system, graph, is_staffed=True)
     if still and wider is not None:
         still = _still_so(progress, (system, graph), wider)
     if still and _is_partial(progress, (system, graph), [f"`{s.state}`" for s in still], "can be left"):
@@ -480,8 +453,10 @@ def _judge_last(progress: _Progress) -> None:
     doubtful, unfair = never(system, graph), _by_property(failures(system, graph))
     if not doubtful and not unfair:
         return
-    wider = _wider(system, graph)
-    if wider is not None:
+    wider, staffed = wider_than(system, graph), wider_than(system, graph, is_staffed=True)
+    if unfair and staffed is not None and system.layout.roles:
+        unfair = _while_staffed(progress, system, staffed, unfair)
+    if wider is not None and (doubtful or unfair):
         doubtful, unfair = _confirmed(progress, system, wider, doubtful, unfair)
     names = [f"`{n.subject.name}`" for n in doubtful]
     if names and _is_partial(progress, (system, graph), names, "is possible"):
@@ -494,9 +469,12 @@ def _judge_last(progress: _Progress) -> None:
         progress.add(tell.tell_unfair(case, f) for f in unfair.values())
 
 
-def _bounds_text(system: System, wider: _Wider | None) -> str:
-    """In which scope something never happens, where a larger one might differ."""
-    return _instances_text(wider.instances) if wider is not None and linked(system.layout.app) else ""
+def _bounds_text(system: System, wider: Wider | None) -> str:
+    """The wider scope in which something never happens either, where one still wider might differ."""
+    if wider is None or not linked(system.layout.app):
+        return ""
+    people = f", {wider.principals} principals" if wider.principals is not None else ""
+    return _instances_text(wider.instances) + people
 
 
 def _is_partial(progress: _Progress, found: tuple[System, Graph], names: list[str], what: str) -> bool:
@@ -520,16 +498,8 @@ def _by_property(found: Iterable[Unfair]) -> dict[Span, Unfair]:
     return first
 
 
-def _cut(system: System, graph: Graph) -> frozenset[str]:
-    """The blueprints of which only the scope forbids one more, where one more could matter."""
-    app = system.layout.app
-    return frozenset(
-        name for name in linked(app) if "create" in app.blueprints[name].actions and full(system, graph, name)
-    )
-
-
 def _confirmed(
-    progress: _Progress, system: System, wider: _Wider, doubtful: list[Never], unfair: dict[Span, Unfair]
+    progress: _Progress, system: System, wider: Wider, doubtful: list[Never], unfair: dict[Span, Unfair]
 ) -> tuple[list[Never], dict[Span, Unfair]]:
     """What the larger scope does not take away."""
     found = _search_wider(progress, system, wider)
@@ -542,7 +512,18 @@ def _confirmed(
     return [n for n in doubtful if (n.code, n.subject.span) in seen], kept
 
 
-def _still_so(progress: _Progress, found: tuple[System, Graph], wider: _Wider) -> list[Standstill]:
+def _while_staffed(
+    progress: _Progress, system: System, staffed: Wider, unfair: dict[Span, Unfair]
+) -> dict[Span, Unfair]:
+    """Which of them fail though every role has further holders, whoever else holds what."""
+    found = _search_wider(progress, system, staffed, system.initial)
+    if found is None:
+        return {}
+    failing = _by_property(failures(found[0], found[1]))
+    return {span: f for span, f in unfair.items() if span in failing}
+
+
+def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Wider) -> list[Standstill]:
     """Who still cannot go on if there is room for more, from each place where one was found."""
     small, graph = found
     doubtful = list(situations(small, graph, len(graph.states)))

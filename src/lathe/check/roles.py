@@ -9,6 +9,9 @@ from lathe.lang.model import App
 
 RoleSets = tuple[frozenset[str], ...]
 
+FEW_SETS = 4
+"""Sets of roles of which each has further holders; of more, as many as hold all roles."""
+
 
 def maximal_role_sets(app: App) -> RoleSets:
     """The largest sets of roles that one principal may hold, `exclusive` groups considered."""
@@ -42,9 +45,19 @@ def distributions(role_sets: RoleSets, principals: int, named: int = 0) -> Itera
 
 def fewest_holders(role_sets: RoleSets) -> int:
     """A number of principals with which each role can have its holder: greedy, so close to the fewest."""
+    return len(_covering(role_sets))
+
+
+def spare_sets(role_sets: RoleSets) -> tuple[int, ...]:
+    """The sets that further holders of all roles hold, by their numbers: every one, if these are few."""
+    return tuple(range(len(role_sets))) if len(role_sets) <= FEW_SETS else _covering(role_sets)
+
+
+def _covering(role_sets: RoleSets) -> tuple[int, ...]:
+    """Sets in which each role is, by their numbers."""
     left = frozenset[str]().union(*role_sets)
-    number = 0
+    found: list[int] = []
     while left:
-        left -= max(role_sets, key=lambda held: len(held & left))
-        number += 1
-    return number
+        found.append(max(range(len(role_sets)), key=lambda i: len(role_sets[i] & left)))
+        left -= role_sets[found[-1]]
+    return tuple(found)

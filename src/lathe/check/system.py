@@ -71,14 +71,15 @@ def make_system(
     return system_of(layout if spelled is None else replace(layout, is_spelled=True))
 
 
-def system_of(layout: Layout) -> System:
-    """The system of an app that is laid out."""
+def system_of(layout: Layout, initial: tuple[int, ...] | None = None) -> System:
+    """The system of an app that is laid out; `initial` is where it begins instead."""
     found = tuple(_commands(layout))
     require(len(found), MAX_COMMANDS, "the system of this scope")
     for index, command in enumerate(found):
         command.index = index
         command.checks.extend(_step_checks(layout, command))
-    return System(layout, found, tuple(_initial(layout)), tuple(held_up(layout, s) for s in layout.slots))
+    begin = tuple(_initial(layout)) if initial is None else initial
+    return System(layout, found, begin, tuple(held_up(layout, s) for s in layout.slots))
 
 
 def lay_out(

@@ -7,6 +7,7 @@ What has happened has a witness. What has not is settled by level 1 for all valu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lathe.check import tell
 from lathe.check.algebra.level import prove_app
@@ -19,6 +20,7 @@ from lathe.check.report import Finding, LevelReport
 from lathe.check.scope import linked
 from lathe.check.suspects import full, is_crowded, never, rooted
 from lathe.check.system import System, narrowed_fields
+from lathe.check.wider import Wider, enlarged, staff
 from lathe.errors import Span
 from lathe.frozen import frozen
 
@@ -49,6 +51,8 @@ def close(system: System, graph: Graph, digest: str, clock: Clock) -> Closed:
     limits = Limits(app.scope.budget_states, clock() + SECONDS, clock)
     try:
         settled = settle(system, limits, suspects)
+        if settled is not None and system.layout.roles:
+            settled = _while_staffed(system, limits, settled)
     except TooLargeError:
         settled = None
     if settled is None:
@@ -56,11 +60,9 @@ def close(system: System, graph: Graph, digest: str, clock: Clock) -> Closed:
     is_cut = _is_cut(system, graph)
     gone = [suspects[i] for i in sorted(settled.gone)]
     unseen = [s for i, s in enumerate(suspects) if i not in settled.gone | settled.possible]
-    failing = [f"whether `{f.prop.name}` holds" for f in settled.unfair]
-    stuck = [f"whether `{s.state}` can be left as it should" for s in settled.standing]
     findings: list[Finding] = []
     if is_cut:
-        doubts += [*stuck, *failing]
+        doubts += _in_doubt(settled)
         unseen += gone
     else:
         findings = [*_told(system, settled, digest), *(tell.tell_never(n) for n in rooted(gone))]
@@ -71,6 +73,31 @@ def close(system: System, graph: Graph, digest: str, clock: Clock) -> Closed:
     is_whole = not (settled.open or settled.unfair or narrowed_fields(app))
     kept = lasting if is_whole else frozenset[Span]()
     return Closed(tuple(findings), tuple(dict.fromkeys(doubts)), proved | kept, level)
+
+
+def _in_doubt(settled: Settled) -> Iterator[str]:
+    """What was shown to fail, as what is open."""
+    yield from (f"whether `{s.state}` can be left as it should" for s in settled.standing)
+    yield from (f"whether `{f.prop.name}` holds" for f in settled.unfair)
+
+
+def _while_staffed(system: System, limits: Limits, settled: Settled) -> Settled:
+    """What is settled of who cannot go on, or waits in vain, that further holders of every role leave so."""
+    layout, count = system.layout, staff(system.layout)
+    if count is None or not (settled.standing or settled.unfair or settled.open):
+        return settled
+    large, _ = enlarged(layout, Wider(dict(layout.domains.instances), count), system.initial)
+    again = settle(large, replace(limits, stop_at=limits.clock() + SECONDS))
+    if again is None:
+        return replace(settled, standing=(), unfair=(), open=(*settled.open, *_in_doubt(settled)))
+    places = {(s.slot.blueprint.name, s.state) for s in again.standing}
+    lasting = {f.prop.span for f in again.unfair}
+    return replace(
+        settled,
+        standing=tuple(s for s in settled.standing if (s.slot.blueprint.name, s.state) in places),
+        unfair=tuple(f for f in settled.unfair if f.prop.span in lasting),
+        open=(*again.open, *(settled.open if places or lasting else ())),
+    )
 
 
 def _unproved(system: System, left: frozenset[Span]) -> Iterator[str]:

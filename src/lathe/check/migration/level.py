@@ -10,10 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
 
 from lathe.check.bounds import TooLargeError
-from lathe.check.domain import WIDEST_PRINCIPALS
-from lathe.check.encode import transferred
 from lathe.check.graph import Clock, Graph, Limits
-from lathe.check.layout import make_layout
+from lathe.check.layout import Layout, make_layout
 from lathe.check.liveness import Unfair, failures
 from lathe.check.migration.images import Images, make_images
 from lathe.check.migration.pair import (
@@ -39,14 +37,14 @@ from lathe.check.migration.tell import (
 from lathe.check.progress import first_of_each, located, situations
 from lathe.check.reach import DEFAULT_SECONDS
 from lathe.check.report import Finding
-from lathe.check.scope import linked
 from lathe.check.search import first_where
 from lathe.check.standing import Standstill
-from lathe.check.suspects import Met, alarm, full, is_crowded, met, never, permitted_after_all, violated
+from lathe.check.suspects import Met, alarm, is_crowded, met, never, permitted_after_all, violated
 from lathe.check.system import System, is_sampled, system_of
 from lathe.check.tell import Case, undecided
 from lathe.check.tiers import explore_all
 from lathe.check.unique import collisions
+from lathe.check.wider import joined, one_more, staff
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App
@@ -242,35 +240,30 @@ def _is_told(work: _Work, still: Standstill) -> bool:
     return still.slot.blueprint.states[still.state].span in work.told
 
 
-def _wider(work: _Work, case: Case) -> System | None:
-    """The new version with more room where the scope alone forbids a creation, or somebody was left out."""
+def _wider(work: _Work, case: Case) -> Layout | None:
+    """The new version with more room: where the scope alone forbids a creation, or somebody was left out."""
     layout = case.system.layout
-    domains, app = layout.domains, layout.app
-    cut = {
-        n for n in linked(app) if "create" in app.blueprints[n].actions and full(case.system, case.graph, n)
-    }
-    crowd = min(domains.could_differ, WIDEST_PRINCIPALS)
-    is_few = app.scope.principals is None and crowd > len(domains.principals)
-    if not cut and not is_few:
+    instances, principals = one_more(case.system, case.graph), staff(layout)
+    if instances == layout.domains.instances and principals is None:
         return None
-    instances = {name: count + (name in cut) for name, count in domains.instances.items()}
-    larger = joint_domains(work.pair, instances, crowd if is_few else None)
-    return system_of(make_layout(app, larger, work.pair.new_keys, beyond=layout.beyond))
+    larger = joint_domains(work.pair, instances, principals)
+    return make_layout(layout.app, larger, work.pair.new_keys, beyond=layout.beyond)
 
 
 def _confirmed(
-    work: _Work, case: Case, large: System, still: list[Standstill], unfair: dict[Span, Unfair]
+    work: _Work, case: Case, wider: Layout, still: list[Standstill], unfair: dict[Span, Unfair]
 ) -> tuple[list[Standstill], dict[Span, Unfair]]:
     """What a larger scope does not take away, from the same places; nothing, and a doubt, if that is open."""
     small, graph = case.system.layout, case.graph
     where = list(dict.fromkeys(s.index for s in still))
-    picked = [transferred(small, large.layout, graph.states[i]) for i in where]
-    begun = (transferred(small, large.layout, s) for i, s in enumerate(graph.states) if not graph.distance[i])
-    large, wide = explore_all(large, work.limits, list(dict.fromkeys((*picked, *begun))))
+    picked = [joined(small, wider, graph.states[i]) for i in where]
+    begun = (joined(small, wider, s) for i, s in enumerate(graph.states) if not graph.distance[i])
+    starts = tuple(dict.fromkeys((*picked, *begun)))
+    large, wide = explore_all(system_of(wider, starts), work.limits, starts)
     if not wide.is_complete:
         work.doubts.append("what may never finish was not decided within the budget")
         return [], {}
-    starts = [large.dead.cleared(p) for p in picked]
+    starts = tuple(large.dead.cleared(p) for p in picked)
     places = dict(zip(where, located(large, wide, starts), strict=True))
     now = {(s.index, s.slot.name): s.code for s in situations(large, wide, len(set(starts)))}
     codes = (now.get((places[s.index].index, places[s.index].slots[s.slot.name])) for s in still)
