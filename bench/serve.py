@@ -93,11 +93,9 @@ def main() -> int:
         return 0
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
-        flush = flush_seconds(Path(name))
-        rows.append(Row("F: fdatasync after 4 KiB, median", round(flush * 1000, 3), "ms"))
-        is_kept = _measured("SQLite", f"sqlite:{name}/data", flush, LEAST_PER_SECOND, rows)
+        is_kept = _measured("SQLite", f"sqlite:{name}/data", LEAST_PER_SECOND, rows)
         with postgres() as url:
-            is_kept &= _measured("PostgreSQL", url, flush, LEAST_PER_SECOND_POSTGRES, rows)
+            is_kept &= _measured("PostgreSQL", url, LEAST_PER_SECOND_POSTGRES, rows)
     report(rows, sys.argv[1:])
     return int(not is_kept)
 
@@ -120,14 +118,19 @@ def postgres() -> Iterator[str]:
         own.remove()
 
 
-def _measured(name: str, url: str, flush: float, least: int, rows: list[Row]) -> bool:
-    """The figures of one store; whether they keep the bound."""
+def _measured(name: str, url: str, least: int, rows: list[Row]) -> bool:
+    """The figures of one store; whether they keep the bound. F is taken before each run."""
     with server(url) as base, tempfile.TemporaryDirectory() as folder:
         ids = Path(folder) / "ids"
         ids.write_text("\n".join(made(base)))
-        found = [load(base, ids, seed) for seed in range(2 if is_quick() else RUNS)]
+        flushes, found = [], []
+        for seed in range(2 if is_quick() else RUNS):
+            flushes.append(flush_seconds(Path(folder)))
+            found.append(load(base, ids, seed))
     rate = statistics.median(f[0] for f in found)
     p50, p99 = (statistics.median(f[i] for f in found) for i in (1, 2))
+    flush = statistics.median(flushes)
+    rows.append(Row(f"{name}: F, fdatasync after 4 KiB", round(flush * 1000, 3), "ms"))
     bound = least if flush < SLOW_DISK_SECONDS else 0.7 * CONNECTIONS / (2 * flush)
     rows.append(
         Row(
@@ -138,9 +141,11 @@ def _measured(name: str, url: str, flush: float, least: int, rows: list[Row]) ->
             round(bound),
         )
     )
-    rows.append(Row(f"{name}: p50 of a request", round(p50, 2), "ms", "the bound", MOST_P50_MS))
+    is_fast = flush < SLOW_DISK_SECONDS
+    against = ("the bound", MOST_P50_MS) if is_fast else ()
+    rows.append(Row(f"{name}: p50 of a request", round(p50, 2), "ms", *against))
     rows.append(Row(f"{name}: p99 of a request", round(p99, 2), "ms"))
-    return rate >= bound and (p50 <= MOST_P50_MS or flush >= SLOW_DISK_SECONDS)
+    return rate >= bound and (p50 <= MOST_P50_MS or not is_fast)
 
 
 def flush_seconds(folder: Path) -> float:
