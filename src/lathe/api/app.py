@@ -195,7 +195,7 @@ class Api:
         wait = seconds_of(headers.get("prefer"))
         found = await self.taking.take(live, table, asked, wait_seconds=wait)
         told = {name.decode(): value.decode() for name, value in found.headers}
-        return Response(found.body, found.status, told, "application/json")
+        return Response(found.body, found.status, told, "application/json" if found.body else None)
 
     async def _list(self, request: Request) -> Response:
         live, table = self._blueprint(request)

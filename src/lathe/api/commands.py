@@ -183,6 +183,8 @@ class Commands:
         if refusal.reason == "missing" and not asked.entity:
             return Problem("LR422.type", "it refers to an entity that does not exist")
         problem = refused(refusal, state=state, about=asked.entity)
+        if not asked.entity:
+            problem.more.pop("entity", None)  # it was never made
         if refusal.reason == "guard" and action is not None and action.when is not None:
             problem.more["guard"] = action.when.text
         return problem

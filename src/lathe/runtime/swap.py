@@ -196,6 +196,8 @@ class Swapper:
             first = made.unfit[0]
             said = f"{made.unfit_count} live entities do not fit: {first.entity}, {first.why}"
             raise RefusedSwap("population", said, made, judged)
+        if made.old == made.new:
+            return Applied(made, 0, 0)
         if made.is_breaking and not allow_breaking:
             said = "clients may break: " + "; ".join(c.path for c in made.changes if c.is_breaking)
             raise RefusedSwap("breaking", said, made, judged)
