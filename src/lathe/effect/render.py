@@ -6,16 +6,22 @@ names in what is stored, as `{"$lathe": [...]}` with the pieces of the text, and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from urllib.parse import quote
 
+from lathe.frozen import frozen
 from lathe.lang.adapters import ADAPTERS
-from lathe.lang.model import Effect, Json, Placeholder, Setting, Template
+from lathe.lang.model import Blueprint, Effect, Json, Placeholder, Setting, Template
+from lathe.lang.types import Kind
 from lathe.machine.snapshot import Invocation, Value
 
 LATE = frozenset({"token", "env", "secret"})
 """The scopes of placeholders that are never stored."""
 MARK = "$lathe"
+TOLD_OTHERWISE = frozenset({"json", "time"})
+"""Kinds that are kept as something else than what the outside sees."""
 
 Lookup = Callable[[str, str], str]
 """The value of a late placeholder, by scope and name. Raises `MissingError`."""
@@ -25,33 +31,57 @@ class MissingError(LookupError):
     """A name of the environment, or a secret, that this app was not given."""
 
 
-def render(effect: Effect, entity: str, invocation: Invocation) -> dict[str, Json]:
+@frozen
+class Moment:
+    """What a request is rendered from: whose invocation it is, and the types of what it may name.
+
+    `kinds` are the types of fields and arguments that are no plain JSON inside: `json` and `time`.
+    """
+
+    entity: str
+    invocation: Invocation
+    kinds: Mapping[tuple[str, str], Kind]
+
+
+def kinds_of(blueprint: Blueprint) -> dict[tuple[str, str], Kind]:
+    """The fields and arguments of a blueprint that are told otherwise than they are kept."""
+    found: dict[tuple[str, str], Kind] = {
+        ("field", f.name): f.type.kind for f in blueprint.fields.values() if f.type.kind in TOLD_OTHERWISE
+    }
+    for action in blueprint.actions.values():
+        for argument in action.arguments.values():
+            if argument.type.kind in TOLD_OTHERWISE:
+                found["arg", argument.name] = argument.type.kind
+    return found
+
+
+def render(effect: Effect, moment: Moment) -> dict[str, Json]:
     """The request of an invocation, from what it kept of the moment when it was asked for."""
     adapter = ADAPTERS.get(effect.uses)
     specs = adapter.settings if adapter else {}
     rendered: dict[str, Json] = {}
     for name, setting in effect.settings.items():
         is_url = name in specs and specs[name].kind == "url"
-        rendered[name] = _render(setting, entity, invocation, is_url=is_url)
+        rendered[name] = _render(setting, moment, is_url=is_url)
     return rendered
 
 
-def _render(setting: Setting, entity: str, invocation: Invocation, *, is_url: bool) -> Json:
+def _render(setting: Setting, moment: Moment, *, is_url: bool) -> Json:
     if isinstance(setting, Template):
-        return _text(setting, entity, invocation, is_url=is_url)
+        return _text(setting, moment, is_url=is_url)
     if isinstance(setting, Mapping):
-        return {k: _render(v, entity, invocation, is_url=is_url) for k, v in setting.items()}
+        return {k: _render(v, moment, is_url=is_url) for k, v in setting.items()}
     if isinstance(setting, tuple):
-        return [_render(v, entity, invocation, is_url=is_url) for v in setting]
+        return [_render(v, moment, is_url=is_url) for v in setting]
     assert setting is None or isinstance(setting, (bool, int, float, str)), "expressions are no requests"
     return setting
 
 
-def _text(template: Template, entity: str, invocation: Invocation, *, is_url: bool) -> Json:
+def _text(template: Template, moment: Moment, *, is_url: bool) -> Json:
     """A template: one placeholder and nothing else keeps its type, unless it stands in a URL."""
     first = template.parts[0] if len(template.parts) == 1 else None
     if isinstance(first, Placeholder) and first.scope not in LATE and not is_url:
-        return plain(_value(first, entity, invocation))
+        return _json(first, moment)
     pieces: list[Json] = []
     for part in template.parts:
         if isinstance(part, str):
@@ -59,7 +89,7 @@ def _text(template: Template, entity: str, invocation: Invocation, *, is_url: bo
         elif part.scope in LATE:
             piece = [part.scope, part.name]
         else:
-            said = told(_value(part, entity, invocation))
+            said = _said(part, moment)
             piece = quote(said, safe="") if is_url else said
         if isinstance(piece, str) and pieces and isinstance(pieces[-1], str):
             pieces[-1] += piece
@@ -70,7 +100,8 @@ def _text(template: Template, entity: str, invocation: Invocation, *, is_url: bo
     return {MARK: pieces}
 
 
-def _value(placeholder: Placeholder, entity: str, invocation: Invocation) -> Value:
+def _value(placeholder: Placeholder, moment: Moment) -> Value:
+    invocation = moment.invocation
     match placeholder.scope:
         case "field":
             return invocation.fields.get(placeholder.name)
@@ -79,7 +110,33 @@ def _value(placeholder: Placeholder, entity: str, invocation: Invocation) -> Val
         case "visit":
             return invocation.visit
         case _:
-            return entity
+            return moment.entity
+
+
+def _json(placeholder: Placeholder, moment: Moment) -> Json:
+    """A placeholder that stands alone: `json` is JSON again, a time is RFC 3339."""
+    value = _value(placeholder, moment)
+    match moment.kinds.get((placeholder.scope, placeholder.name)):
+        case "json" if isinstance(value, str):
+            document: Json = json.loads(value)
+            return document
+        case "time" if isinstance(value, int):
+            return moment_text(value)
+    return plain(value)
+
+
+def _said(placeholder: Placeholder, moment: Moment) -> str:
+    """A placeholder inside a text: `json` as it is kept, a time as RFC 3339."""
+    value = _value(placeholder, moment)
+    if moment.kinds.get((placeholder.scope, placeholder.name)) == "time" and isinstance(value, int):
+        return moment_text(value)
+    return told(value)
+
+
+def moment_text(moment_ms: int) -> str:
+    """A time as the outside has it: RFC 3339, UTC, with milliseconds."""
+    seconds = datetime.fromtimestamp(moment_ms // 1000, UTC)
+    return f"{seconds:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
 
 
 def plain(value: Value) -> Json:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
-from lathe.effect.render import render
+from lathe.effect.render import Moment, kinds_of, render
 from lathe.lang.adapters import DEFAULT_TIMEOUT_MS
 from lathe.lang.model import Blueprint
 from lathe.machine.outcome import Part, Step
@@ -77,7 +77,7 @@ def plan(
     rows: list[EntityRow] = []
     entries: list[Entry] = []
     after: dict[str, Held] = {}
-    changes = _Changes(live, told.at_ms)
+    changes = _Changes(live, told.at_ms, is_swap=told.kind == "migrate")
     name_of_step = ""
     for name, entity in step.written.items():
         held = before[name]
@@ -192,8 +192,9 @@ def changes_of(old: Entity | None, new: Entity) -> dict[str, tuple[Value, Value]
 class _Changes:
     """The rows beside the snapshot: outbox, timers, claims, as they differ."""
 
-    def __init__(self, live: Live, at_ms: int) -> None:
+    def __init__(self, live: Live, at_ms: int, *, is_swap: bool) -> None:
         self._live = live
+        self._is_swap = is_swap
         self._at_ms = at_ms
         self.outgoing: list[Outgoing] = []
         self.ended: list[tuple[str, int]] = []
@@ -207,7 +208,7 @@ class _Changes:
         table = self._live.table.blueprints[new.blueprint]
         if new.invocations is not (old.invocations if old else ()):
             self._invocations(table, new, old)
-        if part is not None:
+        if part is not None or self._is_swap:
             self._timer(table.blueprint, new, old, part)
             self._deadlines(table.blueprint, new, old)
             if table.blueprint.unique:
@@ -228,7 +229,8 @@ class _Changes:
 
     def _outgoing(self, table: BlueprintTable, entity: Entity, invocation: Invocation) -> Outgoing:
         rule = table.effects[invocation.effect]
-        request = b"{}" if rule.target else encode_json(render(rule.effect, entity.id, invocation))
+        moment = Moment(entity.id, invocation, kinds_of(table.blueprint))
+        request = b"{}" if rule.target else encode_json(render(rule.effect, moment))
         phase = invocation.phase
         assert phase != "started" or rule.target is None, "calls and creations never start"
         return Outgoing(
@@ -236,12 +238,18 @@ class _Changes:
             invocation.effect, invocation.visit, phase, self._live.digest, self._at_ms, request,
         )  # fmt: skip
 
-    def _timer(self, blueprint: Blueprint, new: Entity, old: Entity | None, part: Part) -> None:
-        """The state's own timer: armed by a new visit, and again by its own action that stays."""
+    def _timer(self, blueprint: Blueprint, new: Entity, old: Entity | None, part: Part | None) -> None:
+        """The state's own timer: armed by a new visit, and again by its own action that stays.
+
+        A swap into another state, which may be unknown in this version, arms that state's timer.
+        """
         state = blueprint.states[new.state]
-        is_new_visit = old is None or old.visit != new.visit
-        had = old is not None and blueprint.states[old.state].after_ms is not None
-        again = part.by is not None and part.by.kind == "timer" and part.action == state.then
+        is_moved = self._is_swap and old is not None and old.state != new.state
+        is_new_visit = old is None or old.visit != new.visit or is_moved
+        before = blueprint.states.get(old.state) if old is not None else None
+        had = is_moved or (before is not None and before.after_ms is not None)
+        by = part.by if part is not None else None
+        again = part is not None and by is not None and by.kind == "timer" and part.action == state.then
         if state.after_ms is not None and (is_new_visit or again):
             self.timers.append(self._armed(new, "", self._at_ms + state.after_ms))
         elif state.after_ms is None and is_new_visit and had:
