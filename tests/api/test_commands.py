@@ -196,3 +196,34 @@ def test_a_worker_waits_for_a_job() -> None:
             assert (await waiting).json()["id"] == made.json()["id"]
 
     asyncio.run(main())
+
+
+EMITS = {
+    "task.blueprint.toml": b"""
+blueprint = "Task"
+[state]
+open = { initial = true, waits = "a worker" }
+[field]
+rank = { type = "int", range = [0, 100] }
+[action]
+create = { by = "role:worker", sets = ["rank"], run = "made" }
+[effect.made]
+uses = "emit"
+with = { type = "task.made", data = { rank = "{rank}" } }
+"""
+}
+
+
+def test_what_is_emitted_is_on_the_event() -> None:
+    async def main() -> None:
+        async with serving(files=EMITS) as client:
+            place = (await client.post("/v1/task/tasks", json={"rank": 7})).headers["location"]
+            async with asyncio.timeout(5):
+                while True:
+                    items = (await client.get(f"{place}/journal")).json()["items"]
+                    if items[-1]["kind"] == "notify":
+                        break
+                    await asyncio.sleep(0.01)
+            assert items[-1]["emitted"] == {"type": "task.made", "data": {"rank": 7}}
+
+    asyncio.run(main())

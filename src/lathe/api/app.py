@@ -179,6 +179,16 @@ class Api:
         return live, table
 
     async def _take(self, request: Request) -> Response:
+        """A command like the others, so it keeps to the same limits, also while it waits."""
+        if self.is_stopping:
+            raise Problem("LR503.stopping", headers={"Retry-After": "1"})
+        self.throttle.enter()
+        try:
+            return await self._taken(request)
+        finally:
+            self.throttle.leave()
+
+    async def _taken(self, request: Request) -> Response:
         live, table = self._blueprint(request)
         body = await body_of(request.receive, limit=self._limits.body_bytes)
         headers = request.headers
@@ -192,6 +202,7 @@ class Api:
             principal=self.principal(request.scope),
             key=_key(headers.get("idempotency-key")),
         )
+        self.throttle.spend(asked.principal.id, live.app.name)
         wait = seconds_of(headers.get("prefer"))
         found = await self.taking.take(live, table, asked, wait_seconds=wait)
         told = {name.decode(): value.decode() for name, value in found.headers}

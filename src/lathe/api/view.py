@@ -119,6 +119,9 @@ def entry(view: View | None, found: Entry) -> dict[str, object]:
     for name in ("effect", "timer", "ok", "cause", "number"):
         if name in event:
             told[name] = event[name]
+    emitted = event.get("emitted")
+    if isinstance(emitted, dict) and not emitted.get("to"):
+        told["emitted"] = {name: emitted.get(name) for name in ("type", "data")}
     if found.payload is None:
         told["erased"] = True
     if found.position:
