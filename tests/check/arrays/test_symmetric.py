@@ -23,6 +23,7 @@ from lathe.check.search import search
 from lathe.check.suspects import empty_promises, met, never, permitted_after_all, violated
 from lathe.check.system import System, make_system
 from lathe.check.watch import watches
+from lathe.errors import Span
 from lathe.gate import Options, check_files
 from lathe.lang.model import App
 from lathe.testing import strategies
@@ -115,6 +116,9 @@ RAISED = {
 }
 """Scopes with more of each than the examples have."""
 
+OPEN_WITHOUT = {"approval/broken/nobody_looks", "approval/broken/released_unseen"}
+"""Variants whose question of further holders of a role ends the budget of states without symmetry."""
+
 PATIENT = Options(budget_seconds=120.0)
 
 
@@ -141,7 +145,12 @@ def test_symmetry_changes_no_verdict_on_the_examples(folder: Path, monkeypatch: 
     fewer = check_files(files, PATIENT).report
     monkeypatch.setattr(tier, "seating_in", lambda system: None)
     every = check_files(files, PATIENT).report
-    assert found_in(fewer) == found_in(every)
+    if folder.relative_to(EXAMPLES).as_posix() in OPEN_WITHOUT:
+        kept = [f for f in findings_in(every) if f[0] != "LT801"]
+        assert len(kept) == len(findings_in(every)) - 1
+        assert set(kept) < set(findings_in(fewer))
+    else:
+        assert found_in(fewer) == found_in(every)
     if every.levels[2].states is not None:
         assert fewer.covered.alike
         assert not every.covered.alike
@@ -152,9 +161,11 @@ def test_symmetry_changes_no_verdict_on_the_examples(folder: Path, monkeypatch: 
         ]
 
 
+def findings_in(report: Report) -> list[tuple[str, Span, int]]:
+    """Each finding with its place and the length of its run."""
+    return [(f.diagnostic.code, f.diagnostic.span, f.trace.length if f.trace else 0) for f in report.findings]
+
+
 def found_in(report: Report) -> tuple[object, ...]:
     """The verdict, each finding with the length of its run, and what is not covered."""
-    findings = [
-        (f.diagnostic.code, f.diagnostic.span, f.trace.length if f.trace else 0) for f in report.findings
-    ]
-    return report.verdict, sorted(findings, key=str), report.not_covered
+    return report.verdict, sorted(findings_in(report), key=str), report.not_covered
