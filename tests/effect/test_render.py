@@ -34,3 +34,12 @@ def test_json_is_json_and_times_are_times() -> None:
         "said": "due 2023-11-14T22:13:20.123Z",
         "unset": {"a": [1, None]},
     }
+
+
+def test_a_time_that_no_text_has_is_the_nearest_that_has() -> None:
+    blueprint = app_of(several(Thing=THING)).blueprints["Thing"]
+    fields = {"payload": None, "due": 2**53}
+    moment = Moment("t1", Invocation(1, "told", 1, "notice", False, fields, {}), kinds_of(blueprint))
+    data = render(blueprint.effects["told"], moment)["data"]
+    assert isinstance(data, dict)
+    assert data["at"] == "9999-12-31T23:59:59.999Z"

@@ -20,9 +20,9 @@ from lathe.api.commands import body_of
 from lathe.api.problem import Problem
 from lathe.api.view import encode
 from lathe.lang.diff import Change
+from lathe.machine.moment import rfc3339
 from lathe.runtime.engine import Engine
 from lathe.runtime.swap import Judged, Plan, RefusedSwap, Swapper
-from lathe.runtime.values import rfc3339
 
 T = TypeVar("T", bound=Struct)
 

@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from lathe.lang.model import Blueprint, Json
 from lathe.lang.types import Type
+from lathe.machine.moment import rfc3339
 from lathe.machine.snapshot import Values
 from lathe.machine.trace import HIDDEN
 from lathe.runtime.plan import Held
 from lathe.runtime.snapshot import value_of_journal
-from lathe.runtime.values import json_of, rfc3339
+from lathe.runtime.values import json_of
 from lathe.store.records import Entry
 
 encode = msgspec.json.Encoder().encode

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 from lathe.frozen import frozen
 from lathe.lang.adapters import ADAPTERS
 from lathe.lang.model import Blueprint, Effect, Json, Placeholder, Setting, Template
 from lathe.lang.types import Kind
+from lathe.machine.moment import rfc3339
 from lathe.machine.snapshot import Invocation, Value
 
 LATE = frozenset({"token", "env", "secret"})
@@ -121,7 +121,7 @@ def _json(placeholder: Placeholder, moment: Moment) -> Json:
             document: Json = json.loads(value)
             return document
         case "time" if isinstance(value, int):
-            return moment_text(value)
+            return rfc3339(value)
     return plain(value)
 
 
@@ -129,14 +129,8 @@ def _said(placeholder: Placeholder, moment: Moment) -> str:
     """A placeholder inside a text: `json` as it is kept, a time as RFC 3339."""
     value = _value(placeholder, moment)
     if moment.kinds.get((placeholder.scope, placeholder.name)) == "time" and isinstance(value, int):
-        return moment_text(value)
+        return rfc3339(value)
     return told(value)
-
-
-def moment_text(moment_ms: int) -> str:
-    """A time as the outside has it: RFC 3339, UTC, with milliseconds."""
-    seconds = datetime.fromtimestamp(moment_ms // 1000, UTC)
-    return f"{seconds:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
 
 
 def plain(value: Value) -> Json:

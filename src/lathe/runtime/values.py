@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 import msgspec
 
 from lathe.lang.model import Argument, Json
 from lathe.lang.types import Type
+from lathe.machine.moment import FIRST_MS, LAST_MS, rfc3339
 from lathe.machine.snapshot import Scalar, Value
 from lathe.runtime.snapshot import encode_json
 
@@ -23,8 +23,6 @@ TIME_CHARACTERS_LIMIT = 40
 JSON_DEPTH_LIMIT = 100
 """How deep a `json` may be nested: what is taken must be told again, inside a list of entities."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
-"""The years 1 to 9999."""
 
 
 class MisfitError(ValueError):
@@ -122,15 +120,3 @@ def json_of(kind: Type, value: Value) -> Json:
         parsed: Json = msgspec.json.decode(value)
         return parsed
     return value
-
-
-def rfc3339(moment_ms: int) -> str:
-    """A moment as text, in UTC, with milliseconds; one that no text has is the nearest that has."""
-    moment_ms = min(max(moment_ms, FIRST_MS), LAST_MS)
-    return f"{_second(moment_ms // 1000)}.{moment_ms % 1000:03d}Z"
-
-
-@lru_cache(maxsize=64)
-def _second(seconds: int) -> str:
-    """The text of a whole second: most moments that are told are of the last one."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
