@@ -11,8 +11,9 @@ import httpx2
 from tests.runtime.harness import Scripted, example, install
 
 from lathe.api.app import Api
-from lathe.api.callers import Development
+from lathe.api.callers import Authenticator, Development, Principal
 from lathe.api.cursor import Cursors
+from lathe.api.limits import Limits
 from lathe.effect.base import Performer
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.metrics import Metrics
@@ -24,9 +25,27 @@ from lathe.store.memory import MemoryStore
 KEY = b"k" * 32
 
 
+class Named:
+    """Lets a test say who calls: `x-test: ann=asker,worker`."""
+
+    def __init__(self, others: Authenticator) -> None:
+        self._others = others
+
+    def principal(self, headers: Mapping[bytes, bytes]) -> Principal:
+        given = headers.get(b"x-test")
+        if given is None:
+            return self._others.principal(headers)
+        name, _, roles = given.decode().partition("=")
+        return Principal(name, frozenset(roles.split(",")), (name,))
+
+
 @asynccontextmanager
 async def serving(
-    *names: str, performer: Performer | None = None, files: Mapping[str, bytes] | None = None
+    *names: str,
+    performer: Performer | None = None,
+    files: Mapping[str, bytes] | None = None,
+    limits: Limits | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a node on which these examples run."""
     clock = SystemClock()
@@ -48,7 +67,15 @@ async def serving(
         settings=Settings("test"),
     )
     await node.start()
-    api = Api(node, Development(tokens), cursors=Cursors(KEY), metrics=Metrics(), seconds=perf_counter)
+    api = Api(
+        node,
+        Named(Development(tokens)),
+        cursors=Cursors(KEY),
+        metrics=Metrics(),
+        seconds=perf_counter,
+        limits=limits,
+        secrets=lambda app, name: (secrets or {}).get(name),
+    )
     transport = httpx2.ASGITransport(api, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

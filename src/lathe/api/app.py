@@ -71,8 +71,9 @@ class Api:
         self.taking = Taking(node.engine, self.commands, self.reading)
         self.stream = Stream(node.engine, self.commands, limit=limits.followers)
         now_ms = node.engine.clock.now_ms
-        self.receiver = Receiver(node.engine, self.commands, secrets, now_ms, tenant=TENANT)
-        self.is_stopping = False
+        self.receiver = Receiver(
+            node.engine, self.commands, secrets, now_ms, throttle=self.throttle, tenant=TENANT
+        )
         self._told = (0, 0)
         self._authenticator = authenticator
         self._seconds = seconds
@@ -113,7 +114,7 @@ class Api:
 
     def stop(self) -> None:
         """Take no more commands, and end the streams: their followers come back to another process."""
-        self.is_stopping = True
+        self.throttle.is_stopping = True
         self.stream.close()
 
     def principal(self, scope: Scope) -> Principal:
@@ -150,14 +151,9 @@ class Api:
         self.metrics.commands.labels(*labels).inc()
 
     async def _asked(self, scope: Scope, receive: Receive, parts: list[str]) -> Asked:
-        if self.is_stopping:
-            raise Problem("LR503.stopping", headers={"Retry-After": "1"})
         headers = dict(scope["headers"])
         principal = self._authenticator.principal(headers)
-        body = await body_of(receive, limit=self._limits.body_bytes)
-        kind = headers.get(b"content-type", b"application/json")
-        if body and not kind.startswith(b"application/json"):
-            raise Problem("LR415.type")
+        body = await self._body(receive, headers.get(b"content-type"))
         return Asked(
             tenant=TENANT,
             app=parts[2],
@@ -171,6 +167,13 @@ class Api:
             if_visit=_text(headers.get(b"if-visit")),
         )
 
+    async def _body(self, receive: Receive, kind: bytes | None) -> bytes:
+        """A body that is JSON, or none. Raises `Problem`."""
+        body = await body_of(receive, limit=self._limits.body_bytes)
+        if body and kind is not None and not kind.startswith(b"application/json"):
+            raise Problem("LR415.type")
+        return body
+
     def _blueprint(self, request: Request) -> tuple[Live, BlueprintTable]:
         live = self.node.engine.catalog.live(TENANT, request.path_params["app"])
         table = live.by_plural(request.path_params["plural"])
@@ -180,18 +183,14 @@ class Api:
 
     async def _take(self, request: Request) -> Response:
         """A command like the others, so it keeps to the same limits, also while it waits."""
-        if self.is_stopping:
-            raise Problem("LR503.stopping", headers={"Retry-After": "1"})
-        self.throttle.enter()
-        try:
+        with self.throttle.admitted():
             return await self._taken(request)
-        finally:
-            self.throttle.leave()
 
     async def _taken(self, request: Request) -> Response:
         live, table = self._blueprint(request)
-        body = await body_of(request.receive, limit=self._limits.body_bytes)
         headers = request.headers
+        kind = headers.get("content-type")
+        body = await self._body(request.receive, None if kind is None else kind.encode("latin-1"))
         asked = Asked(
             tenant=TENANT,
             app=live.app.name,
@@ -279,7 +278,7 @@ class Api:
 
     async def _ready(self, request: Request) -> Response:
         """Ready: the store answers, and this process is not about to stop."""
-        if self.is_stopping:
+        if self.throttle.is_stopping:
             raise Problem("LR503.stopping")
         try:
             await self.node.store.ping()

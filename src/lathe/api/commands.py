@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 import msgspec
+from msgspec import Struct
 
 from lathe.api.callers import Principal
 from lathe.api.problem import Problem, refused
+from lathe.api.seeing import is_told, may_read
 from lathe.api.view import View, encode, event_id
 from lathe.frozen import frozen
 from lathe.lang.model import Json
@@ -130,12 +132,12 @@ class Commands:
             told=told,
             by=_by(caller, table, asked.action),
             chain=asked.principal.chain,
-            receiving=self._receiving(asked, name, entity) if asked.key is not None else None,
+            receiving=self._receiving(asked, entity) if asked.key is not None else None,
             key=(asked.principal.id, asked.key) if asked.key is not None else None,
             requires=None if is_new else _requires(asked, name, visit),
         )
 
-    def _receiving(self, asked: Asked, blueprint: str, entity: str) -> Received:
+    def _receiving(self, asked: Asked, entity: str) -> Received:
         def receive(live: Live, after: Mapping[str, Held]) -> Receipt:
             assert asked.key is not None, "only a request with a key is received"
             now = self._engine.clock.now_ms()
@@ -145,21 +147,25 @@ class Commands:
                 key=asked.key,
                 request=fingerprint(asked),
                 status=200 if asked.entity else 201,
-                answer=self._told(live, blueprint, after[entity]),
+                answer=self.told(live, after[entity], asked.principal.caller(live.app)),
                 expires_ms=now + RECEIPT_MS,
             )
 
         return receive
 
-    def _told(self, live: Live, blueprint: str, held: Held) -> bytes:
+    def told(self, live: Live, held: Held, caller: Caller) -> bytes:
+        """The body that answers a step: the entity as it is, as far as the caller may read it."""
         event = event_id(held.entity.id, held.revision)
-        return encode(self.view(live, blueprint).entity(held, event))
+        view = self.view(live, held.entity.blueprint)
+        if is_told(live, live.table.blueprints[held.entity.blueprint], held, caller):
+            return encode(view.entity(held, event))
+        return encode(view.receipt(held, event))
 
     def _answered(self, asked: Asked, blueprint: str, entity: str, result: Result) -> Answered:
         if isinstance(result, Committed):
-            held = result.after[entity]
+            held, live = result.after[entity], result.live
             receipt = result.write.receipt
-            body = receipt.answer if receipt else self._told(result.live, blueprint, held)
+            body = receipt.answer if receipt else self.told(live, held, asked.principal.caller(live.app))
             return _entity_answer(asked, entity, held.entity.version, body)
         if isinstance(result, Replayed):
             return _again(asked, result.receipt)
@@ -167,11 +173,19 @@ class Commands:
         self._intents.note(result.live, blueprint, asked.action, result.entity, result.refusal)
         raise self.problem(result, asked)
 
+    def _sees(self, live: Live, table: BlueprintTable, held: Held, asked: Asked) -> bool:
+        principal = asked.principal
+        return principal.sees(live.app.name, held.entity.id) and may_read(
+            live, table, held, principal.caller(live.app)
+        )
+
     def problem(self, result: Refused, asked: Asked) -> Problem:
         """The problem that a refusal is answered with."""
-        refusal, held = result.refusal, result.entity
-        state = held.entity.state if held else None
-        rule = result.live.table.blueprints[held.entity.blueprint].rules.get(asked.action) if held else None
+        refusal, held, live = result.refusal, result.entity, result.live
+        table = live.table.blueprints.get(held.entity.blueprint) if held else None
+        sees = held is not None and table is not None and self._sees(live, table, held, asked)
+        state = held.entity.state if held and sees else None
+        rule = table.rules.get(asked.action) if table else None
         action = rule.action if rule is not None and refusal.entity == asked.entity else None
         if held is not None and refusal.detail == PRECONDITION:
             return Problem("LR412.version", "the entity has changed", version=held.entity.version)
@@ -215,15 +229,32 @@ def _again(asked: Asked, receipt: Receipt) -> Answered:
     """The answer of a receipt. Raises `Problem` (LR422.key) if it was another request's."""
     if receipt.request != fingerprint(asked):
         raise Problem("LR422.key", f"the key `{asked.key}` was used for another request")
-    return Answered(receipt.status, receipt.answer, ((b"idempotent-replayed", b"true"),))
+    made = _named(receipt.answer)
+    headers = _headers(asked, made.id, made.version, is_new=receipt.status == 201)
+    return Answered(receipt.status, receipt.answer, (*headers, (b"idempotent-replayed", b"true")))
+
+
+class _Named(Struct, gc=False):
+    """What every answer to a step begins with."""
+
+    id: str
+    version: int
+
+
+_named = msgspec.json.Decoder(_Named).decode
 
 
 def _entity_answer(asked: Asked, entity: str, version: int, body: bytes) -> Answered:
+    is_new = not asked.entity
+    return Answered(201 if is_new else 200, body, _headers(asked, entity, version, is_new=is_new))
+
+
+def _headers(asked: Asked, entity: str, version: int, *, is_new: bool) -> tuple[tuple[bytes, bytes], ...]:
     tag = (b"etag", b'"%d"' % version)
-    if asked.entity:
-        return Answered(200, body, (tag,))
+    if not is_new:
+        return (tag,)
     place = f"/v1/{asked.app}/{asked.plural}/{entity}"
-    return Answered(201, body, (tag, (b"location", place.encode())))
+    return tag, (b"location", place.encode())
 
 
 def _number(text: str, header: str) -> int:

@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from lathe.api.answers import body_of as read_body
 from lathe.api.commands import Commands
+from lathe.api.limits import Throttle
 from lathe.api.problem import Problem
-from lathe.api.view import encode, event_id
 from lathe.frozen import frozen
 from lathe.lang.model import Inbound, Json
 from lathe.machine.event import Act, Caller, Create, Event
@@ -77,12 +77,20 @@ class Receiver:
     """Takes what comes in, for one process."""
 
     def __init__(
-        self, engine: Engine, commands: Commands, secrets: Secrets, now_ms: Callable[[], int], *, tenant: str
+        self,
+        engine: Engine,
+        commands: Commands,
+        secrets: Secrets,
+        now_ms: Callable[[], int],
+        *,
+        throttle: Throttle,
+        tenant: str,
     ) -> None:
         self._engine = engine
         self._commands = commands
         self._secrets = secrets
         self._now_ms = now_ms
+        self._throttle = throttle
         self._tenant = tenant
 
     def routes(self) -> tuple[Route, ...]:
@@ -91,6 +99,10 @@ class Receiver:
         return (Route("/in/{app}/{rest:path}", self._receive, methods=methods),)
 
     async def _receive(self, request: Request) -> Response:
+        with self._throttle.admitted():
+            return await self._received(request)
+
+    async def _received(self, request: Request) -> Response:
         live = self._engine.catalog.live(self._tenant, request.path_params["app"])
         found = _matching(live, request.path_params["rest"], request.method)
         if found is None:
@@ -99,6 +111,7 @@ class Receiver:
         raw = await read_body(request.receive, limit=BODY_BYTES_LIMIT)
         header = {name.lower(): value for name, value in request.headers.items()}
         self._check_signature(live, inbound, header, raw)
+        self._throttle.spend(f"inbound:{table.blueprint.name}.{inbound.name}", live.app.name)
         delivery = Delivery(_parsed(raw), dict(request.query_params), header, variables)
         return await self._take(live, table, inbound, delivery, raw)
 
@@ -124,11 +137,10 @@ class Receiver:
         command = self._command(table, inbound, entity, args, _identity(inbound, delivery), raw, live)
         result = await self._engine.execute(command)
         if isinstance(result, Replayed):
-            if result.receipt.request != sha256(raw).digest():
-                raise Problem("LR422.key", "a delivery of this identity said something else")
             return Response(result.receipt.answer, 200, {"idempotent-replayed": "true"}, "application/json")
         if isinstance(result, Committed):
-            body = self._told(result.live, table, result.after[command.entity])
+            held = result.after[command.entity]
+            body = self._commands.told(result.live, held, Caller("inbound", inbound.name))
             return Response(body, 200, media_type="application/json")
         assert isinstance(result, Refused), "only a worker can lose a lease"
         raise _problem(result.refusal, inbound)
@@ -185,7 +197,7 @@ class Receiver:
 
         def receiving(live: Live, after: Mapping[str, Held]) -> Receipt:
             assert identity is not None, "only a delivery with an identity is received"
-            answer = self._told(live, table, after[name])
+            answer = self._commands.told(live, after[name], caller)
             return Receipt(
                 live.tenant, f"{live.app.name}/{who}", identity, sha256(raw).digest(), 200, answer,
                 self._now_ms() + DELIVERY_MS,
@@ -203,10 +215,6 @@ class Receiver:
             key=(f"{live.app.name}/{who}", identity) if identity is not None else None,
             requires=None if entity is None else requires,
         )
-
-    def _told(self, live: Live, table: BlueprintTable, held: Held) -> bytes:
-        view = self._commands.view(live, table.blueprint.name)
-        return encode(view.entity(held, event_id(held.entity.id, held.revision)))
 
 
 def _matching(live: Live, path: str, method: str) -> tuple[BlueprintTable, Inbound, dict[str, str]] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from lathe.api.problem import Problem
 from lathe.frozen import frozen
@@ -30,6 +31,8 @@ class Throttle:
         self.limits = limits
         self._seconds = seconds
         self._in_flight = 0
+        self.is_stopping = False
+        """Set once the process takes no more."""
         self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
 
     @property
@@ -38,7 +41,9 @@ class Throttle:
         return self._in_flight
 
     def enter(self) -> None:
-        """One more request; `leave` when it is answered. Raises `Problem` (LR503.busy)."""
+        """One more request; `leave` when it is answered. Raises `Problem` (LR503.stopping, LR503.busy)."""
+        if self.is_stopping:
+            raise Problem("LR503.stopping", headers={"Retry-After": "1"})
         if self._in_flight >= self.limits.in_flight:
             raise Problem("LR503.busy", headers={"Retry-After": "1"})
         self._in_flight += 1
@@ -46,6 +51,15 @@ class Throttle:
     def leave(self) -> None:
         """A request is answered."""
         self._in_flight -= 1
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """A request, from `enter` to `leave`."""
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
 
     def spend(self, principal: str, app: str) -> None:
         """One request of a principal to an app, from its bucket. Raises `Problem` (LR429.rate)."""

@@ -97,6 +97,7 @@ def _acting(action: Action, entity: dict[str, object], *, status: str) -> dict[s
         "additionalProperties": False,
     }
     by = ", ".join(map(str, action.by)) or "nobody outside"
+    taken = {**entity, "required": ["id", "version", "visit", "at", "event"]}  # the rest if it may be read
     return {
         "summary": action.doc or f"Take `{action.name}`.",
         "description": f"Open to {by}.",
@@ -105,7 +106,7 @@ def _acting(action: Action, entity: dict[str, object], *, status: str) -> dict[s
             "required": bool(body["required"]),
             "content": {"application/json": {"schema": body}},
         },
-        "responses": _answers({status: _content(entity, "taken, and durable")}, 400, 403, 404, 409, 412, 422),
+        "responses": _answers({status: _content(taken, "taken, and durable")}, 400, 403, 404, 409, 412, 422),
     }
 
 

@@ -12,21 +12,23 @@ from lathe.api.callers import Principal
 from lathe.api.commands import Commands
 from lathe.api.cursor import Cursors
 from lathe.api.problem import OF_REASON, Problem
+from lathe.api.seeing import may_read, may_read_some
 from lathe.api.view import entry
 from lathe.lang.expr import Node
 from lathe.lang.filter import FILTER_CHARACTERS_LIMIT, read_filter
 from lathe.lang.model import Action
 from lathe.lang.parse import ExpressionError
-from lathe.machine.evaluate import Frame, holds
 from lathe.machine.event import Act, Caller
 from lathe.machine.outcome import Refusal
-from lathe.machine.step import matches
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine, held_of
 from lathe.runtime.plan import Held
 from lathe.store.base import PAGE_LIMIT, Query, SortKey, sort_value
 from lathe.store.records import Entry
+
+SCANNED_LIMIT = 2_000
+"""Rows that one request for a page looks at: a reader who may see few of them comes back for the rest."""
 
 SORTS: Mapping[str, SortKey] = {"id": "id", "created": "created", "changed": "changed", "state": "state"}
 
@@ -57,25 +59,35 @@ class Reading:
     async def page(
         self, live: Live, table: BlueprintTable, principal: Principal, asked: Mapping[str, str]
     ) -> dict[str, object]:
-        """A page of a list: `{items, next}`. Raises `Problem`."""
+        """A page of a list: `{items, next}`. Raises `Problem`.
+
+        With `next` there may be more, though `items` may be few where the caller may read few.
+        """
         query = self.query(live, table, asked)
         caller = principal.caller(live.app)
         about = _about(live, table, asked)
         if "cursor" in asked:
             query = _behind(query, self._cursors.read(about, asked["cursor"]))
+        if not may_read_some(live, table, caller):
+            return {"items": [], "next": None}
+        wanted, scanned = query.limit, 0
         items: list[dict[str, object]] = []
         while True:
             rows = await self._engine.store.find(query)
+            scanned += len(rows)
             for row in rows:
                 held = held_of(row)
                 query = _behind(query, sort_value(row, query.sort))
                 if principal.sees(live.app.name, row.id) and may_read(live, table, held, caller):
                     items.append(self.told(live, held))
-                    if len(items) == query.limit:
-                        assert query.after is not None, "there was a row"
-                        return {"items": items, "next": self._cursors.make(about, query.after)}
-            if len(rows) < query.limit:
+                    if len(items) == wanted:
+                        break
+            if len(rows) < query.limit and len(items) < wanted:
                 return {"items": items, "next": None}
+            if len(items) == wanted or scanned >= SCANNED_LIMIT:
+                assert query.after is not None, "there was a row"
+                return {"items": items, "next": self._cursors.make(about, query.after)}
+            query = replace(query, limit=PAGE_LIMIT)  # few of these may be read
 
     def query(self, live: Live, table: BlueprintTable, asked: Mapping[str, str]) -> Query:
         """What a list's parameters ask for. Raises `Problem`."""
@@ -145,49 +157,6 @@ class Reading:
         return [
             entry(self._commands.view(live, e.blueprint) if e.blueprint in known else None, e) for e in found
         ]
-
-
-class _Nothing:
-    """A world without other entities: for guards that read none."""
-
-    def __init__(self, live: Live) -> None:
-        self.ghosts = live.table.ghosts
-
-    def get(self, entity: str) -> None:
-        return None
-
-    def population(self, blueprint: str) -> tuple[str, ...]:
-        return ()
-
-    def holder(self, blueprint: str, unique: object, claim: object, besides: object) -> None:
-        return None
-
-
-def needs_entity(live: Live, table: BlueprintTable) -> bool:
-    """Whether who may read depends on the entity, and not on the caller alone."""
-    rule = table.blueprint.read
-    return live.may_read is not None or (rule is not None and rule.when is not None)
-
-
-def may_read(live: Live, table: BlueprintTable, held: Held | None, caller: Caller) -> bool:
-    """Whether a caller may get, list and follow an entity: by `read`, or with an action of its own here.
-
-    `held` may be None only where `needs_entity` says that nothing depends on it.
-    """
-    rule = table.blueprint.read
-    if live.may_read is not None:
-        allowed = held is not None and live.may_read(held.entity, caller)
-    elif rule is None:
-        takers = (principal for r in table.rules.values() for principal in r.action.by)
-        allowed = caller.kind == "effect" or any(matches(principal, caller) for principal in takers)
-    else:
-        allowed = any(matches(principal, caller) for principal in rule.by)
-    if not allowed or rule is None or rule.when is None:
-        return allowed
-    if held is None:
-        return False
-    entity = held.entity
-    return holds(rule.when.tree, Frame(_Nothing(live), entity, entity.fields, {}, actor=caller.actor))
 
 
 def limit_of(asked: Mapping[str, str]) -> int:

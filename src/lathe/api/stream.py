@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from lathe.api.callers import Principal
 from lathe.api.commands import Commands
 from lathe.api.problem import Problem
-from lathe.api.reading import may_read, needs_entity
+from lathe.api.seeing import may_read, needs_entity
 from lathe.api.view import encode, entry
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen

@@ -16,6 +16,9 @@ from lathe.api.commands import Answered, Asked, Commands, fingerprint
 from lathe.api.problem import Problem
 from lathe.api.reading import Reading
 from lathe.api.view import encode
+from lathe.lang.model import Action
+from lathe.machine.event import Caller
+from lathe.machine.step import admitted, matches
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine
@@ -24,8 +27,10 @@ from lathe.store.base import Query, sort_value
 CANDIDATES = 64
 """Entities looked at in one go."""
 WAIT_SECONDS_LIMIT = 60.0
-PASSED_OVER = ("LR409.", "LR412.", "LR404.entity")
-"""What another entity may be tried for: this one is not possible, or somebody was quicker."""
+PASSED_OVER = ("LR403.", "LR409.", "LR412.", "LR404.entity")
+"""What another entity may be tried for: this one is not possible, or not for this caller, or somebody was
+quicker.
+"""
 
 
 class Take(Struct, forbid_unknown_fields=True, frozen=True):
@@ -57,6 +62,8 @@ class Taking:
         rule = table.rules.get(body.action)
         if rule is None or body.action == "create":
             raise Problem("LR404.action", f"`{table.blueprint.name}` has no action `{body.action[:80]}`")
+        if live.permit is admitted and not _is_for(rule.action, asked.principal.caller(live.app)):
+            raise Problem("LR403.denied", action=body.action)
         wanted = {"where": body.where, "sort": body.sort}
         query = replace(
             self._reading.query(live, table, wanted), states=rule.action.from_states, limit=CANDIDATES
@@ -100,6 +107,11 @@ class Taking:
             if len(rows) < query.limit:
                 return None
             query = replace(query, after=sort_value(rows[-1], query.sort))
+
+
+def _is_for(action: Action, caller: Caller) -> bool:
+    """Whether the caller may take the action of any entity at all, where no policy says otherwise."""
+    return any(matches(principal, caller) for principal in action.admits)
 
 
 def take_of(body: bytes) -> Take:

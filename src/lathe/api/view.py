@@ -49,6 +49,14 @@ class View:
             found["event"] = event
         return found
 
+    def receipt(self, held: Held, event: str) -> dict[str, object]:
+        """What whoever may not read the entity is told of a step: that it was taken, and what it is now
+        called.
+        """
+        entity = held.entity
+        at = rfc3339(held.changed_ms)
+        return {"id": entity.id, "version": entity.version, "visit": entity.visit, "at": at, "event": event}
+
     def _fields(self, fields: Values) -> Mapping[str, object]:
         if not self._converted and not self._hidden:
             return fields

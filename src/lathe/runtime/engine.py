@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from lathe.frozen import frozen
 from lathe.lang.model import Unique
-from lathe.machine.event import Event
+from lathe.machine.event import Create, Event
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.snapshot import Entity, Value, Values
 from lathe.machine.step import step
@@ -123,6 +123,7 @@ class _World:
         self._look_up = cache.committed if is_committed else cache.newest
         self._tenant, self._app = live.tenant, live.app.name
         self._held = held
+        self._blueprints = live.table.blueprints
         self.ghosts = live.table.ghosts
         self.seen: dict[str, Held | None] = {}
 
@@ -133,6 +134,8 @@ class _World:
             if entity not in self._loaded:
                 raise _Absent(entity) from None
             found = self._loaded[entity]
+        if found is not None and found.entity.blueprint not in self._blueprints:
+            found = None  # queued under a version that had its blueprint: it is never committed
         self.seen[entity] = found
         return None if found is None else found.entity
 
@@ -227,7 +230,10 @@ class Engine:
                     missing = command.requires(live, world.seen[command.entity])
                     if missing is not None:
                         return missing, world, now
-                return step(live.table, world, command.event(now), permit=live.permit), world, now
+                event = command.event(now)
+                if isinstance(event, Create) and event.blueprint not in live.table.blueprints:
+                    return Refusal("action", None, "create"), world, now  # another version is current
+                return step(live.table, world, event, permit=live.permit), world, now
             except _Absent as absent:
                 loaded |= await self.load(live, [absent.entity])
         raise BusyError(f"`{command.entity}` needs more than {LOADS_LIMIT} others")

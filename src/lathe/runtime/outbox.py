@@ -393,10 +393,15 @@ def _key(outgoing: Outgoing) -> Key:
 
 
 def _results(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dict[str, Value]:
-    """What an adapter gave, as values of the arguments that take them. Raises `MisfitError`."""
-    table = live.table.blueprints[outgoing.blueprint]
-    effect = table.effects[outgoing.effect].effect
-    wanted = table.rules[effect.ok].action.arguments if effect.ok else {}
+    """What an adapter gave, as values of the arguments that take them. Raises `MisfitError`.
+
+    Nobody takes them if the current version has let go of the effect: then its visit is over.
+    """
+    table = live.table.blueprints.get(outgoing.blueprint)
+    rule = table.effects.get(outgoing.effect) if table else None
+    if table is None or rule is None or rule.effect.ok is None:
+        return {}
+    wanted = table.rules[rule.effect.ok].action.arguments
     return {name: value_of(name, wanted[name].type, data) for name, data in found.items() if name in wanted}
 
 

@@ -139,5 +139,6 @@ class Timers:
 def _is_armed(live: Live, timer: Timer, entity: Entity) -> bool:
     if not timer.name:
         return entity.visit == timer.visit
-    deadline = live.table.blueprints[entity.blueprint].blueprint.timers.get(timer.name)
+    table = live.table.blueprints.get(entity.blueprint)
+    deadline = table.blueprint.timers.get(timer.name) if table else None
     return deadline is not None and entity.fields.get(deadline.at) == timer.due_ms

@@ -61,9 +61,11 @@ def value_of(name: str, kind: Type, data: Json) -> Value:
                 return data
             raise MisfitError(name, "a whole number")
         case _:
-            if isinstance(data, str):
-                return data
-            raise MisfitError(name, "text")
+            if not isinstance(data, str):
+                raise MisfitError(name, "text")
+            if "\0" in data:  # not every store can compare one
+                raise MisfitError(name, "text without the character NUL")
+            return data
 
 
 def _json_text(name: str, data: Json) -> str:

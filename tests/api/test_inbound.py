@@ -1,0 +1,192 @@
+"""Events from outside: signatures of three schemes, limits, redeliveries, and what the sender is told."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+import httpx2
+import pytest
+from tests.api.client import serving
+
+from lathe.api.inbound import TOLERANCE_SECONDS
+from lathe.api.limits import Limits
+
+SECRET = "whsec_" + b64encode(b"k" * 32).decode()
+OTHER = "whsec_" + b64encode(b"o" * 32).decode()
+
+APP = """
+blueprint = "Payment"
+[state]
+due = {{ initial = true, waits = "the bank" }}
+paid = {{ final = true }}
+[field]
+number = {{ type = "text", max = 20 }}
+note = {{ type = "text", max = 20 }}
+[action]
+create = {{ by = "role:clerk", sets = ["number"] }}
+pay = {{ from = "due", to = "paid", sets = ["note"] }}
+[inbound.paid]
+path = "bank/{{kind}}"
+signed = {{ scheme = "{scheme}", secret = "BANK" }}
+once = "body.delivery"
+find = {{ number = "body.number" }}
+action = "pay"
+args = {{ note = "path.kind" }}
+[unique]
+number = {{ fields = ["number"], in = ["due", "paid"] }}
+"""
+UNSIGNED = APP.replace('signed = {{ scheme = "{scheme}", secret = "BANK" }}\n', "")
+
+
+def app(text: str, scheme: str = "standard") -> dict[str, bytes]:
+    return {"payment.blueprint.toml": text.format(scheme=scheme).encode()}
+
+
+Sign = Callable[[str, bytes, int], dict[str, str]]
+
+
+def standard(secret: str, body: bytes, moment: int) -> dict[str, str]:
+    from base64 import b64decode
+
+    key = b64decode(secret.removeprefix("whsec_"))
+    signed = hmac.new(key, b"msg_1.%d." % moment + body, sha256).digest()
+    return {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(moment),
+        "webhook-signature": f"v1,{b64encode(signed).decode()}",
+    }
+
+
+def github(secret: str, body: bytes, moment: int) -> dict[str, str]:
+    return {"x-hub-signature-256": "sha256=" + hmac.new(secret.encode(), body, sha256).hexdigest()}
+
+
+def stripe(secret: str, body: bytes, moment: int) -> dict[str, str]:
+    signed = hmac.new(secret.encode(), b"%d." % moment + body, sha256).hexdigest()
+    return {"stripe-signature": f"t={moment},v1={signed}"}
+
+
+SCHEMES: Mapping[str, Sign] = {"standard": standard, "github": github, "stripe": stripe}
+
+
+async def sent(client: httpx2.AsyncClient, body: bytes, headers: dict[str, str]) -> httpx2.Response:
+    return await client.post("/in/payment/bank/wire", content=body, headers=headers)
+
+
+@pytest.mark.parametrize("scheme", [*SCHEMES])
+def test_a_signature_is_of_this_body_by_this_secret_and_recent(scheme: str) -> None:
+    sign = SCHEMES[scheme]
+
+    async def main() -> None:
+        async with serving(files=app(APP, scheme), secrets={"BANK": SECRET}) as client:
+            await client.post("/v1/payment/payments", json={"number": "7"})
+            body, now = b'{"number": "7", "delivery": "d1"}', int(time.time())
+            good = sign(SECRET, body, now)
+            bad = [
+                {},
+                sign(OTHER, body, now),
+                sign(SECRET, body + b" ", now),
+                {name: value[:-1] + "\u00e9" for name, value in good.items()},
+                dict.fromkeys(good, ""),
+            ]
+            if scheme != "github":  # which carries no time
+                bad += [
+                    sign(SECRET, body, now - TOLERANCE_SECONDS - 60),
+                    sign(SECRET, body, now + TOLERANCE_SECONDS + 60),
+                ]
+            if scheme == "standard":
+                bad += [{**good, "webhook-timestamp": str(now - 1)}, {**good, "webhook-id": "msg_2"}]
+                bad += [{**good, "webhook-signature": good["webhook-signature"].replace("v1,", "v1a,")}]
+            for headers in bad:
+                encoded = {n: v.encode("latin-1") for n, v in headers.items()}
+                found = await client.post("/in/payment/bank/wire", content=body, headers=encoded)
+                assert (found.status_code, found.json()["code"]) == (401, "LR401.signature"), headers
+            assert (await client.get("/v1/payment/payments")).json()["items"][0]["state"] == "due"
+            taken = await sent(client, body, good)
+            assert taken.status_code == 200, taken.text
+            assert (await client.get("/v1/payment/payments")).json()["items"][0]["state"] == "paid"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("scheme", ["standard", "stripe"])
+def test_while_a_secret_is_rotated_one_of_several_signatures_is_enough(scheme: str) -> None:
+    async def main() -> None:
+        async with serving(files=app(APP, scheme), secrets={"BANK": SECRET}) as client:
+            await client.post("/v1/payment/payments", json={"number": "7"})
+            body, now = b'{"number": "7", "delivery": "d1"}', int(time.time())
+            old, new = SCHEMES[scheme](OTHER, body, now), SCHEMES[scheme](SECRET, body, now)
+            if scheme == "standard":
+                both = f"{old['webhook-signature']} {new['webhook-signature']}"
+                headers = {**new, "webhook-signature": both}
+            else:
+                headers = {"stripe-signature": old["stripe-signature"] + ",v1=" + _v1(new)}
+            assert (await sent(client, body, headers)).status_code == 200
+
+    asyncio.run(main())
+
+
+def _v1(headers: Mapping[str, str]) -> str:
+    return headers["stripe-signature"].partition("v1=")[2]
+
+
+def test_without_its_secret_nothing_is_let_in() -> None:
+    async def main() -> None:
+        async with serving(files=app(APP)) as client:
+            body = b'{"number": "7", "delivery": "d1"}'
+            found = await sent(client, body, standard(SECRET, body, int(time.time())))
+            assert found.status_code == 401
+
+    asyncio.run(main())
+
+
+def test_what_is_delivered_again_is_answered_again_whatever_else_it_says() -> None:
+    async def main() -> None:
+        async with serving(files=app(UNSIGNED)) as client:
+            await client.post("/v1/payment/payments", json={"number": "7"})
+            first = await sent(client, b'{"number": "7", "delivery": "d1"}', {})
+            assert first.status_code == 200, first.text
+            again = await sent(client, b'{"number": "7", "delivery": "d1", "attempt": 2}', {})
+            assert (again.status_code, again.content) == (200, first.content)
+            assert again.headers["idempotent-replayed"] == "true"
+            other = await sent(client, b'{"number": "7", "delivery": "d2"}', {})
+            assert (other.status_code, other.json()["code"]) == (409, "LR409.state")
+
+    asyncio.run(main())
+
+
+def test_the_sender_is_told_that_it_was_taken_unless_read_names_it() -> None:
+    async def main() -> None:
+        async with serving(files=app(UNSIGNED)) as client:
+            await client.post("/v1/payment/payments", json={"number": "7"})
+            found = await sent(client, b'{"number": "7", "delivery": "d1"}', {})
+            assert set(found.json()) == {"id", "version", "visit", "at", "event"}
+        named = UNSIGNED.replace("[state]", 'read = ["role:clerk", "inbound:paid"]\n[state]')
+        async with serving(files=app(named)) as client:
+            await client.post("/v1/payment/payments", json={"number": "7"})
+            found = await sent(client, b'{"number": "7", "delivery": "d1"}', {})
+            assert found.json()["fields"]["note"] == "wire"
+
+    asyncio.run(main())
+
+
+def test_events_keep_to_the_limits_and_to_stopping() -> None:
+    async def main() -> None:
+        limits = Limits(per_principal_per_second=0.001, burst=2)
+        async with serving(files=app(UNSIGNED), limits=limits) as client:
+            body = b'{"number": "7", "delivery": "d1"}'
+            codes = [(await sent(client, body, {})).status_code for _ in range(3)]
+            assert codes == [404, 404, 429]
+        async with serving(files=app(UNSIGNED), limits=Limits(in_flight=0)) as client:
+            found = await sent(client, body, {})
+            assert (found.status_code, found.json()["code"]) == (503, "LR503.busy")
+            client._transport.app.stop()  # type: ignore[attr-defined]
+            found = await sent(client, body, {})
+            assert (found.status_code, found.json()["code"]) == (503, "LR503.stopping")
+
+    asyncio.run(main())
