@@ -32,10 +32,12 @@ from lathe.effect.base import Performer
 from lathe.effect.emit import Emit
 from lathe.effect.http import Http
 from lathe.effect.process import Process
-from lathe.errors import UsageError
+from lathe.effect.render import MissingError
+from lathe.errors import NotFoundError, UsageError
 from lathe.frozen import frozen
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.config import AppSettings, Config, Secret, new_key
+from lathe.runtime.failing import Failed
 from lathe.runtime.housekeeping import Housekeeper
 from lathe.runtime.lookups import lookups
 from lathe.runtime.metrics import Metrics
@@ -44,7 +46,7 @@ from lathe.runtime.node import Node
 from lathe.runtime.outbox import Report, Settings
 from lathe.runtime.swap import Gate, Swapper
 from lathe.runtime.tokens import Tokens
-from lathe.store.base import Store
+from lathe.store.base import Store, StoreError
 from lathe.store.records import Outgoing
 
 GRACE_SECONDS = 20
@@ -86,6 +88,7 @@ def assemble(config: Config, store: Store, gate: Gate, *, key: bytes) -> Assembl
         lookups=lookups(config.app, tokens, read_secret),
         settings=Settings(worker=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"),
         report=_report(metrics),
+        failed=_failing(metrics),
     )
     authenticator = Development(tokens)
     swapper = Swapper(node.engine, gate)
@@ -108,7 +111,9 @@ def assemble(config: Config, store: Store, gate: Gate, *, key: bytes) -> Assembl
     )
     monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
     node.engine.watch(monitor)
-    housekeeper = Housekeeper(node.engine, api.intents, monitor, key=key, failed=_failing, tenant=TENANT)
+    housekeeper = Housekeeper(
+        node.engine, api.intents, monitor, key=key, failed=_failing(metrics), tenant=TENANT
+    )
     metrics.overdue.set_function(lambda: housekeeper.overdue)
     return Assembly(config, store, node, api, swapper, metrics, housekeeper)
 
@@ -128,8 +133,17 @@ def _alerting(metrics: Metrics) -> Callable[[Alert], None]:
     return tell
 
 
-def _failing(work: str, error: Exception) -> None:
-    log.warning("housekeeping", work=work, error=str(error))
+def _failing(metrics: Metrics) -> Failed:
+    """Logs and counts what a worker failed with; what is not expected is a defect, logged with its trace."""
+
+    def failed(work: str, error: Exception) -> None:
+        metrics.failures.labels(work).inc()
+        if isinstance(error, (StoreError, NotFoundError)):
+            log.warning("housekeeping", work=work, error=str(error))
+        else:
+            log.error("defect", work=work, error=str(error), exc_info=error)
+
+    return failed
 
 
 def performers(apps: Mapping[str, AppSettings], clock: SystemClock) -> dict[str, Performer]:
@@ -142,7 +156,13 @@ def performers(apps: Mapping[str, AppSettings], clock: SystemClock) -> dict[str,
     secret_of = _secrets(apps)
 
     def signing(tenant: str, app: str) -> str | None:
-        return secret_of(app, apps[app].webhook_secret) if app in apps else None
+        name = apps[app].webhook_secret if app in apps else ""
+        if not name:
+            return None
+        secret = secret_of(app, name)
+        if not secret:
+            raise MissingError(f"the secret `{name}`, which signs what `{app}` sends, cannot be read")
+        return secret
 
     return {"http": http, "emit": Emit(http, signing, clock.now_ms), "process": Process(commands)}
 
@@ -222,6 +242,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._api.stop()
+        self._api.node.close()
         super().handle_exit(sig, frame)
 
 

@@ -17,12 +17,16 @@ import msgspec
 
 from lathe.effect.base import Attempt, Ending
 from lathe.effect.http import Http
+from lathe.effect.render import MissingError
 from lathe.lang.model import Json
 
 SECRET_PREFIX = "whsec_"
 
 Secrets = Callable[[str, str], str | None]
-"""The signing secret of a tenant's app; None: it has none, and what it sends is not signed."""
+"""The signing secret of a tenant's app; None: it has none, and what it sends is not signed.
+
+Raises `MissingError` if it should have one that cannot be read: then nothing is sent.
+"""
 
 
 class Emit:
@@ -49,9 +53,12 @@ class Emit:
             "webhook-id": attempt.id,
             "webhook-timestamp": str(seconds),
         }
-        secret = self._secrets(attempt.tenant, attempt.app)
-        if secret is not None:
-            headers["webhook-signature"] = signature(secret, attempt.id, seconds, body)
+        try:
+            secret = self._secrets(attempt.tenant, attempt.app)
+            if secret is not None:
+                headers["webhook-signature"] = signature(secret, attempt.id, seconds, body)
+        except MissingError as error:
+            return Ending(ok=False, cause="invalid", message=str(error), again=True)
         request: dict[str, Json] = {"method": "POST", "url": to, "headers": headers, "body": event}
         return await self._http.perform(replace(attempt, request=request, takes=()))
 
@@ -71,9 +78,12 @@ def cloud_event(attempt: Attempt, now_ms: int) -> dict[str, Json]:
 
 
 def signature(secret: str, identity: str, seconds: int, body: bytes) -> str:
-    """`v1,…` over `id.timestamp.body`, as Standard Webhooks 1.0 signs."""
-    key = (
-        b64decode(secret.removeprefix(SECRET_PREFIX)) if secret.startswith(SECRET_PREFIX) else secret.encode()
-    )
+    """`v1,…` over `id.timestamp.body`, as Standard Webhooks 1.0 signs. Raises `MissingError`."""
+    key = secret.encode()
+    if secret.startswith(SECRET_PREFIX):
+        try:
+            key = b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+        except ValueError:
+            raise MissingError("the signing secret is no base64 behind `whsec_`") from None
     signed = hmac.new(key, f"{identity}.{seconds}.".encode() + body, sha256).digest()
     return f"v1,{b64encode(signed).decode()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import cast
@@ -12,12 +13,12 @@ import msgspec
 
 from lathe.effect.addresses import Addresses, ForbiddenError
 from lathe.effect.base import Attempt, Ending
+from lathe.effect.connections import Connections
 from lathe.lang.model import Json
 
 ANSWER_BYTES_LIMIT = 1_048_576
 REDIRECTS_LIMIT = 5
 MESSAGE_CHARACTERS_LIMIT = 500
-CONNECTIONS_LIMIT = 256
 RETRIED = frozenset({408, 425, 429})
 """Refusals that may pass: they are tried again, as 5xx are."""
 OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
@@ -31,17 +32,20 @@ KEPT_ON_REDIRECT = frozenset(
 class Http:
     """Requests over shared connections. `addresses` says where those of an app may go."""
 
-    def __init__(self, addresses: Callable[[str], Addresses], *, user_agent: str = "lathe") -> None:
-        limits = httpx2.Limits(max_connections=CONNECTIONS_LIMIT, max_keepalive_connections=64)
-        self._client = httpx2.AsyncClient(
-            limits=limits, timeout=None, follow_redirects=False, trust_env=False
-        )
+    def __init__(
+        self,
+        addresses: Callable[[str], Addresses],
+        *,
+        user_agent: str = "lathe",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._connections = Connections(tls)
         self._addresses = addresses
         self._user_agent = user_agent
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._client.aclose()
+        await self._connections.close()
 
     async def perform(self, attempt: Attempt) -> Ending:
         """Send the request; 2xx ends well."""
@@ -105,23 +109,24 @@ class Http:
         address = await self._addresses(app).resolve(parsed.host, port)
         place = parsed.copy_with(host=address)
         named = parsed.netloc.decode("ascii").rpartition("@")[2]
-        request = self._client.build_request(
-            method,
-            place,
-            headers={**headers, "host": named},
-            content=content,
-            extensions={"sni_hostname": parsed.host},
-        )
-        response = await self._client.send(request, stream=True)
-        try:
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > ANSWER_BYTES_LIMIT:
-                    raise _TooMuchError(f"the answer is larger than {ANSWER_BYTES_LIMIT} bytes")
-            return response.status_code, response.headers, bytes(body)
-        finally:
-            await response.aclose()
+        async with self._connections.to(parsed) as client:
+            request = client.build_request(
+                method,
+                place,
+                headers={**headers, "host": named},
+                content=content,
+                extensions={"sni_hostname": parsed.host},
+            )
+            response = await client.send(request, stream=True)
+            try:
+                body = bytearray()
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if len(body) > ANSWER_BYTES_LIMIT:
+                        raise _TooMuchError(f"the answer is larger than {ANSWER_BYTES_LIMIT} bytes")
+                return response.status_code, response.headers, bytes(body)
+            finally:
+                await response.aclose()
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

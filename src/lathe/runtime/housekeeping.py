@@ -7,8 +7,8 @@ import hmac
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
-from lathe.errors import NotFoundError
 from lathe.runtime.engine import Engine
+from lathe.runtime.failing import Backoff, Failed
 from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Alert, Monitor
 from lathe.store.base import Bounds, JournalQuery, StoreError
@@ -23,8 +23,6 @@ OVERDUE_MS = 60_000
 OVERDUE_LIMIT = 100
 REFRESH_SECONDS = 1.0
 ARCHIVE_LIMIT = 500
-
-Failed = Callable[[str, Exception], None]
 
 
 class Housekeeper:
@@ -67,12 +65,17 @@ class Housekeeper:
             self._failed("intents", error)
 
     async def _repeat(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+        backoff = Backoff(seconds)
+        wait = seconds
         while True:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(wait)
             try:
                 await work()
-            except (StoreError, NotFoundError) as error:
+                backoff.reset()
+                wait = seconds
+            except Exception as error:  # noqa: BLE001  told, whatever it is; this work and the rest go on
                 self._failed(work.__name__, error)
+                wait = max(seconds, backoff.next())
 
     async def sweep(self) -> None:
         """Remove what has outlived its bound, a little at a time."""

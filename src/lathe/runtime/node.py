@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from lathe.effect.base import Performer
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.engine import Engine
+from lathe.runtime.failing import Failed, told_to_loop
 from lathe.runtime.outbox import Lookups, Outbox, Report, Settings
 from lathe.runtime.timers import Timers
 from lathe.store.base import Store
@@ -26,12 +27,13 @@ class Node:
         lookups: Lookups,
         settings: Settings,
         report: Report = lambda kind, outgoing, words: None,
+        failed: Failed = told_to_loop,
     ) -> None:
         self.store = store
         self.performers = performers
         self.engine = Engine(store, clock, ids)
-        self.outbox = Outbox(self.engine, performers, lookups, settings, report)
-        self.timers = Timers(self.engine, settings.worker)
+        self.outbox = Outbox(self.engine, performers, lookups, settings, report, failed)
+        self.timers = Timers(self.engine, settings.worker, failed=failed)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -48,10 +50,14 @@ class Node:
         self.outbox.wake()
         self.timers.wake()
 
-    async def stop(self) -> None:
-        """Take no more effects and timers, commit what is queued, let go of connections."""
+    def close(self) -> None:
+        """Take no more effects and timers; what runs may end."""
         self.outbox.close()
         self.timers.close()
+
+    async def stop(self) -> None:
+        """Let what runs end, within the drain's limit, commit what is queued, let go of connections."""
+        self.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.engine.stop()
         for performer in self.performers.values():

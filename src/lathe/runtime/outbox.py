@@ -25,6 +25,7 @@ from lathe.machine.snapshot import Invocation, Value
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Result
+from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.values import MisfitError, value_of
 from lathe.store.base import StoreError
 from lathe.store.records import Leased, Outgoing
@@ -42,6 +43,9 @@ STEP_TRIES = 20
 LOST_MS = 60_000
 """When an end for which no action is possible is offered again."""
 
+DRAIN_SECONDS = 10.0
+"""How long what runs may take to end once the process is told to stop."""
+
 Key = tuple[str, str, str, int]
 """Tenant, app, entity, number."""
 Lookups = Callable[[Outgoing], Lookup]
@@ -57,6 +61,7 @@ class Settings:
     worker: str
     lease_ms: int = LEASE_MS
     side_by_side: int = SIDE_BY_SIDE_LIMIT
+    drain_seconds: float = DRAIN_SECONDS
     jitter: Callable[[], float] = random.random
 
 
@@ -70,16 +75,20 @@ class Outbox:
         lookups: Lookups,
         settings: Settings,
         report: Report = lambda kind, outgoing, words: None,
+        failed: Failed = told_to_loop,
     ) -> None:
         self._engine = engine
+        self._failed = failed
         self._performers = performers
         self._lookups = lookups
         self._settings = settings
         self._report = report
         self._running: dict[Key, asyncio.Task[None]] = {}
+        self._leased: dict[Key, Outgoing] = {}
         self._stopped: set[Key] = set()
         self._wake = asyncio.Event()
         self._is_closing = False
+        self._is_cut_off = False
         self._leased_at = 0.0
         engine.watch(self._notice)
 
@@ -95,6 +104,7 @@ class Outbox:
     async def run(self) -> None:
         """Try what is due until `close`."""
         renewing = asyncio.create_task(self._renew(), name="outbox renewal")
+        backoff = Backoff()
         try:
             while not self._is_closing:
                 self._wake.clear()
@@ -103,20 +113,38 @@ class Outbox:
                     taken = await self._take()
                     is_full = len(self._running) >= self._settings.side_by_side
                     wait = 0.0 if taken else POLL_SECONDS if is_full else await self._idle_seconds()
+                    backoff.reset()
                 except StoreError:
                     wait = POLL_SECONDS
+                except Exception as error:  # noqa: BLE001  a defect: told, and the others' effects go on
+                    self._failed("outbox", error)
+                    wait = backoff.next()
                 if wait > 0:
                     await self._sleep(wait)
+            await self._drain()
         finally:
             renewing.cancel()
-            await self._drain()
+            await self._cut_off()
 
     def close(self) -> None:
-        """Start nothing more; what runs is cancelled, and tried again by whoever comes next."""
+        """Start nothing more; what runs may end within the drain's limit. What is cancelled then is tried
+        again by whoever comes next, at once.
+        """
         self._is_closing = True
         self._wake.set()
 
     async def _drain(self) -> None:
+        """Let what runs end, cancel what does not, and let go of its leases."""
+        if self._running:
+            await asyncio.wait([*self._running.values()], timeout=self._settings.drain_seconds)
+        left = dict(self._leased)
+        await self._cut_off()
+        for outgoing in left.values():
+            with suppress(StoreError):  # then its lease runs out
+                await self._postpone(outgoing, outgoing.attempt, 0)
+
+    async def _cut_off(self) -> None:
+        self._is_cut_off = True
         for task in list(self._running.values()):
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
@@ -153,14 +181,19 @@ class Outbox:
                 continue
             task = asyncio.create_task(self._handle(leased), name=f"invocation {leased.outgoing.id}")
             self._running[key] = task
+            self._leased[key] = leased.outgoing
             task.add_done_callback(partial(self._done, key))
         return len(found)
 
     def _done(self, key: Key, task: asyncio.Task[None]) -> None:
         self._running.pop(key, None)
+        self._leased.pop(key, None)
         self._stopped.discard(key)
         self._wake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._failed("effect", error)  # its lease runs out, and it is tried again
+        elif error is not None:
             raise error
 
     def _notice(self, committed: Committed) -> None:
@@ -194,6 +227,9 @@ class Outbox:
                     await self._look_for_stops(keys)
             except StoreError:
                 continue
+            except Exception as error:  # noqa: BLE001  a defect: told, and what runs is held on to
+                self._failed("renewal", error)
+                continue
             for key in set(keys) - kept:
                 if (task := self._running.get(key)) is not None:
                     task.cancel()
@@ -202,7 +238,11 @@ class Outbox:
         """What another process committed may have left the visit of what runs here."""
         for key in keys:
             tenant, app, entity, number = key
-            held = await self._engine.read(self._engine.catalog.live(tenant, app), entity)
+            try:
+                live = self._engine.catalog.live(tenant, app)
+            except NotFoundError:
+                continue
+            held = await self._engine.read(live, entity)
             phases = {i.number: i.phase for i in held.entity.invocations} if held else {}
             if phases.get(number) not in ("started", "notice", "waiting"):
                 self._stop(key)
@@ -214,7 +254,7 @@ class Outbox:
         except (StoreError, BusyError, OverloadedError, NotFoundError) as error:
             self._report("later", outgoing, str(error))
         except asyncio.CancelledError:
-            if _key(outgoing) not in self._stopped or self._is_closing:
+            if _key(outgoing) not in self._stopped or self._is_cut_off:
                 raise
             with suppress(StoreError, BusyError, OverloadedError, NotFoundError):  # its lease runs out
                 await self._step(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})

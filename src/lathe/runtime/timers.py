@@ -16,6 +16,7 @@ from lathe.machine.snapshot import Entity
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused
+from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.outbox import POLL_SECONDS
 from lathe.runtime.plan import Held
 from lathe.store.base import StoreError
@@ -37,7 +38,10 @@ WAITS_LIMIT = 10_000
 class Timers:
     """Timers of this process. Run `run` in a task of its own; `wake` when one may be due."""
 
-    def __init__(self, engine: Engine, worker: str, *, batch: int = BATCH_LIMIT) -> None:
+    def __init__(
+        self, engine: Engine, worker: str, *, batch: int = BATCH_LIMIT, failed: Failed = told_to_loop
+    ) -> None:
+        self._failed = failed
         self._engine = engine
         self._worker = worker
         self._batch = batch
@@ -70,17 +74,22 @@ class Timers:
 
     async def run(self) -> None:
         """Take what is due until `close`."""
+        backoff = Backoff()
         while not self._is_closing:
             self._wake.clear()
             wait = POLL_SECONDS
             try:
                 due = await self._engine.store.due_timers(self._worker, limit=self._batch, lease_ms=LEASE_MS)
+                backoff.reset()
                 if due:
                     await asyncio.gather(*(self._fire(timer) for timer in due))
                     continue
                 wait = await self._idle_seconds()
             except StoreError:
                 wait = POLL_SECONDS
+            except Exception as error:  # noqa: BLE001  a defect: told, and the other timers go on
+                self._failed("timers", error)
+                wait = backoff.next()
             self._next_look_ms = self._engine.clock.now_ms() + int(wait * 1000) + 1
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
@@ -119,6 +128,11 @@ class Timers:
         try:
             result = await self._engine.execute(command)
         except (BusyError, OverloadedError, NotFoundError):
+            result = None
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  a defect of this one: told, and it waits like one refused
+            self._failed("timer", error)
             result = None
         now = await self._engine.store.now_ms()
         if isinstance(result, Committed):
