@@ -254,7 +254,8 @@ def _closure(draft: Draft, takes: tuple[Take, ...]) -> list[tuple[Take, Rule, Fr
             raise draft.refused("depth", take.entity, take.action)
         rule, frame = _open(draft, take)
         opened.append((take, rule, frame))
-        waiting.extend(reversed(_clauses(draft, take, rule, frame)))
+        if rule.also:
+            waiting.extend(reversed(_clauses(draft, take, rule, frame)))
     return opened
 
 
@@ -281,9 +282,9 @@ def _open(draft: Draft, take: Take) -> tuple[Rule, Frame]:
 
 def _arguments(draft: Draft, take: Take, action: Action) -> dict[str, Value]:
     """The arguments in full, defaults filled in; null means left out."""
-    unknown = sorted(set(take.args) - set(action.arguments))
-    if unknown:
-        raise draft.refused("type", take.entity, take.action, f"`{unknown[0]}` is no argument of it")
+    if not take.args.keys() <= action.arguments.keys():
+        unknown = min(take.args.keys() - action.arguments.keys())
+        raise draft.refused("type", take.entity, take.action, f"`{unknown}` is no argument of it")
     args: dict[str, Value] = {}
     for argument in action.arguments.values():
         value = take.args.get(argument.name)
@@ -312,7 +313,7 @@ def _exists(draft: Draft, kind: Type, value: Value) -> bool:
 def _apply(draft: Draft, take: Take, rule: Rule, frame: Frame, before: Entity | None) -> Part:
     """The entity after its own action, its effects not yet asked for."""
     entity, action = take.entity, rule.action
-    changed: dict[str, Value] = {name: frame.args[name] for name in action.sets}
+    changed: dict[str, Value] = {name: frame.args[name] for name in rule.sets}
     try:
         for assignment in rule.do:
             changed[assignment.target] = assignment.value(frame, frame.fields, frame.args)
@@ -326,7 +327,7 @@ def _apply(draft: Draft, take: Take, rule: Rule, frame: Frame, before: Entity | 
             raise draft.refused(wrong, entity, take.action, f"`{name}` cannot hold its new value")
     assert isinstance(state, str), "a target is a state"
     visit, invocations = entity.visit, entity.invocations
-    if action.begins_visit:
+    if rule.begins_visit:
         visit += 1
         invocations = tuple(_left(i) for i in invocations if i.phase != "waiting") if invocations else ()
     after = Entity(
@@ -366,7 +367,7 @@ def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> 
     """Ask for the action's effects, then those of the state that it entered."""
     entity = part.after
     asked = list(rule.action.run)
-    if rule.action.begins_visit:
+    if rule.begins_visit:
         asked += draft.table.blueprints[entity.blueprint].blueprint.states[entity.state].run
     if not asked:
         return part

@@ -43,10 +43,12 @@ class AlsoRule:
 
 @frozen
 class Rule:
-    """An action, ready to be taken."""
+    """An action, ready to be taken. `sets` and `begins_visit` are the action's, worked out once."""
 
     action: Action
     blueprint: str
+    sets: tuple[str, ...]
+    begins_visit: bool
     guard: Compiled | None
     to_if: Compiled | None
     do: tuple[AssignmentRule, ...]
@@ -122,6 +124,8 @@ def _rule(app: App, blueprint: Blueprint, action: Action, lowering: Lowering) ->
     return Rule(
         action=action,
         blueprint=blueprint.name,
+        sets=action.sets,
+        begins_visit=action.begins_visit,
         guard=_maybe(action.when, lowering),
         to_if=_maybe(action.to_if, lowering),
         do=_assignments(app, blueprint, action.do, lowering),
