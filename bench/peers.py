@@ -9,7 +9,8 @@ its row. In memory, without any store: `transitions` and `python-statemachine` a
 
 The peers are fetched into a throw-away folder (`peer_programs/` beside this file is run there): DBOS, the
 two SDKs and the two libraries from the Python registry, Restate's server from npm, Temporal's development
-server as a Go module. LATHE_BENCH_PEERS names a folder to keep them in. What cannot be had is printed as missing.
+server as a Go module. LATHE_BENCH_PEERS names a folder to keep them in. What cannot be had is printed as
+missing.
 """
 
 from __future__ import annotations
