@@ -7,6 +7,7 @@ a `Diagnostic` is about the author's file.
     ├── UsageError(ValueError)        the command or call was put wrongly            exit 2
     ├── UnreadableError(ValueError)   the input cannot be read; carries diagnostics  exit 3
     ├── NotFoundError(LookupError)    what was named does not exist                  exit 6
+    ├── QueueFullError(RuntimeError)  more is asked at once than waits: come again
     └── InternalError(RuntimeError)   two of our own parts disagree: a defect        exit 70
 """
 
@@ -75,6 +76,10 @@ class UnreadableError(LatheError, ValueError):
 
 class NotFoundError(LatheError, LookupError):
     """What was named does not exist."""
+
+
+class QueueFullError(LatheError, RuntimeError):
+    """More is asked at once than the queue holds: come again later."""
 
 
 class InternalError(LatheError, RuntimeError):

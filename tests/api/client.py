@@ -8,17 +8,23 @@ from contextlib import asynccontextmanager
 from time import perf_counter
 
 import httpx2
+from starlette.routing import Route
 from tests.runtime.harness import Scripted, example, install
 
-from lathe.api.app import Api
+from lathe.api.app import TENANT, Api
+from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Authenticator, Development, Principal
+from lathe.api.checks import CheckRoutes
 from lathe.api.cursor import Cursors
+from lathe.api.kept import Checks, summary
 from lathe.api.limits import Limits
+from lathe.api.server import Gatekeeper
 from lathe.effect.base import Performer
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
+from lathe.runtime.swap import Swapper
 from lathe.runtime.tokens import Tokens
 from lathe.store.memory import MemoryStore
 
@@ -46,8 +52,9 @@ async def serving(
     files: Mapping[str, bytes] | None = None,
     limits: Limits | None = None,
     secrets: Mapping[str, str] | None = None,
+    gate: Gatekeeper | None = None,
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of a node on which these examples run."""
+    """A client of a node on which these examples run. With a gate, versions can be checked and loaded."""
     clock = SystemClock()
     store = MemoryStore(clock.now_ms)
     for name in names:
@@ -67,15 +74,26 @@ async def serving(
         settings=Settings("test"),
     )
     await node.start()
+    authenticator = Named(Development(tokens))
+    checks = Checks(clock.now_ms)
+    routes: tuple[Route, ...] = ()
+    if gate is not None:
+        swapper = Swapper(node.engine, gate)
+        routes = (
+            *Blueprints(node.engine, swapper, authenticator, checks, tenant=TENANT).routes(),
+            *CheckRoutes(node.engine, swapper, gate, authenticator, checks, tenant=TENANT).routes(),
+        )
     api = Api(
         node,
-        Named(Development(tokens)),
+        authenticator,
         cursors=Cursors(KEY),
         metrics=Metrics(),
         seconds=perf_counter,
         limits=limits,
         secrets=lambda app, name: (secrets or {}).get(name),
+        routes=routes,
     )
+    checks.on_kept(lambda kept: api.stream.announce("check", kept.app, summary(kept)))
     transport = httpx2.ASGITransport(api, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

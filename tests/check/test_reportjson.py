@@ -82,6 +82,8 @@ def test_a_finding_leaves_out_what_it_has_not() -> None:
             "file": "rollout.blueprint.toml",
             "line": 44,
             "column": 8,
+            "end_line": 44,
+            "end_column": 30,
         }
     ]
 
@@ -108,3 +110,15 @@ def test_the_schema_misses_what_is_left_out(member: str) -> None:
     data = to_json(report())
     del data[member]
     assert not jsonschema.Draft7Validator(report_schema()).is_valid(data)
+
+
+def test_with_the_files_a_finding_has_the_lines_around_it_cut_to_a_width() -> None:
+    text = "\n".join([*(f"line {n}" for n in range(1, 44)), "x" * 1_000, "line 45\r", "line 46"])
+    data = to_json(report(findings=(BARE,)), {"rollout.blueprint.toml": text.encode()})
+    findings = data["findings"]
+    assert isinstance(findings, list) and isinstance(findings[0], dict)
+    lines = ["line 41", "line 42", "line 43", "x" * 400, "line 45", "line 46"]
+    assert findings[0]["excerpt"] == {"line": 41, "lines": lines}
+    jsonschema.Draft7Validator(report_schema()).validate(json.loads(json.dumps(data)))
+    bare = to_json(report(findings=(BARE,)), {"other.toml": b""})["findings"]
+    assert isinstance(bare, list) and isinstance(bare[0], dict) and "excerpt" not in bare[0]

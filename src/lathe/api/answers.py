@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from lathe.api.problem import Problem
-from lathe.errors import NotFoundError, UsageError
+from lathe.errors import NotFoundError, QueueFullError, UsageError
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError
 from lathe.store.base import FullError, StoreError
@@ -50,6 +50,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem("LR400.query", str(error))
         case OverloadedError():
             return Problem("LR503.busy", headers={"Retry-After": "1"})
+        case QueueFullError():
+            return Problem("LR503.busy", str(error), headers={"Retry-After": "5"})
         case BusyError():
             return Problem("LR409.busy", str(error), headers={"Retry-After": "1"})
         case FullError():

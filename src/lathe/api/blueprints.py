@@ -1,13 +1,11 @@
-"""`/v1/blueprints` and `/v1/checks`: what is loaded, and loading something else.
+"""`/v1/blueprints`: what is loaded, and loading something else.
 
 Nothing is loaded that the gate did not admit, and nothing changes until the plan that was shown is confirmed.
 """
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Mapping
-from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lathe.api.callers import Authenticator
-from lathe.api.commands import body_of
+from lathe.api.checks import body_as, files_of, texts_of
+from lathe.api.kept import Checks, Kept
 from lathe.api.problem import Problem
 from lathe.api.view import encode
 from lathe.lang.diff import Change
@@ -24,21 +23,17 @@ from lathe.machine.moment import rfc3339
 from lathe.runtime.engine import Engine
 from lathe.runtime.swap import Judged, Plan, RefusedSwap, Swapper
 
-T = TypeVar("T", bound=Struct)
-
-FILES_BYTES_LIMIT = 32 * 1024 * 1024
-NAME_CHARACTERS_LIMIT = 200
-FILES_LIMIT = 500
-
 
 class Asked(Struct, forbid_unknown_fields=True, frozen=True):
-    """The body of an application or check. `files` are texts by path; `binary` in base64 (modules).
+    """The body of an application. `files` are texts by path; `binary` in base64 (modules).
 
-    Without `confirm` an application is only planned; with the plan's digest, or `"any"`, it is made.
+    In place of files `check` names those of a check that is kept: what was read is what is loaded. Without
+    `confirm` an application is only planned; with the plan's digest, or `"any"`, it is made.
     """
 
     files: dict[str, str] = {}
     binary: dict[str, str] = {}
+    check: str = ""
     confirm: str | None = None
     accept_bounds: bool = False
     breaking: bool = False
@@ -58,11 +53,18 @@ class Blueprints:
     """The routes around versions."""
 
     def __init__(
-        self, engine: Engine, swapper: Swapper, authenticator: Authenticator, *, tenant: str
+        self,
+        engine: Engine,
+        swapper: Swapper,
+        authenticator: Authenticator,
+        checks: Checks,
+        *,
+        tenant: str,
     ) -> None:
         self._engine = engine
         self._swapper = swapper
         self._authenticator = authenticator
+        self._checks = checks
         self._tenant = tenant
 
     def routes(self) -> tuple[Route, ...]:
@@ -73,7 +75,6 @@ class Blueprints:
             Route("/v1/blueprints/{app}", self._versions),
             Route("/v1/blueprints/{app}/{digest}", self._version),
             Route("/v1/blueprints/{app}/rollback", self._roll_back, methods=["POST"]),
-            Route("/v1/checks", self._check, methods=["POST"]),
         )
 
     def _by(self, request: Request) -> str:
@@ -112,67 +113,68 @@ class Blueprints:
         )
         if found is None:
             raise Problem("LR404.version", f"`{app[:80]}` has no version {digest[:80]}")
-        files = {
-            p: data.decode(errors="replace") for p, data in found.files.items() if not p.endswith(".wasm")
-        }
         report = msgspec.Raw(found.report)
+        files = texts_of(found.files)
         return _json({"app": app, "digest": found.digest, "files": files, "report": report})
-
-    async def _check(self, request: Request) -> Response:
-        """Check files; nothing is loaded."""
-        self._by(request)
-        asked = await _asked(request, Asked)
-        judged = await self._swapper.judge(self._tenant, _files(asked), accept_bounds=asked.accept_bounds)
-        return _json(
-            {"verdict": judged.verdict, "digest": judged.digest, "report": msgspec.Raw(judged.report)}
-        )
 
     async def _apply(self, request: Request) -> Response:
         """Plan an application, or make it."""
         by = self._by(request)
-        asked = await _asked(request, Asked)
-        files = _files(asked)
+        asked = await body_as(request, Asked)
+        files = self._files(asked)
         judged = await self._swapper.judge(self._tenant, files, accept_bounds=asked.accept_bounds)
-        return await self._made(files, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
+        kept = self._checks.keep(files, judged, by=by, source="apply")
+        return await self._made(kept, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
+
+    def _files(self, asked: Asked) -> Mapping[str, bytes]:
+        if not asked.check:
+            return files_of(asked.files, asked.binary)
+        kept = self._checks.get(asked.check)
+        if kept is None:
+            raise Problem("LR404.check", f"no check {asked.check[:80]} is kept here (any more)")
+        return kept.files
 
     async def _roll_back(self, request: Request) -> Response:
         """Make an older version current again: an application like any other."""
         by = self._by(request)
-        asked = await _asked(request, Turned)
+        asked = await body_as(request, Turned)
         app = request.path_params["app"]
         found = await self._engine.store.version(self._tenant, app, asked.digest)
         if found is None:
             raise Problem("LR404.version", f"`{app[:80]}` has no version {asked.digest[:80]}")
         judged = await self._swapper.judge(self._tenant, found.files, accept_bounds=True)
-        return await self._made(
-            found.files, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking
-        )
+        kept = self._checks.keep(found.files, judged, by=by, source="apply")
+        return await self._made(kept, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
 
     async def _made(
-        self,
-        files: Mapping[str, bytes],
-        judged: Judged,
-        confirm: str | None,
-        by: str,
-        note: str,
-        *,
-        is_breaking: bool,
+        self, kept: Kept, judged: Judged, confirm: str | None, by: str, note: str, *, is_breaking: bool
     ) -> Response:
+        files = kept.files
         if confirm is None:
             plan = await self._swapper.plan(self._tenant, files, judged)
-            return _json({"plan": told(plan), "report": msgspec.Raw(judged.report)})
+            self._checks.ended(kept, "planned")
+            return _json({"plan": told(plan), "check": kept.id, "report": msgspec.Raw(judged.report)})
         try:
             exact = None if confirm == "any" else confirm
             applied = await self._swapper.apply(
                 self._tenant, files, judged, confirm=exact, by=by, note=note, allow_breaking=is_breaking
             )
         except RefusedSwap as refused:
+            self._checks.ended(kept, refused.code, str(refused))
             plan_told = told(refused.plan) if refused.plan else None
-            problem = Problem(f"LR409.{refused.code}", str(refused), plan=plan_told)
+            problem = Problem(f"LR409.{refused.code}", str(refused), plan=plan_told, check=kept.id)
             if refused.code == "refused":
                 problem.more["report"] = msgspec.Raw(judged.report)
             raise problem from None
-        return _json({"applied": applied.plan.new, "moved": applied.moved, "plan": told(applied.plan)})
+        self._checks.ended(kept, "applied")
+        return _json(
+            {
+                "applied": applied.plan.new,
+                "moved": applied.moved,
+                "check": kept.id,
+                "plan": told(applied.plan),
+            }
+        )
 
 
 def told(plan: Plan) -> dict[str, object]:
@@ -205,30 +207,6 @@ def _change(change: Change) -> dict[str, object]:
         "breaking": change.is_breaking,
         "weaker": change.is_weaker,
     }
-
-
-async def _asked(request: Request, kind: type[T]) -> T:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FILES_BYTES_LIMIT:
-            raise Problem("LR413.body", f"an app has at most {FILES_BYTES_LIMIT} bytes")
-    try:
-        return msgspec.convert(body_of(bytes(body)), kind)
-    except msgspec.ValidationError as error:
-        raise Problem("LR400.body", str(error)) from None
-
-
-def _files(asked: Asked) -> dict[str, bytes]:
-    files = {path: text.encode() for path, text in asked.files.items()}
-    for path, text in asked.binary.items():
-        try:
-            files[path] = b64decode(text, validate=True)
-        except ValueError:
-            raise Problem("LR400.body", f"`{path[:80]}` is no base64") from None
-    if not files or len(files) > FILES_LIMIT or any(len(path) > NAME_CHARACTERS_LIMIT for path in files):
-        raise Problem("LR400.body", f"an app has 1 to {FILES_LIMIT} files")
-    return files
 
 
 def _json(data: object) -> Response:

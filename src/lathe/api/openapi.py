@@ -24,6 +24,7 @@ def openapi(lives: Iterable[Live]) -> dict[str, object]:
             name = f"{live.app.name}.{blueprint.name}"
             schemas[name] = _entity_schema(blueprint)
             paths.update(_paths(live, blueprint, {"$ref": f"#/components/schemas/{name}"}))
+    paths.update(_versions())
     return {
         "openapi": VERSION,
         "info": {
@@ -62,6 +63,67 @@ def _paths(live: Live, blueprint: Blueprint, entity: dict[str, object]) -> Itera
             operation = {**_acting(action, entity, status="200"), "tags": tag}
             operation["operationId"] = f"{blueprint.name}.{action.name}"
             yield f"{base}/{{id}}/{action.name}", {"parameters": [_ID], "post": operation}
+
+
+_FILES = {"type": "object", "additionalProperties": {"type": "string"}, "description": "Texts by path."}
+_BINARY = {**_FILES, "description": "Modules by path, in base64."}
+_CONFIRM = {"type": ["string", "null"], "description": "A plan's digest, or `any`; without, a plan is made."}
+_ASKED = {"files": _FILES, "binary": _BINARY, "accept_bounds": {"type": "boolean"}}
+_Operation = tuple[str, Mapping[str, object]]
+_SURVIVORS: _Operation = ("Single changes that nothing would notice; up to a minute.", {})
+_REPLAY: _Operation = (
+    "Take a trace again on the model: nothing is performed.",
+    {"trace": {"type": "object"}},
+)
+_MADE: dict[str, object] = {"confirm": _CONFIRM, "breaking": {"type": "boolean"}, "note": {"type": "string"}}
+_LOOKED: Mapping[str, Mapping[str, _Operation]] = {
+    "/v1/blueprints": {
+        "get": ("Every app that is loaded.", {}),
+        "put": (
+            "Plan an application, or make it.",
+            {**_ASKED, **_MADE, "check": {"type": "string", "description": "In place of files: a check."}},
+        ),
+    },
+    "/v1/blueprints/{app}": {"get": ("Every application of an app, newest first.", {})},
+    "/v1/blueprints/{app}/{digest}": {
+        "get": ("A version's sources and report; `current`: the one in force.", {})
+    },
+    "/v1/blueprints/{app}/{digest}/description": {
+        "get": ("Graph, permissions, and what differs from the version `against`.", {})
+    },
+    "/v1/blueprints/{app}/{digest}/survivors": {"post": _SURVIVORS},
+    "/v1/blueprints/{app}/{digest}/replay": {"post": _REPLAY},
+    "/v1/blueprints/{app}/rollback": {
+        "post": ("Make an older version current again.", {"digest": {"type": "string"}, **_MADE})
+    },
+    "/v1/checks": {
+        "get": ("The newest checks of this process.", {}),
+        "post": ("Check files; nothing is loaded.", _ASKED),
+    },
+    "/v1/checks/{id}": {"get": ("A check with its files and its report.", {})},
+    "/v1/checks/{id}/description": {
+        "get": ("Graph, permissions, and what differs from the version `against`.", {})
+    },
+    "/v1/checks/{id}/survivors": {"post": _SURVIVORS},
+    "/v1/checks/{id}/replay": {"post": _REPLAY},
+}
+"""What is asked about versions and checks: by path and method what it is, and the members of its body."""
+
+
+def _versions() -> Iterator[tuple[str, object]]:
+    for path, methods in _LOOKED.items():
+        found: dict[str, object] = {}
+        names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+        if names:
+            found["parameters"] = [{**_ID, "name": name} for name in names]
+        for method, (said, members) in methods.items():
+            answers = _answers({"200": _content({"type": "object"}, said)}, 404)
+            operation: dict[str, object] = {"summary": said, "tags": ["versions"], "responses": answers}
+            if members:
+                schema = {"type": "object", "properties": dict(members), "additionalProperties": False}
+                operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+            found[method] = operation
+        yield path, found
 
 
 def _listing(blueprint: Blueprint, entity: dict[str, object]) -> dict[str, object]:

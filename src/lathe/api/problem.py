@@ -24,6 +24,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR404.entity": "there is no such entity",
         "LR404.action": "there is no such action",
         "LR404.version": "there is no such version",
+        "LR404.check": "no such check is kept",
         "LR405.method": "this address does not take that method",
         "LR409.state": "it is not possible in this state",
         "LR409.guard": "its guard is false",

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import random
 from time import perf_counter
 from types import FrameType
+from typing import Protocol
 
 import structlog
 import uvicorn
@@ -24,8 +25,10 @@ import uvicorn
 from lathe.api.app import TENANT, Api
 from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Development
+from lathe.api.checks import CheckRoutes, Inspector
 from lathe.api.cursor import Cursors
 from lathe.api.inbound import Secrets
+from lathe.api.kept import Checks, Kept, summary
 from lathe.api.limits import Limits
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import Performer
@@ -68,11 +71,16 @@ class Assembly:
     node: Node
     api: Api
     swapper: Swapper
+    checks: Checks
     metrics: Metrics
     housekeeper: Housekeeper
 
 
-def assemble(config: Config, store: Store, gate: Gate, *, key: bytes) -> Assembly:
+class Gatekeeper(Gate, Inspector, Protocol):
+    """What judges apps, and shows them to whoever reviews them."""
+
+
+def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes) -> Assembly:
     """Put a process together; nothing is opened or started yet."""
     if config.server.host not in LOOPBACK:
         said = "there are no tokens, and everybody would be the development principal"
@@ -92,6 +100,7 @@ def assemble(config: Config, store: Store, gate: Gate, *, key: bytes) -> Assembl
     )
     authenticator = Development(tokens)
     swapper = Swapper(node.engine, gate)
+    checks = Checks(clock.now_ms)
     limits = config.limits
     api = Api(
         node,
@@ -107,15 +116,24 @@ def assemble(config: Config, store: Store, gate: Gate, *, key: bytes) -> Assembl
             limits.followers,
         ),
         secrets=_secrets(config.app),
-        routes=Blueprints(node.engine, swapper, authenticator, tenant=TENANT).routes(),
+        routes=(
+            *Blueprints(node.engine, swapper, authenticator, checks, tenant=TENANT).routes(),
+            *CheckRoutes(node.engine, swapper, gate, authenticator, checks, tenant=TENANT).routes(),
+        ),
     )
+    checks.on_kept(_announcing(api))
     monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
     node.engine.watch(monitor)
     housekeeper = Housekeeper(
         node.engine, api.intents, monitor, key=key, failed=_failing(metrics), tenant=TENANT
     )
     metrics.overdue.set_function(lambda: housekeeper.overdue)
-    return Assembly(config, store, node, api, swapper, metrics, housekeeper)
+    return Assembly(config, store, node, api, swapper, checks, metrics, housekeeper)
+
+
+def _announcing(api: Api) -> Callable[[Kept], None]:
+    """Whoever follows is told of a check, so that a refusal is seen when it happens."""
+    return lambda kept: api.stream.announce("check", kept.app, summary(kept))
 
 
 def _every(share: float) -> Callable[[], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 
 from lathe.api.callers import Principal
@@ -19,6 +20,8 @@ from lathe.store.records import Entry
 HEARTBEAT_SECONDS = 15.0
 """How often a silent stream says that it is still there."""
 BATCH = 200
+NOTICES_LIMIT = 64
+"""Notices that wait for one follower; the oldest go: they only say that there is something new to be read."""
 
 
 @frozen
@@ -32,14 +35,28 @@ class Followed:
     entity: str | None = None
 
 
+class _Follower:
+    """Somebody who follows: woken when there is something, with the notices that came meanwhile."""
+
+    __slots__ = ("notices", "woken")
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+        self.notices: deque[tuple[str, bytes]] = deque(maxlen=NOTICES_LIMIT)
+
+
 class Stream:
-    """The event streams of one process."""
+    """The event streams of one process.
+
+    Between the events of the journal, which have ids, stand notices, which have none and are not told again:
+    `version` when another version of an app is in force, and what the process announces.
+    """
 
     def __init__(self, engine: Engine, commands: Commands, *, limit: int) -> None:
         self._engine = engine
         self._commands = commands
         self._limit = limit
-        self._followers: set[asyncio.Event] = set()
+        self._followers: set[_Follower] = set()
         self._is_closing = False
         engine.store.on_change(self._wake)
 
@@ -54,30 +71,52 @@ class Stream:
         self._wake()
 
     def _wake(self) -> None:
-        for event in self._followers:
-            event.set()
+        for follower in self._followers:
+            follower.woken.set()
+
+    def announce(self, kind: str, app: str, data: dict[str, object]) -> None:
+        """Tell every follower of an app (or of all) something that stands in no journal."""
+        chunk = b"event: %s\ndata: %s\n\n" % (kind.encode(), encode(data))
+        for follower in self._followers:
+            follower.notices.append((app, chunk))
+            follower.woken.set()
 
     async def follow(self, what: Followed, principal: Principal) -> AsyncIterator[bytes]:
         """The bytes of one stream, until its reader goes away or the process stops."""
         if len(self._followers) >= self._limit:
             raise Problem("LR503.busy", "too many event streams are open", headers={"Retry-After": "5"})
-        event = asyncio.Event()
-        self._followers.add(event)
+        follower = _Follower()
+        self._followers.add(follower)
         after = what.after
+        loaded = self._loaded(what)
         try:
             yield b": lathe events\nretry: 1000\n\n"
             while not self._is_closing:
-                event.clear()
+                follower.woken.clear()
                 query = JournalQuery(what.tenant, after, what.app, what.blueprint, what.entity, BATCH)
                 found = await self._engine.store.entries(query)
                 for one in found:
                     after = one.position
                     if await self._may_see(one, principal):
                         yield self._told(one)
-                if len(found) < BATCH and not await self._woken(event):
+                before, loaded = loaded, self._loaded(what)
+                for app, digest in loaded.items():
+                    if before.get(app) != digest:
+                        told = encode({"app": app, "digest": digest})
+                        yield b"event: version\ndata: %s\n\n" % told
+                while follower.notices:
+                    app, chunk = follower.notices.popleft()
+                    if principal.grant is None and what.app in (None, app):
+                        yield chunk
+                if len(found) < BATCH and not await self._woken(follower.woken):
                     yield b": still here\n\n"
         finally:
-            self._followers.discard(event)
+            self._followers.discard(follower)
+
+    def _loaded(self, what: Followed) -> dict[str, str]:
+        """The digest in force of each app that is followed."""
+        lives = self._engine.catalog.all(what.tenant)
+        return {live.app.name: live.digest for live in lives if what.app in (None, live.app.name)}
 
     async def _woken(self, event: asyncio.Event) -> bool:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lathe import __version__
 from lathe.check.report import Coverage, Finding, LevelReport, Report
 from lathe.errors import Edit, Span
@@ -11,10 +13,19 @@ from lathe.machine import tracejson
 ENVELOPE_VERSION = 1
 
 
-def to_json(report: Report) -> dict[str, Json]:
+EXCERPT_LINES = 3
+"""Lines of a file above and below the one that a finding is about."""
+EXCERPT_CHARACTERS = 400
+"""A longer line is cut: an excerpt is there to be read."""
+
+Files = Mapping[str, bytes]
+
+
+def to_json(report: Report, files: Files | None = None) -> dict[str, Json]:
     """The report as plain JSON data, members in reading order. `ok` is true for `admitted` alone.
 
-    A finding's members without content are left out, and so are a level's counts that it has not.
+    A finding's members without content are left out, and so are a level's counts that it has not. With the
+    `files` that were checked, each finding has an excerpt of the lines that it is about.
     """
     return {
         "v": ENVELOPE_VERSION,
@@ -25,7 +36,7 @@ def to_json(report: Report) -> dict[str, Json]:
         "verifier": __version__,
         **({"cached": report.cached} if report.cached else {}),
         "levels": [_level(level) for level in report.levels],
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [finding_json(finding, files) for finding in report.findings],
         "covered": _coverage(report.covered),
         "not_covered": list(report.not_covered),
         "accepted_bounds": list(report.accepted_bounds),
@@ -44,9 +55,11 @@ def _level(level: LevelReport) -> Json:
     }
 
 
-def _finding(finding: Finding) -> Json:
+def finding_json(finding: Finding, files: Files | None = None) -> Json:
+    """One finding, with an excerpt if there are files."""
     diagnostic = finding.diagnostic
     optional: dict[str, Json] = {
+        "excerpt": _excerpt(diagnostic.span, files or {}),
         "property": finding.property,
         "trace": tracejson.to_json(finding.trace) if finding.trace else None,
         "help": diagnostic.help or None,
@@ -58,8 +71,21 @@ def _finding(finding: Finding) -> Json:
         "severity": diagnostic.severity,
         "message": diagnostic.message,
         **_place(diagnostic.span),
+        "end_line": diagnostic.span.end_line,
+        "end_column": diagnostic.span.end_column,
         **{name: value for name, value in optional.items() if value is not None},
     }
+
+
+def _excerpt(span: Span, files: Files) -> Json:
+    """The lines around a place, with the number of the first; None of a file that is not there."""
+    data = files.get(span.file)
+    if data is None:
+        return None
+    lines = data.decode("utf-8", "replace").split("\n")
+    first = max(1, span.line - EXCERPT_LINES)
+    shown = lines[first - 1 : span.line + EXCERPT_LINES]
+    return {"line": first, "lines": [line.rstrip("\r")[:EXCERPT_CHARACTERS] for line in shown]}
 
 
 def _place(span: Span) -> dict[str, Json]:

@@ -23,10 +23,13 @@ from msgspec import Struct
 from lathe.api.app import TENANT
 from lathe.api.blueprints import told
 from lathe.api.server import Assembly, serve
+from lathe.check.reportjson import to_json
 from lathe.cli import files, output
 from lathe.cli.commands.apply import plan_text
 from lathe.cli.entities import Row
+from lathe.cli.verdict import unreadable
 from lathe.errors import LatheError, UnreadableError, UsageError
+from lathe.gate.judge import Judgement
 from lathe.lang import read_app
 from lathe.runtime.config import AppSettings
 from lathe.runtime.swap import RefusedSwap
@@ -139,6 +142,7 @@ class Development:
         self._url = url
         self._folder = folder
         self._seen: dict[str, object] = {}
+        self._named: dict[str, str] = {}
 
     async def run(self) -> None:
         """Serve and watch until SIGTERM or Ctrl-C."""
@@ -165,22 +169,36 @@ class Development:
             if self._seen.get(path) != str(error):
                 self._seen[path] = str(error)
                 output.talk(f"{path}: {_unreadable(error)}; the version before runs on")
+                self._keep_unreadable(path, error)
             return
         if self._seen.get(path) == found:
             return
         self._seen[path] = found
         await self._apply(path, found)
 
+    def _keep_unreadable(self, path: str, error: Exception) -> None:
+        """A folder of which not even the files could be read, as a check that was refused."""
+        diagnostics = error.diagnostics if isinstance(error, UnreadableError) else ()
+        report = {**to_json(unreadable(diagnostics)), "why": _unreadable(error)}
+        judged = Judgement(self._named.get(path, ""), "", "refused", json.dumps(report).encode())
+        kept = self._assembly.checks.keep({}, judged, by="dev", source="dev", path=path)
+        self._assembly.checks.ended(kept, "refused", _unreadable(error))
+
     async def _apply(self, path: str, found: Mapping[str, bytes]) -> None:
-        swapper = self._assembly.swapper
+        swapper, checks = self._assembly.swapper, self._assembly.checks
         judged = await swapper.judge(TENANT, found, accept_bounds=False)
+        name = self._named[path] = judged.app or self._named.get(path, "")
+        named = Judgement(name, judged.digest, judged.verdict, judged.report)
+        kept = checks.keep(found, named, by="dev", source="dev", path=path)
         try:
             applied = await swapper.apply(
                 TENANT, found, judged, confirm=None, by="dev", note="lathe dev", allow_breaking=True
             )
         except RefusedSwap as refused:
+            checks.ended(kept, refused.code, str(refused))
             output.talk(_refusal(path, refused, judged.report))
             return
+        checks.ended(kept, "applied")
         if applied.plan.old == applied.plan.new:
             output.talk(f"{applied.plan.app} runs as it was")
         else:

@@ -9,43 +9,86 @@ from __future__ import annotations
 import json
 import sys
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import cast
 
 from lathe.check.reportjson import to_json
-from lathe.errors import InternalError
+from lathe.errors import InternalError, UnreadableError
 from lathe.gate.verdict import Options, check_files
 from lathe.lang import read_app
-from lathe.lang.model import App
+from lathe.lang.model import App, Json
 
-FilesJson = Mapping[str, str]
+Request = Mapping[str, Json]
 
 
 def main() -> int:
     """Answer the request on stdin."""
-    asked = json.load(sys.stdin)
-    options = Options(accept_bounds=bool(asked["accept_bounds"]), against=_app(asked["against"]))
-    outcome = check_files(_files(asked["files"]), options)
-    answer = {
-        "app": outcome.report.app,
-        "digest": outcome.report.digest,
-        "verdict": outcome.report.verdict,
-        "report": to_json(outcome.report),
-    }
+    asked: Request = json.load(sys.stdin)
+    answer = _ANSWERS[str(asked["what"])](asked)
     sys.__stdout__.write(json.dumps(answer))  # type: ignore[union-attr]
     return 0
 
 
-def _files(data: FilesJson) -> dict[str, bytes]:
-    return {path: b64decode(text) for path, text in data.items()}
+def _check(asked: Request) -> Json:
+    """A verdict, with its report."""
+    options = Options(accept_bounds=bool(asked["accept_bounds"]), against=_app(asked["against"]))
+    files = _files(asked["files"])
+    outcome = check_files(files, options)
+    return {
+        "app": outcome.report.app,
+        "digest": outcome.report.digest,
+        "verdict": outcome.report.verdict,
+        "report": to_json(outcome.report, files),
+    }
 
 
-def _app(data: FilesJson | None) -> App | None:
-    """The version that would be replaced: it was admitted once, so it can be read."""
+def _describe(asked: Request) -> Json:
+    """What a reviewer is shown; of what cannot be read, nothing."""
+    from lathe.gate import describing  # each request loads what it needs
+
+    app = read_app(_files(asked["files"])).app
+    return describing.describe(app, _app(asked["against"])) if app is not None else {}
+
+
+def _survivors(asked: Request) -> Json:
+    from lathe.gate import describing
+
+    app = _app(asked["files"])
+    assert app is not None, "mutants are made of an app"
+    return describing.survivors(app, monotonic, seconds=float(cast(float, asked["seconds"])))
+
+
+def _replay(asked: Request) -> Json:
+    from lathe.gate import describing
+
+    app = _app(asked["files"])
+    assert app is not None, "a trace is replayed by an app"
+    try:
+        return describing.replay(app, asked["trace"])
+    except UnreadableError as error:
+        return describing.unreadable(error)
+
+
+_ANSWERS: Mapping[str, Callable[[Request], Json]] = {
+    "check": _check,
+    "describe": _describe,
+    "replay": _replay,
+    "survivors": _survivors,
+}
+
+
+def _files(data: Json) -> dict[str, bytes]:
+    return {path: b64decode(text) for path, text in cast(dict[str, str], data).items()}
+
+
+def _app(data: Json) -> App | None:
+    """A version that was admitted once, so it can be read."""
     if data is None:
         return None
     reading = read_app(_files(data))
     if reading.app is None:
-        raise InternalError("the version in force cannot be read")
+        raise InternalError("an admitted version cannot be read")
     return reading.app
 
 

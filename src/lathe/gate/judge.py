@@ -1,15 +1,21 @@
-"""The gate of a server: one check at a time, each in a child process with bounded memory and time."""
+"""The gate of a server: one check at a time, each in a child process with bounded memory and time.
+
+What a reviewer asks besides (descriptions, replays, survivors) waits in a line of its own, so that nobody who
+looks holds up somebody who loads.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import sys
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
-from lathe.errors import InternalError, LatheError
+from lathe.errors import InternalError, QueueFullError
 from lathe.frozen import frozen
 from lathe.lang.model import Json
 
@@ -18,10 +24,12 @@ QUEUE_LIMIT = 8
 MEMORY_BYTES = 8 * 1024**3
 SECONDS_LIMIT = 120
 """Processor time and patience for one check."""
+SURVIVORS_SECONDS = 60.0
+"""How long mutants are tried for whoever asks a server."""
+NICENESS = 10
+"""What is asked only to be looked at gives way to what serves."""
 
-
-class QueueFullError(LatheError):
-    """More checks wait than the queue holds: try again."""
+Files = Mapping[str, bytes]
 
 
 @frozen
@@ -34,57 +42,105 @@ class Judgement:
     report: bytes
 
 
-class ChildGate:
-    """Checks in child processes, one after another."""
+class _Line:
+    """Who waits for a turn. Raises `QueueFullError`."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    async def judge(
-        self, files: Mapping[str, bytes], *, against: Mapping[str, bytes] | None, accept_bounds: bool
-    ) -> Judgement:
-        """Check these files, in place of `against` if that is given. Raises `QueueFullError`."""
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One after another, and no more than may wait."""
         if self._waiting >= QUEUE_LIMIT:
             raise QueueFullError(f"{QUEUE_LIMIT} checks wait already")
         self._waiting += 1
         try:
             async with self._turn:
-                return await _check(files, against, accept_bounds=accept_bounds)
+                yield
         finally:
             self._waiting -= 1
 
 
-async def _check(
-    files: Mapping[str, bytes], against: Mapping[str, bytes] | None, *, accept_bounds: bool
-) -> Judgement:
-    asked: dict[str, Json] = {
-        "files": _text(files),
-        "against": None if against is None else _text(against),
-        "accept_bounds": accept_bounds,
-    }
+class ChildGate:
+    """Checks in child processes, one after another."""
+
+    def __init__(self) -> None:
+        self._checks = _Line()
+        self._looks = _Line()
+
+    async def judge(self, files: Files, *, against: Files | None, accept_bounds: bool) -> Judgement:
+        """Check these files, in place of `against` if that is given. Raises `QueueFullError`."""
+        asked: dict[str, Json] = {
+            "what": "check",
+            "files": _text(files),
+            "against": None if against is None else _text(against),
+            "accept_bounds": accept_bounds,
+        }
+        async with self._checks.turn():
+            out, why = await _asked(asked, niceness=0)
+        if why:
+            return _ended("", why)
+        answer = _answer(out)
+        report = json.dumps(answer["report"], ensure_ascii=False).encode()
+        return Judgement(str(answer["app"]), str(answer["digest"]), str(answer["verdict"]), report)
+
+    async def describe(self, files: Files, *, against: Files | None) -> bytes | None:
+        """Graph, permissions and difference as JSON (`lathe.gate.describing.describe`).
+
+        None of what cannot be described within the limits. Raises `QueueFullError`.
+        """
+        old = None if against is None else _text(against)
+        return await self._look({"what": "describe", "files": _text(files), "against": old})
+
+    async def survivors(self, files: Files) -> bytes | None:
+        """The single changes of an admitted app that nothing would notice. Raises `QueueFullError`."""
+        return await self._look({"what": "survivors", "files": _text(files), "seconds": SURVIVORS_SECONDS})
+
+    async def replay(self, files: Files, trace: Json) -> bytes | None:
+        """A trace taken again by an admitted app, on the model alone. Raises `QueueFullError`."""
+        return await self._look({"what": "replay", "files": _text(files), "trace": trace})
+
+    async def _look(self, asked: dict[str, Json]) -> bytes | None:
+        async with self._looks.turn():
+            out, why = await _asked(asked, niceness=NICENESS)
+        return None if why else out
+
+
+async def _asked(asked: dict[str, Json], *, niceness: int) -> tuple[bytes, str]:
+    """What a child answers, or why it does not."""
+
+    def bounded() -> None:
+        """Runs in the child before it becomes the check: bounds that it cannot raise."""
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_LIMIT, SECONDS_LIMIT))
+        os.nice(niceness)
+
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "lathe.gate.child",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        preexec_fn=_bounded,
+        preexec_fn=bounded,
     )  # fmt: skip
     try:
         async with asyncio.timeout(SECONDS_LIMIT):
             out, err = await process.communicate(json.dumps(asked).encode())
     except TimeoutError:
-        return _ended("", "the check took too long")
+        return b"", "the check took too long"
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode != 0:
         last = err.decode(errors="replace").strip().splitlines()[-1:]
-        return _ended("", f"the check ended with {process.returncode}: {''.join(last)[:300]}")
+        return b"", f"the check ended with {process.returncode}: {''.join(last)[:300]}"
+    return out, ""
+
+
+def _answer(out: bytes) -> dict[str, Json]:
     answer = json.loads(out)
     if not isinstance(answer, dict):
         raise InternalError("a check answers with an object")
-    report = json.dumps(answer["report"], ensure_ascii=False).encode()
-    return Judgement(answer["app"], answer["digest"], answer["verdict"], report)
+    return answer
 
 
 def _ended(app: str, why: str) -> Judgement:
@@ -93,11 +149,5 @@ def _ended(app: str, why: str) -> Judgement:
     return Judgement(app, "", "unknown", json.dumps(report).encode())
 
 
-def _text(files: Mapping[str, bytes]) -> dict[str, Json]:
+def _text(files: Files) -> dict[str, Json]:
     return {path: b64encode(data).decode() for path, data in sorted(files.items())}
-
-
-def _bounded() -> None:
-    """Runs in the child before it becomes the check: bounds that it cannot raise."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_LIMIT, SECONDS_LIMIT))

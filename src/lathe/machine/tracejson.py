@@ -34,7 +34,7 @@ def to_json(trace: Trace) -> dict[str, Json]:
         "app": trace.app,
         "digest": trace.digest,
         "length": trace.length,
-        "steps": [_step_to_json(step) for step in trace.steps],
+        "steps": [step_to_json(step) for step in trace.steps],
     }
     if trace.clauses:
         data["clauses"] = [{"text": c.text, "values": dict(c.values)} for c in trace.clauses]
@@ -43,7 +43,8 @@ def to_json(trace: Trace) -> dict[str, Json]:
     return data
 
 
-def _step_to_json(step: TraceStep) -> Json:
+def step_to_json(step: TraceStep) -> Json:
+    """One step, as it stands in a trace."""
     first = step.parts[0]
     data: dict[str, Json] = {"event": step.event, **_part_to_json(first), "by": step.by}
     optional: dict[str, Json] = {

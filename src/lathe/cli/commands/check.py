@@ -127,7 +127,7 @@ def command(
         elif trace_id is not None:
             _show_trace(report, view, trace_id, as_json=as_json)
         elif as_json:
-            output.data(_json(report))
+            output.data(_json(report, view.files))
         elif as_lines:
             output.data("\n".join(lines(report, prefix=view.prefix, name=view.name)))
         else:
@@ -238,10 +238,10 @@ def _with_trace(report: Report, wanted: str) -> tuple[Finding, Trace]:
     raise NotFoundError(f"no trace `{wanted}` in this report; it has {known or 'none'}")
 
 
-def _json(report: Report) -> str:
+def _json(report: Report, contents: Mapping[str, bytes]) -> str:
     from lathe.check import reportjson  # only here
 
-    return _dump(reportjson.to_json(report))
+    return _dump(reportjson.to_json(report, contents))
 
 
 def _dump(data: object) -> str:

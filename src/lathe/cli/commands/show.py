@@ -11,6 +11,11 @@ from lathe.errors import UsageError
 from lathe.lang import canonical, render
 from lathe.lang.model import App
 
+FORMS = (
+    *("english", "mermaid", "dot", "svg", "table", "permissions"),
+    *("json", "graph", "cedar", "promela", "tla"),
+)
+
 
 @make_command(
     "show", examples=("lathe show examples/rollout", "lathe show examples/rollout --as svg > rollout.svg")
@@ -19,12 +24,10 @@ from lathe.lang.model import App
 @click.option(
     "--as",
     "form",
-    type=click.Choice(
-        ["english", "mermaid", "dot", "svg", "table", "permissions", "json", "cedar", "promela", "tla"]
-    ),
+    type=click.Choice(FORMS),
     default="english",
     help=(
-        "What to draw; json is the canonical form; cedar is what policies see; "
+        "What to draw; json is the canonical form, graph the diagram as data; cedar is what policies see; "
         "promela and tla are the system that is searched."
     ),
 )
@@ -52,6 +55,10 @@ def _drawn(app: App, form: str) -> str:
             return _permissions(app)
         case "json":
             return canonical(app).decode()
+        case "graph":
+            import json  # only for this form
+
+            return json.dumps(render.graph(app), ensure_ascii=False, indent=1)
         case "cedar":
             return _cedar(app)
         case "promela" | "tla":

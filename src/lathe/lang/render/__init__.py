@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lathe.lang.model import App, Blueprint
+from lathe.lang.model import App, Blueprint, Json
 
 if TYPE_CHECKING:
     from lathe.lang.render.ruling import Ruling
 
-__all__ = ["dot", "english", "mermaid", "permissions", "svg", "table"]
+__all__ = ["dot", "english", "graph", "mermaid", "permission_matrix", "permissions", "svg", "table"]
 
 
 def english(app: App) -> str:
@@ -59,3 +59,17 @@ def permissions(app: App, ruling: Ruling | None = None) -> str:
     from lathe.lang.render._permissions import permission_tables
 
     return permission_tables(app, ruling)
+
+
+def graph(app: App) -> dict[str, Json]:
+    """The state diagrams as data (`lathe.graph/1`): what `svg` draws, with the place of each part."""
+    from lathe.lang.render._graph import graph_data
+
+    return graph_data(app)
+
+
+def permission_matrix(app: App, ruling: Ruling | None = None) -> list[Json]:
+    """What `permissions` says, as data: `{blueprint, columns, rows: [{action, cells, if, policies}]}`."""
+    from lathe.lang.render._permissions import permission_data
+
+    return permission_data(app, ruling)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lathe.lang.expr import Expression, Special, walk
-from lathe.lang.model import App, Blueprint, Principal
+from lathe.lang.model import App, Blueprint, Json, Principal
 from lathe.lang.render.escape import code, prose
 from lathe.lang.render.facts import readers
 from lathe.lang.render.markdown import aligned
@@ -39,15 +41,49 @@ def permission_tables(app: App, ruling: Ruling | None = None) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _matrix(app: App, blueprint: Blueprint, ruling: Ruling | None) -> list[str]:
+def permission_data(app: App, ruling: Ruling | None = None) -> list[Json]:
+    """The matrices as data: for each blueprint its columns, and a row of cells for each action and `read`.
+
+    `if` says the condition about the caller, `policies` which have their say.
+    """
+    return [_data(app, blueprint, ruling) for blueprint in app.blueprints.values()]
+
+
+def _data(app: App, blueprint: Blueprint, ruling: Ruling | None) -> Json:
     columns = _columns(app, blueprint)
+    rows: list[Json] = []
+    for name, admits, when in _asked(blueprint):
+        named = ruling.named.get((blueprint.name, name), ()) if ruling is not None else ()
+        rows.append(
+            {
+                "action": name,
+                "cells": [*_cells(blueprint, (name, admits, when), columns, ruling)],
+                **({"if": when.text} if when is not None and _concerns_caller(when) else {}),
+                **({"policies": [*named]} if named else {}),
+            }
+        )
+    return {"blueprint": blueprint.name, "columns": [str(who) for who in columns], "rows": rows}
+
+
+Row = tuple[str, tuple[Principal, ...], Expression | None]
+
+
+def _asked(blueprint: Blueprint) -> list[Row]:
+    """What may be done: `create` first, the actions as written, then `read`."""
     actions = sorted(blueprint.actions.values(), key=lambda action: action.name != "create")
-    asked = [(a.name, a.admits, a.when) for a in actions]
-    asked.append(("read", readers(blueprint), blueprint.read.when if blueprint.read else None))
-    rows = []
-    for name, admits, when in asked:
-        keys = [(blueprint.name, name, who) for who in columns]
-        rows.append([name, *(_ruled(_may(admits, when, key[2]), when, ruling, key) for key in keys)])
+    asked: list[Row] = [(a.name, a.admits, a.when) for a in actions]
+    return [*asked, ("read", readers(blueprint), blueprint.read.when if blueprint.read else None)]
+
+
+def _cells(blueprint: Blueprint, row: Row, columns: list[Principal], ruling: Ruling | None) -> Iterator[str]:
+    name, admits, when = row
+    for who in columns:
+        yield _ruled(_may(admits, when, who), when, ruling, (blueprint.name, name, who))
+
+
+def _matrix(app: App, blueprint: Blueprint, ruling: Ruling | None) -> list[str]:
+    columns, asked = _columns(app, blueprint), _asked(blueprint)
+    rows = [[row[0], *_cells(blueprint, row, columns, ruling)] for row in asked]
     lines = [f"## {blueprint.name}", "", *aligned(["", *map(str, columns)], rows), ""]
     below = [line for name, _, when in asked for line in _flag(name, when)]
     if ruling is not None:

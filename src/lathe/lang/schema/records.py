@@ -112,8 +112,15 @@ def _report_definitions() -> dict[str, Schema]:
         "severity": choice(["error", "warning", "note"]),
         "message": TEXT,
         **place,
+        "end_line": _LINE,
+        "end_column": _told("Exclusive.", _LINE),
+    }
+    excerpt: dict[str, Schema] = {
+        "line": _told("The number of the first one.", _LINE),
+        "lines": list_of(TEXT),
     }
     more: dict[str, Schema] = {
+        "excerpt": ref("excerpt"),
         "property": _told("The property concerned, by name.", TEXT),
         "trace": ref("trace"),
         "help": _told("The way out.", TEXT),
@@ -146,6 +153,7 @@ def _report_definitions() -> dict[str, Schema]:
         "report": _object("The answer to a check.", _envelope(), {"cached": _told(_CACHED, TEXT)}),
         "level": _object("One level.", level, counts),
         "finding": _object("One finding.", finding, more),
+        "excerpt": _object("The lines around the place, as they were checked.", excerpt),
         "related": _object("Another place that has to do with it.", {**place, "message": TEXT}),
         "edit": _object("Replace what stands there by `text`; the end is exclusive.", edit),
         "covered": _object("What the search went through.", covered, reduced),

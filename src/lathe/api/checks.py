@@ -1,0 +1,266 @@
+"""`/v1/checks`, and what a reviewer asks of a check or of a version: description, survivors, replay.
+
+A check that was refused is kept for a while under an id that names its files, so that a person can be sent
+to it. Nothing here loads anything.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeVar, cast
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lathe.api.callers import Authenticator, Principal
+from lathe.api.commands import body_of
+from lathe.api.kept import Checks, Kept, summary
+from lathe.api.problem import Problem
+from lathe.api.view import encode
+from lathe.errors import NotFoundError
+from lathe.frozen import frozen
+from lathe.lang.model import Json
+from lathe.runtime.engine import Engine
+from lathe.runtime.swap import Swapper
+
+T = TypeVar("T", bound=Struct)
+
+FILES_BYTES_LIMIT = 32 * 1024 * 1024
+NAME_CHARACTERS_LIMIT = 200
+FILES_LIMIT = 500
+ANSWERS_LIMIT = 64
+"""Descriptions and survivors that are kept: what was asked of the same files is the same."""
+UNREADABLE = {"why": "the files cannot be read"}
+
+Files = Mapping[str, bytes]
+
+
+class Inspector(Protocol):
+    """Looks at an app, away from this process. None of what cannot be done within its limits."""
+
+    async def describe(self, files: Files, *, against: Files | None) -> bytes | None: ...
+    async def survivors(self, files: Files) -> bytes | None: ...
+    async def replay(self, files: Files, trace: Json) -> bytes | None: ...
+
+
+class Asked(Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of a check. `files` are texts by path; `binary` in base64 (modules)."""
+
+    files: dict[str, str] = {}
+    binary: dict[str, str] = {}
+    accept_bounds: bool = False
+
+
+class Taken(Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of a replay: a trace (`lathe.trace/1`)."""
+
+    trace: dict[str, object]
+
+
+@frozen
+class Subject:
+    """What is looked at: files under a name that is theirs alone. `app` is empty if they do not say."""
+
+    name: str
+    app: str
+    verdict: str
+    files: Files
+
+
+class CheckRoutes:
+    """The routes around checks, and those of versions that are asked the same."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        swapper: Swapper,
+        inspector: Inspector,
+        authenticator: Authenticator,
+        checks: Checks,
+        *,
+        tenant: str,
+    ) -> None:
+        self._engine = engine
+        self._swapper = swapper
+        self._inspector = inspector
+        self._authenticator = authenticator
+        self._checks = checks
+        self._tenant = tenant
+        self._answers: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
+
+    def routes(self) -> tuple[Route, ...]:
+        """What this part answers."""
+        check, version = "/v1/checks/{id}", "/v1/blueprints/{app}/{digest}"
+        return (
+            Route("/v1/checks", self._list),
+            Route("/v1/checks", self._check, methods=["POST"]),
+            Route(check, self._one),
+            Route(f"{check}/description", self._describe),
+            Route(f"{check}/survivors", self._survivors, methods=["POST"]),
+            Route(f"{check}/replay", self._replay, methods=["POST"]),
+            Route(f"{version}/description", self._describe),
+            Route(f"{version}/survivors", self._survivors, methods=["POST"]),
+            Route(f"{version}/replay", self._replay, methods=["POST"]),
+        )
+
+    def _caller(self, request: Request) -> Principal:
+        """Who asks; the other side of an effect has no business here."""
+        found = self._authenticator.principal(dict(request.scope["headers"]))
+        if found.grant is not None:
+            raise Problem("LR403.denied", "a token of an effect is for its entity alone")
+        return found
+
+    async def _list(self, request: Request) -> Response:
+        """The newest checks first; with `app`, those of one."""
+        self._caller(request)
+        items = [self._told(kept) for kept in self._checks.newest(request.query_params.get("app"))]
+        return _json({"items": items})
+
+    async def _check(self, request: Request) -> Response:
+        """Check files; nothing is loaded."""
+        by = self._caller(request).id
+        asked = await body_as(request, Asked)
+        files = files_of(asked.files, asked.binary)
+        judged = await self._swapper.judge(self._tenant, files, accept_bounds=asked.accept_bounds)
+        kept = self._checks.keep(files, judged, by=by, source="check")
+        return _json({**self._told(kept), "report": msgspec.Raw(kept.report)})
+
+    async def _one(self, request: Request) -> Response:
+        """A check with its files and its report."""
+        self._caller(request)
+        kept = self._kept(request.path_params["id"])
+        return _json({**self._told(kept), "files": texts_of(kept.files), "report": msgspec.Raw(kept.report)})
+
+    async def _describe(self, request: Request) -> Response:
+        """Graph, permissions, and what differs from a version: the one in force, or `against`."""
+        subject = await self._subject(request)
+        against = await self._version_before(subject, request.query_params.get("against", "current"))
+        before = against.name if against is not None else ""
+
+        async def ask() -> bytes | None:
+            files = against.files if against is not None else None
+            return await self._inspector.describe(subject.files, against=files)
+
+        found = await self._answer(("description", subject.name, before), ask)
+        return Response(found if found != b"{}" else encode(UNREADABLE), media_type="application/json")
+
+    async def _survivors(self, request: Request) -> Response:
+        """The single changes that nothing would notice; takes up to a minute."""
+        subject = await self._subject(request)
+        if subject.verdict != "admitted":
+            raise Problem("LR409.refused", "mutants are made of a version that is admitted")
+        found = await self._answer(
+            ("survivors", subject.name), lambda: self._inspector.survivors(subject.files)
+        )
+        return Response(found, media_type="application/json")
+
+    async def _replay(self, request: Request) -> Response:
+        """Take a trace again, on the model alone: nothing is performed, nothing changes."""
+        subject = await self._subject(request)
+        trace = cast(Json, (await body_as(request, Taken)).trace)
+        found = await self._inspector.replay(subject.files, trace)
+        if found is None:
+            raise Problem("LR409.refused", "these files cannot replay anything")
+        answer = msgspec.json.decode(found, type=dict[str, object])
+        if "problem" in answer:
+            raise Problem("LR400.body", str(answer["problem"]))
+        return Response(found, media_type="application/json")
+
+    async def _answer(self, key: tuple[str, ...], ask: Callable[[], Awaitable[bytes | None]]) -> bytes:
+        """What was asked before, or is now: the same files have the same answer."""
+        found = self._answers.get(key)
+        if found is None:
+            found = await ask()
+            if found is None:
+                raise Problem("LR503.busy", "it could not be told within the limits of a check")
+            self._answers[key] = found
+            if len(self._answers) > ANSWERS_LIMIT:
+                self._answers.popitem(last=False)
+        self._answers.move_to_end(key)
+        return found
+
+    async def _subject(self, request: Request) -> Subject:
+        """What the path names: a check, or a version."""
+        self._caller(request)
+        asked = request.path_params
+        if "id" in asked:
+            kept = self._kept(asked["id"])
+            return Subject(kept.id, kept.app, kept.verdict, kept.files)
+        app, digest = asked["app"], asked["digest"]
+        found = await self._version(app, digest)
+        if found is None:
+            raise Problem("LR404.version", f"`{app[:80]}` has no version {digest[:80]}")
+        return found
+
+    def _kept(self, name: str) -> Kept:
+        found = self._checks.get(name)
+        if found is None:
+            raise Problem("LR404.check", f"no check {name[:80]} is kept here (any more)")
+        return found
+
+    async def _version_before(self, subject: Subject, digest: str) -> Subject | None:
+        """The version to compare with; none where it is the same, or the app is not loaded."""
+        if not subject.app:
+            return None
+        try:
+            found = await self._version(subject.app, digest)
+        except NotFoundError:
+            return None
+        if found is None:
+            raise Problem("LR404.version", f"`{subject.app}` has no version {digest[:80]}")
+        return found if found.name != subject.name else None
+
+    async def _version(self, app: str, digest: str) -> Subject | None:
+        """A version that was in force once, or is. Raises `NotFoundError` if the app is not loaded."""
+        live = self._engine.catalog.live(self._tenant, app)
+        name = live.digest if digest == "current" else digest
+        found = await self._engine.store.version(self._tenant, live.app.name, name)
+        return Subject(found.digest, live.app.name, "admitted", found.files) if found is not None else None
+
+    def _told(self, kept: Kept) -> dict[str, object]:
+        """A summary, with whether it is what runs now."""
+        try:
+            current = self._engine.catalog.live(self._tenant, kept.app).digest
+        except NotFoundError:
+            current = ""
+        return {**summary(kept), "in_force": bool(kept.digest) and kept.digest == current}
+
+
+def texts_of(files: Files) -> dict[str, str]:
+    """The files that a person can read, as text."""
+    return {path: data.decode(errors="replace") for path, data in files.items() if not path.endswith(".wasm")}
+
+
+async def body_as(request: Request, kind: type[T]) -> T:
+    """The body of a request about files. Raises `Problem`."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FILES_BYTES_LIMIT:
+            raise Problem("LR413.body", f"an app has at most {FILES_BYTES_LIMIT} bytes")
+    try:
+        return msgspec.convert(body_of(bytes(body)), kind)
+    except msgspec.ValidationError as error:
+        raise Problem("LR400.body", str(error)) from None
+
+
+def files_of(texts: Mapping[str, str], binary: Mapping[str, str]) -> dict[str, bytes]:
+    """The files of a request. Raises `Problem`."""
+    files = {path: text.encode() for path, text in texts.items()}
+    for path, text in binary.items():
+        try:
+            files[path] = b64decode(text, validate=True)
+        except ValueError:
+            raise Problem("LR400.body", f"`{path[:80]}` is no base64") from None
+    if not files or len(files) > FILES_LIMIT or any(len(path) > NAME_CHARACTERS_LIMIT for path in files):
+        raise Problem("LR400.body", f"an app has 1 to {FILES_LIMIT} files")
+    return files
+
+
+def _json(data: object) -> Response:
+    return Response(encode(data), media_type="application/json")
