@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "effect": {"frozen", "errors", "lang", "machine"},
     "runtime": {"frozen", "errors", "lang", "machine", "policy", "store", "effect"},
     "api": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime"},
+    "console": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
     "sim": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
     "testing": {"frozen", "errors", "lang", "machine"},
     "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing"},
@@ -36,6 +37,7 @@ MAY_IMPORT = {
         "effect",
         "runtime",
         "api",
+        "console",
         "sim",
     },
 }
@@ -51,6 +53,7 @@ THIRD_PARTY = {
     "effect": {"msgspec", "httpx2"},
     "runtime": {"msgspec", "structlog", "prometheus_client"},
     "api": {"msgspec", "starlette", "uvicorn", "uvloop", "structlog", "prometheus_client"},
+    "console": {"msgspec", "starlette"},
     "sim": {"msgspec"},
     "cli": {"click", "httpx2", "msgspec"},
     "testing": {"hypothesis"},

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from lathe.api.answers import JSON, Receive, Scope, Send, answer, answer_problem, body_of, problem_of
+from lathe.api.apps import Apps
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.commands import KEY_CHARACTERS_LIMIT, Asked, Commands
 from lathe.api.cursor import Cursors
@@ -80,7 +81,12 @@ class Api:
         self._limits = limits
         self._openapi: tuple[int, bytes] | None = None
         self._starlette = Starlette(
-            routes=[*routes, *self.receiver.routes(), *self._routes()],
+            routes=[
+                *routes,
+                *self.receiver.routes(),
+                *Apps(node.engine, authenticator, tenant=TENANT).routes(),
+                *self._routes(),
+            ],
             exception_handlers={
                 HTTPException: _not_routed,
                 **dict.fromkeys((LatheError, BusyError, OverloadedError, Exception), _handled),

@@ -22,6 +22,7 @@ from typing import Protocol
 import structlog
 import uvicorn
 
+from lathe.api.answers import Application
 from lathe.api.app import TENANT, Api
 from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Development
@@ -276,8 +277,13 @@ def run(main: Coroutine[object, object, None]) -> None:
     uvloop.run(main)
 
 
-async def serve(assembly: Assembly, *, listening: asyncio.Event | None = None) -> None:
-    """Open the store, answer requests until SIGTERM or SIGINT, then drain."""
+async def serve(
+    assembly: Assembly, *, listening: asyncio.Event | None = None, application: Application | None = None
+) -> None:
+    """Open the store, answer requests until SIGTERM or SIGINT, then drain.
+
+    `application` stands before the API where it is more than that.
+    """
     server = assembly.config.server
     plug = bound(server.host, server.port)
     try:
@@ -289,7 +295,7 @@ async def serve(assembly: Assembly, *, listening: asyncio.Event | None = None) -
         await assembly.node.start()
         assembly.housekeeper.start()
         config = uvicorn.Config(
-            assembly.api,
+            application or assembly.api,
             host=server.host,
             port=server.port,
             http="httptools",

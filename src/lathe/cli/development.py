@@ -28,6 +28,7 @@ from lathe.cli import files, output
 from lathe.cli.commands.apply import plan_text
 from lathe.cli.entities import Row
 from lathe.cli.verdict import unreadable
+from lathe.console.app import Console
 from lathe.errors import LatheError, UnreadableError, UsageError
 from lathe.gate.judge import Judgement
 from lathe.lang import read_app
@@ -149,13 +150,15 @@ class Development:
         listening = asyncio.Event()
         watching = asyncio.create_task(self._watch(listening), name="watcher")
         try:
-            await serve(self._assembly, listening=listening)
+            console = Console(self._assembly.api)
+            await serve(self._assembly, listening=listening, application=console)
         finally:
             watching.cancel()
 
     async def _watch(self, listening: asyncio.Event) -> None:
         await listening.wait()
         output.talk(f"serving at {self._url}, everything kept in {self._folder}")
+        output.talk(f"the console is at {self._url}/console/")
         while True:
             for path in self._paths:
                 await self._look(path)

@@ -22,6 +22,7 @@ def command(*, path: str | None, wants_config: bool) -> int:
     from lathe.api.logs import configure
     from lathe.api.server import run, serve
     from lathe.cli.assembly import configured, put_together
+    from lathe.console.app import Console
     from lathe.runtime.config import shown
 
     config = configured(path)
@@ -34,5 +35,5 @@ def command(*, path: str | None, wants_config: bool) -> int:
     output.talk(
         f"serving {config.store.url.partition('://')[0]} at http://{config.server.host}:{config.server.port}"
     )
-    run(serve(assembly))
+    run(serve(assembly, application=Console(assembly.api)))
     return exitcode.DONE

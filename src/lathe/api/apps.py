@@ -1,0 +1,156 @@
+"""`/v1/apps`: what lives now. How many entities are in each state, and what should have happened by now.
+
+`/v1/blueprints` is about what is loaded; this is about what it does.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lathe.api.callers import Authenticator, Principal
+from lathe.api.seeing import may_read, may_read_some, needs_entity
+from lathe.api.view import encode
+from lathe.lang.model import State
+from lathe.machine.moment import rfc3339
+from lathe.machine.table import BlueprintTable
+from lathe.runtime.catalog import Live
+from lathe.runtime.engine import Engine, held_of
+from lathe.store.base import Query
+from lathe.store.records import Timer
+
+OVERDUE_MS = 60_000
+"""How long after its time something counts as overdue."""
+OVERDUE_LIMIT = 100
+COUNTED_LIMIT = 1_000
+"""Entities that are looked at one by one where who may read depends on the entity."""
+
+
+class Apps:
+    """The routes around what lives."""
+
+    def __init__(self, engine: Engine, authenticator: Authenticator, *, tenant: str) -> None:
+        self._engine = engine
+        self._authenticator = authenticator
+        self._tenant = tenant
+
+    def routes(self) -> tuple[Route, ...]:
+        """What this part answers."""
+        return (Route("/v1/apps", self._list), Route("/v1/apps/{app}", self._one))
+
+    def _principal(self, request: Request) -> Principal:
+        return self._authenticator.principal(dict(request.scope["headers"]))
+
+    async def _list(self, request: Request) -> Response:
+        principal = self._principal(request)
+        # The position first: what is committed meanwhile is told again by the events, not lost.
+        position = await self._engine.store.position()
+        items = [await self._told(live, principal) for live in self._engine.catalog.all(self._tenant)]
+        return _json({"position": position, "items": items})
+
+    async def _one(self, request: Request) -> Response:
+        principal = self._principal(request)
+        live = self._engine.catalog.live(self._tenant, request.path_params["app"])
+        position = await self._engine.store.position()
+        return _json({"position": position, **await self._told(live, principal)})
+
+    async def _told(self, live: Live, principal: Principal) -> dict[str, object]:
+        counts = await self._engine.store.count(live.tenant, live.app.name)
+        blueprints = []
+        for table in live.table.blueprints.values():
+            if principal.grant is not None or not may_read_some(live, table, principal.caller(live.app)):
+                continue
+            found, is_whole = await self._counts(live, table, principal, counts)
+            blueprint = table.blueprint
+            blueprints.append(
+                {
+                    "blueprint": blueprint.name,
+                    "plural": blueprint.plural,
+                    "doc": blueprint.doc,
+                    "states": [
+                        {**_state(state), "count": found.get(name, 0)}
+                        for name, state in blueprint.states.items()
+                    ],
+                    "counted": "all" if is_whole else "some",
+                }
+            )
+        return {
+            "app": live.app.name,
+            "doc": live.app.doc,
+            "digest": live.digest,
+            "blueprints": blueprints,
+            "overdue": await self._overdue(live, principal),
+        }
+
+    async def _counts(
+        self,
+        live: Live,
+        table: BlueprintTable,
+        principal: Principal,
+        counts: dict[tuple[str, str], int],
+    ) -> tuple[dict[str, int], bool]:
+        """How many the caller may read, by state, and whether all were looked at."""
+        name, caller = table.blueprint.name, principal.caller(live.app)
+        if not needs_entity(live, table):
+            return {state: n for (blueprint, state), n in counts.items() if blueprint == name}, True
+        found: dict[str, int] = {}
+        query = Query(live.tenant, live.app.name, name, sort="changed", descending=True)
+        after, seen, rows = None, 0, await self._engine.store.find(query)
+        while rows and seen < COUNTED_LIMIT:
+            for row in rows:
+                if may_read(live, table, held_of(row), caller):
+                    found[row.state] = found.get(row.state, 0) + 1
+            seen += len(rows)
+            after = (rows[-1].changed_ms, rows[-1].id)
+            rows = await self._engine.store.find(
+                Query(live.tenant, live.app.name, name, sort="changed", descending=True, after=after)
+            )
+        return found, not rows
+
+    async def _overdue(self, live: Live, principal: Principal) -> list[dict[str, object]]:
+        """What has been due for a minute or more, the longest first."""
+        store, caller = self._engine.store, principal.caller(live.app)
+        before = await store.now_ms() - OVERDUE_MS
+        found: list[dict[str, object]] = []
+        late = await store.overdue(live.tenant, live.app.name, before_ms=before, limit=OVERDUE_LIMIT)
+        for one in late:
+            table = live.table.blueprints.get(one.blueprint)
+            if table is None or not principal.sees(live.app.name, one.entity):
+                continue
+            held = await self._engine.read(live, one.entity)
+            if held is None or not may_read(live, table, held, caller):
+                continue
+            kind, name = ("timer", one.name) if isinstance(one, Timer) else ("effect", one.effect)
+            found.append(
+                {
+                    "blueprint": one.blueprint,
+                    "plural": table.blueprint.plural,
+                    "entity": one.entity,
+                    "state": held.entity.state,
+                    "kind": kind,
+                    "name": name,
+                    "due": rfc3339(one.due_ms),
+                }
+            )
+        return found
+
+
+def _state(state: State) -> dict[str, object]:
+    """What a state is about, in a word: what a reader of its count wants to know."""
+    if state.final:
+        kind = "final"
+    elif state.waits is not None:
+        kind = "waits"
+    elif state.run:
+        kind = "runs"
+    else:
+        kind = "rests"
+    told: dict[str, object] = {"state": state.name, "kind": kind, "initial": state.initial}
+    if state.waits:
+        told["waits"] = state.waits
+    return told
+
+
+def _json(data: object) -> Response:
+    return Response(encode(data), media_type="application/json")

@@ -1,0 +1,126 @@
+// One stream of events for the whole tab. It is taken up where it broke off, rests while nobody looks, and
+// hands what came to whoever listens once a frame, however much that is.
+import { get } from "./api.js";
+import { signal, useEffect, useState } from "./ui.js";
+
+const KINDS = ["create", "act", "timer", "start", "execute", "end", "stop", "deliver", "notify", "migrate"];
+const RECENT_LIMIT = 400;
+const RESTS_AFTER_MS = 30_000;
+const WAITS_MS = [500, 1_000, 2_000, 4_000, 8_000];
+
+/** `connecting`, `open`, `resting` (the tab is hidden) or `lost` (the server is gone). */
+export const connection = signal("connecting");
+/** The newest events, newest first. */
+export const recent = signal([]);
+/** How often the server came back: whoever shows something asks for it again. */
+export const returns = signal(0);
+
+const listeners = new Set();
+let source = null;
+let last = null;
+let waiting = [];
+let frame = 0;
+let failures = 0;
+let retry = 0;
+let rest = 0;
+let wasLost = false;
+
+/** Call `listener` with each batch of events, oldest first; gives the function that ends it. */
+export function onEvents(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** A number that grows, at most every `everyMs`, when events come that `matters` picks, or the server returns. */
+export function useFresh(matters, everyMs = 400) {
+  const [fresh, setFresh] = useState(0);
+  useEffect(() => {
+    let timer = 0;
+    const soon = () => {
+      if (!timer) timer = setTimeout(() => ((timer = 0), setFresh((n) => n + 1)), everyMs);
+    };
+    const ended = onEvents((events) => events.some(matters) && soon());
+    return () => (ended(), clearTimeout(timer));
+  }, []);
+  return fresh + returns.value;
+}
+
+/** Begin, with the newest events before now. */
+export async function follow() {
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(rest);
+    if (document.hidden) rest = setTimeout(pause, RESTS_AFTER_MS);
+    else if (connection.value === "resting") connect();
+  });
+  addEventListener("online", () => connection.value === "lost" && connect());
+  await connect();
+}
+
+/** Go on at once, without waiting for the next attempt. */
+export function retryNow() {
+  failures = 0;
+  connect();
+}
+
+function pause() {
+  close();
+  connection.value = "resting";
+}
+
+function close() {
+  clearTimeout(retry);
+  source?.close();
+  source = null;
+}
+
+async function connect() {
+  close();
+  if (last === null) {
+    try {
+      const { position } = await get("/v1/apps");
+      last = Math.max(0, position - RECENT_LIMIT / 2);
+    } catch (problem) {
+      if (problem.status === 401) return;
+      lost();
+      return;
+    }
+  }
+  source = new EventSource(`/v1/events?after=${last}`);
+  source.onopen = opened;
+  source.onerror = () => {
+    // The browser's own attempts are given up: they tell nobody when the server is back.
+    close();
+    lost();
+  };
+  for (const kind of KINDS) source.addEventListener(kind, received);
+}
+
+function opened() {
+  failures = 0;
+  connection.value = "open";
+  if (wasLost) returns.value += 1;
+  wasLost = false;
+}
+
+function lost() {
+  wasLost = true;
+  if (failures > 0 || connection.value !== "open") connection.value = "lost";
+  else connection.value = "connecting";
+  const wait = WAITS_MS[Math.min(failures, WAITS_MS.length - 1)];
+  failures += 1;
+  retry = setTimeout(connect, wait);
+}
+
+function received(message) {
+  last = Number(message.lastEventId);
+  waiting.push(JSON.parse(message.data));
+  if (!frame) frame = document.hidden ? setTimeout(deliver, 250) : requestAnimationFrame(deliver);
+}
+
+function deliver() {
+  frame = 0;
+  const batch = waiting;
+  waiting = [];
+  recent.value = [...batch.slice(-RECENT_LIMIT).reverse(), ...recent.value].slice(0, RECENT_LIMIT);
+  for (const listener of listeners) listener(batch);
+}

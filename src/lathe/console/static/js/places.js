@@ -1,0 +1,15 @@
+// Where one can go: the apps that are loaded, and the entries of the navigation. Modules may add theirs.
+import { to } from "./router.js";
+import { signal } from "./ui.js";
+
+/** The apps that are loaded, with their blueprints' names. */
+export const apps = signal([]);
+
+/** Views of one app: `{name, to(app)}`, in the order in which they are shown. */
+export const ofApp = [{ name: "intents", to: (app) => to("apps", app, "intents") }];
+
+/** Views of all apps: `{name, icon, to()}`. */
+export const common = [];
+
+/** The states of a blueprint by name, as `/v1/apps` told them last: `{kind, waits, …}`. */
+export const statesOf = signal(new Map());

@@ -1,0 +1,80 @@
+"""`/v1/apps`: what lives, counted as the caller may see it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx2
+from tests.api.client import serving
+
+APP = b"""app = "small"
+[role]
+clerk = "c"
+"""
+OWN = b"""blueprint = "Note"
+[read]
+by = "role:clerk"
+when = "shown"
+[state]
+kept = { initial = true, after = "1s", then = "close" }
+gone = { final = true }
+[field]
+shown = { type = "bool", frozen = true, default = false }
+[action]
+create = { by = "role:clerk", sets = ["shown"] }
+close = { from = "kept", to = "gone" }
+"""
+
+
+async def states(client: httpx2.AsyncClient, app: str) -> dict[str, Any]:
+    found = (await client.get(f"/v1/apps/{app}")).json()
+    return {one["state"]: one["count"] for one in found["blueprints"][0]["states"]}
+
+
+def test_entities_are_counted_by_state_in_the_order_of_the_blueprint() -> None:
+    async def main() -> None:
+        async with serving("rollout") as client:
+            for _ in range(2):
+                await client.post("/v1/rollout/rollouts", json={"replicas": 2})
+            found = (await client.get("/v1/apps")).json()
+            assert [item["app"] for item in found["items"]] == ["rollout"]
+            told = found["items"][0]["blueprints"][0]["states"]
+            assert told[0] == {
+                "state": "planned", "kind": "waits", "initial": True, "count": 2,
+                "waits": "an operator starts it",
+            }  # fmt: skip
+            assert [one["state"] for one in told][-2:] == ["done", "rolled_back"]
+            assert {one["kind"] for one in told} == {"waits", "runs", "final"}
+
+    asyncio.run(main())
+
+
+def test_the_position_is_where_events_go_on_from() -> None:
+    async def main() -> None:
+        async with serving("rollout") as client:
+            before = (await client.get("/v1/apps")).json()["position"]
+            await client.post("/v1/rollout/rollouts", json={"replicas": 2})
+            after = (await client.get("/v1/apps/rollout")).json()["position"]
+            assert after > before
+
+    asyncio.run(main())
+
+
+def test_what_may_not_be_read_is_not_counted() -> None:
+    async def main() -> None:
+        async with serving(files={"app.toml": APP, "note.blueprint.toml": OWN}) as client:
+            for shown in (True, False, True):
+                assert (await client.post("/v1/small/notes", json={"shown": shown})).status_code == 201
+            assert (await states(client, "small"))["kept"] == 2
+
+    asyncio.run(main())
+
+
+def test_an_app_that_is_not_there() -> None:
+    async def main() -> None:
+        async with serving("rollout") as client:
+            answer = await client.get("/v1/apps/none")
+            assert (answer.status_code, answer.json()["code"]) == (404, "LR404.app")
+
+    asyncio.run(main())
