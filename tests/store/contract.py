@@ -16,6 +16,7 @@ from tests.store.rows import (
     claim,
     introduction,
     receipt,
+    timer,
     turned,
     version,
     write,
@@ -24,9 +25,9 @@ from tests.store.rows import (
 from lathe.errors import UsageError
 from lathe.lang.expr import Compare, Follow, Literal, Read, Special
 from lathe.lang.types import Type
-from lathe.store.base import Apply, JournalQuery, Query, Store, sort_value
+from lathe.store.base import Apply, JournalQuery, Query, Retiming, Store, sort_value
 from lathe.store.journal import breaks
-from lathe.store.records import GENESIS, Answer, EntityRow, Governing, Write
+from lathe.store.records import GENESIS, Answer, EntityRow, Governing, Timer, Write
 
 Law = Callable[[Store], Awaitable[None]]
 LAWS: list[Law] = []
@@ -383,3 +384,26 @@ async def an_application_brings_all_entities_over_or_none(store: Store) -> None:
 
 
 # Effects and timers.
+
+
+# Timers of another version.
+
+
+@law
+async def timers_take_the_durations_of_the_new_version_and_keep_their_start(store: Store) -> None:
+    await made(store)
+    turns = {name: turned(None, name, state=state) for name, state in zip("abcd", "xxyz", strict=True)}
+    armed = {"a": (timer("a", due_ms=5_000),), "c": (timer("c", due_ms=1), timer("c", "by", due_ms=2))}
+    for name, turn in turns.items():
+        assert await commit(store, write(turn, timers=armed.get(name, ()))) == ["accepted"]
+    new = replace(version("e" * 64), applied_ms=1_000)
+    retimings = (
+        Retiming(BLUEPRINT, "x", after_ms=700),
+        Retiming(BLUEPRINT, "y"),
+        Retiming(BLUEPRINT, name="by"),
+        Retiming("Other", "z", after_ms=1),
+    )
+    assert await store.apply(Apply(new, FIRST, retimings=retimings)) == ACCEPTED
+    left = await store.overdue(TENANT, APP, before_ms=10**15, limit=10)
+    told = [(t.entity, t.name, t.armed_ms, t.due_ms, t.visit) for t in left if isinstance(t, Timer)]
+    assert told == [("a", "", 0, 700, 1), ("b", "", 1_000, 1_700, 1)]

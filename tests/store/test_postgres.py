@@ -31,9 +31,9 @@ from tests.store.rows import (
 from tests.store.server import Server
 
 from lathe.errors import UsageError
-from lathe.store.base import Apply, JournalQuery, SchemaError, Store, StoreError, UnavailableError
+from lathe.store.base import Apply, Bounds, JournalQuery, SchemaError, Store, StoreError, UnavailableError
 from lathe.store.postgres import PostgresStore
-from lathe.store.records import EntityRow
+from lathe.store.records import GENESIS, EntityRow
 from lathe.store.verify import verify
 
 ROOT = Path(__file__).parent.parent.parent
@@ -122,6 +122,42 @@ def test_two_that_read_what_the_other_writes_are_not_both_accepted(server: Serve
             a, b = (first[0], b) if found[0] == ["accepted"] else (a, second[0])
 
     on_stores(server, both)
+
+
+def test_two_that_read_that_the_other_is_not_there_are_not_both_accepted(server: Server) -> None:
+    async def both(one: Store, two: Store) -> None:
+        await made(one)
+        for n in range(15):
+            found = await asyncio.gather(
+                commit(one, write(turned(None, f"a{n}"), reads=[(f"b{n}", GENESIS)])),
+                commit(two, write(turned(None, f"b{n}"), reads=[(f"a{n}", GENESIS)])),
+            )
+            assert sorted(verdict for (verdict,) in found) == ["accepted", "stale"]
+        assert await one.count(TENANT, APP) == {("Order", "open"): 15}
+        await sound(one)
+
+    on_stores(server, both)
+
+
+def test_batches_go_with_their_last_entry(server: Server) -> None:
+    async def alone(store: Store) -> None:
+        await made(store, "a")
+        final = turned(None, "b", final=True)
+        assert await commit(store, write(final), write(turned(None, "c"))) == ["accepted", "accepted"]
+        assert await commit(store, write(turned(final[0], final=True, at_ms=1_001))) == ["accepted"]
+        await settled(store, 4)
+        now = await store.now_ms()
+        assert await store.archive(TENANT, APP, "Order", final_before_ms=now, limit=9) == 1
+        assert isinstance(store, PostgresStore)
+        assert len(await store._fetch("select 1 from batch")) == 3
+        swept = await store.sweep(Bounds(archive_ms=-1))
+        assert swept.removed["archived_entity"] == 1
+        assert len(await store._fetch("select 1 from batch")) == 2
+        entries = await store.entries(JournalQuery(TENANT))
+        assert [e.position for e in entries] == [1, 3]
+        await sound(store)
+
+    on_stores(server, alone, number=1)
 
 
 def test_nothing_is_committed_under_a_version_that_was_replaced(server: Server) -> None:

@@ -134,10 +134,10 @@ class _World:
             if entity not in self._loaded:
                 raise _Absent(entity) from None
             found = self._loaded[entity]
-        if found is not None and found.entity.blueprint not in self._blueprints:
-            found = None  # queued under a version that had its blueprint: it is never committed
         self.seen[entity] = found
-        return None if found is None else found.entity
+        if found is None or found.entity.blueprint not in self._blueprints:
+            return None  # or it stayed behind when its blueprint went
+        return found.entity
 
     def population(self, blueprint: str) -> tuple[str, ...]:
         raise AssertionError(f"a step goes through no population of `{blueprint}`")

@@ -260,7 +260,7 @@ class _Changes:
         for timer in blueprint.timers.values():
             due = None if is_over else new.fields[timer.at]
             was = old.fields.get(timer.at) if old else None
-            if due == was:
+            if due == was and not self._is_swap:  # a swap may have a timer of this name at another field
                 continue
             if isinstance(due, int):
                 self.timers.append(self._armed(new, timer.name, due))

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from hashlib import sha256
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from lathe.machine.table import Table
 from lathe.runtime.catalog import Live, compiled
 from lathe.runtime.engine import Engine, held_of
 from lathe.runtime.plan import Held, Planned, Told, plan
-from lathe.store.base import PAGE_LIMIT, Apply, Query
+from lathe.store.base import PAGE_LIMIT, Apply, Query, Retiming
 from lathe.store.records import Answer, EntityRow, Governing, Version, Write
 
 EXAMPLES_LIMIT = 20
@@ -218,7 +218,8 @@ class Swapper:
             old = self._current(tenant, judged.app)
             writes = await self._writes(tenant, old, table, version)
             expected = Governing(old.digest, old.epoch) if old is not None else None
-            answer = await self._engine.store.apply(Apply(version, expected, tuple(writes)))
+            retimings = tuple(_retimings(old.table, table)) if old is not None else ()
+            answer = await self._engine.store.apply(Apply(version, expected, tuple(writes), retimings))
             if answer.verdict == "accepted":
                 await self._taken_over(tenant, judged.app)
                 return Applied(made, len(writes), tries)
@@ -264,6 +265,8 @@ class Swapper:
         broken = _broken(table, moved)
         if broken is not None:
             return Unfit("LT703", entity.id, entity.blueprint, entity.state, f"`{broken}` would be false")
+        if _has_other_deadlines(old.table, table, entity, moved):
+            return moved
         same = (moved.state, moved.fields, moved.ghosts, moved.invocations)
         return None if same == (entity.state, entity.fields, entity.ghosts, entity.invocations) else moved
 
@@ -288,6 +291,29 @@ class Swapper:
         told = Told("migrate", version.applied_ms, version.by, (), {"digest": version.digest})
         found = Step(event=None, parts=(), written={moved.id: moved}, ghosts={})  # type: ignore[arg-type]
         return plan(new, found, {moved.id: held}, told)
+
+
+def _retimings(old: Table, new: Table) -> Iterator[Retiming]:
+    """What becomes of timers whose duration is another now, or that are gone."""
+    for name, table in new.blueprints.items():
+        if name not in old.blueprints:
+            continue
+        before, now = old.blueprints[name].blueprint, table.blueprint
+        for state in now.states.values():
+            was = before.states.get(state.name)
+            if was is not None and was.after_ms != state.after_ms:
+                yield Retiming(name, state.name, after_ms=state.after_ms)
+        for timer in sorted(before.timers.keys() - now.timers.keys()):
+            yield Retiming(name, name=timer)
+
+
+def _has_other_deadlines(old: Table, new: Table, entity: Entity, moved: Entity) -> bool:
+    """Whether a `[timer]` is due otherwise than the old version armed it."""
+    before, now = old.blueprints[entity.blueprint].blueprint, new.blueprints[moved.blueprint].blueprint
+    if before.timers == now.timers or now.states[moved.state].final:
+        return False
+    armed = {timer.name: entity.fields.get(timer.at) for timer in before.timers.values()}
+    return any(moved.fields.get(t.at) != armed.get(t.name) for t in now.timers.values())
 
 
 def _said(misfits: tuple[Misfit, ...]) -> str:

@@ -85,16 +85,32 @@ class JournalQuery:
 
 
 @frozen
+class Retiming:
+    """What becomes of a timer under a new version, of entities that it does not rewrite.
+
+    With a `state` it is the timer of that state: one that is armed keeps its start and takes `after_ms`, and
+    is armed now where there is none; None: the state has none any more. Without, it is the `[timer]` of this
+    `name`, which is gone.
+    """
+
+    blueprint: str
+    state: str = ""
+    name: str = ""
+    after_ms: int | None = None
+
+
+@frozen
 class Apply:
     """A new version becomes current, if the app is still governed as `expected` (None: it is new).
 
     `writes` bring live entities over; each is checked as in a group, and one that is refused refuses all.
-    They are decided under `governing`, what governs the app afterwards.
+    They are decided under `governing`, what governs the app afterwards. `retimings` come after them.
     """
 
     version: Version
     expected: Governing | None
     writes: tuple[Write, ...] = ()
+    retimings: tuple[Retiming, ...] = ()
 
     @property
     def governing(self) -> Governing:
@@ -318,6 +334,6 @@ __all__ = [
     "GROUP_LIMIT", "INTENTS_LIMIT", "PAGE_LIMIT", "Answer", "Apply", "Bounds", "Checkpoint", "Claim",
     "CorruptError", "EntityRow", "Entry", "FullError", "Governing", "Intent", "JournalQuery", "Leased",
     "Outgoing", "Query",
-    "ReadOnlyError", "Receipt", "SchemaError", "SortKey", "Store", "StoreError", "Swept", "Timer",
+    "ReadOnlyError", "Receipt", "Retiming", "SchemaError", "SortKey", "Store", "StoreError", "Swept", "Timer",
     "UnavailableError", "Version", "Write", "sort_value",
 ]  # fmt: skip

@@ -11,8 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lathe.store.accept import EntityKey, LeaseKey
+from lathe.store.base import Retiming
 from lathe.store.fold import Net, OutgoingKey, TimerKey
-from lathe.store.records import Leased, Outgoing, Timer
+from lathe.store.records import EntityRow, Leased, Outgoing, Timer
 
 POSTPONED = ""
 """Holds a timer whose action was not possible, until its entity is written."""
@@ -146,6 +147,17 @@ class Duties:
             return False
         armed.worker, armed.until_ms = POSTPONED, until_ms
         return True
+
+    def retime(self, retiming: Retiming, rows: Iterable[EntityRow], now_ms: int) -> None:
+        """See `Retiming`; `rows` are the blueprint's entities, those in its state if it has one."""
+        for row in rows:
+            key = (row.tenant, row.app, row.id, retiming.name)
+            armed = self._timers.pop(key, None)
+            if retiming.after_ms is None:
+                continue
+            since = now_ms if armed is None else armed.row.armed_ms
+            visit = row.visit if armed is None else armed.row.visit
+            self.put(Timer(*key[:2], row.blueprint, *key[2:], visit, since, since + retiming.after_ms))
 
     def next_due_ms(self, now_ms: int) -> int | None:
         """See `Store.next_due_ms`. Of a postponed timer it is the moment until which it was put off."""

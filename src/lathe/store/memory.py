@@ -25,6 +25,7 @@ from lathe.store.base import (
     Bounds,
     JournalQuery,
     Query,
+    Retiming,
     Swept,
     sort_value,
 )
@@ -268,9 +269,19 @@ class MemoryStore:
         if refused is not None:
             return refused
         self._write(change.writes, answers, before, standing.holders)
+        for retiming in change.retimings:
+            self._duties.retime(retiming, self._concerned(app, retiming), version.applied_ms)
         self._governing[app] = change.governing
         self._versions.setdefault(app, []).append(version)
         return Answer("accepted")
+
+    def _concerned(self, app: tuple[str, str], retiming: Retiming) -> list[EntityRow]:
+        return [
+            row
+            for row in self._entities.values()
+            if (row.tenant, row.app, row.blueprint) == (*app, retiming.blueprint)
+            and retiming.state in ("", row.state)
+        ]
 
     # Effects and timers.
 

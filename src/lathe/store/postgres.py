@@ -31,6 +31,7 @@ from lathe.store.postgres_commit import NOW, Locking, Writing
 from lathe.store.postgres_dump import ENTRY, POSITION, dumped, finish, is_empty, take_in
 from lathe.store.postgres_link import CLASHES, LOST, Link, connect, prepare, translate
 from lathe.store.records import (
+    GENESIS,
     Answer,
     Checkpoint,
     EntityRow,
@@ -351,12 +352,37 @@ async def _decide(
     refused = [answer for answer in answers if answer.verdict != "accepted"]
     if (needs_all and refused) or (refused and len(refused) == len(answers)):
         raise _Refused(refused if needs_all else answers)
+    await _keep_absent(db, group, answers)
     writing = Writing(net(group, answers), before, standing.holders)
     if writing.said:
         written = await db.fetchval(writing.said, *writing.arguments)
         if written != writing.receipts:
             raise CLASHES[0]("another process used the same idempotency key")
     return answers
+
+
+_PLACEHOLDERS = """insert into entity (tenant, app, blueprint, id, state, visit, version, revision, digest,
+        body, head, created_ms, changed_ms, fields)
+    select a, b, '', c, '', 0, 0, 0, '', '', '', 0, 0, '{}'
+    from unnest($1::text[], $2::text[], $3::text[]) as k(a, b, c) order by a, b, c"""
+_NO_PLACEHOLDERS = """delete from entity e using unnest($1::text[], $2::text[], $3::text[]) as k(a, b, c)
+    where e.tenant = k.a and e.app = k.b and e.id = k.c"""
+
+
+async def _keep_absent(db: Connection, group: Sequence[Write], answers: Sequence[Answer]) -> None:
+    """Lock what an accepted write read as not being there: a row that is made and removed again holds its
+    place in the index until the commit, so that whoever wants to create it waits, or has been quicker.
+    """
+    absent: set[tuple[str, str, str]] = set()
+    for write, answer in zip(group, answers, strict=True):
+        if answer.verdict == "accepted":
+            written = {row.id for row in write.entities}
+            read = (name for name, head in write.bases if head == GENESIS and name not in written)
+            absent.update((write.tenant, write.app, name) for name in read)
+    if absent:
+        columns_of = [list(column) for column in zip(*sorted(absent), strict=True)]
+        await db.execute(_PLACEHOLDERS, *columns_of)
+        await db.execute(_NO_PLACEHOLDERS, *columns_of)
 
 
 async def _apply(db: Connection, change: Apply) -> Answer:
@@ -369,6 +395,8 @@ async def _apply(db: Connection, change: Apply) -> Answer:
     if change.writes:
         locking = Locking(change.writes, with_governing=False)
         await _decide(db, change.writes, locking, {app: after}, needs_all=True)
+    for retiming in change.retimings:
+        await duties.retime(db, version, retiming)
     if not await db.fetch(_GOVERN, *app, after.digest, after.epoch):
         raise CLASHES[0]("another process applied a version at the same moment")
     await db.execute(_NEW_VERSION, *bind_version(version))

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from asyncpg import Connection
 from msgspec.structs import astuple
 
-from lathe.store.base import INTENTS_LIMIT, Bounds, Swept
+from lathe.store.base import INTENTS_LIMIT, Bounds, Retiming, Swept
 from lathe.store.duties import POSTPONED, overdue_rank
 from lathe.store.postgres_commit import NOW
-from lathe.store.records import EntityRow, Intent, Leased, Outgoing, Timer
+from lathe.store.records import EntityRow, Intent, Leased, Outgoing, Timer, Version
 from lathe.store.tables import columns, intent_key
 
 NEXT = """(o.phase <> 'waiting' or not exists (
@@ -95,6 +95,29 @@ async def postpone_timer(db: Connection, worker: str, row: Timer, until_ms: int)
     return bool(await db.fetch(_POSTPONE_TIMER, worker, *key, until_ms))
 
 
+_IN_STATE = """tenant = $1 and app = $2 and blueprint = $3 and name = '' and entity in
+    (select id from entity where tenant = $1 and app = $2 and blueprint = $3 and state = $4)"""
+_RETIME = f"update timer set due_ms = armed_ms + $5, worker = null, until_ms = 0 where {_IN_STATE}"
+_ARM = """insert into timer (tenant, app, blueprint, entity, name, visit, armed_ms, due_ms)
+    select tenant, app, blueprint, id, '', visit, $5, $6 from entity e
+    where tenant = $1 and app = $2 and blueprint = $3 and state = $4 and not exists
+    (select 1 from timer t where t.tenant = $1 and t.app = $2 and t.entity = e.id and t.name = '')"""
+
+
+async def retime(db: Connection, version: Version, retiming: Retiming) -> None:
+    """See `Retiming`; the version is the one that is applied."""
+    key = (version.tenant, version.app, retiming.blueprint)
+    if not retiming.state:
+        said = "delete from timer where tenant = $1 and app = $2 and blueprint = $3 and name = $4"
+        await db.execute(said, *key, retiming.name)
+    elif retiming.after_ms is None:
+        await db.execute(f"delete from timer where {_IN_STATE}", *key, retiming.state)
+    else:
+        await db.execute(_RETIME, *key, retiming.state, retiming.after_ms)
+        now = version.applied_ms
+        await db.execute(_ARM, *key, retiming.state, now, now + retiming.after_ms)
+
+
 async def next_due_ms(db: Connection) -> int | None:
     """See `Store.next_due_ms`."""
     found: int | None = await db.fetchval(_NEXT_DUE)
@@ -162,9 +185,13 @@ _EXPIRED = f"""delete from receipt where ctid in (select ctid from receipt where
 _AGED = f"""with aged as (select tenant, app, id from archived_entity where archived_ms <= {NOW} - $1
         order by archived_ms limit $2 for update skip locked),
     entries as (delete from archived_journal j using aged
-        where j.tenant = aged.tenant and j.app = aged.app and j.entity = aged.id)
-    delete from archived_entity e using aged
-        where e.tenant = aged.tenant and e.app = aged.app and e.id = aged.id"""
+        where j.tenant = aged.tenant and j.app = aged.app and j.entity = aged.id returning j.batch),
+    gone as (delete from archived_entity e using aged
+        where e.tenant = aged.tenant and e.app = aged.app and e.id = aged.id returning 1)
+    select (select count(*) from gone), array(select distinct batch from entries)"""
+_EMPTIED = """delete from batch b where id = any($1::bigint[])
+    and not exists (select 1 from journal j where j.batch = b.id)
+    and not exists (select 1 from archived_journal j where j.batch = b.id)"""
 _MORE = f"select exists (select 1 from receipt where expires_ms <= {NOW})"
 _MORE_AGED = f"select exists (select 1 from archived_entity where archived_ms <= {NOW} - $1)"
 
@@ -175,7 +202,8 @@ async def sweep(db: Connection, bounds: Bounds) -> Swept:
     is_more = bool(await db.fetchval(_MORE))
     aged = 0
     if bounds.archive_ms is not None:
-        aged = _count(await db.execute(_AGED, bounds.archive_ms, bounds.rows))
+        aged, batches = await db.fetchrow(_AGED, bounds.archive_ms, bounds.rows)
+        await db.execute(_EMPTIED, batches)  # no entry needs its position any more
         is_more = is_more or bool(await db.fetchval(_MORE_AGED, bounds.archive_ms))
     return Swept({"receipt": expired, "archived_entity": aged}, is_more)
 

@@ -354,6 +354,8 @@ def _apply(committer: Committer, change: Apply, now_ms: int) -> Answer:
             answer = committer.apply(app, after, change.writes, now_ms)
             if answer.verdict != "accepted":
                 raise Refused
+            for retiming in change.retimings:
+                duties.retime(committer.connection, version, retiming)
             committer.connection.execute(
                 "insert or replace into governing values (?, ?, ?, ?)", (*app, after.digest, after.epoch)
             )

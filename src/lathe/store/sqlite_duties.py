@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import apsw
 from msgspec.structs import astuple
 
-from lathe.store.base import INTENTS_LIMIT, Bounds, Swept
+from lathe.store.base import INTENTS_LIMIT, Bounds, Retiming, Swept
 from lathe.store.duties import POSTPONED, overdue_rank
-from lathe.store.records import Intent, Leased, Outgoing, Timer
+from lathe.store.records import Intent, Leased, Outgoing, Timer, Version
 from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER
 from lathe.store.tables import Row, columns
 
@@ -86,6 +86,29 @@ def postpone_timer(db: apsw.Connection, worker: str, row: Timer, now_ms: int, un
     key = (row.tenant, row.app, row.entity, row.name)
     db.execute(_POSTPONE_TIMER, (until_ms, *key, worker, now_ms))
     return db.changes() > 0
+
+
+_IN_STATE = """tenant = ?1 and app = ?2 and blueprint = ?3 and name = '' and entity in
+    (select id from entity where tenant = ?1 and app = ?2 and blueprint = ?3 and state = ?4)"""
+_RETIME = f"update timer set due_ms = armed_ms + ?5, worker = null, until_ms = 0 where {_IN_STATE}"
+_ARM = """insert into timer (tenant, app, blueprint, entity, name, visit, armed_ms, due_ms)
+    select tenant, app, blueprint, id, '', visit, ?5, ?6 from entity e
+    where tenant = ?1 and app = ?2 and blueprint = ?3 and state = ?4 and not exists
+    (select 1 from timer t where t.tenant = ?1 and t.app = ?2 and t.entity = e.id and t.name = '')"""
+
+
+def retime(db: apsw.Connection, version: Version, retiming: Retiming) -> None:
+    """See `Retiming`; the version is the one that is applied."""
+    key = (version.tenant, version.app, retiming.blueprint)
+    if not retiming.state:
+        said = "delete from timer where tenant = ? and app = ? and blueprint = ? and name = ?"
+        db.execute(said, (*key, retiming.name))
+    elif retiming.after_ms is None:
+        db.execute(f"delete from timer where {_IN_STATE}", (*key, retiming.state))
+    else:
+        db.execute(_RETIME, (*key, retiming.state, retiming.after_ms))
+        now = version.applied_ms
+        db.execute(_ARM, (*key, retiming.state, now, now + retiming.after_ms))
 
 
 def next_due_ms(db: apsw.Connection, now_ms: int) -> int | None:
