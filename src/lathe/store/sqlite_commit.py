@@ -1,6 +1,6 @@
 """A group on SQLite: what is there is read, `accept` decides, what was accepted is written, all in one go.
 
-Each table is written by one `executemany`: the interpreter is entered a few times for a whole group.
+Each table is written by few statements over many rows (`sqlite_rows`).
 """
 
 from __future__ import annotations
@@ -15,41 +15,76 @@ from lathe.store.accept import ClaimKey, EntityKey, Standing, accept, touched
 from lathe.store.base import UnavailableError
 from lathe.store.duties import POSTPONED
 from lathe.store.fold import Net, changed_claims, net
-from lathe.store.records import GENESIS, Answer, Claim, EntityRow, Governing, Outgoing, Receipt, Timer, Write
+from lathe.store.records import GENESIS, Answer, Claim, Governing, Receipt, Write
 from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER, bind_entity, bind_entry
+from lathe.store.sqlite_rows import RowStatement
 from lathe.store.tables import columns
 
 
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)
+def _insert(table: str, names: str, width: int, *, otherwise: str = "") -> RowStatement:
+    return RowStatement(f"insert into {table} ({names}) values {{rows}}{otherwise}", width)
 
 
-_HEADS = "select tenant, app, id, head from entity where tenant = ? and app = ? and id = ?"
-_CLAIMS = """select tenant, app, "unique", key, entity from claim
-    where tenant = ? and app = ? and "unique" = ? and key = ?"""
-_RECEIPTS = """select tenant, principal, key from receipt
-    where tenant = ? and principal = ? and key = ? and expires_ms > ?"""
-_LEASES = """select tenant, app, entity, number, worker from outgoing
-    where tenant = ? and app = ? and entity = ? and number = ? and until_ms > ? and worker is not null"""
-_TIMER_LEASES = """select tenant, app, entity, name, worker from timer
-    where tenant = ? and app = ? and entity = ? and name = ? and until_ms > ? and worker <> ''"""
+def _replaced(names: str, key: str) -> str:
+    """What an insertion does where a row of this key is there: it takes over these columns."""
+    return f" on conflict ({key}) do update set " + ", ".join(f"{n} = excluded.{n}" for n in names.split())
 
-_NEW_ENTITY = f"insert into entity ({ENTITY}) values ({_marks(14)})"
-_OLD_ENTITY = """update entity set state = ?, visit = ?, version = ?, revision = ?, digest = ?, body = ?,
-    head = ?, changed_ms = ?, final_ms = ? where tenant = ? and app = ? and id = ?"""
-_ENTRY = f"insert into journal ({ENTRY}) values ({_marks(22)})"
-_OUTGOING = f"""insert into outgoing ({OUTGOING}) values ({_marks(12)})
-    on conflict (tenant, app, entity, number) do update set phase = excluded.phase, due_ms = excluded.due_ms,
-    request = excluded.request, attempt = excluded.attempt, visit = excluded.visit, digest = excluded.digest,
-    effect = excluded.effect"""
-_TIMER = f"insert or replace into timer ({TIMER}) values ({_marks(8)})"
-_RECEIPT = f"insert or replace into receipt ({columns(Receipt)}) values ({_marks(7)})"
-_CLAIM = f"insert or replace into claim ({columns(Claim)}) values ({_marks(5)})"
-_NO_OUTGOING = "delete from outgoing where tenant = ? and app = ? and entity = ? and number = ?"
-_NO_TIMER = "delete from timer where tenant = ? and app = ? and entity = ? and name = ?"
-_NO_CLAIM = 'delete from claim where tenant = ? and app = ? and "unique" = ? and key = ?'
-_AGAIN = f"""update timer set worker = null, until_ms = 0
-    where tenant = ? and app = ? and entity = ? and worker = '{POSTPONED}'"""
+
+_HEADS = RowStatement(
+    """select e.tenant, e.app, e.id, e.head from (values {rows}) as k cross join entity e
+    on e.tenant = k.column1 and e.app = k.column2 and e.id = k.column3""",
+    3,
+)
+_CLAIMS = RowStatement(
+    """select c.tenant, c.app, c."unique", c.key, c.entity from (values {rows}) as k cross join claim c
+    on c.tenant = k.column1 and c.app = k.column2 and c."unique" = k.column3 and c.key = k.column4""",
+    4,
+)
+_RECEIPTS = RowStatement(
+    """select r.tenant, r.principal, r.key from (values {rows}) as k cross join receipt r
+    on r.tenant = k.column1 and r.principal = k.column2 and r.key = k.column3 where r.expires_ms > ?""",
+    3,
+)
+_LEASES = RowStatement(
+    """select o.tenant, o.app, o.entity, o.number, o.worker from (values {rows}) as k cross join outgoing o
+    on o.tenant = k.column1 and o.app = k.column2 and o.entity = k.column3 and o.number = k.column4
+    where o.until_ms > ? and o.worker is not null""",
+    4,
+)
+_TIMER_LEASES = RowStatement(
+    f"""select t.tenant, t.app, t.entity, t.name, t.worker from (values {{rows}}) as k cross join timer t
+    on t.tenant = k.column1 and t.app = k.column2 and t.entity = k.column3 and t.name = k.column4
+    where t.until_ms > ? and t.worker <> '{POSTPONED}'""",
+    4,
+)
+
+_NEW_ENTITY = _insert("entity", ENTITY, 14)
+_OLD_ENTITY = _insert(
+    "entity",
+    ENTITY,
+    14,
+    otherwise=_replaced(
+        "state visit version revision digest body head changed_ms final_ms", "tenant, app, id"
+    ),
+)
+_ENTRY = _insert("journal", ENTRY, 22)
+_OUTGOING = _insert(
+    "outgoing",
+    OUTGOING,
+    12,
+    otherwise=_replaced("phase due_ms request attempt visit digest effect", "tenant, app, entity, number"),
+)
+_TIMER = RowStatement(f"insert or replace into timer ({TIMER}) values {{rows}}", 8)
+_RECEIPT = RowStatement(f"insert or replace into receipt ({columns(Receipt)}) values {{rows}}", 7)
+_CLAIM = RowStatement(f"insert or replace into claim ({columns(Claim)}) values {{rows}}", 5)
+_NO_OUTGOING = RowStatement("delete from outgoing where (tenant, app, entity, number) in (values {rows})", 4)
+_NO_TIMER = RowStatement("delete from timer where (tenant, app, entity, name) in (values {rows})", 4)
+_NO_CLAIM = RowStatement('delete from claim where (tenant, app, "unique", key) in (values {rows})', 4)
+_AGAIN = RowStatement(
+    f"""update timer set worker = null, until_ms = 0
+    where worker = '{POSTPONED}' and (tenant, app, entity) in (values {{rows}})""",
+    3,
+)
 
 
 @contextmanager
@@ -140,18 +175,18 @@ class Committer:
         self, group: Sequence[Write], governing: Mapping[tuple[str, str], Governing], now_ms: int
     ) -> tuple[Standing, dict[ClaimKey, str]]:
         entities, claims, receipts, leases = touched(group)
-        many = self.connection.executemany
-        heads: dict[EntityKey, bytes] = {(t, a, i): h for t, a, i, h in many(_HEADS, entities)}
+        db = self.connection
+        heads: dict[EntityKey, bytes] = {(t, a, i): h for t, a, i, h in _HEADS.run(db, entities)}
         holders: dict[ClaimKey, str] = {}
         held: dict[tuple[str, str, str, int | str], str] = {}
         if claims:
-            holders = {(t, a, u, k): e for t, a, u, k, e in many(_CLAIMS, claims)}
+            holders = {(t, a, u, k): e for t, a, u, k, e in _CLAIMS.run(db, claims)}
         if leases:
-            of_effects = [(*key, now_ms) for key in leases if isinstance(key[3], int)]
-            of_timers = [(*key, now_ms) for key in leases if isinstance(key[3], str)]
+            of_effects = [key for key in leases if isinstance(key[3], int)]
+            of_timers = [key for key in leases if isinstance(key[3], str)]
             for statement, keys in ((_LEASES, of_effects), (_TIMER_LEASES, of_timers)):
-                held |= {(t, a, e, w): by for t, a, e, w, by in many(statement, keys)}
-        used = many(_RECEIPTS, [(*key, now_ms) for key in receipts]) if receipts else ()
+                held |= {(t, a, e, w): by for t, a, e, w, by in statement.run(db, keys, now_ms)}
+        used = [(t, p, k) for t, p, k in _RECEIPTS.run(db, receipts, now_ms)]
         standing = Standing(
             governing=governing, heads=heads, holders=holders, receipts=used, leases=held
         )  # fmt: skip
@@ -165,56 +200,28 @@ class Committer:
         holders: Mapping[ClaimKey, str],
     ) -> int:
         """How many entries were written."""
-        total = net(group, answers)
-        many = self.connection.executemany
-        if total.entries:
-            numbered = enumerate(total.entries, self.position + 1)
-            many(_ENTRY, [bind_entry(entry, position) for position, entry in numbered])
+        db, total = self.connection, net(group, answers)
+        numbered = enumerate(total.entries, self.position + 1)
+        _ENTRY.run(db, [bind_entry(entry, position) for position, entry in numbered])
         self._write_entities(total)
-        if total.receipts:
-            many(_RECEIPT, map(astuple, total.receipts))
+        _RECEIPT.run(db, [astuple(receipt) for receipt in total.receipts])
         new, moved, gone = changed_claims(holders, standing.holders)
-        if new or moved:
-            many(_CLAIM, map(astuple, (*new, *moved)))
-        if gone:
-            many(_NO_CLAIM, [(c.tenant, c.app, c.unique, c.key) for c in gone])
-        self._write_outgoing(total.outgoing)
-        self._write_timers(total.timers)
+        _CLAIM.run(db, [astuple(claim) for claim in (*new, *moved)])
+        _NO_CLAIM.run(db, [(c.tenant, c.app, c.unique, c.key) for c in gone])
+        _OUTGOING.run(db, [astuple(row) for row in total.outgoing.values() if row is not None])
+        _NO_OUTGOING.run(db, [key for key, row in total.outgoing.items() if row is None])
+        _TIMER.run(db, [astuple(row) for row in total.timers.values() if row is not None])
+        _NO_TIMER.run(db, [key for key, row in total.timers.items() if row is None])
         return len(total.entries)
 
     def _write_entities(self, total: Net) -> None:
-        many = self.connection.executemany
         first = {(e.tenant, e.app, e.entity) for e in total.entries if e.previous == GENESIS}
-        new = [row for key, row in total.entities.items() if key in first]
-        old = (
-            [row for key, row in total.entities.items() if key not in first]
-            if new
-            else total.entities.values()
-        )
-        if new:
-            many(_NEW_ENTITY, map(bind_entity, new))
+        new = [bind_entity(row) for key, row in total.entities.items() if key in first]
+        old = [bind_entity(row) for key, row in total.entities.items() if key not in first]
+        _NEW_ENTITY.run(self.connection, new)
+        _OLD_ENTITY.run(self.connection, old)
         if old:
-            many(_OLD_ENTITY, map(_changes, old))
-            many(_AGAIN, total.entities)
-
-    def _write_outgoing(self, changes: Mapping[tuple[str, str, str, int], Outgoing | None]) -> None:
-        if rows := [row for row in changes.values() if row is not None]:
-            self.connection.executemany(_OUTGOING, map(astuple, rows))
-        if gone := [key for key, row in changes.items() if row is None]:
-            self.connection.executemany(_NO_OUTGOING, gone)
-
-    def _write_timers(self, changes: Mapping[tuple[str, str, str, str], Timer | None]) -> None:
-        if rows := [row for row in changes.values() if row is not None]:
-            self.connection.executemany(_TIMER, map(astuple, rows))
-        if gone := [key for key, row in changes.items() if row is None]:
-            self.connection.executemany(_NO_TIMER, gone)
-
-
-def _changes(row: EntityRow) -> tuple[object, ...]:
-    return (
-        row.state, row.visit, row.version, row.revision, row.digest, row.body.decode(), row.head,
-        row.changed_ms, row.final_ms, row.tenant, row.app, row.id,
-    )  # fmt: skip
+            _AGAIN.run(self.connection, total.entities)
 
 
 def last_position(connection: apsw.Connection) -> int:
