@@ -5,6 +5,9 @@
 `frozen=True`. The standard one compiles up to nine functions for each class; with a hundred classes
 that was a third of the time of a small check (ADR 5). These compile `__init__` alone, once a class has
 many objects, and share the rest.
+
+What is compiled does not go past the lock of a frozen object field by field, which costs four times as much:
+while it is being filled the object is one of a twin, a class with the same slots and no lock.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ _COPIES: dict[type, int] = {}
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def frozen(cls: type[T]) -> type[T]:
     """Make a class a frozen, slotted dataclass. Fields may have defaults, factories, `compare=False`."""
-    return _made(cls, {**_comparison(_compared(cls)), **_FROZEN}, "set_{0}(self, {1})")
+    return _made(cls, {**_comparison(_compared(cls)), **_FROZEN}, is_frozen=True)
 
 
 @dataclass_transform(frozen_default=True, order_default=True, field_specifiers=(dataclasses.field,))
@@ -38,13 +41,13 @@ def ordered(cls: type[T]) -> type[T]:
     """The same, ordered by its fields in turn."""
     compared = _compared(cls)
     methods = {**_comparison(compared), **_order(compared), **_FROZEN}
-    return _made(cls, methods, "set_{0}(self, {1})")
+    return _made(cls, methods, is_frozen=True)
 
 
 @dataclass_transform(field_specifiers=(dataclasses.field,))
 def mutable(cls: type[T]) -> type[T]:
     """Make a class a slotted dataclass that may change, and so has no hash."""
-    return _made(cls, {**_comparison(_compared(cls)), "__hash__": None, **_SHARED}, "self.{0} = {1}")
+    return _made(cls, {**_comparison(_compared(cls)), "__hash__": None, **_SHARED}, is_frozen=False)
 
 
 def evolve(old: T, /, **changes: object) -> T:
@@ -63,7 +66,7 @@ def evolve(old: T, /, **changes: object) -> T:
     return cls(**{**{name: getattr(old, name) for name in names}, **changes})
 
 
-def _made(cls: type[T], methods: Methods, assignment: str) -> type[T]:
+def _made(cls: type[T], methods: Methods, *, is_frozen: bool) -> type[T]:
     """The class anew, with slots for its fields and the methods that it has none of its own for."""
     assert cls.__bases__ == (object,), "data inherit from nothing"
     names = tuple(cls.__annotations__)
@@ -71,7 +74,7 @@ def _made(cls: type[T], methods: Methods, assignment: str) -> type[T]:
     declared = {name: _default(body.pop(name, MISSING)) for name in names}
     methods = {name: method for name, method in methods.items() if name not in body}
     fields = {"__match_args__": names, "__slots__": names, "__dataclass_fields__": _Fields(cls)}
-    own = {"__doc__": cls.__doc__ or cls.__name__, "__init__": _first_use(declared, assignment)}
+    own = {"__doc__": cls.__doc__ or cls.__name__, "__init__": _first_use(declared, is_frozen=is_frozen)}
     made: type[T] = type(cls.__name__, (), {**body, **methods, **fields, **own})
     return made
 
@@ -102,7 +105,7 @@ def _default(given: object) -> tuple[object, object]:
     return given, MISSING
 
 
-def _first_use(declared: Declared, assignment: str) -> Callable[..., None]:
+def _first_use(declared: Declared, *, is_frozen: bool) -> Callable[..., None]:
     """An `__init__` that binds one field after the other, and compiles another in its place for a class
     of which many objects are made: that pays from some sixteen on.
     """
@@ -114,8 +117,9 @@ def _first_use(declared: Declared, assignment: str) -> Callable[..., None]:
         made += 1
         bound = _bound(declared, values, named) if made <= FEW_OBJECTS else None
         if bound is None:
-            compiled = _constructor(type(self), declared, assignment)  # which also says what is wrong
-            type.__setattr__(type(self), "__init__", compiled)
+            cls = type(self)
+            compiled = _constructor(cls, declared, is_frozen=is_frozen)  # which also says what is wrong
+            type.__setattr__(cls, "__init__", compiled)
             compiled(self, *values, **named)
             return
         for name in names:
@@ -138,9 +142,9 @@ def _bound(declared: Declared, values: tuple[object, ...], named: Methods) -> Me
     return bound if bound.keys() == declared.keys() else None
 
 
-def _constructor(cls: type, declared: Declared, assignment: str) -> Callable[..., None]:
+def _constructor(cls: type, declared: Declared, *, is_frozen: bool) -> Callable[..., None]:
     """`__init__`, compiled from the names of the fields; defaults are bound, factories are called."""
-    bound: dict[str, object] = {"MISSING": MISSING, **_setters(cls, tuple(declared))}
+    bound: dict[str, object] = {"MISSING": MISSING}
     parameters, lines = ["self"], []
     for name, (default, factory) in declared.items():
         value = name
@@ -153,15 +157,21 @@ def _constructor(cls: type, declared: Declared, assignment: str) -> Callable[...
             value = f"d_{name}() if {name} is MISSING else {name}"
         else:
             parameters.append(name)
-        lines.append(" " + assignment.format(name, value))
+        lines.append(f" self.{name} = {value}")
+    if is_frozen:
+        bound |= {"__become": _become, "__twin": _twin(cls), "__cls": cls}
+        lines = [" __become(self, __twin)", *lines, " self.__class__ = __cls"]
     scope: dict[str, Callable[..., None]] = {}
     exec(f"def __init__({', '.join(parameters)}):\n" + ("\n".join(lines) or " pass"), bound, scope)
     return scope["__init__"]
 
 
-def _setters(cls: type, names: tuple[str, ...]) -> dict[str, object]:
-    """What writes each slot, past `__setattr__` and twice as fast as `object.__setattr__`."""
-    return {f"set_{name}": getattr(cls, name).__set__ for name in names}
+_become: Callable[[object, type], None] = vars(object)["__class__"].__set__
+
+
+def _twin(cls: type) -> type:
+    """A class with the same slots, whose objects can be filled in and then become those of `cls`."""
+    return type(cls.__name__, (), {"__slots__": cls.__slots__})  # type: ignore[attr-defined]
 
 
 def _copier(cls: type, names: tuple[str, ...]) -> Callable[..., object]:
@@ -169,13 +179,18 @@ def _copier(cls: type, names: tuple[str, ...]) -> Callable[..., object]:
     bound: dict[str, object] = {
         "MISSING": MISSING,
         "__cls": cls,
+        "__twin": _twin(cls),
         "__new": object.__new__,
-        **_setters(cls, names),
     }
     parameters = "".join(f", {name}=MISSING" for name in names)
-    lines = "".join(f" set_{n}(__made, __old.{n} if {n} is MISSING else {n})\n" for n in names)
+    lines = "".join(f" __made.{n} = __old.{n} if {n} is MISSING else {n}\n" for n in names)
     scope: dict[str, Callable[..., object]] = {}
-    exec(f"def copy(__old, /, *{parameters}):\n __made = __new(__cls)\n{lines} return __made", bound, scope)
+    exec(
+        f"def copy(__old, /, *{parameters}):\n __made = __new(__twin)\n{lines}"
+        " __made.__class__ = __cls\n return __made",
+        bound,
+        scope,
+    )
     return scope["copy"]
 
 
