@@ -434,6 +434,9 @@ CASES |= {
     "a creation for each is made in the order of its members": call(
         "create", 'blueprint = "B", each = "who", args = { weight = "2", y = "item" }', ok=MADE
     ),
+    "the guard of `ok` has no value before what is created refuses its arguments": call(
+        "create", 'blueprint = "B", args = { weight = "b.weight" }', ok='when = "b.weight + 1 == 2"'
+    ),
     "a creation that nobody waits for is held up by the scope alone": call(
         "create", 'blueprint = "B", args = { weight = "1", x = "size - 1" }', ends=""
     ),

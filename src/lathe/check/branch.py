@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from lathe.check import ir
-from lathe.check.ir import FALSE, Formula
+from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Slot
 from lathe.check.lowering import Context, Term
 from lathe.errors import Span
@@ -28,7 +28,10 @@ class Fault:
 
 @frozen
 class Take:
-    """An action of one slot, to be taken in a branch."""
+    """An action of one slot, to be taken in a branch.
+
+    `fitting` is when the arguments fit, as far as it was settled when they were remembered.
+    """
 
     slot: Slot
     action: Action
@@ -36,6 +39,7 @@ class Take:
     by: Principal
     is_new: bool = False
     depth: int = 0
+    fitting: Formula = TRUE
 
 
 @frozen

@@ -56,6 +56,9 @@ def _take(layout: Layout, branch: Branch) -> Iterator[Branch]:
     if not take.is_new and not branch.require(_from(slot, action, branch)):
         yield from _only_faults(branch)
         return
+    if not branch.require(take.fitting):
+        yield from _only_faults(branch)
+        return
     args = _arguments(layout, branch, take)
     context = Context(layout, slot, args, branch.actor, branch.known, branch.unborn)
     where = (slot.blueprint.name, action.name)

@@ -111,7 +111,6 @@ def _pick(
         if other is None:
             continue
         is_good, on, args = deliveries(slot, effect, i)
-        branch.require(is_good)
         is_new = target.action == "create"
         if is_new:
             branch.require(_empty_for(layout, other, picked[:i]))
@@ -120,7 +119,7 @@ def _pick(
             branch.updates |= newborn(layout, other)
         else:
             branch.require(ir.eq(on, ir.const(other.index + 1)))
-        branch.pending.append(Take(other, action, args, by, is_new=is_new))
+        branch.pending.append(Take(other, action, args, by, is_new=is_new, fitting=is_good))
     return branch.condition != FALSE
 
 
