@@ -2,8 +2,8 @@
 
     python bench/searched.py MODEL THREADS
 
-MODEL is the name of a scalable model, or `order`: the example with three of each, as far as two million
-states or so.
+MODEL is the name of a scalable model, or `order:STATES`: the example with three of each, to the end of the
+level that has so many states.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ from lathe.check.arrays.graph import ArrayGraph  # noqa: E402
 from lathe.check.graph import Limits  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
-MOST_ORDERS = 2_000_000
 SECONDS = 600
 
 
 def main(name: str, threads: int) -> None:
     """Search, and print what was found."""
-    if name == "order":
-        graph, words = _order(threads)
+    if name.startswith("order:"):
+        graph, words = _order(int(name.partition(":")[2]), threads)
     else:
         made = model(name)
         limits = Limits(10**9, monotonic() + SECONDS, monotonic, [made.wrong])
@@ -44,7 +43,7 @@ def main(name: str, threads: int) -> None:
     print(json.dumps({"states": graph.count, "steps": graph.steps, "bytes": peak, "words": words}))
 
 
-def _order(threads: int) -> tuple[ArrayGraph, int]:
+def _order(most: int, threads: int) -> tuple[ArrayGraph, int]:
     from lathe.check.arrays.tier import model_of
     from lathe.check.system import make_system
     from lathe.check.watch import watches
@@ -54,7 +53,7 @@ def _order(threads: int) -> tuple[ArrayGraph, int]:
     assert app is not None, "the example can be read"
     system = make_system(app, dict.fromkeys(app.blueprints, 3))
     made: Model = model_of(system, watches(system))
-    limits = Limits(MOST_ORDERS, monotonic() + SECONDS, monotonic)
+    limits = Limits(most, monotonic() + SECONDS, monotonic)
     return explore(made, system.initial, limits, threads=threads), made.word_count
 
 

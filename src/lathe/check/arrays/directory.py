@@ -31,31 +31,30 @@ class Directory:
 
     def positions(self, words: Words, keys: Column) -> NDArray[np.int64]:
         """Where each state stands in the run, -1 if it does not."""
+        rest = self.run.rest_of(words)
         if not len(self.run):
             return np.full(len(keys), -1, dtype=np.int64)
         places = np.minimum(keys >> self._shift, np.uint64(len(self._first) - 1)).astype(np.int64)
         found: NDArray[np.int64] = self._first.take(places).astype(np.int64)
         np.minimum(found, len(self.run) - 1, out=found)
-        open_rows = np.flatnonzero(~self._is_at(found, words, keys, None))
+        open_rows = np.flatnonzero(~self._is_at(found, rest, keys, None))
         for _ in range(STEPS):
             if not len(open_rows):
                 return found
             further = np.minimum(found[open_rows] + 1, len(self.run) - 1)
             found[open_rows] = further
-            open_rows = open_rows[~self._is_at(further, words, keys, open_rows)]
+            open_rows = open_rows[~self._is_at(further, rest, keys, open_rows)]
         if len(open_rows):
             found[open_rows] = self.run.positions(
-                tuple(word.take(open_rows) for word in words), keys.take(open_rows)
+                tuple(word.take(open_rows) for word in rest), keys.take(open_rows)
             )
         return found
 
     def _is_at(
-        self, places: NDArray[np.int64], words: Words, keys: Column, rows: NDArray[np.intp] | None
+        self, places: NDArray[np.int64], rest: Words, keys: Column, rows: NDArray[np.intp] | None
     ) -> NDArray[np.bool_]:
         """Which of some states stand at given places."""
-        pairs = [(self.run.keys, keys)]
-        if not self.run.is_plain:
-            pairs += zip(self.run.words, words, strict=True)
+        pairs = [(self.run.keys, keys), *zip(self.run.rest, rest, strict=True)]
         same = np.ones(len(places), dtype=np.bool_)
         for mine, other in pairs:
             same &= mine.take(places) == (other if rows is None else other.take(rows))

@@ -39,6 +39,9 @@ Parts = list[Words]
 SIFTED_STATES = 1 << 13
 """Successors that go through the filter at once, at the least."""
 
+PENDING_STATES, PENDING_PART = 1 << 20, 2
+"""So many successors, or such a part of what was found, wait as they came for the next level."""
+
 
 @mutable
 class _Search:
@@ -136,7 +139,11 @@ def explore(
             visited=Visited(mapped),
             live=bytearray(b"\1" * len(model.watched)),
         )
-        return _explore(search, initial)
+        try:
+            _explore(search, initial)
+        except KeyboardInterrupt:
+            search.ended_by = "interrupt"
+        return _graph(search)
 
 
 @contextmanager
@@ -150,27 +157,25 @@ def _mapping(threads: int) -> Iterator[Mapped]:
         yield pool.map
 
 
-def _explore(search: _Search, initial: Sequence[int]) -> ArrayGraph:
+def _explore(search: _Search, initial: Sequence[int]) -> None:
+    """Level after level, until nothing is new or a limit is reached."""
     alarm = _Alarm(search.model, search.limits)
-    try:
-        level, start = 0, columns(dict.fromkeys(initial), search.model.word_count)
-        start = search.seating(start) if search.seating else start
-        pending = [distinct(as_run(start, search.key))]
-        while (wave := search.visited.take(pending)) is not None:
-            pending = []
-            is_first = True
-            while wave is not None:
-                _take_in(search, wave, level, is_first=is_first)
-                search.ended_by = "found" if alarm(search) else ""
-                between = _expanded(search, wave, pending)
-                if search.ended_by:
-                    return _graph(search)
-                wave = search.visited.take(between)
-                is_first = False
-            level += 1
-    except KeyboardInterrupt:
-        search.ended_by = "interrupt"
-    return _graph(search)
+    level, start = 0, columns(dict.fromkeys(initial), search.model.word_count)
+    start = search.seating(start) if search.seating else start
+    search.visited.put_by([distinct(as_run(start, search.key))])
+    while (wave := search.visited.take_back()) is not None:
+        pending: list[Run] = []
+        is_first = True
+        while wave is not None:
+            _take_in(search, wave, level, is_first=is_first)
+            search.ended_by = "found" if alarm(search) else ""
+            between = _expanded(search, wave, pending)
+            if search.ended_by:
+                return
+            wave = search.visited.take(between)
+            is_first = False
+        search.visited.put_by(pending, mapped=search.mapped)
+        level += 1
 
 
 class _Alarm:
@@ -213,6 +218,9 @@ def _expanded(search: _Search, wave: Words, pending: list[Run]) -> list[Run]:
                 search.hits[watch] = begin + number * CHUNK + position
         between.append(chunk.between)
         pending.append(chunk.committed)
+        if sum(map(len, pending)) > max(PENDING_STATES, search.count // PENDING_PART):
+            search.visited.put_by(pending)  # by this thread alone: the others are at work on more
+            pending.clear()
         search.ended_by = search.ended_by or _exceeded(search)
         if search.ended_by and search.ended_by != "found":
             break
@@ -257,16 +265,20 @@ def _distinct(search: _Search, words: Words) -> Run:
 
 
 def _emptied(found: Parts, count: int, word_count: int) -> Words:
-    """All waves as columns; each is let go as soon as it is copied, so that both are never there whole."""
-    columns = tuple(np.empty(count, dtype=np.uint64) for _ in range(word_count))
-    end = count
-    while found:
-        wave = found.pop()
-        start = end - len(wave[0])
-        for column, word in zip(columns, wave, strict=True):
-            column[start:end] = word
-        end = start
-    return columns
+    """All waves as columns; each part is let go as soon as it is copied: never is much there twice."""
+    parts = [[wave[i] for wave in found] for i in range(word_count)]
+    found.clear()
+    columns = []
+    while parts:
+        column, end = np.empty(count, dtype=np.uint64), count
+        last = parts.pop()
+        while last:
+            part = last.pop()
+            start = end - len(part)
+            column[start:end] = part
+            end = start
+        columns.append(column)
+    return tuple(columns[::-1])
 
 
 def _graph(search: _Search) -> ArrayGraph:

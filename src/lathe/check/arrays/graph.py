@@ -13,7 +13,7 @@ from lathe.check.arrays.blocks import Seats
 from lathe.check.arrays.directory import Directory
 from lathe.check.arrays.expand import Expansion
 from lathe.check.arrays.seating import Seating
-from lathe.check.arrays.visited import Key, Run, key_of, ordered
+from lathe.check.arrays.visited import Key, key_of, run_of
 from lathe.check.arrays.words import PackedStates, Words, chosen, joined, packed_at
 from lathe.check.graph import Ending, Limits, look
 from lathe.frozen import mutable
@@ -104,10 +104,8 @@ class ArrayGraph:
     @cached_property
     def _directory(self) -> tuple[Directory, Index]:
         """All states in the order of their keys, and the number of each."""
-        keys = self.key(self.words)
-        order = ordered(keys)
-        words = (keys,) if keys is self.words[0] else self.words
-        return Directory(Run(words, keys).some(order)), order.astype(np.int32)
+        run, order = run_of(self.words, self.key)
+        return Directory(run), order.astype(np.int32)
 
     def numbers(self, words: Words) -> Index:
         """The numbers of some states; -1 for those that a search which ended early did not take in."""
