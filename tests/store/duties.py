@@ -118,6 +118,16 @@ async def the_longest_due_is_leased_first(store: Store) -> None:
 
 
 @law
+async def what_is_pending_of_an_entity_is_told_by_due_time(store: Store) -> None:
+    later = timer("a", "later", due_ms=FAR_MS)
+    await asked(store, "a", outgoing("a", due_ms=20), timers=(timer("a", due_ms=10), later))
+    await asked(store, "b", outgoing("b", due_ms=5), timers=())
+    assert await store.pending(TENANT, APP, "a") == [timer("a", due_ms=10), outgoing("a", due_ms=20), later]
+    assert await store.pending("zeta", APP, "a") == []
+    assert await store.pending(TENANT, APP, "c") == []
+
+
+@law
 async def a_timer_is_fired_by_one(store: Store) -> None:
     armed = (timer("a"), timer("a", "deadline", due_ms=5), timer("a", "later", due_ms=FAR_MS))
     (a0,) = await made(store, "a", timers=armed)

@@ -106,6 +106,7 @@ class Api:
             Route("/v1/{app}/{plural}/{id}", self._get),
             Route("/v1/{app}/{plural}/{id}/journal", self._journal),
             Route("/v1/{app}/{plural}/{id}/actions", self._actions),
+            Route("/v1/{app}/{plural}/{id}/visit", self._visit),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -244,6 +245,12 @@ class Api:
         principal = self.principal(request.scope)
         held = await self.reading.entity(live, table, request.path_params["id"], principal)
         return _json({"items": await self.reading.actions(live, table, held, principal)})
+
+    async def _visit(self, request: Request) -> Response:
+        live, table = self._blueprint(request)
+        principal = self.principal(request.scope)
+        held = await self.reading.entity(live, table, request.path_params["id"], principal)
+        return _json(await self.reading.visit(live, table, held))
 
     async def _events(self, request: Request) -> Response:
         asked = request.query_params

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lathe.api.callers import Authenticator, Principal
+from lathe.api.openapi import value_schema
+from lathe.api.reading import asks
 from lathe.api.seeing import may_read, may_read_some, needs_entity
 from lathe.api.view import encode
-from lathe.lang.model import State
+from lathe.lang.model import Blueprint, State
 from lathe.machine.moment import rfc3339
+from lathe.machine.step import matches
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine, held_of
@@ -25,6 +30,14 @@ OVERDUE_MS = 60_000
 OVERDUE_LIMIT = 100
 COUNTED_LIMIT = 1_000
 """Entities that are looked at one by one where who may read depends on the entity."""
+
+
+class _Told(TypedDict):
+    app: str
+    doc: str
+    digest: str
+    blueprints: list[dict[str, object]]
+    overdue: list[dict[str, object]]
 
 
 class Apps:
@@ -53,11 +66,14 @@ class Apps:
         principal = self._principal(request)
         live = self._engine.catalog.live(self._tenant, request.path_params["app"])
         position = await self._engine.store.position()
-        return _json({"position": position, **await self._told(live, principal)})
+        told = await self._told(live, principal)
+        for one in told["blueprints"]:
+            one |= _form(live, live.table.blueprints[str(one["blueprint"])].blueprint, principal)
+        return _json({"position": position, **told})
 
-    async def _told(self, live: Live, principal: Principal) -> dict[str, object]:
+    async def _told(self, live: Live, principal: Principal) -> _Told:
         counts = await self._engine.store.count(live.tenant, live.app.name)
-        blueprints = []
+        blueprints: list[dict[str, object]] = []
         for table in live.table.blueprints.values():
             if principal.grant is not None or not may_read_some(live, table, principal.caller(live.app)):
                 continue
@@ -150,6 +166,20 @@ def _state(state: State) -> dict[str, object]:
     if state.waits:
         told["waits"] = state.waits
     return told
+
+
+def _form(live: Live, blueprint: Blueprint, principal: Principal) -> dict[str, object]:
+    """What a filter reads and a form asks for: the fields, and `create` where the caller may take it."""
+    fields: dict[str, object] = {
+        f.name: {"type": str(f.type), "schema": value_schema(f.type), "doc": f.doc, "frozen": f.frozen}
+        for f in blueprint.fields.values()
+        if not f.secret
+    }
+    create = blueprint.actions.get("create")
+    caller = principal.caller(live.app)
+    if create is None or not any(matches(who, caller) for who in create.by):
+        return {"fields": fields, "create": None}
+    return {"fields": fields, "create": {"action": "create", **asks(create)}}
 
 
 def _json(data: object) -> Response:

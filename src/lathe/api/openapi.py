@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lathe.api.problem import PROBLEMS
-from lathe.lang.model import Action, Argument, Blueprint, Field
+from lathe.lang.model import Action, Blueprint, Field
 from lathe.lang.types import Type
 from lathe.runtime.catalog import Live
 
@@ -52,6 +52,7 @@ def _paths(live: Live, blueprint: Blueprint, entity: dict[str, object]) -> Itera
     for what, said in (
         ("journal", "What happened to it."),
         ("actions", "What may be taken now, and why not."),
+        ("visit", "What runs and which timers are armed in this visit."),
     ):
         pages = _answers({"200": _content(_page({"type": "object"}), said)}, 404)
         yield (
@@ -154,7 +155,7 @@ def _acting(action: Action, entity: dict[str, object], *, status: str) -> dict[s
     arguments = action.arguments.values()
     body = {
         "type": "object",
-        "properties": {a.name: _value(a.type, a) for a in arguments},
+        "properties": {a.name: value_schema(a.type) for a in arguments},
         "required": [a.name for a in arguments if not (a.optional or a.has_default)],
         "additionalProperties": False,
     }
@@ -198,7 +199,7 @@ def _entity_schema(blueprint: Blueprint) -> dict[str, object]:
     shown = [f for f in blueprint.fields.values() if not f.secret]
     fields = {
         "type": "object",
-        "properties": {f.name: _nullable(_value(f.type, f), f) for f in shown},
+        "properties": {f.name: _nullable(value_schema(f.type), f) for f in shown},
         "required": [f.name for f in shown],
     }
     properties = {
@@ -221,7 +222,8 @@ def _nullable(schema: dict[str, object], field: Field) -> dict[str, object]:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _value(kind: Type, owner: Field | Argument | None) -> dict[str, object]:
+def value_schema(kind: Type) -> dict[str, object]:
+    """The JSON Schema of a value as it is sent and told."""
     match kind.kind:
         case "bool":
             return {"type": "boolean"}
@@ -236,7 +238,7 @@ def _value(kind: Type, owner: Field | Argument | None) -> dict[str, object]:
         case "set":
             assert kind.element is not None, "a set has an element type"
             bound = {} if kind.maximum is None else {"maxItems": kind.maximum}
-            return {"type": "array", "items": _value(kind.element, owner), "uniqueItems": True, **bound}
+            return {"type": "array", "items": value_schema(kind.element), "uniqueItems": True, **bound}
         case _:
             return (
                 {"type": "string"} if kind.maximum is None else {"type": "string", "maxLength": kind.maximum}

@@ -11,21 +11,23 @@ from dataclasses import replace
 from lathe.api.callers import Principal
 from lathe.api.commands import Commands
 from lathe.api.cursor import Cursors
+from lathe.api.openapi import value_schema
 from lathe.api.problem import OF_REASON, Problem
 from lathe.api.seeing import may_read, may_read_some
 from lathe.api.view import entry
 from lathe.lang.expr import Node
 from lathe.lang.filter import FILTER_CHARACTERS_LIMIT, read_filter
-from lathe.lang.model import Action
+from lathe.lang.model import Action, Argument
 from lathe.lang.parse import ExpressionError
 from lathe.machine.event import Act, Caller
+from lathe.machine.moment import rfc3339
 from lathe.machine.outcome import Refusal
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine, held_of
 from lathe.runtime.plan import Held
 from lathe.store.base import PAGE_LIMIT, Query, SortKey, sort_value
-from lathe.store.records import Entry
+from lathe.store.records import Entry, Timer
 
 SCANNED_LIMIT = 2_000
 """Rows that one request for a page looks at: a reader who may see few of them comes back for the rest."""
@@ -131,7 +133,7 @@ class Reading:
             if action.name == "create":
                 continue
             refusal = await self._foreseen(live, held, action, caller)
-            told: dict[str, object] = {"action": action.name, **_asks(action), "possible": refusal is None}
+            told: dict[str, object] = {"action": action.name, **asks(action), "possible": refusal is None}
             if refusal is not None:
                 told["code"] = OF_REASON[refusal.reason]
                 told["why"] = _why(action, held, refusal)
@@ -150,6 +152,43 @@ class Reading:
         if not live.permit(action, entity, caller, {}):
             return Refusal("denied", entity.id, action.name)
         return None
+
+    async def visit(self, live: Live, table: BlueprintTable, held: Held) -> dict[str, object]:
+        """The current visit: what runs or is yet to run, and which timers are armed, by due time.
+
+        `entries` is how many journal entries there are: the newest are behind `after=entries - limit`.
+        """
+        entity, blueprint = held.entity, table.blueprint
+        timers, invocations = [], []
+        for one in await self._engine.store.pending(live.tenant, live.app.name, entity.id):
+            due = rfc3339(one.due_ms)
+            if isinstance(one, Timer):
+                action = blueprint.timers[one.name].then if one.name in blueprint.timers else None
+                then = action if one.name else blueprint.states[entity.state].then
+                timers.append({"timer": one.name, "action": then, "armed": rfc3339(one.armed_ms), "due": due})
+            else:
+                effect = blueprint.effects.get(one.effect)
+                invocations.append(
+                    {
+                        "number": one.number,
+                        "effect": one.effect,
+                        "visit": one.visit,
+                        "phase": one.phase,
+                        "attempt": one.attempt,
+                        "attempts": effect.attempts if effect else None,
+                        "due": due,
+                    }
+                )
+        state = blueprint.states[entity.state]
+        return {
+            "state": state.name,
+            "visit": entity.visit,
+            "entries": held.revision,
+            "waits": state.waits,
+            "doc": state.doc,
+            "timers": timers,
+            "invocations": invocations,
+        }
 
     def entries(self, live: Live, found: list[Entry]) -> list[dict[str, object]]:
         """Journal entries as events."""
@@ -193,14 +232,29 @@ def _why(action: Action, held: Held, refusal: Refusal) -> str:
     return str(refusal)
 
 
-def _asks(action: Action) -> dict[str, object]:
-    asks = {
-        a.name: {"type": str(a.type), "required": not (a.optional or a.has_default)}
-        for a in action.arguments.values()
-    }
-    told: dict[str, object] = {"args": asks} if asks else {}
+def asks(action: Action) -> dict[str, object]:
+    """What an action asks for: its arguments with their types, in words and as JSON Schema."""
+    arguments = {a.name: _argument(a) for a in action.arguments.values()}
+    told: dict[str, object] = {"args": arguments} if arguments else {}
+    if action.doc:
+        told["doc"] = action.doc
     if action.fenced:
         told["fenced"] = True
+    return told
+
+
+def _argument(argument: Argument) -> dict[str, object]:
+    told: dict[str, object] = {
+        "type": str(argument.type),
+        "required": not (argument.optional or argument.has_default),
+        "schema": value_schema(argument.type),
+    }
+    if argument.type.blueprint is not None:
+        told["blueprint"] = argument.type.blueprint
+    if argument.has_default and argument.default is not None:
+        told["default"] = argument.default
+    if argument.secret:
+        told["secret"] = True
     return told
 
 

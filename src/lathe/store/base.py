@@ -290,6 +290,9 @@ class Store(Protocol):
     async def overdue(self, tenant: str, app: str, *, before_ms: int, limit: int) -> list[Timer | Outgoing]:
         """What has been due since before `before_ms`, the longest first."""
 
+    async def pending(self, tenant: str, app: str, entity: str) -> list[Timer | Outgoing]:
+        """An entity's timers and invocations that are not over, the earliest due first."""
+
     # Beside the journal.
 
     async def checkpoints(self, *, limit: int = 1) -> list[Checkpoint]:

@@ -172,6 +172,13 @@ class Duties:
         late = [r for r in rows if (r.tenant, r.app) == (tenant, app) and r.due_ms < before_ms]
         return sorted(late, key=overdue_rank)[:limit]
 
+    def pending(self, tenant: str, app: str, entity: str) -> list[Timer | Outgoing]:
+        """See `Store.pending`."""
+        key = tenant, app, entity
+        rows: list[Timer | Outgoing] = [a.row for k, a in self._timers.items() if k[:3] == key]
+        rows += [held.row for k, held in self._outgoing.items() if k[:3] == key]
+        return sorted(rows, key=overdue_rank)
+
     def is_busy(self, entity: EntityKey) -> bool:
         """Whether an invocation of the entity is not over."""
         return any(key[:3] == entity for key in self._outgoing)
@@ -190,6 +197,6 @@ class Duties:
 
 
 def overdue_rank(row: Timer | Outgoing) -> tuple[object, ...]:
-    """The order of `Store.overdue`."""
+    """The order of `Store.overdue` and `Store.pending`."""
     which = (1, row.number, "") if isinstance(row, Outgoing) else (0, 0, row.name)
     return row.due_ms, row.entity, *which

@@ -324,6 +324,10 @@ class MemoryStore:
         await self._reach("read", "overdue")
         return self._duties.overdue(tenant, app, before_ms=before_ms, limit=limit)
 
+    async def pending(self, tenant: str, app: str, entity: str) -> list[Timer | Outgoing]:
+        await self._reach("read", "pending")
+        return self._duties.pending(tenant, app, entity)
+
     # Beside the journal.
 
     async def checkpoints(self, *, limit: int = 1) -> list[Checkpoint]:

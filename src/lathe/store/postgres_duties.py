@@ -137,6 +137,16 @@ async def overdue(
     return sorted(late, key=overdue_rank)[:limit]
 
 
+async def pending(db: Connection, key: tuple[str, str, str]) -> list[Timer | Outgoing]:
+    """See `Store.pending`."""
+    asked = "where tenant = $1 and app = $2 and entity = $3"
+    found: list[Timer | Outgoing] = [
+        Timer(*row) for row in await db.fetch(f"select {_TIMER} from timer t {asked}", *key)
+    ]
+    found += [Outgoing(*row) for row in await db.fetch(f"select {_OUTGOING} from outgoing o {asked}", *key)]
+    return sorted(found, key=overdue_rank)
+
+
 _COUNT = f"""insert into intent ({columns(Intent)}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     on conflict (tenant, app, blueprint, action, state, reason, clause) do update set
     count = intent.count + excluded.count, first_ms = least(intent.first_ms, excluded.first_ms),

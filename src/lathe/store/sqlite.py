@@ -252,6 +252,9 @@ class SqliteStore:
     async def overdue(self, tenant: str, app: str, *, before_ms: int, limit: int) -> list[Timer | Outgoing]:
         return await self._read(lambda db: duties.overdue(db, tenant, app, before_ms, limit))
 
+    async def pending(self, tenant: str, app: str, entity: str) -> list[Timer | Outgoing]:
+        return await self._read(lambda db: duties.pending(db, (tenant, app, entity)))
+
     # Beside the journal.
 
     async def checkpoints(self, *, limit: int = 1) -> list[Checkpoint]:

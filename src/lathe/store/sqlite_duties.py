@@ -128,6 +128,16 @@ def overdue(db: apsw.Connection, tenant: str, app: str, before_ms: int, limit: i
     return sorted(late, key=overdue_rank)[:limit]
 
 
+def pending(db: apsw.Connection, key: tuple[str, str, str]) -> list[Timer | Outgoing]:
+    """See `Store.pending`."""
+    asked = "where tenant = ? and app = ? and entity = ?"
+    found: list[Timer | Outgoing] = [
+        Timer(*row) for row in db.execute(f"select {TIMER} from timer {asked}", key)
+    ]
+    found += [Outgoing(*row) for row in db.execute(f"select {OUTGOING} from outgoing {asked}", key)]
+    return sorted(found, key=overdue_rank)
+
+
 _COUNT = f"""insert into intent ({columns(Intent)}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     on conflict (tenant, app, blueprint, action, state, reason, clause) do update set
     count = count + excluded.count, first_ms = min(first_ms, excluded.first_ms),
