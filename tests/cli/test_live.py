@@ -45,3 +45,19 @@ def test_a_check_against_a_runtime_sees_who_lives_there(tmp_path: Path) -> None:
 def test_nobody_answers(tmp_path: Path) -> None:
     done = lathe("list", "rollout/rollouts", "--url", "http://127.0.0.1:1")
     assert (done.returncode, "nobody answers" in done.stderr) == (7, True)
+
+
+def test_an_application_that_is_refused_says_what_was_found(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    shutil.copytree(ROOT / "examples" / "rollout", app, ignore=shutil.ignore_patterns("broken"))
+    blueprint = app / "rollout.blueprint.toml"
+    weak = blueprint.read_text().replace('when = "ready == replicas"\ndo', 'when = "ready > 0"\ndo')
+    assert weak != blueprint.read_text()
+    blueprint.write_text(weak)
+    data = tmp_path / "data"
+    data.mkdir()
+    for words, code in (((), 1), (("--yes",), 5)):
+        done = lathe("apply", str(app), "--data", str(data), *words)
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert "LT401" in said and "rollout.blueprint.toml:" in said, said

@@ -11,6 +11,8 @@ from tests.runtime.harness import example
 from tests.runtime.processes import serving
 from tests.store.server import Server
 
+from lathe.store.sqlite_file import NAME
+
 
 def store(*words: str) -> str:
     command = [sys.executable, "-m", "lathe.cli", "store", *words]
@@ -32,3 +34,21 @@ def test_a_backup_of_a_postgresql_is_taken_while_it_is_served_and_comes_back(tmp
         assert store("verify", "--store", server.url, "--schema", "other") == "1 entries: verified\n"
     finally:
         server.remove()
+
+
+def test_a_backup_of_a_sqlite_is_taken_while_it_is_served_and_can_be_served(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
+        process.apply(example("rollout"))
+        for _ in range(3):
+            httpx2.post(f"{process.url}/v1/rollout/rollouts", json={"replicas": 3})
+        store("backup", "--url", process.url, str(copy))
+        httpx2.post(f"{process.url}/v1/rollout/rollouts", json={"replicas": 3})
+        command = [sys.executable, "-m", "lathe.cli", "store", "backup", "--url", process.url, str(copy)]
+        again = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        assert (again.returncode, "exists already" in again.stderr) == (2, True), again.stderr
+    assert [path.name for path in copy.iterdir()] == [NAME]
+    assert store("verify", "--data", str(copy)) == "3 entries: verified\n"
+    with serving(f"sqlite:{copy}", tmp_path) as process:
+        found = httpx2.get(f"{process.url}/v1/rollout/rollouts").json()
+        assert len(found["items"]) == 3

@@ -372,7 +372,7 @@ def test_a_backup_is_an_export(server: Server, tmp_path: Path) -> None:
             await store.backup(str(tmp_path / "copy"))
         kept = [row async for row in store.dump()]
         lines = (tmp_path / "copy").read_bytes().splitlines()
-        assert lines == [table.encode() + b" " + data for table, data in kept]
+        assert lines == [table.encode() + b"\t" + data for table, data in kept]
 
     on_stores(server, alone, number=1)
 

@@ -24,6 +24,7 @@ import uvicorn
 
 from lathe.api.answers import Application
 from lathe.api.app import TENANT, Api
+from lathe.api.backup import Backups
 from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Development
 from lathe.api.checks import CheckRoutes, Inspector
@@ -119,6 +120,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes) -> A
         secrets=_secrets(config.app),
         routes=(
             *Blueprints(node.engine, swapper, authenticator, checks, tenant=TENANT).routes(),
+            *Backups(store, authenticator).routes(),
             *CheckRoutes(node.engine, swapper, gate, authenticator, checks, tenant=TENANT).routes(),
         ),
     )

@@ -14,6 +14,7 @@ import httpx2
 
 from lathe.cli import exitcode
 from lathe.cli.exitcode import Stop
+from lathe.cli.findings import finding_lines
 from lathe.lang.model import Json
 
 T = TypeVar("T")
@@ -99,7 +100,8 @@ def problem_text(document: Json, status: int) -> str:
     more = [
         f"{name}: {document[name]}" for name in ("state", "guard", "entity", "help") if document.get(name)
     ]
-    return f"{document.get('code', status)}: {said}" + (f" ({'; '.join(more)})" if more else "")
+    sentence = f"{document.get('code', status)}: {said}" + (f" ({'; '.join(more)})" if more else "")
+    return "\n".join([sentence, *finding_lines(document.get("report"))])
 
 
 def code_of(status: int) -> int:

@@ -27,6 +27,7 @@ from lathe.check.reportjson import to_json
 from lathe.cli import files, output
 from lathe.cli.commands.apply import plan_text
 from lathe.cli.entities import Row
+from lathe.cli.findings import finding_lines
 from lathe.cli.verdict import unreadable
 from lathe.console.app import Console
 from lathe.errors import LatheError, UnreadableError, UsageError
@@ -222,10 +223,4 @@ def _unreadable(error: Exception) -> str:
 def _refusal(path: str, refused: RefusedSwap, report: bytes) -> str:
     """What a person sees of a version that was not loaded: the findings, one a line."""
     lines = [f"{path}: not loaded: {refused}; the version before runs on"]
-    for finding in json.loads(report).get("findings", []):
-        if finding["severity"] == "error":
-            place = f"{finding['file']}:{finding['line']}:{finding['column']}"
-            lines.append(f"  {place}: {finding['code']}: {finding['message']}")
-            if finding.get("help"):
-                lines.append(f"    {finding['help']}")
-    return output.clean("\n".join(lines))
+    return output.clean("\n".join([*lines, *finding_lines(json.loads(report))]))

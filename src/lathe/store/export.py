@@ -1,14 +1,17 @@
-"""A dump as a file: a line for each row, its table and its JSON. What `dump` gives and `restore` takes."""
+"""A dump as a file, for `restore`: a line for each row, with its table, a tab and its JSON."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 from lathe.errors import UsageError
 from lathe.store.tables import PAGE_ROWS, paged
+
+LINE_BYTES_LIMIT = 64 * 1024 * 1024
 
 
 async def write(rows: AsyncIterator[tuple[str, bytes]], target: Path) -> int:
@@ -20,7 +23,7 @@ async def write(rows: AsyncIterator[tuple[str, bytes]], target: Path) -> int:
     try:
         with part.open("wb") as file:
             async for page in paged(rows):
-                lines = b"".join(table.encode() + b" " + data + b"\n" for table, data in page)
+                lines = b"".join(line(*row) for row in page)
                 await asyncio.to_thread(file.write, lines)
                 count += len(page)
         part.rename(target)
@@ -33,9 +36,21 @@ async def write(rows: AsyncIterator[tuple[str, bytes]], target: Path) -> int:
 async def read(source: Path) -> AsyncIterator[tuple[str, bytes]]:
     """The rows of such a file. Raises `UsageError` for a line that is none."""
     with source.open("rb") as file:
-        while lines := await asyncio.to_thread(lambda: list(islice(file, PAGE_ROWS))):
-            for line in lines:
-                table, space, data = line.rstrip(b"\n").partition(b" ")
-                if not space or not table.isascii():
-                    raise UsageError(f"`{source}` is no export: it has a line without a table")
+        number = 0
+        while lines := await asyncio.to_thread(lambda: list(islice(_lines(file), PAGE_ROWS))):
+            for one in lines:
+                number += 1
+                table, tab, data = one.rstrip(b"\n").partition(b"\t")
+                if not tab or not table.isascii() or len(one) > LINE_BYTES_LIMIT:
+                    raise UsageError(f"`{source}`, line {number}: no row of an export")
                 yield table.decode(), data
+
+
+def line(table: str, data: bytes) -> bytes:
+    """A row as a line."""
+    return table.encode() + b"\t" + data + b"\n"
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    while found := file.readline(LINE_BYTES_LIMIT + 1):
+        yield found

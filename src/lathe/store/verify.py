@@ -1,7 +1,8 @@
 """Whether a whole store is what was written: every chain, every head, every checkpoint.
 
 Fed with what `dump` gives, in its order, so that it is one moment of the store. It keeps the head of each
-entity and the hash of each entry. Whoever replays the journal through the machine is handed each entry.
+entity in memory, and the hash of each entry in a file. Whoever replays the journal through the machine is
+handed each entry.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from hashlib import sha256
 from lathe.store.base import Store
 from lathe.store.journal import Broken, breaks
 from lathe.store.records import GENESIS, Checkpoint, EntityRow, Entry
+from lathe.store.spool import Hashes
 from lathe.store.tables import ArchivedRow, decode_row
 
 Key = tuple[str, str, str]
@@ -31,10 +33,9 @@ class Verification:
 
     def __init__(self, each: Callable[[Entry], None] = _nothing) -> None:
         self._each = each
-        self._rows: dict[Key, EntityRow] = {}
-        self._archived: set[Key] = set()
+        self._rows: dict[Key, tuple[int, bytes]] = {}
         self._ends: dict[Key, tuple[int, bytes]] = {}
-        self._hashes: dict[int, bytes] = {}
+        self._hashes = Hashes()
         self._checkpoints: list[Checkpoint] = []
         self.entries = 0
 
@@ -43,11 +44,9 @@ class Verification:
         row = decode_row(table, data)
         match row:
             case EntityRow():
-                self._rows[row.tenant, row.app, row.id] = row
-            case ArchivedRow():
-                key = (row.row.tenant, row.row.app, row.row.id)
-                self._rows[key] = row.row
-                self._archived.add(key)
+                self._rows[row.tenant, row.app, row.id] = row.revision, row.head
+            case ArchivedRow(row=old):
+                self._rows[old.tenant, old.app, old.id] = old.revision, old.head
             case Checkpoint():
                 self._checkpoints.append(row)
             case Entry():
@@ -59,20 +58,15 @@ class Verification:
         yield from breaks([entry], previous=previous, revision=revision)
         self._ends[key] = (entry.revision, entry.hash)
         self.entries += 1
-        if entry.position:
-            if entry.position in self._hashes:
-                yield Broken(
-                    entry.entity, entry.revision, f"another entry stands at position {entry.position}"
-                )
-            self._hashes[entry.position] = entry.hash
+        if entry.position and not self._hashes.put(entry.position, entry.hash):
+            yield Broken(entry.entity, entry.revision, f"another entry stands at position {entry.position}")
         self._each(entry)
 
     def finish(self) -> Iterator[Broken]:
         """What is wrong between the tables."""
         for key, row in self._rows.items():
-            revision, head = self._ends.get(key, (0, GENESIS))
-            if (revision, head) != (row.revision, row.head):
-                yield Broken(row.id, row.revision, "the entity is not what its journal adds up to")
+            if self._ends.get(key, (0, GENESIS)) != row:
+                yield Broken(key[2], row[0], "the entity is not what its journal adds up to")
         for key, (revision, _) in self._ends.items():
             if key not in self._rows:
                 yield Broken(key[2], revision, "the journal has an entity that is not there")
@@ -82,20 +76,35 @@ class Verification:
         """A checkpoint whose entries were swept with their archive cannot be told any more."""
         root, position = bytes(32), 0
         for checkpoint in self._checkpoints:
-            between = [self._hashes.get(p) for p in range(position + 1, checkpoint.position + 1)]
-            known = [h for h in between if h is not None]
-            if len(known) == len(between) and root_after(root, b"".join(known)) != checkpoint.root:
+            wanted = self._root_after(root, position, checkpoint.position)
+            if wanted is not None and wanted != checkpoint.root:
                 yield Broken(
                     "", checkpoint.position, f"the checkpoint at {checkpoint.position} does not hold"
                 )
             root, position = checkpoint.root, checkpoint.position
 
+    def _root_after(self, root: bytes, after: int, last: int) -> bytes | None:
+        """See `root_after`; None if an entry is not there."""
+        digest = sha256(root)
+        for hashes in self._hashes.between(after, last):
+            if hashes is None:
+                return None
+            digest.update(hashes)
+        return digest.digest()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._hashes.close()
+
 
 async def verify(store: Store, each: Callable[[Entry], None] = _nothing) -> AsyncIterator[Broken]:
     """Everything that is wrong with a store; `each` is given every entry, an entity's in their order."""
     verification = Verification(each)
-    async for table, data in store.dump():
-        for broken in verification.feed(table, data):
+    try:
+        async for table, data in store.dump():
+            for broken in verification.feed(table, data):
+                yield broken
+        for broken in verification.finish():
             yield broken
-    for broken in verification.finish():
-        yield broken
+    finally:
+        verification.close()

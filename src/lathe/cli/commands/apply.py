@@ -13,6 +13,7 @@ from lathe.cli import exitcode, files, output
 from lathe.cli.client import run, told, where_option
 from lathe.cli.command import command as make_command
 from lathe.cli.entities import Row, json_text
+from lathe.cli.findings import finding_lines
 from lathe.lang.model import Json
 
 
@@ -65,9 +66,10 @@ def command(
         elif plan["possible"]:
             output.data(f"nothing has changed yet: `lathe apply {path} --confirm {plan['digest']}`")
         else:
-            output.data(
-                f"nothing has changed: `lathe check {path}` says why, with `--against` for what lives"
-            )
+            found = finding_lines(document.get("report"))
+            is_said = bool(found or plan["unfit"])
+            hint = "nothing has changed" + ("" if is_said else f": `lathe check {path}` says why")
+            output.data("\n".join([*found, hint]))
     possible = cast(Row, document["plan"])["possible"]
     return exitcode.DONE if possible else exitcode.FINDINGS
 

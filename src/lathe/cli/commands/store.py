@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import click
+import httpx2
 
 from lathe.cli import exitcode, output
 from lathe.cli.command import command as make_command
@@ -15,7 +17,6 @@ from lathe.errors import UsageError
 from lathe.store.base import Store
 
 T = TypeVar("T")
-LINE_LIMIT_BYTES = 64 * 1024 * 1024
 WORK = ("verify", "backup", "export", "import", "erase")
 
 
@@ -26,26 +27,39 @@ WORK = ("verify", "backup", "export", "import", "erase")
 @click.argument("work", type=click.Choice(WORK))
 @click.argument("target", required=False)
 @click.option("--data", metavar="DIR", help="A data folder that no server has open.")
+@click.option("--url", metavar="URL", help="A runtime that is serving the store, for `backup`.")
 @click.option("--store", "where", metavar="URL", help="`sqlite:FOLDER` or `postgres://…` instead.")
 @click.option(
     "--schema", default="lathe", show_default=True, metavar="NAME", help="The schema in a PostgreSQL."
 )
 @click.option("--app", default="", metavar="NAME", help="The app, for `erase`.")
 def command(
-    *, work: str, target: str | None, data: str | None, where: str | None, schema: str, app: str
+    *,
+    work: str,
+    target: str | None,
+    data: str | None,
+    url: str | None,
+    where: str | None,
+    schema: str,
+    app: str,
 ) -> int:
     """Verify, back up, export, import or erase.
 
     verify: every chain, every head, every checkpoint, and each step taken again by the version that it names.
-    backup TARGET: a consistent copy. export TARGET, import TARGET: every row as a line of JSON.
+    backup TARGET: a consistent copy; with `--url`, of what a runtime serves.
+    export TARGET, import TARGET: every row as a line of JSON.
     erase ENTITY --app NAME: drop what its journal holds; the chain still verifies.
     """
-    if (data is None) is (where is None):
-        raise click.UsageError("give `--data` or `--store`")
+    if sum(given is not None for given in (data, url, where)) != 1:
+        raise click.UsageError("give `--data`, `--store` or `--url`")
     if work != "verify" and target is None:
         raise click.UsageError(f"`{work}` needs a TARGET")
-    url = where or f"sqlite:{data}"
     name = target or ""
+    if url is not None:
+        if work != "backup":
+            raise click.UsageError(f"`{work}` needs the store itself: `--url` is for `backup`")
+        return _served(url, name)
+    url = where or f"sqlite:{data}"
     match work:
         case "verify":
             return _with(url, schema, verify)
@@ -80,61 +94,89 @@ async def verify(store: Store) -> int:
     from lathe.runtime.conformance import Replayer, steps_of
     from lathe.store import verify as verifying
     from lathe.store.records import Entry
+    from lathe.store.spool import Entries
 
-    entries: list[Entry] = []
-    broken = [b async for b in verifying.verify(store, entries.append)]
-    for one in broken:
-        output.data(output.clean(f"{one.entity} revision {one.revision}: {one.why}"))
-    tables = {}
-    for tenant, app, digest in sorted({(e.tenant, e.app, e.digest) for e in entries}):
-        version = await store.version(tenant, app, digest)
-        if version is not None:
-            tables[digest] = compiled(version.files)[0]
-    partings = 0
-    by_app: dict[tuple[str, str], Replayer] = {}
-    for group in steps_of(sorted(entries, key=lambda e: e.position)):
-        replayer = by_app.setdefault((group[0].tenant, group[0].app), Replayer(tables, permit_of))
-        for parting in replayer.take(group):
-            partings += 1
-            place = f"{parting.entity} revision {parting.revision}, position {parting.position}"
-            output.data(output.clean(f"LT811: {place}: {parting.why}"))
-    said = "verified" if not broken and not partings else f"{len(broken) + partings} places are wrong"
-    output.data(f"{len(entries)} entries: {said}")
-    return exitcode.FINDINGS if broken or partings else exitcode.DONE
+    entries, wrong = Entries(), 0
+    named: set[tuple[str, str, str]] = set()
+
+    def keep(entry: Entry) -> None:
+        entries.add(entry)
+        named.add((entry.tenant, entry.app, entry.digest))
+
+    try:
+        async for one in verifying.verify(store, keep):
+            wrong += 1
+            output.data(output.clean(f"{one.entity} revision {one.revision}: {one.why}"))
+        tables = {}
+        for tenant, app, digest in sorted(named):
+            version = await store.version(tenant, app, digest)
+            if version is not None:
+                tables[digest] = compiled(version.files)[0]
+        by_app: dict[tuple[str, str], Replayer] = {}
+        for group in steps_of(entries.sorted()):
+            replayer = by_app.setdefault((group[0].tenant, group[0].app), Replayer(tables, permit_of))
+            for parting in replayer.take(group):
+                wrong += 1
+                place = f"{parting.entity} revision {parting.revision}, position {parting.position}"
+                output.data(output.clean(f"LT811: {place}: {parting.why}"))
+    finally:
+        entries.close()
+    output.data(f"{entries.count} entries: {f'{wrong} places are wrong' if wrong else 'verified'}")
+    return exitcode.FINDINGS if wrong else exitcode.DONE
 
 
 async def _backup(store: Store, target: str) -> int:
     """SQLite: a data folder that can be served; PostgreSQL: a file that `import` takes."""
     from lathe.store.sqlite_file import NAME
 
-    if store.name != "sqlite":
-        return await _export(store, target)
-    os.mkdir(target)
-    await store.backup(os.path.join(target, NAME))
+    if store.name == "sqlite":
+        os.mkdir(target)
+        await store.backup(os.path.join(target, NAME))
+    else:
+        await store.backup(target)
+    output.talk(f"backed up to {target}")
+    return exitcode.DONE
+
+
+def _served(url: str, target: str) -> int:
+    """A backup of what a runtime serves: the same as `_backup` makes."""
+    from lathe.api.backup import SQLITE
+    from lathe.cli.client import run, told
+    from lathe.store.sqlite_file import NAME
+
+    async def use(client: httpx2.AsyncClient) -> None:
+        async with client.stream("GET", "/backup") as response:
+            if not response.is_success:
+                await response.aread()
+                told(response)
+            path = target
+            if response.headers["content-type"] == SQLITE:
+                os.mkdir(target)
+                path = os.path.join(target, NAME)
+            with open(f"{path}.part", "xb") as file:
+                async for chunk in response.aiter_raw():
+                    file.write(chunk)
+            os.rename(f"{path}.part", path)
+
+    if os.path.exists(target):
+        raise UsageError(f"`{target}` exists already")
+    run(url, None, use)
     output.talk(f"backed up to {target}")
     return exitcode.DONE
 
 
 async def _export(store: Store, path: str) -> int:
-    count = 0
-    with open(path, "xb") as file:
-        async for table, row in store.dump():
-            file.write(table.encode() + b"\t" + row + b"\n")
-            count += 1
+    from lathe.store import export
+
+    count = await export.write(store.dump(), Path(path))
     output.talk(f"{count} rows to {path}")
     return exitcode.DONE
 
 
 async def _import(store: Store, path: str) -> int:
-    async def rows() -> AsyncIterator[tuple[str, bytes]]:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                table, tab, row = line.rstrip(b"\n").partition(b"\t")
-                if not tab or len(line) > LINE_LIMIT_BYTES:
-                    raise UsageError(f"`{path}`, line {number}: no row of an export")
-                yield table.decode("ascii", "replace"), row
+    from lathe.store import export
 
-    count = await store.restore(rows())
+    count = await store.restore(export.read(Path(path)))
     output.talk(f"{count} rows from {path}")
     return exitcode.DONE
 
