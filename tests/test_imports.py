@@ -17,13 +17,14 @@ MAY_IMPORT = {
     "policy": {"frozen", "errors", "lang", "machine"},
     "check": {"frozen", "errors", "lang", "machine", "policy"},
     "store": {"frozen", "errors", "lang", "machine"},
-    "effect": {"frozen", "errors", "lang", "machine"},
+    "wasm": {"frozen", "errors"},
+    "effect": {"frozen", "errors", "lang", "machine", "wasm"},
     "runtime": {"frozen", "errors", "lang", "machine", "policy", "store", "effect"},
     "api": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime"},
     "console": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
     "sim": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
     "testing": {"frozen", "errors", "lang", "machine"},
-    "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing"},
+    "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing", "wasm"},
     "cli": {
         "frozen",
         "errors",
@@ -50,6 +51,7 @@ THIRD_PARTY = {
     "policy": {"cedarpy"},
     "check": {"numpy", "scipy", "z3"},
     "store": {"msgspec", "apsw", "asyncpg"},
+    "wasm": {"wasmtime"},
     "effect": {"msgspec", "httpx2"},
     "runtime": {"msgspec", "structlog", "prometheus_client"},
     "api": {"msgspec", "starlette", "uvicorn", "uvloop", "structlog", "prometheus_client"},
@@ -58,7 +60,7 @@ THIRD_PARTY = {
     "cli": {"click", "httpx2", "msgspec"},
     "testing": {"hypothesis"},
 }
-HEAVY = {"numpy", "scipy", "z3", "cedarpy"}
+HEAVY = {"numpy", "scipy", "z3", "cedarpy", "wasmtime"}
 LAZY = (
     "lathe.check.arrays",
     "lathe.check.algebra",
@@ -70,7 +72,10 @@ LAZY = (
     "lathe.policy.engine",
     "lathe.policy.permit",
     "lathe.policy.policies",
+    "lathe.gate.modules",
     "lathe.gate.proofs",
+    "lathe.wasm.call",
+    "lathe.wasm.inspect",
 )
 """The modules that load something heavy as they are imported; others import them only where needed."""
 

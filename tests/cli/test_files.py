@@ -26,10 +26,12 @@ def test_a_folder_is_the_files_that_belong_to_an_app_and_no_others(ticket: Path)
     for folder, inside in (("modules", "m.wasm"), ("gauges", "g.json"), ("broken", "b.blueprint.toml")):
         (ticket / folder).mkdir()
         (ticket / folder / inside).write_text("x")
+    (ticket / "modules" / "price.wat").write_text("x")
     (ticket / "gauges" / "readme.md").write_text("x")
     loaded = load(str(ticket))
     assert list(loaded.files) == [
-        "app.toml", "more.cedar", "ticket.blueprint.toml", "modules/m.wasm", "gauges/g.json",
+        "app.toml", "more.cedar", "ticket.blueprint.toml", "modules/m.wasm", "modules/price.wat",
+        "gauges/g.json",
     ]  # fmt: skip
     assert loaded.prefix == f"{ticket}/"
 

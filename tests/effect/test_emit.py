@@ -14,14 +14,15 @@ from tests.effect.test_servers import served
 from lathe.api.server import performers
 from lathe.effect.base import Attempt, Ending, Performer
 from lathe.runtime.clock import SystemClock
-from lathe.runtime.config import AppSettings, Secret
+from lathe.runtime.config import AppSettings, Config, Secret
+from lathe.store.memory import MemoryStore
 
 SECRET = "whsec_" + b64encode(b"s" * 24).decode()
 
 
 def emitting(**settings: object) -> Performer:
     app = AppSettings(reach=("127.0.0.1/32",), **settings)  # type: ignore[arg-type]
-    return performers({"shop": app}, SystemClock())["emit"]
+    return performers(Config(app={"shop": app}), SystemClock(), MemoryStore(lambda: 0))["emit"]
 
 
 async def emitted(performer: Performer, to: str, app: str = "shop") -> Ending:

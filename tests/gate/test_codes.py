@@ -31,7 +31,7 @@ WITHOUT_EXAMPLE = {"LT405", "LT901"}
 LINES_LIMIT = 60
 LINES_LIMIT_OF_SEVERAL_FILES = 70
 _BLOCK = re.compile(
-    r"^`(?P<file>\S+)`\n```(?P<kind>toml|cedar|diff)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^`(?P<file>\S+)`\n```(?P<kind>toml|cedar|wat|diff)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 BEFORE = "before/"
 """Where an example has the version that is replaced."""

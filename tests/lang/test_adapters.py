@@ -18,7 +18,8 @@ def test_an_adapter_is_named_by_its_key_and_says_what_it_is(name: str) -> None:
     assert adapter.doc.endswith(".")
     for spec in adapter.settings.values():
         assert spec.doc and spec.kind in get_args(SettingKind)
-        assert bool(spec.choices) == (spec.kind == "choice")
+        assert bool(spec.choices) == (spec.kind in ("choice", "choices"))
+        assert bool(spec.most) == (spec.kind == "count")
         assert not (spec.required and spec.default is not None)
 
 
@@ -39,7 +40,7 @@ def test_the_adapters_of_the_language_are_all_there() -> None:
         "create": ["blueprint", "args", "each"],
         "emit": ["type", "data", "to"],
         "process": ["argv", "stdin"],
-        "wasm": ["module", "function", "input", "hosts"],
+        "wasm": ["module", "function", "input", "grants", "hosts", "headers", "fuel", "memory_mib"],
     }
 
 

@@ -104,6 +104,7 @@ def test_the_names_of_blueprint_files_say_nothing() -> None:
 def test_policies_and_modules_are_part_of_it_and_gauges_are_not() -> None:
     assert digest_of({**SHOP, "extra.cedar": "// nothing"}) != digest_of(SHOP)
     assert digest_of({**SHOP, "modules/weigh.wasm": "\0asm2"}) != digest_of(SHOP)
+    assert digest_of({**SHOP, "modules/other.wat": "(module)"}) != digest_of(SHOP)
     assert digest_of({**SHOP, "gauges/one.json": "{}"}) == digest_of(SHOP)
 
 

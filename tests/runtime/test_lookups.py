@@ -18,6 +18,11 @@ SETTINGS = AppSettings(
 )
 
 
+def calling(*hosts: str) -> Outgoing:
+    request = {"module": "modules/m.wasm", "hosts": [*hosts]}
+    return Outgoing("main", "a", "B", "e", 1, "pay", 1, "started", "", 0, json.encode(request))
+
+
 def outgoing(url: object) -> Outgoing:
     return Outgoing("main", "a", "B", "e", 1, "pay", 1, "started", "", 0, json.encode({"url": url}))
 
@@ -37,3 +42,13 @@ def test_a_secret_goes_nowhere_else(url: str) -> None:
     with pytest.raises(MissingError):
         look_up(outgoing(url))("secret", "key")
     assert look_up(outgoing(url))("secret", "any") == "hidden"
+
+
+@pytest.mark.parametrize(
+    "hosts", [(), ("evil.example",), ("bank.example", "evil.example"), ("bank.example.evil",)]
+)
+def test_a_secret_goes_to_a_module_only_if_all_its_hosts_may_have_it(hosts: tuple[str, ...]) -> None:
+    look_up = lookups({"a": SETTINGS}, Tokens(b"k" * 32, SystemClock()), lambda secret: "hidden")
+    with pytest.raises(MissingError):
+        look_up(calling(*hosts))("secret", "key")
+    assert look_up(calling("bank.example", "bank.example:8443"))("secret", "key") == "hidden"

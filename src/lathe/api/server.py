@@ -38,8 +38,11 @@ from lathe.effect.emit import Emit
 from lathe.effect.http import Http
 from lathe.effect.process import Process
 from lathe.effect.render import MissingError
+from lathe.effect.wasm import Ceiling, Wasm
+from lathe.effect.wasmhost import Outside
 from lathe.errors import NotFoundError, UsageError
 from lathe.frozen import frozen
+from lathe.lang.model import Json
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.config import AppSettings, Config, Secret, new_key
 from lathe.runtime.failing import Failed
@@ -94,7 +97,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes) -> A
         store,
         clock,
         Ids(clock),
-        performers=performers(config.app, clock),
+        performers=performers(config, clock, store),
         lookups=lookups(config.app, tokens, read_secret),
         settings=Settings(worker=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"),
         report=_report(metrics),
@@ -167,8 +170,9 @@ def _failing(metrics: Metrics) -> Failed:
     return failed
 
 
-def performers(apps: Mapping[str, AppSettings], clock: SystemClock) -> dict[str, Performer]:
+def performers(config: Config, clock: SystemClock, store: Store) -> dict[str, Performer]:
     """The adapters of a process; each app reaches and runs what the operator gave it, and no more."""
+    apps = config.app
     public = Addresses()
     reach = {app: Addresses(settings.reach) for app, settings in apps.items()}
     commands = {app: settings.commands for app, settings in apps.items()}
@@ -185,7 +189,25 @@ def performers(apps: Mapping[str, AppSettings], clock: SystemClock) -> dict[str,
             raise MissingError(f"the secret `{name}`, which signs what `{app}` sends, cannot be read")
         return secret
 
-    return {"http": http, "emit": Emit(http, signing, clock.now_ms), "process": Process(commands)}
+    async def module(tenant: str, app: str, digest: str, path: str) -> bytes | None:
+        version = await store.version(tenant, app, digest)
+        return version.files.get(path) if version is not None else None
+
+    ceilings = {
+        app: Ceiling(frozenset(s.wasm.hosts), frozenset(s.wasm.grants), s.wasm.fuel, s.wasm.memory_mib)
+        for app, s in apps.items()
+    }
+    outside = Outside(http, clock.now_ms, _audit)
+    return {
+        "http": http,
+        "emit": Emit(http, signing, clock.now_ms),
+        "process": Process(commands),
+        "wasm": Wasm(module, ceilings, outside, threads=config.wasm.threads),
+    }
+
+
+def _audit(event: str, keys: Mapping[str, Json]) -> None:
+    log.info(event, **keys)
 
 
 def _secrets(apps: Mapping[str, AppSettings]) -> Secrets:

@@ -15,6 +15,7 @@ from lathe.frozen import frozen
 TEXT_LIMIT_BYTES = 64 * 1024
 """A blueprint, an `app.toml` or a policy."""
 GAUGE_LIMIT_BYTES = 1024 * 1024
+"""A gauge, or a module as text."""
 MODULE_LIMIT_BYTES = 16 * 1024 * 1024
 FILES_LIMIT = 500
 ENTRIES_LIMIT = 10_000
@@ -22,7 +23,7 @@ ENTRIES_LIMIT = 10_000
 
 APP_FILE = "app.toml"
 BLUEPRINT_SUFFIX = ".blueprint.toml"
-_SUFFIX_BY_FOLDER = {"modules": ".wasm", "gauges": ".json"}
+_SUFFIX_BY_FOLDER = {"modules": (".wasm", ".wat"), "gauges": (".json",)}
 
 
 @frozen
@@ -136,10 +137,10 @@ def _load_folder(folder: str) -> Loaded:
     top = [n for n in reader.names("") if n == APP_FILE or n.endswith((BLUEPRINT_SUFFIX, ".cedar"))]
     inner = [
         f"{room}/{name}"
-        for room, suffix in _SUFFIX_BY_FOLDER.items()
+        for room, suffixes in _SUFFIX_BY_FOLDER.items()
         if os.path.isdir(os.path.join(reader.folder, room))
         for name in reader.names(room)
-        if name.endswith(suffix)
+        if name.endswith(suffixes)
     ]
     if not any(n == APP_FILE or n.endswith(BLUEPRINT_SUFFIX) for n in top) and not reader.faults:
         raise NotFoundError(_no_app(reader.folder))
@@ -176,7 +177,7 @@ def _names(folder: str) -> list[str]:
 def _limit_bytes(name: str) -> int:
     if name.endswith(".wasm"):
         return MODULE_LIMIT_BYTES
-    return GAUGE_LIMIT_BYTES if name.endswith(".json") else TEXT_LIMIT_BYTES
+    return GAUGE_LIMIT_BYTES if name.endswith((".json", ".wat")) else TEXT_LIMIT_BYTES
 
 
 def _read(place: str, limit_bytes: int) -> bytes:

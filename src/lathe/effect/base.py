@@ -17,6 +17,7 @@ class Attempt:
 
     `request` are the adapter's settings, every placeholder filled in. `takes` are the names of the results
     that the `ok` action wants. `timeout_ms` is what is left for this try; the caller cancels it after that.
+    `digest` names the version of the app that asked.
     """
 
     id: str
@@ -27,13 +28,15 @@ class Attempt:
     request: Mapping[str, Json]
     takes: tuple[str, ...]
     timeout_ms: int
+    digest: str = ""
 
 
 @frozen
 class Ending:
     """How a try ended. A bad one with `again` may be tried again, at the earliest after `after_ms`.
 
-    `results` go by name to the `ok` action. `message` is for people: it may be cut.
+    `results` go by name to the `ok` action. `message` is for people: it may be cut. `spent` is what the try
+    has used, by unit; it is journaled with the end.
     """
 
     ok: bool
@@ -42,6 +45,7 @@ class Ending:
     message: str = ""
     again: bool = False
     after_ms: int | None = None
+    spent: Mapping[str, int] = field(default_factory=dict)
 
 
 class Performer(Protocol):

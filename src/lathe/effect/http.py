@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from email.utils import parsedate_to_datetime
 from typing import cast
 from urllib.parse import urljoin
@@ -29,6 +29,10 @@ KEPT_ON_REDIRECT = frozenset(
 """What a redirect to another host may see: neither credentials nor anything that the author set."""
 
 
+Exchanged = tuple[int, Mapping[str, str], bytes]
+"""An answer: status, headers and body."""
+
+
 class Http:
     """Requests over shared connections. `addresses` says where those of an app may go."""
 
@@ -49,8 +53,17 @@ class Http:
 
     async def perform(self, attempt: Attempt) -> Ending:
         """Send the request; 2xx ends well."""
+        answer = await self.exchange(attempt)
+        if isinstance(answer, Ending):
+            return answer
+        return _ending(attempt, *answer)
+
+    async def exchange(self, attempt: Attempt, *, only: Collection[str] | None = None) -> Exchanged | Ending:
+        """The answer, whatever its status, or the bad end of having none. `only` are `host` (on the scheme's
+        own port) or `host:port`, beyond which neither the request nor a redirect goes.
+        """
         try:
-            status, headers, body = await self._exchange(attempt)
+            return await self._exchange(attempt, only)
         except ForbiddenError as error:
             return Ending(ok=False, cause="refused", message=str(error))
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, _TooMuchError) as error:
@@ -59,9 +72,8 @@ class Http:
             return Ending(ok=False, cause="invalid", message="its address or headers cannot be sent")
         except (httpx2.TransportError, OSError) as error:
             return Ending(ok=False, cause="unreachable", message=_said(error), again=True)
-        return _ending(attempt, status, headers, body)
 
-    async def _exchange(self, attempt: Attempt) -> tuple[int, Mapping[str, str], bytes]:
+    async def _exchange(self, attempt: Attempt, only: Collection[str] | None) -> Exchanged:
         """The answer behind all redirects."""
         request = attempt.request
         method = str(request.get("method") or "GET")
@@ -70,6 +82,7 @@ class Http:
         content = None if body is None else msgspec.json.encode(body)
         headers = self._headers(attempt, has_body=content is not None)
         for _ in range(REDIRECTS_LIMIT + 1):
+            _check_granted(url, only)
             status, got, answer = await self._send(attempt.app, method, url, headers, content)
             if status not in (301, 302, 303, 307, 308) or "location" not in got:
                 return status, got, answer
@@ -127,6 +140,17 @@ class Http:
                 return response.status_code, response.headers, bytes(body)
             finally:
                 await response.aclose()
+
+
+def _check_granted(url: str, only: Collection[str] | None) -> None:
+    """Raises `ForbiddenError` for a host that is not among those granted."""
+    if only is None:
+        return
+    scheme, host, port = _origin(url)
+    name = f"[{host}]" if ":" in host else host
+    is_usual = port == {"http": 80, "https": 443}.get(scheme)
+    if f"{name}:{port}" not in only and not (is_usual and name in only):
+        raise ForbiddenError(f"`{name[:200]}:{port}` was not granted")
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -31,7 +31,7 @@ ENTRY_LIMIT_BYTES = 256 * 1024
 ORPHAN_SECONDS = 3600.0
 """After this long a half-written entry belongs to a process that has died."""
 
-PACKAGES = ("cedarpy", "numpy", "scipy", "z3_solver")
+PACKAGES = ("cedarpy", "numpy", "scipy", "wasmtime", "z3_solver")
 """The packages of others that a verdict rests on."""
 
 

@@ -63,7 +63,7 @@ def check_files(files: Mapping[str, bytes], options: Options = DEFAULTS, clock: 
         skipped = tuple(_skipped(n, "the files cannot be read") for n in (1, 2, 3, 4))
         report = Report("", "", "refused", (level, *skipped), findings, Coverage(), ())
         return Outcome(report, reading.sources, None)
-    noted = tuple(Finding(d) for d in reading.diagnostics)
+    noted = (*(Finding(d) for d in reading.diagnostics), *_modules(reading.app, files))
     report = check_app(reading.app, options, clock, noted=noted, started=started)
     return Outcome(report, reading.sources, reading.app)
 
@@ -118,6 +118,15 @@ def _gauged(app: App) -> list[Finding]:
     from lathe.gate.gauges import gauge_findings  # only here: it loads the machine
 
     return list(gauge_findings(app))
+
+
+def _modules(app: App, files: Mapping[str, bytes]) -> list[Finding]:
+    """What is wrong with the modules; an app without any loads nothing for it."""
+    if not app.modules:
+        return []
+    from lathe.gate.modules import module_findings  # only here: it loads wasmtime
+
+    return list(module_findings(app, files))
 
 
 def _algebra(app: App, options: Options, clock: Clock) -> LevelReport:

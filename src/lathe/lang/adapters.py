@@ -21,7 +21,9 @@ SettingKind = Literal[
     "word",  # text as it stands, no template
     "choice",  # one of `choices`, no template
     "texts",  # a list of templates
-    "words",  # a list of text as it stands
+    "hosts",  # a list of hosts, each with or without a port
+    "choices",  # a list, each one of `choices`, no template
+    "count",  # a whole number from 1 to `most`
     "text_table",  # a table of templates
     "json",  # anything that JSON can say; every text in it is a template
     "takes",  # a table: result = where it stands in the answer ("body.a.b")
@@ -55,7 +57,8 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 class SettingSpec:
     """One setting. A left-out one reads as `default`; None: it is absent.
 
-    With `named_after`, a left-out one reads as the name of the effect.
+    With `named_after`, a left-out one reads as the name of the effect. `without` are scopes of placeholders
+    that may not stand in it.
     """
 
     kind: SettingKind
@@ -64,6 +67,8 @@ class SettingSpec:
     choices: tuple[str, ...] = ()
     default: str | None = None
     named_after: bool = False
+    most: int = 0
+    without: tuple[str, ...] = ()
 
 
 @frozen
@@ -179,10 +184,19 @@ WASM = Adapter(
     settings={
         "module": SettingSpec("module", "A file under `modules/`.", required=True),
         "function": SettingSpec("word", "The exported function.", default="run"),
-        "input": SettingSpec("json", "What it is given."),
-        "hosts": SettingSpec("words", "The host functions that it may call. Default: none."),
+        "input": SettingSpec("json", "What it is given, without secrets.", without=("secret",)),
+        "grants": SettingSpec(
+            "choices", "The host functions that it may call. Default: none.", choices=("log", "now", "random")
+        ),
+        "hosts": SettingSpec(
+            "hosts", 'Where its `http` may go: `"host"` or `"host:port"`. Default: it has no `http`.'
+        ),
+        "headers": SettingSpec("text_table", "What each of its requests carries and the module never sees."),
+        "fuel": SettingSpec("count", "How many instructions it may take, about.", most=10**12),
+        "memory_mib": SettingSpec("count", "How large its memory may grow, in MiB.", most=1_024),
     },
     idempotence=Idempotence(setting="hosts", values=(None,)),
+    harmless=Idempotence(setting="hosts", values=(None,)),
     open_results=True,
 )
 

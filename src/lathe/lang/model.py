@@ -345,7 +345,7 @@ class Scope:
 class App:
     """A whole app: its blueprints by name, in the order of their names.
 
-    `policies` are the texts of `*.cedar`, `modules` the SHA-256 of `modules/*.wasm`,
+    `policies` are the texts of `*.cedar`, `modules` the SHA-256 of `modules/*.wasm` and `*.wat`,
     `gauges` the texts of `gauges/*.json`, each by path inside the app.
     """
 

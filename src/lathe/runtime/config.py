@@ -1,9 +1,9 @@
 """`lathe.toml`: what the operator decides. Everything has a default; `LATHE_*` in the environment wins.
 
 [server]   host, port, key            [store]   url, schema
-[monitor]  share
+[monitor]  share                      [wasm]    threads
 [limits]   in_flight, per_principal_per_second, burst, body_bytes, followers
-[app.NAME] env, secrets, commands, reach
+[app.NAME] env, secrets, commands, reach, webhook_secret, wasm
 """
 
 from __future__ import annotations
@@ -55,6 +55,15 @@ class Secret(Struct, forbid_unknown_fields=True, frozen=True):
     hosts: tuple[str, ...] = ()
 
 
+class WasmSettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """What modules of an app may be granted at most; `hosts` as an effect has them."""
+
+    hosts: tuple[str, ...] = ()
+    grants: tuple[str, ...] = ("log", "now", "random")
+    fuel: int = 1_000_000_000
+    memory_mib: int = 64
+
+
 class AppSettings(Struct, forbid_unknown_fields=True, frozen=True):
     """What a blueprint of this app may use: names of its `{env.X}`, secrets, commands, addresses.
 
@@ -67,12 +76,19 @@ class AppSettings(Struct, forbid_unknown_fields=True, frozen=True):
     commands: tuple[str, ...] = ()
     reach: tuple[str, ...] = ()
     webhook_secret: str = ""
+    wasm: WasmSettings = WasmSettings()
 
 
 class MonitorSettings(Struct, forbid_unknown_fields=True, frozen=True):
     """Which share of the steps has its properties asked again, from 0 to 1."""
 
     share: float = 1.0
+
+
+class WasmProcess(Struct, forbid_unknown_fields=True, frozen=True):
+    """How many modules run side by side in this process; one app has at most half of them."""
+
+    threads: int = 4
 
 
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
@@ -82,6 +98,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     store: StoreSettings = StoreSettings()
     limits: LimitSettings = LimitSettings()
     monitor: MonitorSettings = MonitorSettings()
+    wasm: WasmProcess = WasmProcess()
     app: Mapping[str, AppSettings] = {}
 
 

@@ -35,7 +35,7 @@ def lookups(
                     return settings.env[name]
                 raise MissingError(f"`{outgoing.app}` was given no `{{env.{name}}}`")
             secret = settings.secrets.get(name)
-            if secret is not None and secret.hosts and _host(outgoing, settings) not in secret.hosts:
+            if secret is not None and secret.hosts and not _hosts(outgoing, settings) <= {*secret.hosts}:
                 raise MissingError(f"`{{secret.{name}}}` may not go where `{outgoing.effect}` sends it")
             value = read_secret(secret) if secret is not None else None
             if value is None:
@@ -47,11 +47,13 @@ def lookups(
     return of
 
 
-def _host(outgoing: Outgoing, settings: AppSettings) -> str:
-    """Where an invocation's request goes: nowhere that a secret may be bound to, if that cannot be told."""
+def _hosts(outgoing: Outgoing, settings: AppSettings) -> frozenset[str]:
+    """Where an invocation's request may go: nowhere that a secret may be bound to, if that cannot be told."""
     request = msgspec.json.decode(outgoing.request)
+    granted = request.get("hosts")
     place = resolve(request.get("url") or request.get("to"), lambda scope, name: settings.env.get(name, ""))
+    places = [f"//{host}" for host in granted] if isinstance(granted, list) else [str(place)]
     try:
-        return urlsplit(str(place)).hostname or ""
+        return frozenset(urlsplit(one).hostname or "" for one in places) or frozenset({""})
     except ValueError:
-        return ""
+        return frozenset({""})

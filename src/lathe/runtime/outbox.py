@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -343,7 +344,7 @@ class Outbox:
                 if await self._again(outgoing, effect, ending):
                     return
                 self._report("notice", outgoing, f"it ended badly: {ending.cause}")
-            told["ok"] = ending.ok
+            told |= {"ok": ending.ok, **_spent(ending)}
             if effect.uses == "emit":
                 told["emitted"] = msgspec.json.decode(outgoing.request)
         await self._step(
@@ -363,15 +364,17 @@ class Outbox:
             try:
                 results = _results(live, outgoing, ending.results)
             except MisfitError as error:
-                ending = Ending(ok=False, cause="invalid", message=str(error))
+                ending = replace(ending, ok=False, cause="invalid", message=str(error))
         if ending.ok:
             if effect.world:
                 await self._step(outgoing, "execute", lambda now: Executes(outgoing.entity, now), {})
             well = partial(_ends_well, outgoing.entity, results)
-            result = await self._step(outgoing, "end", well, {"ok": True, "results": results})
+            result = await self._step(
+                outgoing, "end", well, {"ok": True, "results": results, **_spent(ending)}
+            )
         else:
             badly = partial(_ends_badly, outgoing.entity, ending)
-            told = {"ok": False, "cause": ending.cause, "message": ending.message}
+            told = {"ok": False, "cause": ending.cause, "message": ending.message, **_spent(ending)}
             result = await self._step(outgoing, "end", badly, told)
         await self._after_end(outgoing, result)
 
@@ -401,6 +404,7 @@ class Outbox:
             request=request,
             takes=tuple(effect.takes),
             timeout_ms=timeout_ms,
+            digest=outgoing.digest,
         )
         try:
             async with asyncio.timeout(timeout_ms / 1000):
@@ -443,6 +447,11 @@ def _results(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dict[
         return {}
     wanted = table.rules[rule.effect.ok].action.arguments
     return {name: value_of(name, wanted[name].type, data) for name, data in found.items() if name in wanted}
+
+
+def _spent(ending: Ending) -> Mapping[str, object]:
+    """What an end tells the journal beside how it ended."""
+    return {"spent": dict(ending.spent)} if ending.spent else {}
 
 
 def _ends_well(entity: str, results: Mapping[str, Value], now: int) -> Event:

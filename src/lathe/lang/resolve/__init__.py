@@ -52,8 +52,9 @@ class Reading:
 def read_app(files: Mapping[str, bytes], *, adapters: Mapping[str, Adapter] = ADAPTERS) -> Reading:
     """Read an app from its files, by path inside its folder. Never raises, whatever the bytes are.
 
-    `app.toml`, `*.blueprint.toml`, `*.cedar`, `modules/*.wasm` and `gauges/*.json` are read; other
-    files are no part of it. A single blueprint without `app.toml` is an app of one, named after it.
+    `app.toml`, `*.blueprint.toml`, `*.cedar`, `modules/*.wasm`, `modules/*.wat` and `gauges/*.json` are
+    read; other files are no part of it. A single blueprint without `app.toml` is an app of one, named after
+    it.
     """
     faults = Faults()
     sorted_files = sort_files(files, faults)

@@ -132,6 +132,7 @@ def _read_texts(
 
 def _read_modules(files: Mapping[str, bytes], faults: Faults) -> dict[str, str]:
     found = _bounded(files, "modules/", ".wasm", limits.MODULE_FILES, limits.MODULE_BYTES, faults)
+    found |= _bounded(files, "modules/", ".wat", limits.MODULE_FILES, limits.MODULE_TEXT_BYTES, faults)
     return {path: hashlib.sha256(raw).hexdigest() for path, raw in found.items()}
 
 

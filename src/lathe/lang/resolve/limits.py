@@ -47,6 +47,7 @@ MODULE_FILES = 32
 POLICY_BYTES = 64 * 1024
 GAUGE_BYTES = 4 * 1024 * 1024
 MODULE_BYTES = 32 * 1024 * 1024
+MODULE_TEXT_BYTES = 1024 * 1024
 
 DIAGNOSTICS = 200
 """Faults told at once; the rest wait until these are mended."""

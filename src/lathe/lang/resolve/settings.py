@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from lathe.errors import Edit
 from lathe.lang.adapters import Adapter, SettingSpec
-from lathe.lang.model import Setting
+from lathe.lang.model import Placeholder, Setting, Template
 from lathe.lang.resolve import limits
 from lathe.lang.resolve.faults import listed, quoted, quoted_list
 from lathe.lang.resolve.naming import is_name
@@ -18,6 +18,7 @@ from lathe.lang.resolve.templates import TemplateNames, read_template
 from lathe.lang.types import INT_LIMIT
 
 _ANSWER_PATH = r"(body(\.[A-Za-z0-9_$-]+)*|header\.[A-Za-z0-9-]+)"
+_HOST = r"([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?"
 _HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}"
 _PHRASES: Mapping[str, str] = {
     "text": "a text",
@@ -25,7 +26,9 @@ _PHRASES: Mapping[str, str] = {
     "word": "a text",
     "choice": "a text",
     "texts": "a list of texts",
-    "words": "a list of texts",
+    "hosts": "a list of texts",
+    "choices": "a list of texts",
+    "count": "a whole number",
     "text_table": "a table of texts",
     "json": "a text, number, list or table",
     "takes": 'a table, each like `name = "body.a.b"`',
@@ -36,6 +39,7 @@ _PHRASES: Mapping[str, str] = {
     "action": "the name of an action",
     "set_field": "the name of a set field",
 }
+MODULE_SUFFIXES = (".wasm", ".wat")
 INTERNAL = frozenset({"expression", "expression_table", "blueprint", "action", "set_field"})
 """Settings of `call` and `create`, which become a `Target` instead."""
 
@@ -97,8 +101,12 @@ def _read_setting(
             return _read_choice(cursor, name, value, spec)
         case "texts", list():
             return _read_texts(cursor, name, value, place)
-        case "words", list():
-            return _read_words(cursor, name, value)
+        case "hosts", list():
+            return _read_hosts(cursor, name, value)
+        case "choices", list():
+            return _read_choices(cursor, name, value, spec)
+        case "count", int() if not isinstance(value, bool):
+            return _read_count(cursor, name, value, spec)
         case "text_table", dict():
             return _read_text_table(cursor, name, value, place)
         case "takes", dict():
@@ -106,8 +114,12 @@ def _read_setting(
         case "module", str():
             return _read_module(cursor, value, place)
         case "json", _:
-            return _read_json(cursor, value, place)
-    new = quoted_list([value]) if spec.kind in ("texts", "words") and isinstance(value, str) else None
+            return _without(cursor, name, _read_json(cursor, value, place), spec)
+    new = (
+        quoted_list([value])
+        if spec.kind in ("texts", "hosts", "choices") and isinstance(value, str)
+        else None
+    )
     _report_type(cursor, name, value, _PHRASES[spec.kind], new)
     return None
 
@@ -150,11 +162,48 @@ def _read_texts(cursor: Cursor, name: str, values: list[object], place: SettingP
     return tuple(found)
 
 
-def _read_words(cursor: Cursor, name: str, values: list[object]) -> Setting:
+def _read_hosts(cursor: Cursor, name: str, values: list[object]) -> Setting:
     for index, value in enumerate(values):
+        at = cursor.at(index)
         if not isinstance(value, str):
-            cursor.at(index).report("LT106", f"`{name}` is a list of texts, and holds {described(value)}")
+            at.report("LT106", f"`{name}` is a list of texts, and holds {described(value)}")
+        elif re.fullmatch(_HOST, value) is None:
+            at.report("LT106", f"`{value[:80]}` is no host", help='write "api.example.com" or "[::1]:8080"')
     return tuple(sorted({value for value in values if isinstance(value, str)}))
+
+
+def _read_choices(cursor: Cursor, name: str, values: list[object], spec: SettingSpec) -> Setting:
+    for index, value in enumerate(values):
+        at = cursor.at(index)
+        if isinstance(value, str):
+            _read_choice(at, name, value, spec)
+        else:
+            at.report("LT106", f"`{name}` is a list of texts, and holds {described(value)}")
+    return tuple(sorted({value for value in values if isinstance(value, str)}))
+
+
+def _read_count(cursor: Cursor, name: str, value: int, spec: SettingSpec) -> int:
+    if not 1 <= value <= spec.most:
+        cursor.report("LT106", f"`{name}` is 1 to {spec.most}, not {value}")
+    return value
+
+
+def _without(cursor: Cursor, name: str, found: Setting, spec: SettingSpec) -> Setting:
+    """Report placeholders that may not stand in a setting."""
+    waiting = [found]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Template):
+            for part in one.parts:
+                if isinstance(part, Placeholder) and part.scope in spec.without:
+                    message = f"`{name}` may not hold `{{{part.scope}.{part.name}}}`"
+                    cure = "put it into `headers`: only the named hosts see it"
+                    cursor.faults.add("LT106", one.span, message, help=cure)
+        elif isinstance(one, tuple):
+            waiting += one
+        elif isinstance(one, Mapping):
+            waiting += one.values()
+    return found
 
 
 def _read_text_table(cursor: Cursor, name: str, table: dict[str, object], place: SettingPlace) -> Setting:
@@ -194,22 +243,30 @@ def _read_takes(cursor: Cursor, table: dict[str, object]) -> Setting:
 
 
 def _read_module(cursor: Cursor, value: str, place: SettingPlace) -> str:
-    """A module by its file name; `modules/` and `.wasm` may be left out."""
-    base = value.removeprefix("modules/").removesuffix(".wasm")
-    path = f"modules/{base}.wasm"
-    if path not in place.modules:
-        message = f"there is no file `{path[:120]}`"
-        known = [name.removeprefix("modules/").removesuffix(".wasm") for name in place.modules]
-        guess = cursor.faults.closest(base, known)
-        if guess is not None:
-            cursor.report(
-                "LT106", message, help=f"did you mean `{guess}`?", edit=Edit(cursor.span, quoted(guess))
-            )
-        else:
-            cursor.report(
-                "LT106", message, help=f"there are {listed(known)}" if known else "add it to `modules/`"
-            )
-    return path
+    """A module by its file name; `modules/`, and `.wasm` or `.wat`, may be left out."""
+    base = value.removeprefix("modules/")
+    paths = (
+        [f"modules/{base}"]
+        if base.endswith(MODULE_SUFFIXES)
+        else [f"modules/{base}{s}" for s in MODULE_SUFFIXES]
+    )
+    found = [path for path in paths if path in place.modules]
+    if len(found) > 1:
+        cursor.report("LT106", f"there are {listed(found)}", help="write which of them is meant")
+    if found:
+        return found[0]
+    message = f"there is no file `{paths[0][:120]}`"
+    known = {name.removeprefix("modules/").rpartition(".")[0]: name for name in place.modules}
+    guess = cursor.faults.closest(base.removesuffix(".wasm").removesuffix(".wat"), known)
+    if guess is not None:
+        cursor.report(
+            "LT106", message, help=f"did you mean `{guess}`?", edit=Edit(cursor.span, quoted(guess))
+        )
+    else:
+        cursor.report(
+            "LT106", message, help=f"there are {listed(known)}" if known else "add it to `modules/`"
+        )
+    return paths[0]
 
 
 def _read_json(cursor: Cursor, value: object, place: SettingPlace) -> Setting:

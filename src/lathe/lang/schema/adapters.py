@@ -20,7 +20,9 @@ _SHAPES: Mapping[SettingKind, Schema] = {
     "word": TEXT,
     "choice": TEXT,
     "texts": list_of(TEXT, minItems=1),
-    "words": list_of(TEXT),
+    "hosts": list_of(TEXT),
+    "choices": list_of(TEXT),
+    "count": {"type": "integer", "minimum": 1},
     "text_table": table_of(TEXT),
     "json": {"additionalProperties": True},
     "takes": table_of(matching(r"(body(\.[A-Za-z0-9_$-]+)*|header\.[A-Za-z0-9-]+)"), pattern=NAME),
@@ -75,8 +77,12 @@ def _settings(adapter: Adapter) -> Schema:
 
 def _setting(spec: SettingSpec) -> Schema:
     schema = {"description": spec.doc, **_SHAPES[spec.kind]}
-    if spec.choices:
+    if spec.kind == "choices":
+        schema["items"] = {**TEXT, "enum": list(spec.choices)}
+    elif spec.choices:
         schema["enum"] = list(spec.choices)
+    if spec.most:
+        schema["maximum"] = spec.most
     if spec.default is not None:
         schema["default"] = spec.default
     return schema
