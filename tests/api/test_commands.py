@@ -132,7 +132,8 @@ def test_what_may_be_done_now_and_why_not_the_rest() -> None:
             place = (await client.post("/v1/rollout/rollouts", json={"replicas": 3})).headers["location"]
             items = {i["action"]: i for i in (await client.get(f"{place}/actions")).json()["items"]}
             assert items["start"]["possible"] is True
-            assert items["start"]["args"] == {"image": {"type": "text", "required": True}}
+            image = {"type": "text", "required": True, "schema": {"type": "string", "maxLength": 200}}
+            assert items["start"]["args"] == {"image": image}
             assert items["retry"]["possible"] is False
             assert items["retry"]["code"] == "LR409.state"
             assert items["rolled"]["possible"] is False
