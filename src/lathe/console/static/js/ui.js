@@ -3,7 +3,7 @@ import { h, render, Fragment, createContext } from "preact";
 import htm from "htm";
 
 export { render, Fragment, createContext };
-export { useState, useEffect, useLayoutEffect, useMemo, useRef, useCallback, useContext, useId } from "preact/hooks";
+export { useState, useEffect, useLayoutEffect, useMemo, useRef, useCallback, useContext, useErrorBoundary, useId } from "preact/hooks";
 export { signal, computed, effect, batch, untracked, useSignal, useComputed, useSignalEffect } from "@preact/signals";
 
 /** A template of elements. `<` in text must be written as `${"<"}`: htm reads templates when they run. */

@@ -60,7 +60,7 @@ export function Trouble({ problem, onRetry }) {
 export const Empty = ({ title, children }) => html`<div class="empty"><p>${title}</p>${children && html`<div class="muted">${children}</div>`}</div>`;
 
 /** A card with a title. */
-export const Card = ({ title, aside, flush, children, ...rest }) => html`<section class=${classes("card", flush && "flush")} ...${rest}>
+export const Card = ({ title, aside, flush, children, ...rest }) => html`<section class=${classes("card", flush && "flush")} aria-label=${title} ...${rest}>
   ${title && html`<header><h2>${title}</h2>${aside && html`<div class="aside">${aside}</div>`}</header>`}
   ${children}
 </section>`;

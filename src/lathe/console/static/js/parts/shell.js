@@ -5,7 +5,7 @@ import { step, useKeys } from "../keys.js";
 import { apps, common, ofApp } from "../places.js";
 import { HOME, go, path, query, to, view } from "../router.js";
 import { isDark, theme, toggleTheme } from "../theme.js";
-import { Fragment, html, useEffect, useRef, useState } from "../ui.js";
+import { Fragment, html, useEffect, useErrorBoundary, useRef, useState } from "../ui.js";
 import { Help, helpOpen } from "./help.js";
 import { Icon } from "./icon.js";
 import { Jump, jumpOpen } from "./jump.js";
@@ -25,11 +25,18 @@ function usePage(name) {
   return pages.get(name);
 }
 
-const Broken = ({ error }) => html`<section class="notice bad" role="alert">
-  <h1>This page cannot be loaded</h1>
+const Broken = ({ error, onRetry = () => location.reload() }) => html`<section class="notice bad" role="alert">
+  <h1>This page cannot be shown</h1>
   <p>${String(error.message || error)}</p>
-  <button onClick=${() => location.reload()}>Load again</button>
+  <button onClick=${onRetry}>Try again</button>
 </section>`;
+
+/** A page whose fault is told, and does not take the frame around it along. */
+function Guarded({ page, params }) {
+  const [error, reset] = useErrorBoundary((fault) => reportError(fault));
+  if (error) return html`<${Broken} error=${error} onRetry=${reset} />`;
+  return html`<${page} ...${params} />`;
+}
 
 export function Shell() {
   const { page, params, title } = view.value;
@@ -53,7 +60,7 @@ export function Shell() {
     <div class="stage">
       <${Connection} />
       <main id="main" ref=${main} tabindex="-1">
-        ${Page ? html`<${Page} key=${path.value} ...${params} />` : html`<${Waiting} />`}
+        ${Page ? html`<${Guarded} key=${path.value} page=${Page} params=${params} />` : html`<${Waiting} />`}
       </main>
     </div>
     <${Help} />
