@@ -18,6 +18,7 @@ from lathe.check.progress import call_round, first_of_each, located, situations,
 from lathe.check.regions import wide_numbers
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.check.scope import Instances, linked, scopes
+from lathe.check.search import ListGraph
 from lathe.check.standing import Standstill
 from lathe.check.suspects import (
     Never,
@@ -527,6 +528,12 @@ def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Wider) ->
     """Who still cannot go on if there is room for more, from each place where one was found."""
     small, graph = found
     doubtful = list(situations(small, graph, len(graph.states)))
+    if not isinstance(graph, ListGraph):
+        from lathe.check.arrays.nearby import left_in_doubt  # only where a search has grown
+
+        doubtful = left_in_doubt(found, wider, doubtful, progress.limits)
+    if not doubtful:
+        return []
     where = list(dict.fromkeys(s.index for s in doubtful))
     again = _search_wider(progress, small, wider, [graph.states[i] for i in where])
     if again is None:

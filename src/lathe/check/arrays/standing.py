@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lathe.check import ir
 from lathe.check.arrays.judge import arrays_of, masks_where, or_all, spread
@@ -13,16 +14,23 @@ from lathe.check.standing import Standstill, judged, standing_masks
 from lathe.check.system import System
 from lathe.lang.model import State
 
+Possible = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]
+"""For each state, by slot: who can still move, come to rest, leave by itself."""
 
-def situations(system: System, graph: Graph, count: int) -> list[Standstill]:
-    """Every entity that cannot go on as it should, in each of the first `count` states of the graph."""
+
+def situations(system: System, graph: Graph, count: int, known: Possible | None = None) -> list[Standstill]:
+    """Every entity that cannot go on as it should, in each of the first `count` states of the graph.
+
+    `known` is what is possible for another reason than the graph.
+    """
     large = arrays_of(graph)
     masks, layout = standing_masks(system), system.layout
     held = masks_where(layout, PackedStates(large.words), system.held)
     resting = masks_where(layout, PackedStates(large.words), [is_resting(s) for s in layout.slots])
-    can_move = spread(large, or_all(large, masks.moves) | held, None)
-    can_rest = spread(large, resting | held, None)
-    can_leave = spread(large, or_all(large, masks.ends) | held, masks.internal)
+    moves, rests, leaves = (held | mask for mask in known) if known else (held, held, held)
+    can_move = spread(large, or_all(large, masks.moves) | moves, None)
+    can_rest = spread(large, resting | rests, None)
+    can_leave = spread(large, or_all(large, masks.ends) | leaves, masks.internal)
     found: list[Standstill] = []
     for bit, slot in enumerate(layout.slots):
         codes = read(large.words, slot.state)[:count]
