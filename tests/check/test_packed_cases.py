@@ -253,6 +253,25 @@ CASES |= {
     ),
 }
 
+BEYOND = """
+# --- app.toml
+app = "a"
+[role]
+clerk = "c"
+# --- a.blueprint.toml
+blueprint = "A"
+[state]
+here = { initial = true }
+[field]
+kept = { type = "int", range = [0, 3], default = 1, explore = [1, 3] }
+size = { type = "int", range = [0, 2], default = 1 }
+[action]
+create = { by = "role:clerk" }
+shrink = { from = "here", by = "role:clerk", do = ["size -= 1"] }
+both = { from = "here", by = "role:clerk", do = ["kept = 0", "size -= 1"] }
+"""
+CASES["a value that does not fit is told beside one beyond `explore`"] = BEYOND
+
 EFFECT = """
 blueprint = "Thing"
 [state]

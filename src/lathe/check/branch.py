@@ -103,10 +103,13 @@ class Branch:
     def fail(
         self, condition: Formula, code: str, span: Span, part: tuple[str, str | None], subject: str
     ) -> None:
-        """If the guard so far holds and `condition` does, that is a fault; the branch goes on without."""
+        """If the guard so far holds and `condition` does, that is a fault; the branch goes on without.
+
+        It is one within the bounds of the search or beyond: a step that fails stores nothing beyond them.
+        """
         if condition == FALSE:
             return
-        reached = ir.both(self.condition, condition)
+        reached = ir.both(self.accepted, condition)
         if reached != FALSE:
             self.faults.append(Fault(reached, code, span, part[0], part[1], subject))
         self.guard.append(ir.no(condition))
