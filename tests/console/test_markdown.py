@@ -13,14 +13,17 @@ from tests.api.client import serving
 from lathe.console.app import Console
 from lathe.console.files import FOLDER
 from lathe.console.markdown import VIEWS
+from lathe.gate.judge import ChildGate
 
 ROUTE = re.compile(r'\{ path: "([^"]*)", page: "')
 
 
 @asynccontextmanager
-async def viewing(*names: str) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
+async def viewing(
+    *names: str, gate: ChildGate | None = None
+) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
     """A client of the API, and one of the console in front of it that asks for markdown."""
-    async with serving(*names) as api:
+    async with serving(*names, gate=gate) as api:
 
         async def inner(scope: object, receive: object, send: object) -> None:
             await api._transport.app(scope, receive, send)  # type: ignore[attr-defined]

@@ -11,14 +11,15 @@ from urllib.parse import quote, unquote
 
 from lathe.api.problem import Problem
 from lathe.console.ask import Ask
+from lathe.console.review import REVIEW
+from lathe.console.writing import rows, table, text, value
 from lathe.lang.model import Json
-from lathe.lang.render.escape import code, one_line, prose, shortened
+from lathe.lang.render.escape import code, prose
 
 Query = Mapping[str, str]
 View = Callable[[Ask, Mapping[str, str], Query], Awaitable[list[str]]]
 
 ROWS_LIMIT = 50
-VALUE_CHARACTERS_LIMIT = 60
 
 
 async def written(ask: Ask, path: str, query: Query) -> str:
@@ -41,33 +42,6 @@ def _matched(pattern: Sequence[str], given: Sequence[str]) -> dict[str, str] | N
         elif name != part:
             return None
     return params
-
-
-def rows(document: Json, name: str = "items") -> list[dict[str, Json]]:
-    """The objects of a list in an answer."""
-    found = document.get(name) if isinstance(document, dict) else None
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-
-
-def text(row: Mapping[str, Json], name: str) -> str:
-    """A member as text; empty where there is none."""
-    found = row.get(name)
-    return "" if found is None else str(found)
-
-
-def value(found: Json) -> str:
-    """A value in a code span, shortened."""
-    if found is None:
-        return "–"
-    return code(shortened(one_line(str(found)), VALUE_CHARACTERS_LIMIT))
-
-
-def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """A table; its cells are markdown."""
-    if not body:
-        return ["none"]
-    lines = [head, ["---"] * len(head), *body]
-    return ["| " + " | ".join(cell.replace("|", "\\|") or " " for cell in line) + " |" for line in lines]
 
 
 async def _overview(ask: Ask, params: Mapping[str, str], query: Query) -> list[str]:
@@ -203,5 +177,6 @@ VIEWS: dict[str, View] = {
     "apps/:app/entities/:plural": _entities,
     "apps/:app/entities/:plural/:id": _entity,
     "apps/:app/intents": _intents,
+    **REVIEW,
 }
 """Each view's path below `/console/`, as the router has it."""

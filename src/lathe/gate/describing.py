@@ -20,7 +20,7 @@ from lathe.machine.replay import Replayed
 
 
 def describe(app: App, against: App | None) -> dict[str, Json]:
-    """Graph and permissions of an app, and what it means that `against` does not (graph of that too)."""
+    """Graph and permissions of an app, and what it means that `against` does not."""
     matrix, why = _permissions(app)
     told: dict[str, Json] = {"digest": digest(app), "graph": render.graph(app), "permissions": matrix}
     if why:
@@ -31,7 +31,7 @@ def describe(app: App, against: App | None) -> dict[str, Json]:
 
 
 def compare(old: App, new: App) -> dict[str, Json]:
-    """What changed in meaning, what `[migrate]` may have to say, and the graph of the version before."""
+    """What changed in meaning, what `[migrate]` may have to say, and what the version before looks like."""
     from lathe.check.migration.needs import needs  # only here: it loads the machine
 
     changes = diff(old, new)
@@ -41,6 +41,7 @@ def compare(old: App, new: App) -> dict[str, Json]:
         "changes": changes_json(changes),
         "migrate": [{"path": need.path, "help": need.cure} for need in needs(old, new)],
         "graph": render.graph(old),
+        "permissions": _permissions(old)[0],
     }
 
 

@@ -15,7 +15,9 @@ export const recent = signal([]);
 /** How often the server came back: whoever shows something asks for it again. */
 export const returns = signal(0);
 
+const NOTICES = ["version", "check"];
 const listeners = new Set();
+const noticed = new Set();
 let source = null;
 let last = null;
 let waiting = [];
@@ -29,6 +31,12 @@ let wasLost = false;
 export function onEvents(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+/** Call `listener(kind, data)` with what stands in no journal: `version` (another is in force) and `check`. */
+export function onNotice(listener) {
+  noticed.add(listener);
+  return () => noticed.delete(listener);
 }
 
 /** A number that grows, at most every `everyMs`, when events come that `matters` picks, or the server returns. */
@@ -93,6 +101,12 @@ async function connect() {
     lost();
   };
   for (const kind of KINDS) source.addEventListener(kind, received);
+  for (const kind of NOTICES) {
+    source.addEventListener(kind, ({ data }) => {
+      const told = JSON.parse(data);
+      for (const listener of noticed) listener(kind, told);
+    });
+  }
 }
 
 function opened() {

@@ -1,4 +1,22 @@
 // Views that stand on modules of their own: one line each, added to the router's.
-import { addViews } from "./router.js";
+import { common, ofApp } from "./places.js";
+import { addViews, to } from "./router.js";
 
-addViews([]);
+addViews([
+  { path: "checks", page: "checks", title: () => "Checks" },
+  { path: "checks/:id", page: "check", title: () => "A check" },
+  { path: "checks/:id/:tab", page: "check", title: (p) => `A check: ${p.tab}` },
+  { path: "checks/:id/traces/:trace", page: "trace", title: (p) => `Trace ${p.trace}` },
+  { path: "open", page: "open", title: () => "Open a report" },
+  { path: "open/:tab", page: "open", title: () => "An opened report" },
+  { path: "open/traces/:trace", page: "trace", title: (p) => `Trace ${p.trace}` },
+  { path: "apps/:app/history", page: "history", title: (p) => `Versions · ${p.app}` },
+  { path: "apps/:app/versions/:digest", page: "version", title: (p) => `Blueprint · ${p.app}` },
+  { path: "apps/:app/versions/:digest/:tab", page: "version", title: (p) => `${p.tab} · ${p.app}` },
+  { path: "apps/:app/versions/:digest/traces/:trace", page: "trace", title: (p) => `Trace ${p.trace} · ${p.app}` },
+]);
+ofApp.unshift(
+  { name: "blueprint", to: (app) => to("apps", app, "versions", "current") },
+  { name: "versions", to: (app) => to("apps", app, "history") },
+);
+common.push({ name: "Checks", icon: "report", to: () => to("checks") });

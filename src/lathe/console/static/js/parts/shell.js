@@ -9,6 +9,7 @@ import { Fragment, html, useEffect, useErrorBoundary, useRef, useState } from ".
 import { Help, helpOpen } from "./help.js";
 import { Icon } from "./icon.js";
 import { Jump, jumpOpen } from "./jump.js";
+import { Refusals } from "./refusals.js";
 
 const pages = new Map();
 
@@ -59,6 +60,7 @@ export function Shell() {
     <${Navigation} params=${params} />
     <div class="stage">
       <${Connection} />
+      <${Refusals} />
       <main id="main" ref=${main} tabindex="-1">
         ${Page ? html`<${Guarded} key=${path.value} page=${Page} params=${params} />` : html`<${Waiting} />`}
       </main>
