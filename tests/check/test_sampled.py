@@ -134,3 +134,30 @@ def test_stored_values_are_exact_and_reached_by_steps() -> None:
     assert "LT403 p" not in codes(text + '[sometimes]\np = "amount == 60"\n')
     found = finding(report_of(text + '[invariant]\np = "amount % 61 != 60"\n'), "LT401")
     assert found.trace is not None
+
+
+def test_a_result_that_a_refused_ok_turns_into_error_is_told_at_ok() -> None:
+    text = """
+blueprint = "Quote"
+
+[state]
+asked = { initial = true, run = "price" }
+priced = { final = true }
+failed = { final = true }
+
+[field]
+price = { type = "int", range = [0, 9000], default = 0 }
+
+[action]
+create = { by = "role:clerk" }
+computed = { from = "asked", to = "priced", sets = ["price"], when = "arg.price >= 1" }
+fail = { from = "asked", to = "failed" }
+
+[effect.price]
+uses = "http"
+with = { url = "https://prices.example/", take = { price = "body.price" } }
+ok = "computed"
+error = "fail"
+"""
+    found = finding(report_of(text), "LT802")
+    assert found.diagnostic.message.startswith("sampled: `price` of `computed`")

@@ -125,7 +125,7 @@ def entry(view: View | None, found: Entry) -> dict[str, object]:
     }
     if found.chain:
         told["actor"] = found.chain[-1]
-    for name in ("effect", "timer", "ok", "cause", "number"):
+    for name in ("effect", "timer", "ok", "cause", "number", "spent"):
         if name in event:
             told[name] = event[name]
     emitted = event.get("emitted")

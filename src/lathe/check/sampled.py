@@ -39,7 +39,10 @@ def sampled_arguments(system: System) -> dict[Key, Param]:
     for command in system.commands:
         for param in command.params:
             if param.sampled and param.argument is not None and command.label.action is not None:
-                key = ("arg", command.label.slot.blueprint.name, command.label.action, param.argument)
+                blueprint = command.label.slot.blueprint
+                if param.argument not in blueprint.actions[command.label.action].arguments:
+                    continue  # a result that made `error` of a refused `ok`: it is told at `ok`
+                key = ("arg", blueprint.name, command.label.action, param.argument)
                 before = found.get(key)
                 if before is None or len(param.codes) < len(before.codes):
                     found[key] = param

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
+from importlib import import_module
 from threading import local
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
@@ -128,9 +129,7 @@ class Wasm:
         return replace(ending, spent=spent, message=ending.message[:MESSAGE_CHARACTERS_LIMIT])
 
     async def _performed(self, attempt: Attempt) -> tuple[Ending, dict[str, int]]:
-        from lathe.wasm.call import Running  # late: it loads wasmtime
-
-        running = Running()
+        running = await self._fresh()
         try:
             asked = self._asked(attempt)
             key, compiled = await self._module(attempt, asked)
@@ -142,6 +141,15 @@ class Wasm:
             has_hosts = bool(attempt.request.get("hosts"))
             return _bad(fault, is_repeatable=has_hosts), _spent(running)
         return _end(answer), _spent(running)
+
+    async def _fresh(self) -> Running:
+        """A call that has not begun. The first of a process loads wasmtime, beside the loop."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="lathe wasm")
+            await asyncio.to_thread(import_module, "lathe.wasm.call")
+        from lathe.wasm.call import Running  # late: it loads wasmtime
+
+        return Running()
 
     def _asked(self, attempt: Attempt) -> _Asked:
         """What a call is, from its settings. Raises `Fault`."""
@@ -189,8 +197,6 @@ class Wasm:
         self, attempt: Attempt, asked: _Asked, key: str, compiled: Compiled, calls: Calls, running: Running
     ) -> Answer:
         loop = asyncio.get_running_loop()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="lathe wasm")
 
         def work() -> Answer:
             return self._worker().run(
