@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from lathe.frozen import frozen
@@ -25,13 +25,23 @@ class Broken:
     clauses: tuple[FalseClause, ...]
 
 
-def broken(table: Table, before: MemoryWorld, step: Step, after: MemoryWorld) -> Iterator[Broken]:
+def broken(
+    table: Table,
+    before: MemoryWorld,
+    step: Step,
+    after: MemoryWorld,
+    *,
+    only: Collection[str] | None = None,
+) -> Iterator[Broken]:
     """Invariants that are false after a step, and step properties that the step itself breaks.
 
-    The start of an invocation, its stop, and an end without an action are no steps in that sense.
+    The start of an invocation, its stop, and an end without an action are no steps in that sense. `only`
+    names the entities to look at, for whoever knows that nothing else can have changed; the app's own
+    properties are looked at all the same.
     """
     actors = _actors(table, before, step)
-    for entity in sorted(after, key=lambda e: e.id):
+    looked_at = after if only is None else [after.entities[name] for name in only]
+    for entity in sorted(looked_at, key=lambda e: e.id):
         old = before.get(entity.id)
         took_part = entity.id in actors and old is not None
         for prop in table.blueprints[entity.blueprint].blueprint.properties.values():
@@ -68,9 +78,11 @@ def _actors(table: Table, before: MemoryWorld, step: Step) -> frozenset[str]:
 
 
 def _is_told(table: Table, before: MemoryWorld, event: Notifies) -> bool:
-    """Whether an event is a notice that happens outside, not a call that nobody waits for."""
-    blueprint = table.blueprints[before.entities[event.entity].blueprint]
-    return blueprint.effects[event.effect].target is None
+    """Whether an event is a notice that happens outside: not a call that nobody waits for, and not one
+    without `world`, of which the checker sees nothing either.
+    """
+    rule = table.blueprints[before.entities[event.entity].blueprint].effects[event.effect]
+    return rule.target is None and bool(rule.world)
 
 
 def _judge(table: Table, prop: Property, frame: Frame, entity: str | None) -> Iterator[Broken]:

@@ -79,8 +79,9 @@ class Cache:
                 del self._slots[key]
 
     def forget_app(self, tenant: str, app: str) -> None:
-        """Drop all of an app but what is queued: that is settled by its commit."""
-        self.forget([k for k in self._slots if k[:2] == (tenant, app)])
+        """Drop all of an app, also what is queued: it is settled all the same, and nothing builds on it."""
+        for key in [k for k in self._slots if k[:2] == (tenant, app)]:
+            del self._slots[key]
 
     def queue(self, planned: Planned, before: Mapping[str, Held | None]) -> None:
         """Decisions build on a write from now on, though it is not committed.
@@ -107,7 +108,7 @@ class Cache:
             current = self._slots.get(key)
             if is_committed:
                 slot.committed = held
-                if current is not None and current is not slot:
+                if current is not None and current is not slot and not _is_older(held, current.committed):
                     current.committed = held
                     if not current.pending:
                         current.newest = held

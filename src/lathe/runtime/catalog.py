@@ -75,10 +75,14 @@ def permit_of(app: App) -> Permit:
 
 
 class Catalog:
-    """The current version of every app, by tenant and name; older versions while something needs them."""
+    """The current version of every app, by tenant and name; older versions while something needs them.
 
-    def __init__(self, store: Store) -> None:
+    `changed` is told, at once, of each (tenant, app) of which another version is current.
+    """
+
+    def __init__(self, store: Store, changed: Callable[[str, str], None] = lambda tenant, app: None) -> None:
         self._store = store
+        self._changed = changed
         self._live: dict[tuple[str, str], Live] = {}
         self._tables: dict[str, Table] = {}
         self.generation = 0
@@ -91,6 +95,7 @@ class Catalog:
             known = self._live.get(key)
             if known is None or (known.digest, known.epoch) != (governed.digest, governed.epoch):
                 self._live[key] = await self._load(key, governed)
+                self._changed(*key)
                 self.generation += 1
         for key in self._live.keys() - governing.keys():
             del self._live[key]
@@ -99,6 +104,10 @@ class Catalog:
     async def _load(self, key: tuple[str, str], governed: Governing) -> Live:
         table = await self.table(*key, governed.digest)
         return Live(key[0], table.app, table, governed.digest, governed.epoch, *deciding(table.app))
+
+    def know(self, tables: Mapping[str, Table]) -> None:
+        """Take tables that were compiled elsewhere, by their digests: a table is data, and may be shared."""
+        self._tables.update(tables)
 
     async def table(self, tenant: str, app: str, digest: str) -> Table:
         """The table of a version that was applied once. Raises `NotFoundError`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Literal
 
 from lathe.frozen import frozen
 from lathe.lang.model import Unique
@@ -104,8 +105,13 @@ class _Absent(Exception):
         self.entity = entity
 
 
+Sight = Literal["newest", "committed", "fresh"]
+"""What a decision rests on: what is queued, what is committed as far as this process knows, or rows that are
+read for it, whatever is known."""
+
+
 class _World:
-    """What a decision sees: the newest known state of whatever it looks up."""
+    """What a decision sees of whatever it looks up."""
 
     ghosts: Values
 
@@ -115,12 +121,10 @@ class _World:
         live: Live,
         held: Collection[tuple[str, bytes]],
         loaded: Mapping[str, Held | None],
-        *,
-        is_committed: bool = False,
+        sight: Sight = "newest",
     ) -> None:
-        self._cache = cache
         self._loaded = loaded
-        self._look_up = cache.committed if is_committed else cache.newest
+        self._look_up = {"newest": cache.newest, "committed": cache.committed, "fresh": _unknown}[sight]
         self._tenant, self._app = live.tenant, live.app.name
         self._held = held
         self._blueprints = live.table.blueprints
@@ -151,6 +155,10 @@ class _World:
         return None
 
 
+def _unknown(key: Key) -> Held | None:
+    raise KeyError(key)
+
+
 class Engine:
     """The commands of one process. `start` before the first, `stop` after the last."""
 
@@ -158,8 +166,8 @@ class Engine:
         self.store = store
         self.clock = clock
         self.ids = ids
-        self.catalog = Catalog(store)
         self.cache = Cache()
+        self.catalog = Catalog(store, self.cache.forget_app)
         self.committer = Committer(store, self._settled)
         self._watchers: list[Callable[[Committed], None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -185,21 +193,18 @@ class Engine:
     async def execute(self, command: Command) -> Result:
         """Take a command. Raises `BusyError`, `OverloadedError`, `NotFoundError`, `StoreError`."""
         held: set[tuple[str, bytes]] = set()
-        is_fresh = False
         for attempt in range(ATTEMPTS_LIMIT):
             live = self.catalog.live(command.tenant, command.app)
-            outcome, world, now = await self._decide(live, command, held)
+            try:
+                outcome, world, now = await self._decide(live, command, held)
+            except LookupError:
+                if await self._is_current(live):
+                    raise
+                continue  # it met an entity as another version has it
             if isinstance(outcome, Refusal):
-                if self.cache.is_pending(self._keys(live, world.seen)):
-                    outcome, world, _ = await self._decide(live, command, held, is_committed=True)
-                    if not isinstance(outcome, Refusal):
-                        await self.committer.turn()
-                        continue
-                if not self.store.is_shared or is_fresh:
-                    return await self._refused(command, live, outcome, world)
-                is_fresh = True
-                await self.catalog.refresh()
-                self.cache.forget(self._keys(live, world.seen))
+                refused = await self._surely_refused(live, command, held, outcome, world)
+                if refused is not None:
+                    return refused
                 continue
             answer = await self._commit(live, command, outcome, world, now)
             if isinstance(answer, Committed):
@@ -211,19 +216,43 @@ class Engine:
                 return over
         raise BusyError(f"others keep changing `{command.entity}`")
 
-    async def _decide(
+    async def _is_current(self, live: Live) -> bool:
+        """Whether this version still is what the store says."""
+        await self.catalog.refresh()
+        return self.catalog.live(live.tenant, live.app.name) is live
+
+    async def _surely_refused(
         self,
         live: Live,
         command: Command,
         held: Collection[tuple[str, bytes]],
-        *,
-        is_committed: bool = False,
+        outcome: Refusal,
+        world: _World,
+    ) -> Refused | Replayed | None:
+        """A refusal on something queued or cached is decided once more; None: it does not stand."""
+        keys = self._keys(live, world.seen)
+        found: Step | Refusal = outcome
+        if self.store.is_shared:
+            await self.catalog.refresh()
+            live = self.catalog.live(command.tenant, command.app)
+            found, world, _ = await self._decide(live, command, held, "fresh")
+        elif self.cache.is_pending(keys):
+            found, world, _ = await self._decide(live, command, held, "committed")
+        if isinstance(found, Refusal):
+            return await self._refused(command, live, found, world)
+        self.cache.forget(keys)
+        if self.cache.is_pending(keys):
+            await self.committer.turn()
+        return None
+
+    async def _decide(
+        self, live: Live, command: Command, held: Collection[tuple[str, bytes]], sight: Sight = "newest"
     ) -> tuple[Step | Refusal, _World, int]:
-        """What the machine says, once every row that it asks for is in memory; on what is queued, or not."""
+        """What the machine says, once every row that it asks for is in memory."""
         loaded: dict[str, Held | None] = {}
         for _ in range(LOADS_LIMIT):
             now = self.clock.now_ms()
-            world = _World(self.cache, live, held, loaded, is_committed=is_committed)
+            world = _World(self.cache, live, held, loaded, sight)
             try:
                 if command.requires is not None:
                     world.get(command.entity)

@@ -46,6 +46,12 @@ class Node:
             asyncio.create_task(self.timers.run(), name="timers"),
         ]
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended a worker that should still run: a defect of ours, if it is anything."""
+        ended = (task.exception() for task in self._tasks if task.done() and not task.cancelled())
+        return next((error for error in ended if error is not None), None)
+
     def _wake(self) -> None:
         self.outbox.wake()
         self.timers.wake()

@@ -22,11 +22,13 @@ from lathe.frozen import frozen
 from lathe.lang.adapters import DEFAULT_TIMEOUT_MS
 from lathe.lang.model import Effect, Json
 from lathe.machine.event import Delivers, Ends, Event, Executes, Notifies, Starts, Stops
+from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Invocation, Value
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Result
 from lathe.runtime.failing import Backoff, Failed, told_to_loop
+from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, value_of
 from lathe.store.base import StoreError
 from lathe.store.records import Leased, Outgoing
@@ -296,6 +298,7 @@ class Outbox:
             told={"effect": outgoing.effect, "number": outgoing.number, **told},
             by=f"effect:{outgoing.effect}",
             lease=(self._settings.worker, outgoing.entity, outgoing.number),
+            requires=partial(_is_there, outgoing),
         )
         for tries in range(STEP_TRIES):
             try:
@@ -430,6 +433,12 @@ class Outbox:
         now = await self._engine.store.now_ms()
         later = msgspec.structs.replace(outgoing, attempt=attempt, due_ms=now + wait_ms)
         await self._engine.store.postpone(self._settings.worker, later)
+
+
+def _is_there(outgoing: Outgoing, live: Live, held: Held | None) -> Refusal | None:
+    """The invocation must still be open: an event means whichever is next or active, and another may be."""
+    mine = [i for i in held.entity.invocations if i.number == outgoing.number] if held is not None else []
+    return None if mine and mine[0].phase != "late" else Refusal("stale", outgoing.entity, None)
 
 
 def _key(outgoing: Outgoing) -> Key:

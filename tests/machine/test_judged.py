@@ -1,0 +1,49 @@
+"""Which steps the properties are asked about."""
+
+from __future__ import annotations
+
+from lathe.machine.event import Act, Caller, Create, Notifies
+from lathe.machine.outcome import Step
+from lathe.machine.properties import broken
+from lathe.machine.snapshot import MemoryWorld
+from lathe.machine.step import step
+from lathe.machine.table import Table, compile_app
+
+from ..runtime.harness import example, read
+
+CLERK = Caller("role", None, frozenset({"clerk"}), "ann")
+
+
+def taken(table: Table, world: MemoryWorld, event: Create | Act | Notifies) -> tuple[Step, MemoryWorld]:
+    found = step(table, world, event)
+    assert isinstance(found, Step), found
+    return found, world.after(found.written, found.ghosts)
+
+
+def test_a_notice_without_world_is_no_step_for_properties() -> None:
+    """As for the checker, which sees nothing of it: `old.state` is the state that it was sent from."""
+    table = compile_app(read(example("approval")))
+    world = MemoryWorld({}, table.ghosts)
+    _, world = taken(table, world, Create("Document", "d", {"body": "x"}, CLERK, 1))
+    for name, by in (("submit", "ann"), ("approve", "bob"), ("release", "cyd")):
+        roles = {"submit": "clerk", "approve": "manager", "release": "publisher"}[name]
+        caller = Caller("role", None, frozenset({roles}), by)
+        visit = world.entities["d"].visit
+        _, world = taken(table, world, Act("d", name, {}, caller, 1, visit))
+    found, after = taken(table, world, Notifies("d", "announce", 1))
+    assert list(broken(table, world, found, after)) == []
+
+
+def test_only_those_that_are_named_are_looked_at() -> None:
+    table = compile_app(read(example("rollout")))
+    world = MemoryWorld({}, table.ghosts)
+    operator = Caller("role", None, frozenset({"operator"}), "ann")
+    made, world = taken(table, world, Create("Rollout", "a", {"replicas": 3}, operator, 1))
+    bad = world.entities["a"]
+    wrong = MemoryWorld({"a": type(bad)(**{**_members(bad), "fields": {**bad.fields, "ready": 0}})}, {})
+    assert [b.prop.name for b in broken(table, world, made, wrong)] == ["one_broker_down"]
+    assert list(broken(table, world, made, wrong, only=())) == []
+
+
+def _members(entity: object) -> dict[str, object]:
+    return {name: getattr(entity, name) for name in type(entity).__slots__}  # type: ignore[attr-defined]

@@ -1,0 +1,70 @@
+"""Two processes over one store: what one of them knows may be out of date, what it answers may not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from lathe.machine.event import Act, Caller
+from lathe.runtime.conformance import told_of
+from lathe.runtime.engine import Command, Committed, Result
+from lathe.runtime.node import Node
+from lathe.sim.loop import SimLoop, run
+from lathe.store.faults import Point
+from lathe.store.memory import MemoryStore
+from lathe.store.records import Write
+
+from .harness import TENANT, Scripted, act, create, example, install, node_of, person
+
+
+class Gate:
+    """Holds the commits of one principal back until it is opened."""
+
+    def __init__(self, held: str) -> None:
+        self.held = held
+        self.opened = asyncio.Event()
+
+    async def reach(self, point: Point, method: str, group: Sequence[Write]) -> None:
+        if point == "before" and any(
+            self.held in (e.payload or b"").decode() for w in group for e in w.entries
+        ):
+            await self.opened.wait()
+
+
+def give_back(node: Node, job: str, by: Caller, visit: int) -> asyncio.Task[Result]:
+    command = Command(
+        tenant=TENANT,
+        app="lease_queue",
+        entity=job,
+        kind="act",
+        event=lambda now: Act(job, "give_back", {}, by, now, visit),
+        told={**told_of(by), "visit": visit},
+        by="role:worker",
+    )
+    return asyncio.create_task(node.engine.execute(command))
+
+
+def test_a_refusal_rests_on_fresh_rows_also_while_something_stale_is_queued() -> None:
+    async def main(loop: SimLoop) -> None:
+        gate = Gate("bob")
+        store = MemoryStore(loop.now_ms, is_shared=True, faults=gate)
+        app = await install(store, example("lease_queue"))
+        first = node_of(loop, store, Scripted(), worker="first")
+        second = node_of(loop, store, Scripted(), worker="second")
+        await first.start()
+        await second.start()
+        ann, bob = person(app, "ann"), person(app, "bob")
+        job = await create(first, app, "Job", work="{}")
+        stale = asyncio.create_task(act(second, app, job, "take", bob))
+        await asyncio.sleep(0.1)
+        assert isinstance(await act(first, app, job, "take", ann), Committed)
+        given_back = give_back(second, job, ann, visit=2)
+        await asyncio.sleep(0.1)
+        gate.opened.set()
+        assert isinstance(await given_back, Committed)
+        await stale  # taken once it is free, or refused before: both are right
+        await first.stop()
+        await second.stop()
+
+    for seed in range(5):
+        run(main, seed)
