@@ -34,6 +34,7 @@ TAKES_ANY = {
     "src/lathe/runtime/conformance.py",
     "src/lathe/runtime/snapshot.py",
     "src/lathe/sim/loop.py",  # what asyncio passes to a loop
+    "src/lathe/sim/oracle.py",  # what the journal holds
 }
 """The edges: where decoded TOML and JSON, and rows of databases, come in."""
 NO_TEXT = {".pyc", ".wasm"}

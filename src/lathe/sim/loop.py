@@ -12,6 +12,7 @@ import heapq
 from asyncio import base_events, events
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from contextvars import ContextVar
 from random import Random
 from typing import Any, TypeVar
 
@@ -21,6 +22,24 @@ STEPS_LIMIT = 5_000_000
 """Callbacks of one run: more means that it goes round without end."""
 EPOCH_MS = 1_750_000_000_000
 """The moment at which a simulated world begins."""
+
+
+class Power:
+    """What keeps the callbacks of one process going. They carry it in their context (`POWER`).
+
+    Cut, none of them runs again, not even a `finally`: as if the plug were pulled. Stalled, all of them wait,
+    while the time of everybody else goes on.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_cut = False
+        self.is_stalled = False
+        self.waiting: list[asyncio.Handle] = []
+
+
+POWER: ContextVar[Power | None] = ContextVar("POWER", default=None)
+"""The process that a callback belongs to; None: it is part of the world outside."""
 
 
 class StuckError(RuntimeError):
@@ -43,7 +62,11 @@ class SimLoop(base_events.BaseEventLoop):
         self._clock_resolution = 1e-9
         self.tape: list[int] = []
         self.steps = 0
+        self.is_over = False
+        """Whether the world has ended: what was cut runs once more, so that it can be put away."""
+        self._powers: list[Power] = []
         self.failures: list[BaseException] = []
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
         self.set_exception_handler(self._failed)
 
     def time(self) -> float:
@@ -61,8 +84,9 @@ class SimLoop(base_events.BaseEventLoop):
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A task whose exception nobody took: a failure of the run, never a line in a log."""
         error = context.get("exception")
-        if isinstance(error, BaseException):
+        if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
             self.failures.append(error)
+            self.on_failure(error)
 
     def _process_events(self, event_list: Any) -> None:
         """There are none: nothing outside is waited for."""
@@ -100,9 +124,32 @@ class SimLoop(base_events.BaseEventLoop):
         if self.steps >= STEPS_LIMIT:
             raise StuckError(f"more than {STEPS_LIMIT} steps")
         chosen = self._take()
-        if not chosen.cancelled():
-            self.steps += 1
-            chosen._run()
+        if chosen.cancelled():
+            return
+        power: Power | None = chosen._context.get(POWER)  # type: ignore[attr-defined]
+        if power is not None and (power.is_cut or power.is_stalled) and not self.is_over:
+            power.waiting.append(chosen)
+            return
+        self.steps += 1
+        chosen._run()
+
+    def resume(self, power: Power) -> None:
+        """Let a stalled process go on with all that has come up since."""
+        power.is_stalled = False
+        self._ready.extend(power.waiting)
+        power.waiting.clear()
+
+    def power(self, name: str) -> Power:
+        """Power for another process of this world."""
+        power = Power(name)
+        self._powers.append(power)
+        return power
+
+    def end(self) -> None:
+        """End the world: what waited in vain is given back, to be cancelled."""
+        self.is_over = True
+        for power in self._powers:
+            self.resume(power)
 
     def _take(self) -> asyncio.Handle:
         count = len(self._ready)
@@ -145,6 +192,7 @@ def run(
 
 def _end_tasks(loop: SimLoop) -> None:
     """Cancel what still runs, and let it end."""
+    loop.end()
     left = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
     for task in left:
         task.cancel()

@@ -1,0 +1,94 @@
+"""What may go wrong, and how often: every fault by its name, in three mixes.
+
+A seed enables some of the faults of its mix, so that each is met alone and in company. Every fault draws from
+a stream of its own: leaving one out does not change when the others strike.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from random import Random
+from typing import Literal, get_args
+
+from lathe.frozen import frozen
+
+Mix = Literal["calm", "moderate", "chaos"]
+MIXES: tuple[Mix, ...] = get_args(Mix)
+
+
+@frozen
+class Fault:
+    """One way in which something goes wrong. `rate` is how likely it is at each of its occasions (per
+    mille), `most` how often it strikes in one run.
+    """
+
+    name: str
+    does: str
+    rate: int
+    most: int = 1_000
+
+
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault("slow", "the store takes up to seconds", 40, 12),
+        Fault("hold", "a commit waits until another one has changed the same entity", 60, 20),
+        Fault("away", "the store does not answer, and nothing is committed", 40, 30),
+        Fault("lost", "a commit happens, and its acknowledgement is lost", 40, 30),
+        Fault("late", "a commit happens after its caller was told that nobody knows", 30, 20),
+        Fault("full", "the disk is full for a while", 10, 3),
+        Fault("crash_before", "a process dies before its commit: the group is lost as a whole", 15, 4),
+        Fault("crash_after", "a process dies after its commit, before it tells anybody", 15, 4),
+        Fault("crash", "a process dies between any two awaits", 500, 4),
+        Fault("stall", "a process stands still for seconds, while the others go on", 400, 3),
+        Fault("skew", "the clock of a process jumps, forwards or backwards", 500, 4),
+        Fault("sleep", "all processes and the store stand still, as a machine that was suspended", 300, 2),
+        Fault("swap", "another version of the app takes over", 500, 4),
+        Fault("hangs", "an effect happens, and says nothing until its time is up", 120, 4),
+        Fault("bad", "an effect ends badly, having happened or not", 250),
+        Fault("garbage", "an effect answers with what fits nothing", 60),
+        Fault("raises", "an adapter raises what it should not", 40),
+        Fault("drips", "an effect answers a little at a time", 100),
+        Fault("tardy", "an effect happens when its time is up already", 100, 6),
+        Fault("deaf", "an effect that was told to stop happens all the same", 500),
+        Fault("twice", "a callback comes twice", 200),
+        Fault("stale", "a callback comes again, long after", 150),
+        Fault("hangs_up", "a client goes away before it has its answer", 30),
+        Fault("repeats", "a client asks the same again, though it has its answer", 100),
+    )
+}
+
+_SHARE: Mapping[Mix, int] = {"calm": 15, "moderate": 45, "chaos": 80}
+"""How many of a hundred faults a seed enables."""
+_STRENGTH: Mapping[Mix, float] = {"calm": 0.5, "moderate": 1.0, "chaos": 2.0}
+
+
+class Menu:
+    """The faults of one run. `without` are left out, whatever the seed says."""
+
+    def __init__(self, seed: int, mix: Mix, without: Collection[str] = ()) -> None:
+        unknown = sorted(set(without) - set(FAULTS))
+        assert not unknown, f"there is no fault {unknown}"
+        chooses = Random(f"{seed}/{mix}/menu")
+        chosen = [name for name in FAULTS if chooses.randrange(100) < _SHARE[mix]]
+        self.enabled = tuple(name for name in chosen if name not in without)
+        self.struck: Counter[str] = Counter()
+        self.is_closed = False
+        """Whether nothing goes wrong any more."""
+        self._random = {name: Random(f"{seed}/{mix}/{name}") for name in self.enabled}
+        self._chance = {name: FAULTS[name].rate * _STRENGTH[mix] / 1000 for name in self.enabled}
+
+    def strikes(self, name: str) -> bool:
+        """Whether a fault happens at this occasion."""
+        random = self._random.get(name)
+        if random is None or self.is_closed:
+            return False
+        if random.random() >= self._chance[name] or self.struck[name] >= FAULTS[name].most:
+            return False
+        self.struck[name] += 1
+        return True
+
+    def draw(self, name: str) -> Random:
+        """What else a fault has to choose."""
+        return self._random[name]

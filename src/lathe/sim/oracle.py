@@ -1,0 +1,409 @@
+"""What must hold after every step, whatever went wrong: the judge of a simulated world.
+
+It sees what is committed, in the moment in which it is, takes every step again by `machine`, and keeps the
+world that follows. What the runtime wrote, answered and did is held against that world.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+from lathe.frozen import evolve, frozen
+from lathe.machine.event import (
+    Delivers,
+    Ends,
+    Event,
+    Executes,
+    LateExecution,
+    Notifies,
+    Starts,
+    Stops,
+    TimerFires,
+)
+from lathe.machine.migrate import migrate
+from lathe.machine.outcome import Refusal, Step
+from lathe.machine.properties import Broken, broken
+from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Value, claim_of
+from lathe.machine.step import step
+from lathe.runtime.catalog import Live
+from lathe.runtime.conformance import event_of
+from lathe.runtime.engine import Command, Committed, Refused
+from lathe.runtime.plan import OUTBOX, Held, changes_of
+from lathe.runtime.snapshot import encode_json, entity_of
+from lathe.sim.prepared import Loaded, Prepared, reads_others
+from lathe.store.base import Apply
+from lathe.store.journal import payload_hash, sealed
+from lathe.store.records import GENESIS, Entry, Outgoing, Timer, Write
+
+
+@frozen
+class Violation:
+    """Something that must never be. `cause` groups what fails for the same reason."""
+
+    cause: str
+    said: str
+    broken: Broken | None = None
+
+
+@frozen
+class Taken:
+    """One step as it was committed: the world that it met, and what came of it by the machine."""
+
+    loaded: Loaded
+    world: MemoryWorld
+    event: Event
+    outcome: Step | Refusal
+
+
+@frozen
+class Swapped:
+    """Another version took over."""
+
+    old: Loaded
+    new: Loaded
+    before: MemoryWorld
+    after: MemoryWorld
+
+
+@frozen
+class _Head:
+    """The last entry of an entity's journal."""
+
+    revision: int
+    hash: bytes
+    version: int
+
+
+_NONE = _Head(0, GENESIS, 0)
+
+
+class Oracle:
+    """See the module. `found` is the first violation; after it nothing is judged any more."""
+
+    def __init__(self, prepared: Prepared, failed: Callable[[], None]) -> None:
+        self._prepared = prepared
+        self._failed = failed
+        self.loaded = prepared.first
+        empty = MemoryWorld({}, self.loaded.table.ghosts)
+        self.worlds: list[tuple[Loaded, MemoryWorld]] = [(self.loaded, empty)]
+        self._truth = empty if self.loaded.has_outside else None
+        self.steps: list[Taken | Swapped] = []
+        self.found: Violation | None = None
+        self.taken: Counter[tuple[str, str]] = Counter()
+        self._heads: dict[str, _Head] = {}
+        self._hashes: set[bytes] = set()
+        self._over: set[tuple[str, int]] = set()
+        self._keys: dict[tuple[str, str], bytes] = {}
+        self._outbox: dict[str, dict[int, str]] = {}
+        self._timers: dict[str, dict[str, tuple[int, int]]] = {}
+        self._judges_all = any(reads_others(b) for b in self.loaded.app.blueprints.values())
+        self._has_app_ghosts = bool(self.loaded.app.ghosts)
+
+    @property
+    def world(self) -> MemoryWorld:
+        """What the journal adds up to."""
+        return self.worlds[-1][1]
+
+    @property
+    def count(self) -> int:
+        """How many worlds there were."""
+        return len(self.worlds)
+
+    def fail(self, cause: str, said: str, broken: Broken | None = None) -> None:
+        """Something is wrong; the first of them counts."""
+        if self.found is None:
+            self.found = Violation(cause, said, broken)
+            self._failed()
+
+    # What the store sees.
+
+    def committed(self, write: Write) -> None:
+        """A write was accepted: see `sim.store.Observer`."""
+        if self.found is not None:
+            return
+        loaded, world = self.worlds[-1]
+        first = write.entries[0]
+        if first.digest != loaded.digest:
+            self.fail("governed", f"{first.entity} was written by a version that is not current any more")
+            return
+        self._chains(write)
+        payload = _payload(first)
+        event = event_of(first)
+        self._once(first, payload, event, world)
+        outcome = step(loaded.table, world, event, permit=loaded.permit)
+        self.steps.append(Taken(loaded, world, event, outcome))
+        if isinstance(outcome, Refusal):
+            self.fail(
+                "replay", f"{first.kind} of {first.entity} was committed, the machine refuses: {outcome}"
+            )
+            return
+        after = world.after(outcome.written, outcome.ghosts)
+        self._same_as_written(write, outcome, world)
+        self.worlds.append((loaded, after))
+        for part in outcome.parts:
+            self.taken[part.blueprint, part.action or first.kind] += 1
+        self._beside(write, outcome)
+        if self._truth is None:
+            self._judge(loaded, world, outcome, after)
+        else:
+            self._in_truth(loaded, event)
+        self._unique(loaded, outcome, after)
+
+    def _chains(self, write: Write) -> None:
+        """Every entry follows the one before it, and says so by its hash."""
+        for entry in write.entries:
+            head = self._heads.get(entry.entity, _NONE)
+            if (entry.revision, entry.previous) != (head.revision + 1, head.hash):
+                said = f"{entry.entity}: revision {entry.revision} does not follow {head.revision}"
+                self.fail("serialisable", said)
+            assert entry.payload is not None, "nothing is erased"
+            if payload_hash(entry.payload) != entry.payload_hash or sealed(entry) != entry.hash:
+                self.fail("chain", f"{entry.entity}: the hash of revision {entry.revision} is not its own")
+            self._heads[entry.entity] = _Head(entry.revision, entry.hash, entry.version)
+            self._hashes.add(entry.hash)
+        if write.receipt is not None:
+            key = (write.receipt.principal, write.receipt.key)
+            if key in self._keys:
+                self.fail("key", f"the idempotency key {key[1]} was taken twice")
+            self._keys[key] = write.receipt.answer
+
+    def _once(self, entry: Entry, payload: dict[str, Any], event: Event, world: MemoryWorld) -> None:
+        """What follows from an invocation is about that invocation, and ends it once."""
+        number = payload.get("event", {}).get("number")
+        if number is None or not isinstance(event, (Starts, Executes, Ends, Stops, Delivers, Notifies)):
+            return
+        if (entry.entity, number) in self._over:
+            self.fail("once", f"{entry.kind} of {entry.entity}.{number}, which is over")
+        entity = world.entities.get(entry.entity)
+        meant: Invocation | None = None
+        if entity is not None:
+            meant = entity.head if isinstance(event, (Starts, Delivers)) else entity.active
+        if not isinstance(event, Notifies) and (meant is None or meant.number != number):
+            said = f"{entry.kind} of {entry.entity}.{number} met {meant.number if meant else 'nothing'}"
+            self.fail("mistaken", said)
+        if not isinstance(event, (Starts, Executes)):
+            self._over.add((entry.entity, number))
+
+    def _same_as_written(self, write: Write, outcome: Step, world: MemoryWorld) -> None:
+        """Rows and entries say what the machine says."""
+        rows = {row.id: row for row in write.entities}
+        if set(rows) != set(outcome.written):
+            self.fail("replay", f"{sorted(rows)} were written, the machine writes {sorted(outcome.written)}")
+            return
+        for entry in write.entries:
+            now = outcome.written[entry.entity]
+            row = rows[entry.entity]
+            found = entity_of(row)
+            if self._has_app_ghosts:  # no process keeps them, so what is computed from them differs
+                found = evolve(found, ghosts=now.ghosts)
+            if found != now:
+                self.fail("snapshot", f"the row of {entry.entity} is {found}, the machine makes {now}")
+            if (entry.state, entry.visit, entry.version) != (now.state, now.visit, now.version):
+                self.fail("journal", f"{entry.entity}: the entry of revision {entry.revision} says otherwise")
+            changes = msgspec.json.decode(encode_json(changes_of(world.get(entry.entity), now)))
+            if _payload(entry)["changes"] != changes:
+                self.fail("journal", f"{entry.entity}: revision {entry.revision} tells other changes")
+
+    def _beside(self, write: Write, outcome: Step) -> None:
+        """Outbox and timers are what the entities ask for."""
+        self._take_duties(write)
+        for entity in outcome.written.values():
+            self._duties_fit(entity)
+
+    def _take_duties(self, write: Write) -> None:
+        for name, number in write.ended:
+            self._outbox.get(name, {}).pop(number, None)
+        for outgoing in write.outgoing:
+            self._outbox.setdefault(outgoing.entity, {})[outgoing.number] = outgoing.phase
+        for name, timer in write.disarmed:
+            self._timers.get(name, {}).pop(timer, None)
+        for armed in write.timers:
+            self._timers.setdefault(armed.entity, {})[armed.name] = (armed.due_ms, armed.visit)
+
+    def _duties_fit(self, entity: Entity) -> None:
+        asked = {i.number: i.phase for i in entity.invocations if i.phase in OUTBOX}
+        if self._outbox.get(entity.id, {}) != asked:
+            self.fail("outbox", f"{entity.id} asks for {asked}, its outbox has {self._outbox.get(entity.id)}")
+        blueprint = self.loaded.table.blueprints[entity.blueprint].blueprint
+        state = blueprint.states[entity.state]
+        armed = dict(self._timers.get(entity.id, {}))
+        own = armed.pop("", None)
+        if (own is not None) != (state.after_ms is not None) or (own is not None and own[1] != entity.visit):
+            self.fail("timer", f"the timer of {entity.id} in `{entity.state}` is {own}")
+        due = {
+            timer.name: entity.fields[timer.at]
+            for timer in blueprint.timers.values()
+            if not state.final and entity.fields[timer.at] is not None
+        }
+        if {name: found[0] for name, found in armed.items()} != due:
+            self.fail("timer", f"the deadlines of {entity.id} are {due}, armed are {armed}")
+
+    def _judge(self, loaded: Loaded, before: MemoryWorld, outcome: Step, after: MemoryWorld) -> None:
+        """The app's own properties."""
+        only = None if self._judges_all else outcome.written.keys()
+        for wrong in broken(loaded.table, before, outcome, after, only=only):
+            where = f" of {wrong.entity}" if wrong.entity else ""
+            said = "; ".join(clause.text for clause in wrong.clauses)
+            self.fail(f"property:{wrong.prop.name}", f"`{wrong.prop.name}`{where} is false: {said}", wrong)
+
+    def _unique(self, loaded: Loaded, outcome: Step, after: MemoryWorld) -> None:
+        for entity in outcome.written.values():
+            blueprint = loaded.table.blueprints[entity.blueprint].blueprint
+            for unique in blueprint.unique.values():
+                claim = claim_of(unique, entity)
+                other = after.holder(blueprint.name, unique, claim, {entity.id}) if claim else None
+                if other is not None:
+                    self.fail(f"unique:{unique.name}", f"{entity.id} and {other} both hold `{unique.name}`")
+
+    # What really happens outside.
+
+    def _in_truth(self, loaded: Loaded, event: Event) -> None:
+        """Take a step in the world as it is, where effects happen when they do, not when it is known."""
+        truth = self._truth
+        assert truth is not None, "there is a truth beside what is known"
+        if isinstance(event, Executes):
+            active = truth.entities[event.entity].active
+            if active is None or not active.executed:
+                self.fail("unexecuted", f"an effect of {event.entity} was noted that never happened")
+            return
+        outcome = step(loaded.table, truth, event, permit=loaded.permit)
+        if isinstance(outcome, Refusal):
+            self.fail("unexecuted", f"{type(event).__name__} of {event} cannot be, as things are: {outcome}")
+            return
+        after = truth.after(outcome.written, outcome.ghosts)
+        self._judge(loaded, truth, outcome, after)
+        self._truth = after
+
+    def executes(self, entity: str, number: int, now: int) -> bool:
+        """An effect happens outside, now. False: the language promises that it does not any more."""
+        loaded, world = self.worlds[-1]
+        truth = self._truth if self._truth is not None else world
+        found = truth.entities.get(entity)
+        meant = next((i for i in found.invocations if i.number == number), None) if found else None
+        if meant is None or meant.phase == "waiting":
+            return False
+        if self._truth is None or meant.phase == "notice":
+            return True
+        event: Event = (
+            LateExecution(entity, meant.effect, now) if meant.phase == "late" else Executes(entity, now)
+        )
+        outcome = step(loaded.table, truth, event, permit=loaded.permit)
+        assert isinstance(outcome, Step), "what is started or late may happen"
+        after = truth.after(outcome.written, outcome.ghosts)
+        self.steps.append(Taken(loaded, truth, event, outcome))
+        self._judge(loaded, truth, outcome, after)
+        self._truth = after
+        return True
+
+    # Versions.
+
+    def applied(self, change: Apply) -> None:
+        """A version was applied: every entity is where `machine.migrate` puts it."""
+        old, before = self.worlds[-1]
+        new = self._prepared.by_digest(change.version.digest)
+        self.loaded = new
+        rows = {write.entities[0].id: entity_of(write.entities[0]) for write in change.writes}
+        moved: dict[str, Entity] = {}
+        for write in change.writes:
+            self._chains(write)
+            self._take_duties(write)
+        for name, entity in before.entities.items():
+            found = migrate(old.table, new.table, entity, MemoryWorld({name: entity}, old.table.ghosts))
+            if isinstance(found, tuple):
+                self.fail("swap", f"{name} has no place in the new version, and it was applied")
+                return
+            moved[name] = entity if found is None else found
+            if rows.get(name, entity) != moved[name]:
+                self.fail("swap", f"{name} became {rows.get(name)}, the machine makes {moved[name]}")
+        after = MemoryWorld(moved, {**new.table.ghosts, **_kept(before, new)})
+        self.steps.append(Swapped(old, new, before, after))
+        self.worlds.append((new, after))
+        if self._truth is not None:
+            self._truth = self._moved_truth(old, new)
+        for entity in moved.values():
+            self._duties_fit(entity)
+
+    def _moved_truth(self, old: Loaded, new: Loaded) -> MemoryWorld:
+        truth = self._truth
+        assert truth is not None, "there is one"
+        moved: dict[str, Entity] = {}
+        for name, entity in truth.entities.items():
+            found = migrate(old.table, new.table, entity, MemoryWorld({name: entity}, old.table.ghosts))
+            moved[name] = entity if found is None or isinstance(found, tuple) else found
+        return MemoryWorld(moved, {**new.table.ghosts, **_kept(truth, new)})
+
+    # What is answered.
+
+    def acknowledged(self, result: Committed) -> None:
+        """A client was told that its command was taken."""
+        for entry in result.write.entries:
+            if entry.hash not in self._hashes:
+                self.fail(
+                    "acknowledged", f"{entry.entity}.{entry.revision} was acknowledged, and is not there"
+                )
+
+    def replayed(self, key: tuple[str, str], answer: bytes) -> None:
+        """A client was given the answer of an earlier request."""
+        if self._keys.get(key) != answer:
+            self.fail("key", f"the answer to {key[1]} is not the one that was given before")
+
+    def refused(self, command: Command, result: Refused, since: int) -> None:
+        """A client was refused: at some moment since it asked, the machine must have refused it too."""
+        for loaded, world in reversed(self.worlds[max(since - 1, 0) :]):
+            if _refuses(loaded, world, command):
+                return
+        said = (
+            f"{command.kind} of {command.entity} was refused ({result.refusal}), and was possible throughout"
+        )
+        self.fail("refused", said)
+
+    def overdue(self, row: Timer | Outgoing, now: int) -> None:
+        """Something was due long ago: there must be a cause, by the blueprint."""
+        loaded, world = self.worlds[-1]
+        entity = world.get(row.entity)
+        if entity is None:
+            self.fail("overdue", f"what is due of {row.entity} belongs to nobody")
+        elif isinstance(row, Timer):
+            event = TimerFires(row.entity, row.name or None, now)
+            if isinstance(step(loaded.table, world, event, permit=loaded.permit), Step):
+                self.fail("overdue", f"the timer `{row.name}` of {row.entity} is due since {row.due_ms}")
+        elif _is_its_turn(entity, row):
+            self.fail("overdue", f"`{row.effect}` of {row.entity} is due since {row.due_ms}")
+
+    def read(self, entity: str, held: Held | None, since: int) -> None:
+        """A client was shown an entity: as it was at some moment since it asked."""
+        shown = held.entity if held is not None else None
+        if not any(w.get(entity) == shown for _, w in self.worlds[max(since - 1, 0) :]):
+            self.fail("read", f"{entity} was shown as it was not: {shown}")
+
+
+def _is_its_turn(entity: Entity, row: Outgoing) -> bool:
+    """Whether an invocation waits for no other one of its entity."""
+    if row.phase == "notice":
+        return True
+    turn = entity.active or entity.head
+    return turn is None or turn.number == row.number
+
+
+def _refuses(loaded: Loaded, world: MemoryWorld, command: Command) -> bool:
+    event = command.event(0)
+    if command.requires is not None:
+        entity = world.get(command.entity)
+        held = Held(entity, 0, b"", 0, 0) if entity is not None else None
+        if command.requires(cast(Live, loaded), held) is not None:
+            return True
+    return isinstance(step(loaded.table, world, event, permit=loaded.permit), Refusal)
+
+
+def _kept(before: MemoryWorld, new: Loaded) -> dict[str, Value]:
+    return {name: value for name, value in before.ghosts.items() if name in new.table.ghosts}
+
+
+def _payload(entry: Entry) -> dict[str, Any]:
+    assert entry.payload is not None, "nothing is erased"
+    found: dict[str, Any] = msgspec.json.decode(entry.payload)
+    return found

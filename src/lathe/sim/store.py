@@ -1,0 +1,186 @@
+"""A store that does what real ones do wrong: the memory store, with faults around every call.
+
+It is the disk of a simulated world: processes come and go, what it committed stays. A group is written whole
+or not at all, also where a process dies in the middle; what nobody was told of may be there or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from random import Random
+from typing import Protocol
+
+from lathe.sim.loop import POWER, Power, SimLoop
+from lathe.sim.menu import Menu
+from lathe.store.base import Apply, FullError, UnavailableError
+from lathe.store.faults import Point
+from lathe.store.memory import MemoryStore
+from lathe.store.records import Answer, Entry, Outgoing, Timer, Version, Write
+
+LATENCY_SECONDS = 0.002
+"""How long a commit takes, on average."""
+SLOW_SECONDS = 20.0
+HOLD_SECONDS = 2.0
+"""How long a commit is held back for somebody else's."""
+LATE_SECONDS = 3.0
+"""How late a commit may be that nobody knows of."""
+FULL_SECONDS = 10.0
+
+
+class Observer(Protocol):
+    """Told of what is committed, in its order, in the moment in which it is."""
+
+    def committed(self, write: Write) -> None:
+        """A write was accepted."""
+
+    def applied(self, change: Apply) -> None:
+        """A version was applied."""
+
+
+class SimStore(MemoryStore):
+    """The store of a simulated world. It knows which process calls by `POWER`."""
+
+    def __init__(self, loop: SimLoop, menu: Menu, observer: Observer, *, seed: int, is_shared: bool) -> None:
+        super().__init__(loop.now_ms, faults=self, is_shared=is_shared)
+        self._loop = loop
+        self._menu = menu
+        self._observer = observer
+        self._random = Random(f"{seed}/store")
+        self._full_until = 0.0
+        self._held: list[tuple[frozenset[str], asyncio.Future[None]]] = []
+        self._told: list[tuple[Power | None, Callable[[], None]]] = []
+        self.crash: Callable[[Power], None] = lambda power: None
+        """Pulls the plug of a process."""
+        self.commits = 0
+
+    # What is seen of it.
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Listeners of a process that died hear nothing any more."""
+        self._told = [(power, one) for power, one in self._told if power is None or not power.is_cut]
+        self._told.append((POWER.get(), listener))
+
+    def _tell(self) -> None:
+        for power, listener in self._told:
+            if power is None or not power.is_cut:
+                self._loop.call_soon(listener, context=Context())
+
+    def commit_now(self, group: Sequence[Write]) -> list[Answer]:
+        """Commit, and let the observer see what was accepted."""
+        answers = super().commit_now(group)
+        self.commits += 1
+        changed: set[str] = set()
+        for write, answer in zip(group, answers, strict=True):
+            if answer.verdict == "accepted":
+                self._observer.committed(write)
+                changed.update(entry.entity for entry in write.entries)
+        self._release(changed)
+        return answers
+
+    def apply_now(self, change: Apply) -> Answer:
+        """Apply, and let the observer see it."""
+        answer = super().apply_now(change)
+        if answer.verdict == "accepted":
+            self._observer.applied(change)
+        return answer
+
+    def install(self, version: Version) -> None:
+        """Make the first version current, before the world begins."""
+        answer = super().apply_now(Apply(version, None))
+        assert answer.verdict == "accepted", "an empty store takes the first version"
+
+    def journal(self) -> list[Entry]:
+        """Every entry, by position."""
+        return [self._journal[position] for position in sorted(self._journal)]
+
+    def is_quiet(self) -> bool:
+        """Whether no invocation is open and no timer due."""
+        now = self._loop.now_ms()
+        return not self._duties.all_outgoing() and all(t.due_ms > now for t in self._duties.all_timers())
+
+    def overdue_now(self, tenant: str, app: str, *, before_ms: int) -> list[Timer | Outgoing]:
+        """What has been due since before then; nothing goes wrong here."""
+        return self._duties.overdue(tenant, app, before_ms=before_ms, limit=1_000)
+
+    def _release(self, changed: set[str]) -> None:
+        """Let go of the commits that waited for somebody to change one of these."""
+        waiting, self._held = self._held, []
+        for names, future in waiting:
+            if names.isdisjoint(changed):
+                self._held.append((names, future))
+            elif not future.done():
+                future.set_result(None)
+
+    # What goes wrong.
+
+    async def reach(self, point: Point, method: str, group: Sequence[Write]) -> None:
+        """See `Faults`."""
+        if self._loop.is_over:
+            raise UnavailableError("the world has ended")
+        if point == "read":
+            await self._reading()
+        elif point == "before":
+            await self._before(method, group)
+        else:
+            await self._after(method)
+
+    async def _reading(self) -> None:
+        if self._menu.strikes("slow"):
+            await asyncio.sleep(self._random.random() * SLOW_SECONDS / 4)
+        else:
+            await asyncio.sleep(0)
+        if self._menu.strikes("away"):
+            raise UnavailableError("the connection was cut")
+
+    async def _before(self, method: str, group: Sequence[Write]) -> None:
+        menu, random = self._menu, self._random
+        if menu.strikes("slow"):
+            await asyncio.sleep(random.random() ** 3 * SLOW_SECONDS)
+        elif group:
+            await asyncio.sleep(random.expovariate(1 / LATENCY_SECONDS))
+        else:
+            await asyncio.sleep(0)
+        if menu.strikes("away"):
+            raise UnavailableError("the connection was cut")
+        if menu.strikes("full"):
+            self._full_until = self._loop.time() + random.random() * FULL_SECONDS
+        if self._loop.time() < self._full_until and not menu.is_closed:
+            raise FullError("the disk is full")
+        if method != "commit":
+            return
+        if self.is_shared and menu.strikes("hold"):
+            await self._hold(group)
+        if self.is_shared and menu.strikes("late"):
+            late = random.random() * LATE_SECONDS
+            self._loop.call_later(late, self._land, group, context=Context())
+            raise UnavailableError("the connection was cut during a commit", maybe=True)
+        if menu.strikes("crash_before"):
+            await self._die()
+
+    async def _after(self, method: str) -> None:
+        if method == "commit" and self._menu.strikes("crash_after"):
+            await self._die()
+        if self._menu.strikes("lost"):
+            raise UnavailableError("the connection was cut", maybe=True)
+
+    def _land(self, group: Sequence[Write]) -> None:
+        """A commit that was under way when its connection was cut."""
+        if not self._loop.is_over:
+            self.commit_now(group)
+            self._tell()
+
+    async def _hold(self, group: Sequence[Write]) -> None:
+        """Wait until another process has written to what this group is about, or for a while."""
+        names = frozenset(name for write in group for name, _ in write.bases)
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._held.append((names, future))
+        await asyncio.wait([future], timeout=self._random.random() * HOLD_SECONDS)
+
+    async def _die(self) -> None:
+        """The process that calls is gone; nothing of it goes on."""
+        power = POWER.get()
+        if power is not None:
+            self.crash(power)
+            await self._loop.create_future()

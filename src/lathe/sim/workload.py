@@ -1,0 +1,191 @@
+"""What clients ask: commands derived from the blueprints, admitted ones and others.
+
+They are chosen by where things stand, towards what was seen least. Each is written down as it is asked, so
+that a run can be taken again with some of them left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Literal
+
+from lathe.frozen import frozen
+from lathe.lang.model import Action, App, Argument, Blueprint
+from lathe.machine.event import Act, Caller, Create, Event
+from lathe.machine.snapshot import Entity, Value
+from lathe.sim.oracle import Oracle
+from lathe.sim.values import PEOPLE, constants, misfit_of, value_of_type
+
+INSTANCES_LIMIT = 4
+"""Entities of one blueprint that clients create."""
+GAP_SECONDS = 0.4
+"""How long a client waits between two requests, on average."""
+LONG_GAP_SECONDS = 30.0
+
+
+@frozen
+class Issue:
+    """One command as a client asks for it, `gap_ms` after its last one.
+
+    `node` picks the process that is asked, `key` makes it idempotent.
+    """
+
+    gap_ms: int
+    node: int
+    kind: Literal["create", "act", "read"]
+    blueprint: str
+    entity: str
+    action: str
+    args: Mapping[str, Value]
+    by: Caller
+    visit: int | None = None
+    key: str | None = None
+
+    def event(self, now: int) -> Event:
+        """The machine's event, at a moment."""
+        if self.kind == "create":
+            return Create(self.blueprint, self.entity, self.args, self.by, now)
+        return Act(self.entity, self.action, self.args, self.by, now, self.visit)
+
+
+class Workload:
+    """Chooses commands, for one run."""
+
+    def __init__(self, app: App, oracle: Oracle, now_ms: int, *, seed: int) -> None:
+        self._app = app
+        self._oracle = oracle
+        self._now_ms = now_ms
+        self._random = Random(f"{seed}/workload")
+        self._constants = constants(app)
+        self.people = _staffed(app, self._random)
+        self._made: dict[str, int] = dict.fromkeys(app.blueprints, 0)
+        self._issued = 0
+
+    def next(self) -> Issue:
+        """What is asked now."""
+        self._issued += 1
+        creatable = [b for b in self._app.blueprints.values() if self._is_creatable(b)]
+        world = self._oracle.world
+        entities = sorted(world, key=lambda e: e.id)
+        if creatable and (not entities or self._random.random() < 0.15):
+            return self._create(self._random.choice(creatable))
+        if not entities:
+            return self._read("nobody")
+        if self._random.random() < 0.05:
+            return self._read(self._random.choice(entities).id)
+        return self._act(self._chosen(entities))
+
+    def _is_creatable(self, blueprint: Blueprint) -> bool:
+        is_open = any(p.kind in ("role", "any", "inbound") for p in blueprint.actions["create"].admits)
+        return is_open and self._made[blueprint.name] < INSTANCES_LIMIT
+
+    def _chosen(self, entities: list[Entity]) -> Entity:
+        alive = [e for e in entities if not self._app.blueprints[e.blueprint].states[e.state].final]
+        return self._random.choice(alive if alive and self._random.random() < 0.9 else entities)
+
+    def _create(self, blueprint: Blueprint) -> Issue:
+        self._made[blueprint.name] += 1
+        name = f"{blueprint.name}#{self._made[blueprint.name]}"
+        return self._issue("create", blueprint, name, blueprint.actions["create"], None)
+
+    def _read(self, entity: str) -> Issue:
+        caller = Caller("role", None, frozenset(), PEOPLE[0])
+        return Issue(self._gap_ms(), self._random.randrange(8), "read", "", entity, "", {}, caller)
+
+    def _act(self, entity: Entity) -> Issue:
+        blueprint = self._app.blueprints[entity.blueprint]
+        outsiders = [
+            action
+            for action in blueprint.actions.values()
+            if action.name != "create" and any(p.kind in ("role", "any", "inbound") for p in action.admits)
+        ]
+        every = outsiders or [a for a in blueprint.actions.values() if a.name != "create"]
+        if not every:
+            return self._read(entity.id)
+        fitting = [a for a in every if entity.state in a.from_states]
+        if fitting and self._random.random() < 0.85:
+            action = self._rarest(blueprint, fitting)
+        else:
+            action = self._random.choice(every)
+        return self._issue("act", blueprint, entity.id, action, entity)
+
+    def _rarest(self, blueprint: Blueprint, actions: list[Action]) -> Action:
+        """One of them, the more likely the less often it was taken."""
+        taken = self._oracle.taken
+        weights = [1 / (1 + taken[blueprint.name, action.name]) for action in actions]
+        return self._random.choices(actions, weights)[0]
+
+    def _issue(
+        self,
+        kind: Literal["create", "act"],
+        blueprint: Blueprint,
+        name: str,
+        action: Action,
+        entity: Entity | None,
+    ) -> Issue:
+        random = self._random
+        return Issue(
+            gap_ms=self._gap_ms(),
+            node=random.randrange(8),
+            kind=kind,
+            blueprint=blueprint.name,
+            entity=name,
+            action=action.name,
+            args=self._arguments(action, entity),
+            by=self._caller(action, entity),
+            visit=self._visit(action, entity),
+            key=f"k{self._issued}" if random.random() < 0.6 else None,
+        )
+
+    def _gap_ms(self) -> int:
+        mean = LONG_GAP_SECONDS if self._random.random() < 0.05 else GAP_SECONDS
+        return int(self._random.expovariate(1 / mean) * 1000)
+
+    def _visit(self, action: Action, entity: Entity | None) -> int | None:
+        if entity is None or self._random.random() < (0.15 if action.fenced else 0.95):
+            return None
+        return entity.visit if self._random.random() < 0.85 else entity.visit - 1
+
+    def _caller(self, action: Action, entity: Entity | None) -> Caller:
+        random = self._random
+        inbound = [p for p in action.admits if p.kind == "inbound"]
+        if inbound and random.random() < 0.8:
+            return Caller("inbound", random.choice(inbound).name)
+        open_to = {p.name for p in action.by if p.kind == "role"}
+        able = [who for who in PEOPLE if self.people[who] & open_to]
+        people = able if able and random.random() < 0.85 else list(PEOPLE)
+        known = [v for v in entity.fields.values() if v in people] if entity is not None else []
+        who = random.choice(known) if known and random.random() < 0.6 else random.choice(people)
+        assert isinstance(who, str), "people are known by name"
+        return Caller("role", None, self.people[who], who)
+
+    def _arguments(self, action: Action, entity: Entity | None) -> dict[str, Value]:
+        return {
+            argument.name: value
+            for argument in action.arguments.values()
+            if (value := self._argument(argument, entity)) is not None
+        }
+
+    def _argument(self, argument: Argument, entity: Entity | None) -> Value:
+        random = self._random
+        kind = argument.type
+        if (argument.optional or argument.has_default) and random.random() < 0.4:
+            return None
+        if random.random() < 0.03:
+            return misfit_of(random, kind)
+        target = kind.blueprint or (kind.element.blueprint if kind.element else None)
+        refs = self._oracle.world.population(target) if target else ()
+        return value_of_type(random, kind, self._constants, self._now_ms, refs)
+
+
+def _staffed(app: App, random: Random) -> dict[str, frozenset[str]]:
+    """Who holds which roles, for the whole run: every role is held, and none together that may not be."""
+    held: dict[str, set[str]] = {who: set() for who in PEOPLE}
+    for role in sorted(app.roles):
+        sure = random.choice(PEOPLE)
+        for who in sorted(PEOPLE, key=lambda one: one != sure):
+            others = {r for together in app.exclusive if role in together for r in together} & held[who]
+            if not others and (who == sure or random.random() < 0.5):
+                held[who].add(role)
+    return {who: frozenset(roles) for who, roles in held.items()}

@@ -1,0 +1,488 @@
+"""A simulated world: processes over one store, clients, the outside, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextvars import Context
+from hashlib import sha256
+from random import Random
+
+from lathe.effect.base import Performer
+from lathe.errors import NotFoundError
+from lathe.frozen import frozen
+from lathe.machine.event import Act, Caller, Event
+from lathe.machine.outcome import Refusal
+from lathe.runtime.catalog import Live
+from lathe.runtime.clock import Ids
+from lathe.runtime.committer import OverloadedError
+from lathe.runtime.conformance import told_of
+from lathe.runtime.engine import BusyError, Command, Committed, Refused, Replayed, Result
+from lathe.runtime.node import Node
+from lathe.runtime.outbox import Settings
+from lathe.runtime.plan import Held
+from lathe.runtime.snapshot import encode_json
+from lathe.runtime.swap import RefusedSwap, Swapper
+from lathe.sim.adapters import Outside
+from lathe.sim.loop import POWER, Power, SimLoop
+from lathe.sim.menu import Menu, Mix
+from lathe.sim.oracle import Oracle
+from lathe.sim.prepared import Loaded, Prepared
+from lathe.sim.store import SimStore
+from lathe.sim.workload import Issue, Workload
+from lathe.store.base import StoreError
+from lathe.store.records import Outgoing, Receipt, Version
+
+TENANT = "main"
+TRIES_LIMIT = 4
+"""How often a client asks again when it does not know."""
+RECEIPT_MS = 24 * 3_600_000
+REBOOT_SECONDS = 5.0
+STALL_SECONDS = 40.0
+SKEW_MS = 20_000
+SLEEP_SECONDS = 600.0
+CHAOS_SECONDS = 6.0
+"""Between two things that go wrong with a process, on average."""
+SETTLE_SECONDS = 150
+"""How long everything that is due may take once nothing goes wrong any more."""
+SLACK_MS = 70_000
+"""How late something may be then: a timer that is not possible is tried again within a minute."""
+
+
+class DisconnectedError(Exception):
+    """The process that was asked is gone."""
+
+
+@frozen
+class Setting:
+    """What a seed makes of a run. `without` leaves faults out, `script` says what each client asks."""
+
+    seed: int
+    mix: Mix
+    nodes: int
+    clients: int
+    commands: int
+    is_shared: bool
+    without: frozenset[str] = frozenset()
+    script: tuple[tuple[Issue, ...], ...] | None = None
+
+
+class Skewed:
+    """The clock of one process."""
+
+    def __init__(self, loop: SimLoop) -> None:
+        self._loop = loop
+        self.off_ms = 0
+
+    def now_ms(self) -> int:
+        """The time as this process believes it to be."""
+        return self._loop.now_ms() + self.off_ms
+
+
+class Process:
+    """One process of the runtime: it can lose its power, stand still, and begin again."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._loop = world.loop
+        self.name = name
+        self.clock = Skewed(world.loop)
+        self._ids = Ids(self.clock, Random(f"{world.setting.seed}/{name}").getrandbits)
+        self._life = 0
+        self._open: dict[asyncio.Future[Result], None] = {}
+        self.is_up = False
+        self.boot()
+
+    def boot(self) -> None:
+        """Begin anew, from what is durable."""
+        self._life += 1
+        world = self._world
+        self.power = self._loop.power(f"{self.name}.{self._life}")
+        performer: Performer = world.outside.adapter()
+        self.node = Node(
+            world.store,
+            self.clock,
+            self._ids,
+            performers=dict.fromkeys(world.adapters, performer),
+            lookups=_lookups,
+            settings=Settings(self.power.name, jitter=world.random.random),
+        )
+        self.node.engine.catalog.know({v.digest: v.table for v in world.prepared.versions})
+        self._loop.create_task(self._start(self.node), name=f"boot {self.power.name}", context=self._inside())
+
+    def _inside(self) -> Context:
+        context = Context()
+        context.run(POWER.set, self.power)
+        return context
+
+    async def _start(self, node: Node) -> None:
+        while True:
+            try:
+                await node.start()
+                break
+            except StoreError:
+                await asyncio.sleep(0.2)
+        self.is_up = True
+
+    def cut(self) -> None:
+        """Pull the plug."""
+        self._world.log(f"{self.power.name} dies")
+        self.is_up = False
+        self.power.is_cut = True
+        waiting, self._open = list(self._open), {}
+        for future in waiting:
+            self._is_gone(future)
+        self._loop.call_later(
+            self._world.random.random() * REBOOT_SECONDS, self._boot_again, context=Context()
+        )
+
+    def _boot_again(self) -> None:
+        if not self._loop.is_over:
+            self.boot()
+
+    def stall(self, seconds: float) -> None:
+        """Stand still for a while."""
+        power = self.power
+        power.is_stalled = True
+        self._world.outside.excused.add(power)
+        self._loop.call_later(seconds, self._loop.resume, power, context=Context())
+
+    async def request(self, command: Command, *, hangs_up: bool = False) -> Result:
+        """Ask for a command, from outside. Raises what the engine raises, and `DisconnectedError`."""
+        if not self.is_up:
+            raise DisconnectedError(self.name)
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._open[future] = None
+        task = self._loop.create_task(self._serve(command, future), context=self._inside())
+        task.add_done_callback(lambda _: self._is_gone(future), context=Context())
+        if hangs_up:
+            self._loop.call_later(self._world.random.random() * 0.01, task.cancel, context=self._inside())
+        try:
+            return await future
+        finally:
+            self._open.pop(future, None)
+
+    def _is_gone(self, future: asyncio.Future[Result]) -> None:
+        """Whoever still waits for an answer gets none."""
+        if not future.done():
+            future.set_exception(DisconnectedError(self.name))
+
+    async def _serve(self, command: Command, future: asyncio.Future[Result]) -> None:
+        try:
+            result = await self.node.engine.execute(command)
+        except (StoreError, BusyError, OverloadedError, NotFoundError) as error:
+            if not future.done():
+                future.set_exception(error)
+        else:
+            if not future.done():
+                future.set_result(result)
+
+
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for all of them, and let out what one of them raised."""
+    await asyncio.wait(tasks)
+    for task in tasks:
+        task.result()
+
+
+def _lookups(outgoing: Outgoing) -> Callable[[str, str], str]:
+    return lambda scope, name: f"<{scope}:{name}>"
+
+
+UNKNOWN = (StoreError, BusyError, OverloadedError, DisconnectedError)
+"""What leaves a client in doubt: it asks again, with the same key."""
+
+
+class _Judgement:
+    """What a gate would say of a version that is swapped to."""
+
+    verdict = "admitted"
+    report = b"{}"
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.app = loaded.app.name
+        self.digest = loaded.digest
+
+
+class _OpenGate:
+    """Versions that are swapped to were admitted before."""
+
+    async def judge(
+        self, files: Mapping[str, bytes], *, against: Mapping[str, bytes] | None, accept_bounds: bool
+    ) -> _Judgement:
+        raise AssertionError("what is swapped to was judged")
+
+
+class World:
+    """Everything of one run. `over` is done when the run has found something."""
+
+    def __init__(self, loop: SimLoop, prepared: Prepared, setting: Setting) -> None:
+        self.loop = loop
+        self.prepared = prepared
+        self.setting = setting
+        self.app = prepared.first.app
+        self.random = Random(f"{setting.seed}/world")
+        self.menu = Menu(setting.seed, setting.mix, setting.without)
+        self.over: asyncio.Future[None] = loop.create_future()
+        self.oracle = Oracle(prepared, self._end)
+        loop.on_failure = self._raised
+        self.store = SimStore(loop, self.menu, self.oracle, seed=setting.seed, is_shared=setting.is_shared)
+        self.store.crash = self._crash
+        self.outside = Outside(loop, self.menu, self.oracle, self._progress, seed=setting.seed)
+        self.adapters = sorted({e.uses for b in self.app.blueprints.values() for e in b.effects.values()})
+        self.workload = Workload(self.app, self.oracle, loop.now_ms(), seed=setting.seed)
+        self.asked: list[list[Issue]] = [[] for _ in range(setting.clients)]
+        self.processes: list[Process] = []
+        self._digest = sha256()
+        self._waiting_clients = 0
+        self.commands = 0
+        self.refusals = 0
+
+    def _end(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def _raised(self, error: BaseException) -> None:
+        self.oracle.fail(f"raised:{type(error).__name__}", f"{type(error).__name__}: {error}")
+
+    def log(self, line: str) -> None:
+        """Note what happened: two runs of a seed have the same log."""
+        self._digest.update(f"{self.loop.time():.6f} {line}\n".encode())
+
+    @property
+    def digest(self) -> str:
+        """What the log comes to."""
+        return self._digest.hexdigest()
+
+    # The run.
+
+    async def run(self) -> None:
+        """All of it: install, let everybody work, mend everything, wait for what is due."""
+        self._install()
+        self.processes = [Process(self, f"node{n}") for n in range(self.setting.nodes)]
+        clients = [self._spawn(self._client(n), f"client {n}") for n in range(self.setting.clients)]
+        chaos = self._spawn(self._chaos(), "chaos")
+        working = self._spawn(_all(clients), "clients")
+        await asyncio.wait([working, self.over], return_when=asyncio.FIRST_COMPLETED)
+        chaos.cancel()
+        if not self.over.done():
+            working.result()
+            await self._settle()
+
+    def _spawn(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
+        return self.loop.create_task(work, name=name, context=Context())
+
+    def _install(self) -> None:
+        first = self.prepared.first
+        version = Version(TENANT, self.app.name, first.digest, dict(first.files), b"{}", 0, "simulator")
+        self.store.install(version)
+
+    # Clients.
+
+    async def _client(self, number: int) -> None:
+        script = self.setting.script
+        if script is not None:
+            for issue in script[number]:
+                await self._issue(number, issue)
+            return
+        share = self.setting.commands // self.setting.clients
+        for _ in range(share):
+            await self._issue(number, self.workload.next())
+
+    async def _issue(self, client: int, issue: Issue) -> None:
+        """Wait, ask, and ask again while the answer is not known."""
+        self.asked[client].append(issue)
+        await asyncio.sleep(issue.gap_ms / 1000)
+        if issue.kind == "read":
+            await self._read(issue)
+            return
+        command = self.command(issue)
+        for tries in range(TRIES_LIMIT):
+            process = self.processes[(issue.node + tries) % len(self.processes)]
+            since = self.oracle.count
+            self.commands += 1
+            try:
+                result = await process.request(command, hangs_up=self.menu.strikes("hangs_up"))
+            except UNKNOWN as error:
+                self.log(f"{issue.entity} {issue.action} {type(error).__name__}")
+                await asyncio.sleep(self.random.random() * 2)
+                continue
+            except NotFoundError:
+                return
+            self._judge(issue, command, result, since)
+            if not (issue.key and self.menu.strikes("repeats")):
+                return
+
+    def _judge(self, issue: Issue, command: Command, result: Result, since: int) -> None:
+        """What a client makes of its answer."""
+        self.log(f"{issue.entity} {issue.action} {type(result).__name__}")
+        match result:
+            case Committed():
+                self.oracle.acknowledged(result)
+            case Replayed():
+                assert command.key is not None, "only a key is replayed"
+                self.oracle.replayed(command.key, result.receipt.answer)
+            case Refused():
+                self.refusals += 1
+                self.oracle.refused(command, result, since)
+            case _:
+                self.oracle.fail("lease", f"{issue.entity}: a client holds no lease")
+
+    async def _read(self, issue: Issue) -> None:
+        process = self.processes[issue.node % len(self.processes)]
+        if not process.is_up or process.power.is_stalled:
+            return
+        since = self.oracle.count
+        engine = process.node.engine
+        try:
+            live = engine.catalog.live(TENANT, self.app.name)
+            held = await engine.read(live, issue.entity)
+        except (StoreError, NotFoundError):
+            return
+        self.oracle.read(issue.entity, held, since)
+
+    def command(self, issue: Issue) -> Command:
+        """A command as the API makes it."""
+        key = (str(issue.by.actor or issue.by), issue.key) if issue.key is not None else None
+        told = told_of(issue.by)
+        if issue.visit is not None:
+            told["visit"] = issue.visit
+
+        def receiving(live: Live, after: Mapping[str, Held]) -> Receipt:
+            assert key is not None, "only a request with a key is received"
+            held = after[issue.entity]
+            answer = encode_json([issue.entity, held.revision, held.entity.state, held.entity.version])
+            return Receipt(TENANT, *key, b"", 200, answer, self.loop.now_ms() + RECEIPT_MS)
+
+        def requires(live: Live, held: Held | None) -> Refusal | None:
+            if held is None or held.entity.blueprint != issue.blueprint:
+                return Refusal("missing", issue.entity, None)
+            if issue.visit is not None and held.entity.visit != issue.visit:
+                return Refusal("stale", issue.entity, issue.action)
+            return None
+
+        return Command(
+            tenant=TENANT,
+            app=self.app.name,
+            entity=issue.entity,
+            kind=issue.kind,
+            event=issue.event,
+            told=told,
+            by=str(issue.by),
+            receiving=receiving if key is not None else None,
+            key=key,
+            requires=requires if issue.kind == "act" else None,
+        )
+
+    async def _progress(self, entity: str, effect: str, number: int, action: str) -> None:
+        """An action by an effect in progress: with a token that is bound to its invocation."""
+        caller = Caller("effect", effect)
+
+        def event(now: int) -> Event:
+            return Act(entity, action, {}, caller, now)
+
+        def requires(live: Live, held: Held | None) -> Refusal | None:
+            active = held.entity.active if held is not None else None
+            if active is None or active.number != number:
+                return Refusal("denied", entity, action, "the token's invocation is over")
+            return None
+
+        command = Command(
+            tenant=TENANT, app=self.app.name, entity=entity, kind="act", event=event, told=told_of(caller),
+            by=str(caller), requires=requires,
+        )  # fmt: skip
+        process = self.random.choice(self.processes)
+        since = self.oracle.count
+        try:
+            result = await process.request(command)
+        except (*UNKNOWN, NotFoundError):
+            return
+        self.log(f"{entity} {action} by {effect}.{number} {type(result).__name__}")
+        if isinstance(result, Committed):
+            self.oracle.acknowledged(result)
+            before = next((p.before for p in result.step.parts if p.entity == entity), None)
+            active = before.active if before is not None else None
+            if active is None or active.number != number:
+                self.oracle.fail(
+                    "stale callback", f"{entity}: `{action}` by {effect}.{number}, which is over"
+                )
+        elif isinstance(result, Refused):
+            self.oracle.refused(command, result, since)
+
+    # What goes wrong.
+
+    def _crash(self, power: Power) -> None:
+        for process in self.processes:
+            if process.power is power and not power.is_cut:
+                process.cut()
+
+    async def _chaos(self) -> None:
+        menu, random = self.menu, self.random
+        while True:
+            await asyncio.sleep(random.expovariate(1 / CHAOS_SECONDS))
+            process = random.choice(self.processes)
+            if process.is_up and menu.strikes("crash"):
+                process.cut()
+            if process.is_up and not process.power.is_stalled and menu.strikes("stall"):
+                self.log(f"{process.name} stands still")
+                process.stall(random.random() * STALL_SECONDS)
+            if menu.strikes("skew"):
+                process.clock.off_ms = random.randrange(-SKEW_MS, SKEW_MS)
+            if menu.strikes("sleep"):
+                self.log("everything stands still")
+                self.outside.excused.update(p.power for p in self.processes)
+                self.loop.jump(random.random() * SLEEP_SECONDS)
+            if menu.strikes("swap"):
+                self._spawn(self._swap(process), "swap")
+
+    async def _swap(self, process: Process) -> None:
+        """Another version takes over, through one of the processes."""
+        loaded = self.random.choice(self.prepared.versions)
+        if not process.is_up:
+            return
+        task = self.loop.create_task(self._swap_inside(process, loaded), context=process._inside())
+        await asyncio.wait([task], timeout=SLEEP_SECONDS)
+
+    async def _swap_inside(self, process: Process, loaded: Loaded) -> None:
+        swapper = Swapper(process.node.engine, _OpenGate())
+        said = "swapped"
+        try:
+            await swapper.apply(
+                TENANT, loaded.files, _Judgement(loaded), confirm=None, by="simulator", allow_breaking=True
+            )
+        except (StoreError, RefusedSwap, BusyError, NotFoundError) as error:
+            said = type(error).__name__
+        self.log(f"{process.name} {said} {loaded.digest[:8]}")
+
+    # The end.
+
+    async def _settle(self) -> None:
+        """Nothing goes wrong any more: what is due happens, and nothing is overdue without a cause."""
+        self.menu.is_closed = True
+        for process in self.processes:
+            process.clock.off_ms = 0
+        for _ in range(SETTLE_SECONDS):
+            await asyncio.wait([self.over], timeout=1.0)
+            if self.over.done():
+                return
+            if self._is_quiet():
+                break
+        self._check_overdue()
+        self._check_workers()
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing is due, and everybody is there."""
+        if not all(p.is_up and not p.power.is_stalled for p in self.processes):
+            return False
+        return self.store.is_quiet()
+
+    def _check_overdue(self) -> None:
+        before = self.loop.now_ms() - SLACK_MS
+        for row in self.store.overdue_now(TENANT, self.app.name, before_ms=before):
+            self.oracle.overdue(row, self.loop.now_ms())
+
+    def _check_workers(self) -> None:
+        for process in self.processes:
+            failure = process.node.failure
+            if failure is not None:
+                self.oracle.fail(f"worker:{type(failure).__name__}", f"a worker has ended: {failure!r}")
