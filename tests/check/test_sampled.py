@@ -49,6 +49,14 @@ def test_both_ends_and_each_constant_and_its_neighbours_are_tried(value: int, *,
     assert ("LT401 p" in codes(text)) is is_found
 
 
+def test_each_constant_is_tried_however_many_there_are() -> None:
+    others = "\n".join(
+        f'q{n} = "small <= 9 or (amount != {20 * n} and amount != {20 * n + 10})"' for n in range(1, 51)
+    )
+    text = CLAIM + f'\n[invariant]\np = "small == 9 or amount != 8000"\n{others}\n'
+    assert "LT401 p" in codes(text)
+
+
 @pytest.mark.parametrize(("rest", "expected"), [
     ('[invariant]\np = "amount * 3 != 12345"\n', ["LT801 p", "LT802"]),
     ('[invariant]\np = { that = "small <= 8", when = "amount * 3 == 12345" }\n', ["LT801 p", "LT802"]),

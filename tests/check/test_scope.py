@@ -172,6 +172,39 @@ def test_principals_are_one_more_than_can_be_told_apart_and_four_at_most() -> No
     assert report_of(several("[scope]\nprincipals = 6\n", C=many)).covered.bounds["principals"] == 6
 
 
+NAMED = """
+[state]
+open = { initial = true, waits = "x" }
+shut = { final = true }
+
+[field]
+name = { type = "text", max = 9 }
+
+[action]
+create = { by = "role:clerk", sets = ["name"] }
+close = { from = "open", to = "shut", by = "role:clerk" }
+
+[unique]
+once = { fields = ["name"], in = ["open"] }
+"""
+
+
+def test_texts_that_could_differ_and_are_left_out_are_told() -> None:
+    told = "more than 4 texts that nothing names, where {} could differ"
+    few = report_of(several("[scope]\nC = 3\n", C=NAMED))
+    many = report_of(several("[scope]\nC = 4\n", C=NAMED))
+    assert not [line for line in few.not_covered if "texts" in line]
+    assert told.format(5) in many.not_covered
+
+
+def test_a_long_text_that_is_named_is_given_too() -> None:
+    name = "a text that is longer than sixty-four characters, because nobody has said how long it may be"
+    text = NAMED.replace(", max = 9", "").replace(
+        "[unique]", f"[invariant]\np = \"name != '{name}'\"\n[unique]"
+    )
+    assert "LT401 p" in codes(several(C=text))
+
+
 def exclusive(*groups: tuple[str, ...]) -> str:
     listed = ", ".join("[" + ", ".join(f'"{r}"' for r in g) + "]" for g in groups)
     roles = "".join(f'{r} = "x"\n' for r in ("boss", "audit"))

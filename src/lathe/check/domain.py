@@ -30,6 +30,8 @@ WIDEST_PRINCIPALS = 8
 """Principals of a search that asks again what fewer of them could not do."""
 
 MAX_FRESH_TEXTS = 4
+"""Texts beside those that the app names."""
+
 A_TIME = 1_000
 """The instant that stands for every set time, in milliseconds."""
 
@@ -77,6 +79,7 @@ class Domains:
     texts: tuple[str, ...]
     landmarks: tuple[int, ...]
     fresh_texts: int
+    differing_texts: int = 0
     whole: bool = False
     named: int = 0
 
@@ -182,8 +185,9 @@ class Domains:
         if kind.kind == "int":
             return self._int_choice(kind, argument.explore)
         if kind.kind == "text":
-            limit = kind.maximum if kind.maximum is not None else MAX_DOMAIN
-            return Choice(tuple(i + 1 for i, t in enumerate(self.texts) if len(t) <= max(limit, 1)), False)
+            most = None if kind.maximum is None else max(kind.maximum, 1)
+            fits = (most is None or len(t) <= most for t in self.texts)
+            return Choice(tuple(i for i, does in enumerate(fits, 1) if does), False)
         first = 0 if kind.kind in SCALARS else 1
         return Choice(tuple(range(first, max(self.size(kind), 1))) or (0,), False)
 
@@ -239,7 +243,8 @@ def make_domains(
     texts += sorted((_defaults(app, "text") | _messages(app, explored)) - set(texts))
     if any(isinstance(n, Special) and n.name == "id" for n in nodes):
         texts += [f"{b}#{i + 1}" for b, n in sorted(instances.items()) for i in range(n)]
-    fresh = _fresh_texts(app, instances, explored, nodes, compares=named.compares)
+    differing = _differing_texts(app, instances, explored, nodes, compares=named.compares)
+    fresh = min(differing, MAX_FRESH_TEXTS)
     texts += [_fresh_name(i, texts) for i in range(fresh)]
     landmarks = {int(n.value) for n in nodes if isinstance(n, Literal) and type(n.value) is int}
     ends = [x for b in app.blueprints.values() for f in b.fields.values() for x in (f.type.low, f.type.high)]
@@ -251,8 +256,9 @@ def make_domains(
         ids=(*people, *(i for i in literal_ids if i not in people)),
         named_ids=tuple(literal_ids),
         texts=tuple(texts),
-        landmarks=tuple(sorted(landmarks)[:MAX_DOMAIN]),
+        landmarks=tuple(sorted(landmarks)),
         fresh_texts=fresh,
+        differing_texts=differing,
         whole=whole,
         named=len(named.principals),
     )
@@ -365,7 +371,7 @@ def _principals(app: App, wanted: int, named: int) -> int:
     return max(count, fewest_holders(maximal_role_sets(app))) if count > 1 and app.exclusive else count
 
 
-def _fresh_texts(
+def _differing_texts(
     app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node], *, compares: bool
 ) -> int:
     """As many texts beside the named ones as can differ: one, unless texts are compared with another."""
@@ -382,4 +388,4 @@ def _fresh_texts(
     mutual = [n for n in compared if not isinstance(n.left, Literal) and not isinstance(n.right, Literal)]
     if not uniques and not mutual and not compares:
         return 1
-    return min(MAX_FRESH_TEXTS, _slots(app, instances, explored, "text") + 1)
+    return _slots(app, instances, explored, "text") + 1

@@ -35,6 +35,9 @@ def _beyond(system: System) -> Iterator[str]:
         yield f"more than {count} {name}"
     if domains.could_differ > len(domains.principals):
         yield f"more than {len(domains.principals)} principals, where {domains.could_differ} could differ"
+    if domains.differing_texts > domains.fresh_texts:
+        told = f"{domains.fresh_texts} texts that nothing names"
+        yield f"more than {told}, where {domains.differing_texts} could differ"
     yield from _pending(system)
     sampled = {p.name for c in system.commands for p in c.params if p.sampled}
     yield from (f"values of `{name}` beyond a sample" for name in sorted(sampled))

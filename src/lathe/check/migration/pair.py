@@ -82,6 +82,7 @@ def joint_domains(
         texts=(*sorted(texts), *_fresh(fresh, texts)),
         landmarks=tuple(sorted({*one.landmarks, *other.landmarks, *numbers})),
         fresh_texts=fresh,
+        differing_texts=max(one.differing_texts, other.differing_texts),
         named=len(known),
         whole=whole,
     )
