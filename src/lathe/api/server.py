@@ -28,6 +28,7 @@ from lathe.api.backup import Backups
 from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Development
 from lathe.api.checks import CheckRoutes, Inspector
+from lathe.api.connection import Connection
 from lathe.api.cursor import Cursors
 from lathe.api.inbound import Secrets
 from lathe.api.kept import Checks, Kept, summary
@@ -322,7 +323,7 @@ async def serve(
             application or assembly.api,
             host=server.host,
             port=server.port,
-            http="httptools",
+            http=Connection,
             ws="none",
             lifespan="off",
             access_log=False,

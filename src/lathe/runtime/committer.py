@@ -1,13 +1,16 @@
 """Group commit: whatever queued up while the store was busy is its next group.
 
-Nothing is answered before its group is durable. The queue is bounded: a full one refuses at once.
+Nothing is answered before its group is durable. While one group is being committed the next one stands open
+with the store, and takes in what is queued until its turn comes: the store waits for no event loop, and the
+loop for no store. The queue is bounded: a full one refuses at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
 
 from lathe.store.base import GROUP_LIMIT, Store, StoreError
 from lathe.store.records import Answer, Write
@@ -26,6 +29,42 @@ class OverloadedError(Exception):
     """More is waiting to be committed than the queue holds, or nothing is committed any more."""
 
 
+class Group(Sequence[Write]):
+    """Writes that are committed together: open until the store looks at them, whichever thread it does so in.
+
+    It closes before it takes what is queued. Whoever queues a write and still sees it open is in it.
+    """
+
+    def __init__(self, waiting: deque[_Queued]) -> None:
+        self._waiting = waiting
+        self._queued: list[_Queued] | None = None
+        self.is_open = True
+
+    @property
+    def queued(self) -> list[_Queued]:
+        """The writes with the futures of who waits for them; it is closed now."""
+        if self._queued is None:
+            self.is_open = False
+            count = min(len(self._waiting), GROUP_LIMIT)
+            self._queued = [self._waiting.popleft() for _ in range(count)]
+        return self._queued
+
+    def __len__(self) -> int:
+        return len(self.queued)
+
+    def __iter__(self) -> Iterator[Write]:
+        return iter([write for write, _ in self.queued])
+
+    @overload
+    def __getitem__(self, index: int) -> Write: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Write]: ...
+
+    def __getitem__(self, index: int | slice) -> Write | list[Write]:
+        return [write for write, _ in self.queued][index]
+
+
 class Committer:
     """The one way to the store's `commit`. Run `run` in a task of its own."""
 
@@ -33,6 +72,8 @@ class Committer:
         self._store = store
         self._settled = settled
         self._waiting: deque[_Queued] = deque()
+        self._group: Group | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._turn: asyncio.Future[None] | None = None
         self._is_closing = False
@@ -54,7 +95,8 @@ class Committer:
             raise OverloadedError
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, future))
-        self._wake.set()
+        if self._group is None or not self._group.is_open:
+            self._wake.set()
         return future
 
     async def turn(self) -> None:
@@ -66,20 +108,36 @@ class Committer:
     async def run(self) -> None:
         """Commit group after group until `close`; what is queued by then is still committed."""
         try:
-            while not (self._is_closing and not self._waiting):
-                if not self._waiting:
-                    self._wake.clear()
-                    await self._wake.wait()
-                    continue
-                try:
-                    await self._commit_group()
-                finally:
-                    self._end_turn()
+            while not self._is_closing:
+                await self._wake.wait()
+                self._wake.clear()
+                self._hand_over()
+            while self._tasks or self._waiting:
+                self._hand_over()
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._is_over = True
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             left, self._waiting = list(self._waiting), deque()
             self._fail(left, None)
             self._end_turn()
+
+    def _hand_over(self) -> None:
+        """Open a group with the store, if something is queued that no open one takes in."""
+        if not self._waiting or (self._group is not None and self._group.is_open):
+            return
+        self._group = Group(self._waiting)
+        task = asyncio.create_task(self._commit_group(self._group), name="group")
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._end_turn()
+        if self._waiting:
+            self._wake.set()
 
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, None
@@ -91,14 +149,13 @@ class Committer:
         self._is_closing = True
         self._wake.set()
 
-    async def _commit_group(self) -> None:
-        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_LIMIT))]
+    async def _commit_group(self, group: Group) -> None:
         try:
             await self._commit(group)
         except StoreError as error:
-            self._fail(group, error)
+            self._fail(group.queued, error)
         except Exception as error:  # noqa: BLE001  one write that no store can take must not end all others
-            await self._one_by_one(group, error)
+            await self._one_by_one(group.queued, error)
 
     async def _one_by_one(self, group: list[_Queued], error: Exception) -> None:
         """What the store choked on is one write: the others of its group are committed without it."""
@@ -107,24 +164,26 @@ class Committer:
             return
         for at, one in enumerate(group):
             try:
-                await self._commit([one])
+                await self._commit(Group(deque([one])))
             except Exception as own:  # noqa: BLE001  it is told to whoever queued the write
                 self._fail([one], own)
             except BaseException:
                 self._fail(group[at + 1 :], None)
                 raise
 
-    async def _commit(self, group: list[_Queued]) -> None:
+    async def _commit(self, group: Group) -> None:
         try:
-            answers = await self._store.commit([write for write, _ in group])
+            answers = await self._store.commit(group)
         except Exception:
             raise
         except BaseException:
-            self._fail(group, None)
+            self._fail(group.queued, None)
             raise
+        if not answers:
+            return
         self.groups += 1
-        self.writes += len(group)
-        for (write, future), answer in zip(group, answers, strict=True):
+        self.writes += len(answers)
+        for (write, future), answer in zip(group.queued, answers, strict=True):
             self._settled(write, answer)
             if not future.done():
                 future.set_result(answer)

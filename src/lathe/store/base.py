@@ -206,7 +206,11 @@ class Store(Protocol):
     # Steps.
 
     async def commit(self, group: Sequence[Write]) -> list[Answer]:
-        """Commit what fits (`accept`), in one durable transaction; one answer for each write, in order."""
+        """Commit what fits (`accept`), in one durable transaction; one answer for each write, in order.
+
+        It may be called again while it runs. A group may grow until it is looked at, which is done when its
+        turn has come, and not before.
+        """
 
     # Committed rows.
 

@@ -125,10 +125,8 @@ class PostgresStore:
     # Steps.
 
     async def commit(self, group: Sequence[Write]) -> list[Answer]:
-        if not group:
-            return []
         try:
-            answers = await self._change(lambda db: _commit(db, group))
+            answers = await self._change(lambda db: _commit(db, tuple(group)))
         except _Refused as refused:
             return refused.answers
         self._sequencer.wake()
@@ -337,6 +335,8 @@ async def _in_transaction(db: Connection, work: Callable[[Connection], Awaitable
 
 
 async def _commit(db: Connection, group: Sequence[Write]) -> list[Answer]:
+    if not group:
+        raise _Refused([])
     return await _decide(db, group, Locking(group, with_governing=True), {}, needs_all=False)
 
 

@@ -102,6 +102,17 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def unsynced(connection: apsw.Connection) -> Iterator[None]:
+    """The same, but a power cut may take it back until the next durable one."""
+    connection.execute("pragma synchronous = normal")
+    try:
+        with transaction(connection):
+            yield
+    finally:
+        connection.execute("pragma synchronous = full")
+
+
 def is_busy(connection: apsw.Connection) -> bool:
     """Whether a transaction is under way."""
     return connection.in_transaction
@@ -153,12 +164,15 @@ class Committer:
 
     def commit(self, group: Sequence[Write], now_ms: int) -> list[Answer]:
         """One group. Nothing is written if nothing was accepted."""
+        writes = tuple(group)
+        if not writes:
+            return []
         answers: list[Answer] = []
         written = 0
         with self.writing():
-            standing, holders = self._standing(group, self.governing, now_ms)
-            answers = accept(group, standing)
-            written = self._write(group, answers, standing, holders)
+            standing, holders = self._standing(writes, self.governing, now_ms)
+            answers = accept(writes, standing)
+            written = self._write(writes, answers, standing, holders)
         self.position += written
         return answers
 

@@ -11,6 +11,7 @@ from lathe.store.base import INTENTS_LIMIT, Bounds, Retiming, Swept
 from lathe.store.duties import POSTPONED, overdue_rank
 from lathe.store.records import Intent, Leased, Outgoing, Timer, Version
 from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER
+from lathe.store.sqlite_rows import RowStatement
 from lathe.store.tables import Row, columns
 
 NEXT = """(o.phase <> 'waiting' or not exists (
@@ -23,10 +24,16 @@ _DUE = f"""select {_O} from outgoing o where max(o.due_ms, o.until_ms) <= ? and 
     order by max(o.due_ms, o.until_ms), o.tenant, o.app, o.entity, o.number limit ?"""
 _DUE_TIMERS = f"""select {TIMER} from timer where max(due_ms, until_ms) <= ?
     order by max(due_ms, until_ms), tenant, app, entity, name limit ?"""
-_HOLD = """update outgoing set worker = ?, until_ms = ?
-    where tenant = ? and app = ? and entity = ? and number = ?"""
-_HOLD_TIMER = """update timer set worker = ?, until_ms = ?
-    where tenant = ? and app = ? and entity = ? and name = ?"""
+_HOLD = RowStatement(
+    """with held as (values {rows}) update outgoing set worker = ?, until_ms = ?
+    where (tenant, app, entity, number) in held""",
+    4,
+)
+_HOLD_TIMER = RowStatement(
+    """with held as (values {rows}) update timer set worker = ?, until_ms = ?
+    where (tenant, app, entity, name) in held""",
+    4,
+)
 _RENEW = """update outgoing set until_ms = ? where tenant = ? and app = ? and entity = ? and number = ?
     and worker = ? and until_ms > ? returning tenant, app, entity, number"""
 _POSTPONE = """update outgoing set due_ms = ?, attempt = ?, worker = null, until_ms = 0
@@ -52,7 +59,7 @@ def has_due(db: apsw.Connection, table: str, now_ms: int) -> bool:
 def lease(db: apsw.Connection, worker: str, now_ms: int, limit: int, until_ms: int) -> list[Leased]:
     """See `Store.lease`."""
     found = [Outgoing(*row) for row in db.execute(_DUE, (now_ms, limit))]
-    db.executemany(_HOLD, [(worker, until_ms, o.tenant, o.app, o.entity, o.number) for o in found])
+    _HOLD.run(db, [(o.tenant, o.app, o.entity, o.number) for o in found], worker, until_ms)
     return [Leased(outgoing, until_ms) for outgoing in found]
 
 
@@ -77,7 +84,7 @@ def postpone(db: apsw.Connection, worker: str, row: Outgoing, now_ms: int) -> bo
 def due_timers(db: apsw.Connection, worker: str, now_ms: int, limit: int, until_ms: int) -> list[Timer]:
     """See `Store.due_timers`."""
     found = [Timer(*row) for row in db.execute(_DUE_TIMERS, (now_ms, limit))]
-    db.executemany(_HOLD_TIMER, [(worker, until_ms, t.tenant, t.app, t.entity, t.name) for t in found])
+    _HOLD_TIMER.run(db, [(t.tenant, t.app, t.entity, t.name) for t in found], worker, until_ms)
     return found
 
 
