@@ -63,6 +63,8 @@ GRACE_SECONDS = 20
 KEY_FILE = "key"
 COLLECT_AFTER = 50_000
 """Objects made before the collector looks: a request makes hundreds, and hardly one of them in a cycle."""
+SWITCH_SECONDS = 0.0005
+"""How long the thread of the store waits for an event loop that is busy: a tenth of Python's own."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 log = structlog.get_logger("lathe.server")
@@ -294,6 +296,7 @@ def run(main: Coroutine[object, object, None]) -> None:
     """Run a process in the fast loop, where there is one. What is loaded by now is never collected."""
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
+    sys.setswitchinterval(SWITCH_SECONDS)
     if sys.platform == "win32":
         asyncio.run(main)
         return

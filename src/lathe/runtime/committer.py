@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import overload
 
 from lathe.store.base import GROUP_LIMIT, Store, StoreError
@@ -74,9 +74,9 @@ class Committer:
         self._waiting: deque[_Queued] = deque()
         self._group: Group | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
+        self._closing = asyncio.Event()
         self._turn: asyncio.Future[None] | None = None
-        self._is_closing = False
+        self._is_running = False
         self._is_over = False
         self.groups = 0
         self.writes = 0
@@ -95,8 +95,8 @@ class Committer:
             raise OverloadedError
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, future))
-        if self._group is None or not self._group.is_open:
-            self._wake.set()
+        if self._is_running:
+            self._hand_over()
         return future
 
     async def turn(self) -> None:
@@ -107,16 +107,14 @@ class Committer:
 
     async def run(self) -> None:
         """Commit group after group until `close`; what is queued by then is still committed."""
+        self._is_running = True
         try:
-            while not self._is_closing:
-                await self._wake.wait()
-                self._wake.clear()
-                self._hand_over()
-            while self._tasks or self._waiting:
-                self._hand_over()
+            self._hand_over()
+            await self._closing.wait()
+            while self._tasks:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._is_over = True
+            self._is_running, self._is_over = False, True
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -128,16 +126,16 @@ class Committer:
         """Open a group with the store, if something is queued that no open one takes in."""
         if not self._waiting or (self._group is not None and self._group.is_open):
             return
-        self._group = Group(self._waiting)
-        task = asyncio.create_task(self._commit_group(self._group), name="group")
+        group = self._group = Group(self._waiting)
+        task = asyncio.create_task(self._commit_group(group, self._store.commit(group)), name="group")
         self._tasks.add(task)
         task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._end_turn()
-        if self._waiting:
-            self._wake.set()
+        if self._is_running:
+            self._hand_over()
 
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, None
@@ -146,12 +144,11 @@ class Committer:
 
     def close(self) -> None:
         """Commit what is queued, then end `run`."""
-        self._is_closing = True
-        self._wake.set()
+        self._closing.set()
 
-    async def _commit_group(self, group: Group) -> None:
+    async def _commit_group(self, group: Group, answers: Awaitable[list[Answer]]) -> None:
         try:
-            await self._commit(group)
+            await self._settle(group, answers)
         except StoreError as error:
             self._fail(group.queued, error)
         except Exception as error:  # noqa: BLE001  one write that no store can take must not end all others
@@ -164,26 +161,28 @@ class Committer:
             return
         for at, one in enumerate(group):
             try:
-                await self._commit(Group(deque([one])))
+                alone = Group(deque([one]))
+                await self._settle(alone, self._store.commit(alone))
             except Exception as own:  # noqa: BLE001  it is told to whoever queued the write
                 self._fail([one], own)
             except BaseException:
                 self._fail(group[at + 1 :], None)
                 raise
 
-    async def _commit(self, group: Group) -> None:
+    async def _settle(self, group: Group, answers: Awaitable[list[Answer]]) -> None:
+        """Tell everybody of a group what became of it, once the store has answered."""
         try:
-            answers = await self._store.commit(group)
+            found = await answers
         except Exception:
             raise
         except BaseException:
             self._fail(group.queued, None)
             raise
-        if not answers:
+        if not found:
             return
         self.groups += 1
-        self.writes += len(answers)
-        for (write, future), answer in zip(group.queued, answers, strict=True):
+        self.writes += len(found)
+        for (write, future), answer in zip(group.queued, found, strict=True):
             self._settled(write, answer)
             if not future.done():
                 future.set_result(answer)

@@ -7,7 +7,7 @@ knows rows, not blueprints.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from lathe.errors import LatheError
@@ -205,7 +205,7 @@ class Store(Protocol):
 
     # Steps.
 
-    async def commit(self, group: Sequence[Write]) -> list[Answer]:
+    def commit(self, group: Sequence[Write]) -> Awaitable[list[Answer]]:
         """Commit what fits (`accept`), in one durable transaction; one answer for each write, in order.
 
         It may be called again while it runs. A group may grow until it is looked at, which is done when its

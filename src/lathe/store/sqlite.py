@@ -131,17 +131,17 @@ class SqliteStore:
     async def _rows(self, statement: str, bound: Sequence[object] = ()) -> list[Row]:
         return await self._read(lambda db: db.execute(statement, tuple(bound)).fetchall())
 
-    def _tell(self) -> None:
+    def _tell(self, _: object = None) -> None:
         for listener in self._listeners:
             asyncio.get_running_loop().call_soon(listener)
 
     # Steps.
 
-    async def commit(self, group: Sequence[Write]) -> list[Answer]:
+    def commit(self, group: Sequence[Write]) -> asyncio.Future[list[Answer]]:
         assert self._writer is not None, "the store is open"
         now = self._clock()
-        answers = await self._writer.call(lambda committer: committer.commit(group, now))
-        self._tell()
+        answers = self._writer.submit(lambda committer: committer.commit(group, now))
+        answers.add_done_callback(self._tell)
         return answers
 
     # Committed rows.

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import apsw
+import msgspec
 from msgspec.structs import astuple
 
 from lathe.store.accept import ClaimKey, EntityKey, Standing, accept, touched
@@ -21,70 +22,65 @@ from lathe.store.sqlite_rows import RowStatement
 from lathe.store.tables import columns
 
 
-def _insert(table: str, names: str, width: int, *, otherwise: str = "") -> RowStatement:
-    return RowStatement(f"insert into {table} ({names}) values {{rows}}{otherwise}", width)
+def _insert(table: str, names: str, width: int, otherwise: str = "") -> RowStatement:
+    said = f"insert into {table} ({names}) select * from {{rows}} where column1 is not null {otherwise}"
+    return RowStatement(said, width)
 
 
-def _replaced(names: str, key: str) -> str:
+def _replacing(names: str, key: str) -> str:
     """What an insertion does where a row of this key is there: it takes over these columns."""
-    return f" on conflict ({key}) do update set " + ", ".join(f"{n} = excluded.{n}" for n in names.split())
+    return f"on conflict ({key}) do update set " + ", ".join(f"{n} = excluded.{n}" for n in names.split())
 
 
 _HEADS = RowStatement(
-    """select e.tenant, e.app, e.id, e.head from (values {rows}) as k cross join entity e
-    on e.tenant = k.column1 and e.app = k.column2 and e.id = k.column3""",
-    3,
+    """select json_group_array(json_array(k.column1, hex(e.head))) from {rows} as k cross join entity e
+    on e.tenant = k.column2 and e.app = k.column3 and e.id = k.column4""",
+    4,
 )
 _CLAIMS = RowStatement(
-    """select c.tenant, c.app, c."unique", c.key, c.entity from (values {rows}) as k cross join claim c
+    """select c.tenant, c.app, c."unique", c.key, c.entity from {rows} as k cross join claim c
     on c.tenant = k.column1 and c.app = k.column2 and c."unique" = k.column3 and c.key = k.column4""",
     4,
 )
 _RECEIPTS = RowStatement(
-    """select r.tenant, r.principal, r.key from (values {rows}) as k cross join receipt r
+    """select r.tenant, r.principal, r.key from {rows} as k cross join receipt r
     on r.tenant = k.column1 and r.principal = k.column2 and r.key = k.column3 where r.expires_ms > ?""",
     3,
 )
 _LEASES = RowStatement(
-    """select o.tenant, o.app, o.entity, o.number, o.worker from (values {rows}) as k cross join outgoing o
+    """select o.tenant, o.app, o.entity, o.number, o.worker from {rows} as k cross join outgoing o
     on o.tenant = k.column1 and o.app = k.column2 and o.entity = k.column3 and o.number = k.column4
     where o.until_ms > ? and o.worker is not null""",
     4,
 )
 _TIMER_LEASES = RowStatement(
-    f"""select t.tenant, t.app, t.entity, t.name, t.worker from (values {{rows}}) as k cross join timer t
+    f"""select t.tenant, t.app, t.entity, t.name, t.worker from {{rows}} as k cross join timer t
     on t.tenant = k.column1 and t.app = k.column2 and t.entity = k.column3 and t.name = k.column4
     where t.until_ms > ? and t.worker <> '{POSTPONED}'""",
     4,
 )
 
 _NEW_ENTITY = _insert("entity", ENTITY, 14)
-_OLD_ENTITY = _insert(
-    "entity",
-    ENTITY,
-    14,
-    otherwise=_replaced(
-        "state visit version revision digest body head changed_ms final_ms", "tenant, app, id"
-    ),
-)
+_CHANGED = "state visit version revision digest body head changed_ms final_ms"
+_OLD_ENTITY = _insert("entity", ENTITY, 14, _replacing(_CHANGED, "tenant, app, id"))
 _ENTRY = _insert("journal", ENTRY, 22)
-_OUTGOING = _insert(
-    "outgoing",
-    OUTGOING,
-    12,
-    otherwise=_replaced("phase due_ms request attempt visit digest effect", "tenant, app, entity, number"),
-)
-_TIMER = RowStatement(f"insert or replace into timer ({TIMER}) values {{rows}}", 8)
-_RECEIPT = RowStatement(f"insert or replace into receipt ({columns(Receipt)}) values {{rows}}", 7)
-_CLAIM = RowStatement(f"insert or replace into claim ({columns(Claim)}) values {{rows}}", 5)
-_NO_OUTGOING = RowStatement("delete from outgoing where (tenant, app, entity, number) in (values {rows})", 4)
-_NO_TIMER = RowStatement("delete from timer where (tenant, app, entity, name) in (values {rows})", 4)
-_NO_CLAIM = RowStatement('delete from claim where (tenant, app, "unique", key) in (values {rows})', 4)
+_ASKED = "phase due_ms request attempt visit digest effect"
+_OUTGOING = _insert("outgoing", OUTGOING, 12, _replacing(_ASKED, "tenant, app, entity, number"))
+_ARMED = "blueprint visit armed_ms due_ms worker until_ms"
+_TIMER = _insert("timer", TIMER, 8, _replacing(_ARMED, "tenant, app, entity, name"))
+_ANSWERED = "request status answer expires_ms"
+_RECEIPT = _insert("receipt", columns(Receipt), 7, _replacing(_ANSWERED, "tenant, principal, key"))
+_CLAIM = _insert("claim", columns(Claim), 5, _replacing("entity", 'tenant, app, "unique", key'))
+_NO_OUTGOING = RowStatement("delete from outgoing where (tenant, app, entity, number) in {rows}", 4)
+_NO_TIMER = RowStatement("delete from timer where (tenant, app, entity, name) in {rows}", 4)
+_NO_CLAIM = RowStatement('delete from claim where (tenant, app, "unique", key) in {rows}', 4)
 _AGAIN = RowStatement(
     f"""update timer set worker = null, until_ms = 0
-    where worker = '{POSTPONED}' and (tenant, app, entity) in (values {{rows}})""",
+    where worker = '{POSTPONED}' and (tenant, app, entity) in {{rows}}""",
     3,
 )
+
+_heads = msgspec.json.Decoder(list[tuple[int, str]]).decode
 
 
 @contextmanager
@@ -190,7 +186,7 @@ class Committer:
     ) -> tuple[Standing, dict[ClaimKey, str]]:
         entities, claims, receipts, leases = touched(group)
         db = self.connection
-        heads: dict[EntityKey, bytes] = {(t, a, i): h for t, a, i, h in _HEADS.run(db, entities)}
+        heads = self._heads(tuple(entities))
         holders: dict[ClaimKey, str] = {}
         held: dict[tuple[str, str, str, int | str], str] = {}
         if claims:
@@ -205,6 +201,11 @@ class Committer:
             governing=governing, heads=heads, holders=holders, receipts=used, leases=held
         )  # fmt: skip
         return standing, holders
+
+    def _heads(self, keys: tuple[EntityKey, ...]) -> dict[EntityKey, bytes]:
+        """The heads of those that exist, in one row: each row more would be a call more."""
+        found = _HEADS.run(self.connection, [(n, *key) for n, key in enumerate(keys)])
+        return {keys[n]: bytes.fromhex(head) for (listed,) in found for n, head in _heads(listed)}
 
     def _write(
         self,

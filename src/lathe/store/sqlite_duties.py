@@ -25,12 +25,12 @@ _DUE = f"""select {_O} from outgoing o where max(o.due_ms, o.until_ms) <= ? and 
 _DUE_TIMERS = f"""select {TIMER} from timer where max(due_ms, until_ms) <= ?
     order by max(due_ms, until_ms), tenant, app, entity, name limit ?"""
 _HOLD = RowStatement(
-    """with held as (values {rows}) update outgoing set worker = ?, until_ms = ?
+    """with held as {rows} update outgoing set worker = ?, until_ms = ?
     where (tenant, app, entity, number) in held""",
     4,
 )
 _HOLD_TIMER = RowStatement(
-    """with held as (values {rows}) update timer set worker = ?, until_ms = ?
+    """with held as {rows} update timer set worker = ?, until_ms = ?
     where (tenant, app, entity, name) in held""",
     4,
 )

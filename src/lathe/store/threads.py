@@ -41,12 +41,16 @@ class Worker(Generic[C]):
 
     async def call(self, job: Callable[[C], T]) -> T:
         """What `job` returns, given the connection."""
+        return await self.submit(job)
+
+    def submit(self, job: Callable[[C], T]) -> asyncio.Future[T]:
+        """The same, begun at once, whenever it is awaited."""
 
         def on_connection() -> T:
             assert self._connection is not None, "jobs come after the start"
             return job(self._connection)
 
-        return await self._submit(on_connection)
+        return self._submit(on_connection)
 
     def _submit(self, job: Callable[[], T]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
