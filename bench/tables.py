@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from common import ROOT, Row, table
 
 NOT_BENCHES = {
-    "common.py", "guarded.py", "models.py", "searched.py", "stateright.py", "tables.py", "tlc.py", "wrk.py",
+    "common.py", "guarded.py", "living.py", "models.py", "searched.py", "stateright.py", "tables.py",
+    "tlc.py", "wire.py", "wrk.py",
 }  # fmt: skip
 PAGE = ROOT / "docs" / "reference" / "measurements.md"
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 import pytest
 
-from lathe.frozen import frozen
-from lathe.lang import digest, read_app
+from lathe.lang import digest
 from lathe.runtime.swap import Swapper
 from lathe.sim.loop import SimLoop, run
 from lathe.store.memory import MemoryStore
 
-from .harness import TENANT, create, install, node_of, read, state_of
+from .harness import TENANT, Admits, create, install, node_of, read, state_of
 from .oracles import journal_replays
 
-SEEDS = range(5)
+SEEDS = range(2)
 TICKET = """
 blueprint = "Ticket"
 [state]
@@ -31,25 +29,6 @@ expire = {{ from = "open", to = "late" }}
 close = {{ from = "open", to = "shut", by = "role:asker" }}
 {timers}
 """
-
-
-@frozen
-class Admitted:
-    """What a gate that admits everything says."""
-
-    app: str
-    digest: str
-    verdict: str = "admitted"
-    report: bytes = b"{}"
-
-
-class Admits:
-    async def judge(
-        self, files: Mapping[str, bytes], *, against: Mapping[str, bytes] | None, accept_bounds: bool
-    ) -> Admitted:
-        app = read_app(files).app
-        assert app is not None
-        return Admitted(app.name, digest(app))
 
 
 def files(after: str = 'waits = "somebody"', timers: str = "") -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -407,3 +407,35 @@ async def timers_take_the_durations_of_the_new_version_and_keep_their_start(stor
     left = await store.overdue(TENANT, APP, before_ms=10**15, limit=10)
     told = [(t.entity, t.name, t.armed_ms, t.due_ms, t.visit) for t in left if isinstance(t, Timer)]
     assert told == [("a", "", 0, 700, 1), ("b", "", 1_000, 1_700, 1)]
+
+
+@law
+async def what_changed_since_it_was_examined_is_looked_at_once_more(store: Store) -> None:
+    a0, b0, c0 = await made(store, "a", "b", "c")
+    governing = Governing("e" * 64, 2)
+    examined = {row.id: row.head for row in (a0, b0, c0)}
+    prepared = (write(turned(a0), governing=governing), write(turned(b0), governing=governing))
+    b1, d0 = turned(b0), turned(None, "d")
+    assert await commit(store, write(b1), write(d0)) == ["accepted", "accepted"]
+    seen: list[EntityRow] = []
+
+    def again(rows: Sequence[EntityRow]) -> list[Write]:
+        seen[:] = rows
+        return [write(turned(row, state="moved"), governing=governing) for row in rows]
+
+    refusing = Apply(version("e" * 64), FIRST, prepared, (), examined, _refuses)
+    with pytest.raises(ArithmeticError):
+        await store.apply(refusing)
+    assert (await store.governing())[TENANT, APP] == FIRST
+    assert await store.load(TENANT, APP, ["a", "b"]) == {"a": a0, "b": b1[0]}
+    assert await store.apply(Apply(version("e" * 64), FIRST, prepared, (), examined, again)) == ACCEPTED
+    assert sorted(row.id for row in seen) == ["b", "d"]
+    rows = await store.load(TENANT, APP, ["a", "b", "c", "d"])
+    told = {name: (row.state, row.revision) for name, row in rows.items()}
+    assert told == {"a": ("open", 2), "b": ("moved", 3), "c": ("open", 1), "d": ("moved", 2)}
+    await settled(store, 8)
+    assert await commit(store, write(turned(rows["c"]), governing=governing)) == ["accepted"]
+
+
+def _refuses(rows: Sequence[EntityRow]) -> list[Write]:
+    raise ArithmeticError("it does not fit")

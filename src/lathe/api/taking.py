@@ -34,11 +34,14 @@ quicker.
 
 
 class Take(Struct, forbid_unknown_fields=True, frozen=True):
-    """The body: which action, on which entities, in which order, with which arguments."""
+    """The body: which action, on which entities, in which order, with which arguments.
+
+    Ids grow with time, so `id` is the oldest first; of one state that order is an index.
+    """
 
     action: str
     where: str = ""
-    sort: str = "created"
+    sort: str = "id"
     args: dict[str, object] = {}
 
 

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Protocol
 
@@ -216,13 +216,11 @@ class Swapper:
         )
         for tries in range(1, TRIES_LIMIT + 1):
             old = self._current(tenant, judged.app)
-            writes = await self._writes(tenant, old, table, version)
-            expected = Governing(old.digest, old.epoch) if old is not None else None
-            retimings = tuple(_retimings(old.table, table)) if old is not None else ()
-            answer = await self._engine.store.apply(Apply(version, expected, tuple(writes), retimings))
+            change, moved = await self._change(old, table, version)
+            answer = await self._engine.store.apply(change)
             if answer.verdict == "accepted":
                 await self._taken_over(tenant, judged.app)
-                return Applied(made, len(writes), tries)
+                return Applied(made, len(moved), tries)
             await self._stale(tenant, judged.app, answer)
         raise RefusedSwap("plan", "entities keep being written while they are compared", made, judged)
 
@@ -270,22 +268,47 @@ class Swapper:
         same = (moved.state, moved.fields, moved.ghosts, moved.invocations)
         return None if same == (entity.state, entity.fields, entity.ghosts, entity.invocations) else moved
 
-    async def _writes(self, tenant: str, old: Live | None, table: Table, version: Version) -> list[Write]:
-        """What must be rewritten, as the rows are now. Raises `RefusedSwap` if one does not fit."""
+    async def _change(
+        self, old: Live | None, table: Table, version: Version
+    ) -> tuple[Apply, Mapping[str, Write]]:
+        """What the store is to do: every entity as it is now, and, for those that are written until then, how
+        to look at them once more. The second member has the writes by entity, also those of then.
+
+        Raises `RefusedSwap` if one does not fit.
+        """
         if old is None:
-            return []
-        new = Live(tenant, table.app, table, version.digest, old.epoch + 1, admitted)
-        writes: list[Write] = []
-        async for row in self._rows(old):
-            held = held_of(row)
-            moved = self._moved(old, table, held.entity)
-            if isinstance(moved, Unfit):
-                raise RefusedSwap("population", f"{moved.entity}: {moved.why}", None)
-            if moved is not None:
-                writes.append(self._migration(new, held, moved, version).write)
-            if len(writes) > MOVED_LIMIT:
+            return Apply(version, None), {}
+        new = Live(old.tenant, table.app, table, version.digest, old.epoch + 1, admitted)
+        moved: dict[str, Write] = {}
+        examined: dict[str, bytes] = {}
+
+        def examine(row: EntityRow) -> Write | None:
+            found = self._write(old, new, row, version)
+            moved.pop(row.id, None)
+            if found is not None:
+                moved[row.id] = found
+            if len(moved) > MOVED_LIMIT:
                 raise RefusedSwap("population", f"more than {MOVED_LIMIT} entities would be rewritten", None)
-        return writes
+            return found
+
+        def again(rows: Sequence[EntityRow]) -> list[Write]:
+            known = (row for row in rows if row.blueprint in old.table.blueprints)
+            return [found for row in known if (found := examine(row)) is not None]
+
+        async for row in self._rows(old):
+            examined[row.id] = row.head
+            examine(row)
+        expected = Governing(old.digest, old.epoch)
+        retimings = tuple(_retimings(old.table, table))
+        return Apply(version, expected, tuple(moved.values()), retimings, examined, again), moved
+
+    def _write(self, old: Live, new: Live, row: EntityRow, version: Version) -> Write | None:
+        """How an entity is rewritten; None if it stays as it is. Raises `RefusedSwap`."""
+        held = held_of(row)
+        moved = self._moved(old, new.table, held.entity)
+        if isinstance(moved, Unfit):
+            raise RefusedSwap("population", f"{moved.entity}: {moved.why}", None)
+        return None if moved is None else self._migration(new, held, moved, version).write
 
     def _migration(self, new: Live, held: Held, moved: Entity, version: Version) -> Planned:
         told = Told("migrate", version.applied_ms, version.by, (), {"digest": version.digest})

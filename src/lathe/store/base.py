@@ -7,7 +7,8 @@ knows rows, not blueprints.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import field
 from typing import Literal, Protocol
 
 from lathe.errors import LatheError
@@ -105,12 +106,32 @@ class Apply:
 
     `writes` bring live entities over; each is checked as in a group, and one that is refused refuses all.
     They are decided under `governing`, what governs the app afterwards. `retimings` come after them.
+
+    With `again`, the store looks once more in the transaction itself, when nobody can write the app any more:
+    entities whose head is not the one in `examined` are handed to it, and the writes that it gives take the
+    place of theirs. What it raises, `apply` raises, and nothing has changed.
     """
 
     version: Version
     expected: Governing | None
     writes: tuple[Write, ...] = ()
     retimings: tuple[Retiming, ...] = ()
+    examined: Mapping[str, bytes] = field(default_factory=dict)
+    again: Callable[[Sequence[EntityRow]], Sequence[Write]] | None = None
+
+    def changed(self, heads: Iterable[tuple[str, bytes]]) -> list[str]:
+        """Of the app's entities, as (id, head), those that are to be looked at once more."""
+        if self.again is None:
+            return []
+        return [name for name, head in heads if self.examined.get(name) != head]
+
+    def writes_with(self, rows: Sequence[EntityRow]) -> tuple[Write, ...]:
+        """The writes, those of what has changed made anew."""
+        if self.again is None or not rows:
+            return self.writes
+        anew = {row.id for row in rows}
+        kept = [w for w in self.writes if not any(row.id in anew for row in w.entities)]
+        return (*kept, *self.again(rows))
 
     @property
     def governing(self) -> Governing:

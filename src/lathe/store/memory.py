@@ -263,12 +263,15 @@ class MemoryStore:
         app = (version.tenant, version.app)
         if self._governing.get(app) != change.expected:
             return Answer("governed", version.app)
-        standing, before = self._standing(change.writes, {**self._governing, app: change.governing})
-        answers = accept(change.writes, standing)
+        of_app = {row.id: row for row in self._entities.values() if (row.tenant, row.app) == app}
+        changed = change.changed((row.id, row.head) for row in of_app.values())
+        writes = change.writes_with([of_app[name] for name in changed])
+        standing, before = self._standing(writes, {**self._governing, app: change.governing})
+        answers = accept(writes, standing)
         refused = next((a for a in answers if a.verdict != "accepted"), None)
         if refused is not None:
             return refused
-        self._write(change.writes, answers, before, standing.holders)
+        self._write(writes, answers, before, standing.holders)
         for retiming in change.retimings:
             self._duties.retime(retiming, self._concerned(app, retiming), version.applied_ms)
         self._governing[app] = change.governing

@@ -388,6 +388,17 @@ async def _keep_absent(db: Connection, group: Sequence[Write], answers: Sequence
         await db.execute(_NO_PLACEHOLDERS, *columns_of)
 
 
+async def _changed(db: Connection, change: Apply) -> list[EntityRow]:
+    """What was written since it was examined; who writes waits for the lock on what governs the app."""
+    if change.again is None:
+        return []
+    app = (change.version.tenant, change.version.app)
+    heads = await db.fetch("select id, head from entity where tenant = $1 and app = $2", *app)
+    changed = change.changed((name, head) for name, head in heads)
+    statement = f"select {_ENTITY} from entity e where tenant = $1 and app = $2 and id = any($3::text[])"
+    return [EntityRow(*row) for row in await db.fetch(statement, *app, changed)] if changed else []
+
+
 async def _apply(db: Connection, change: Apply) -> Answer:
     version, after = change.version, change.governing
     app = (version.tenant, version.app)
@@ -395,9 +406,10 @@ async def _apply(db: Connection, change: Apply) -> Answer:
     found = await db.fetchrow(statement, *app)
     if (Governing(*found) if found else None) != change.expected:
         raise _Refused([Answer("governed", version.app)])
-    if change.writes:
-        locking = Locking(change.writes, with_governing=False)
-        await _decide(db, change.writes, locking, {app: after}, needs_all=True)
+    writes = change.writes_with(await _changed(db, change))
+    if writes:
+        locking = Locking(writes, with_governing=False)
+        await _decide(db, writes, locking, {app: after}, needs_all=True)
     for retiming in change.retimings:
         await duties.retime(db, version, retiming)
     if not await db.fetch(_GOVERN, *app, after.digest, after.epoch):

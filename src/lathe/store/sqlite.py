@@ -358,9 +358,11 @@ def _apply(committer: Committer, change: Apply, now_ms: int) -> Answer:
         return Answer("governed", version.app)
     after = change.governing
     answer = Answer("accepted")
+    writes: tuple[Write, ...] = ()
     try:
         with committer.writing():
-            answer = committer.apply(app, after, change.writes, now_ms)
+            writes = change.writes_with(_changed(committer.connection, change))
+            answer = committer.apply(app, after, writes, now_ms)
             if answer.verdict != "accepted":
                 raise Refused
             for retiming in change.retimings:
@@ -372,8 +374,19 @@ def _apply(committer: Committer, change: Apply, now_ms: int) -> Answer:
     except Refused:
         return answer
     committer.governing[app] = after
-    committer.position += sum(len(write.entries) for write in change.writes)
+    committer.position += sum(len(write.entries) for write in writes)
     return answer
+
+
+def _changed(db: apsw.Connection, change: Apply) -> list[EntityRow]:
+    """What was written since it was examined."""
+    if change.again is None:
+        return []
+    app = (change.version.tenant, change.version.app)
+    heads = db.execute("select id, head from entity where tenant = ? and app = ?", app)
+    changed = change.changed((str(name), bytes(head)) for name, head in heads)
+    statement = f"select {ENTITY_BACK} from entity e where tenant = ? and app = ? and id = ?"
+    return entities(db.executemany(statement, [(*app, name) for name in changed]))
 
 
 def _take_in(page: Sequence[tuple[str, bytes]], committer: Committer) -> None:
