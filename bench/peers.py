@@ -325,9 +325,6 @@ def _temporal_server(folder: Path) -> str | None:
     source = folder / "go"
     source.mkdir(exist_ok=True)
     (source / "go.mod").write_text("module bench\n\ngo 1.24\n")
-    (source / "main.go").write_text(
-        'package main\n\nimport _ "github.com/temporalio/cli/temporalcli"\n\nfunc main() {}\n'
-    )
     module, _, version = TEMPORAL.partition("@")
     program = f"{module}/cmd/temporal"
     for command in (
