@@ -25,7 +25,9 @@ MAY_IMPORT = {
     "sim": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
     "testing": {"frozen", "errors", "lang", "machine"},
     "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing", "wasm"},
+    "agents": {"frozen", "errors", "lang", "api", "gate"},
     "cli": {
+        "agents",
         "frozen",
         "errors",
         "lang",
@@ -57,6 +59,7 @@ THIRD_PARTY = {
     "api": {"msgspec", "starlette", "uvicorn", "uvloop", "structlog", "prometheus_client"},
     "console": {"msgspec", "starlette"},
     "sim": {"msgspec"},
+    "agents": {"httpx2", "mcp", "mcp_types"},
     "cli": {"click", "httpx2", "msgspec"},
     "testing": {"hypothesis"},
 }

@@ -29,7 +29,7 @@ from lathe.policy.scan import pieces
 DOCS = Path(__file__).parent.parent / "docs"
 LANGUAGE = DOCS / "reference" / "language.md"
 PAGES = (LANGUAGE, DOCS / "explanation" / "why-blueprints.md", *sorted(DOCS.glob("howto/model-*.md")))
-PAGES += (DOCS / "howto" / "write-a-policy.md",)
+PAGES += (DOCS / "howto" / "write-a-policy.md", DOCS / "reference" / "skill.md")
 
 HARNESS = """
 blueprint = "Thing"

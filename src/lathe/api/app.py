@@ -25,7 +25,7 @@ from lathe.api.openapi import openapi
 from lathe.api.problem import Problem
 from lathe.api.reading import Reading, limit_of
 from lathe.api.stream import Followed, Stream
-from lathe.api.taking import Taking, seconds_of
+from lathe.api.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
 from lathe.api.view import encode
 from lathe.errors import LatheError
 from lathe.lang.model import Json
@@ -258,6 +258,11 @@ class Api:
         position = await self.node.store.position() if last is None else _whole(last, "Last-Event-ID")
         what = Followed(TENANT, position, asked.get("app"), asked.get("blueprint"), asked.get("entity"))
         principal = self.principal(request.scope)
+        if request.headers.get("accept", "").startswith("application/json"):
+            wait = min(seconds_of(request.headers.get("prefer")), WAIT_SECONDS_LIMIT)
+            limit = limit_of(dict(asked))
+            items, reached = await self.stream.page(what, principal, limit=limit, wait_seconds=wait)
+            return _json({"items": items, "next": reached})
         if request.method == "HEAD":
             return Response(media_type="text/event-stream", headers={"cache-control": "no-store"})
         stream = self.stream.follow(what, principal)

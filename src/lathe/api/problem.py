@@ -50,6 +50,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR428.visit": "the action is fenced: name the visit in `If-Visit`",
         "LR429.rate": "too many requests",
         "LR500.defect": "a defect of Lathe",
+        "LR501.extra": "this process was installed without what answers here",
         "LR503.busy": "more waits than can be committed",
         "LR503.store": "the store does not answer",
         "LR503.stopping": "this process is stopping",

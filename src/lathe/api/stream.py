@@ -113,14 +113,44 @@ class Stream:
         finally:
             self._followers.discard(follower)
 
+    async def page(
+        self, what: Followed, principal: Principal, *, limit: int, wait_seconds: float
+    ) -> tuple[list[dict[str, object]], int]:
+        """Events behind a position, at most `limit`, and the position to go on from.
+
+        If there is none that the caller may see, it waits for one for so long.
+        """
+        follower = _Follower()
+        self._followers.add(follower)
+        after, items = what.after, list[dict[str, object]]()
+        clock = asyncio.get_running_loop().time
+        until = clock() + wait_seconds
+        try:
+            while True:
+                follower.woken.clear()
+                query = JournalQuery(what.tenant, after, what.app, what.blueprint, what.entity, BATCH)
+                found = await self._engine.store.entries(query)
+                for one in found:
+                    if len(items) == limit:
+                        return items, after
+                    after = one.position
+                    if await self._may_see(one, principal):
+                        items.append(self._entry(one))
+                if len(found) == BATCH:
+                    continue
+                if items or self._is_closing or not await self._woken(follower.woken, until - clock()):
+                    return items, after
+        finally:
+            self._followers.discard(follower)
+
     def _loaded(self, what: Followed) -> dict[str, str]:
         """The digest in force of each app that is followed."""
         lives = self._engine.catalog.all(what.tenant)
         return {live.app.name: live.digest for live in lives if what.app in (None, live.app.name)}
 
-    async def _woken(self, event: asyncio.Event) -> bool:
+    async def _woken(self, event: asyncio.Event, seconds: float = HEARTBEAT_SECONDS) -> bool:
         try:
-            async with asyncio.timeout(HEARTBEAT_SECONDS):
+            async with asyncio.timeout(seconds):
                 await event.wait()
         except TimeoutError:
             return False
@@ -138,7 +168,10 @@ class Stream:
         return may_read(live, table, held, principal.caller(live.app))
 
     def _told(self, one: Entry) -> bytes:
+        data = encode(self._entry(one))
+        return b"id: %d\nevent: %s\ndata: %s\n\n" % (one.position, one.kind.encode(), data)
+
+    def _entry(self, one: Entry) -> dict[str, object]:
         live = self._engine.catalog.live(one.tenant, one.app)
         known = one.blueprint in live.table.blueprints
-        data = encode(entry(self._commands.view(live, one.blueprint) if known else None, one))
-        return b"id: %d\nevent: %s\ndata: %s\n\n" % (one.position, one.kind.encode(), data)
+        return entry(self._commands.view(live, one.blueprint) if known else None, one)

@@ -43,7 +43,7 @@ def run(url: str | None, data: str | None, use: Callable[[httpx2.AsyncClient], A
     """Use a runtime, and turn what goes wrong on the way into an exit code and a sentence."""
 
     async def main() -> T:
-        async with _connected(url, data) as client:
+        async with connected(url, data) as client:
             return await use(client)
 
     try:
@@ -60,7 +60,8 @@ def run(url: str | None, data: str | None, use: Callable[[httpx2.AsyncClient], A
 
 
 @asynccontextmanager
-async def _connected(url: str | None, data: str | None) -> AsyncIterator[httpx2.AsyncClient]:
+async def connected(url: str | None, data: str | None) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the runtime at a URL, or of one put together here on a local data folder."""
     if data is None:
         async with httpx2.AsyncClient(base_url=url or DEFAULT_URL, timeout=TIMEOUT_SECONDS) as client:
             yield client

@@ -32,6 +32,8 @@ SUMMARIES = {
     "journal": "Print what happened to an entity.",
     "events": "Follow what is committed.",
     "store": "Verify, back up, export, import or erase what a store holds.",
+    "mcp": "Serve an agent on stdin and stdout by the Model Context Protocol.",
+    "skill": "Print the guide that teaches an agent the language and the loop.",
     "version": "Print the versions of Lathe and of the language.",
     "completion": "Print the script that completes commands in a shell.",
 }

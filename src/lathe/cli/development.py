@@ -20,6 +20,7 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
+from lathe.agents.mount import Agents
 from lathe.api.app import TENANT
 from lathe.api.blueprints import told
 from lathe.api.server import Assembly, serve
@@ -151,8 +152,8 @@ class Development:
         listening = asyncio.Event()
         watching = asyncio.create_task(self._watch(listening), name="watcher")
         try:
-            console = Console(self._assembly.api)
-            await serve(self._assembly, listening=listening, application=console)
+            api = self._assembly.api
+            await serve(self._assembly, listening=listening, application=Agents(Console(api), api))
         finally:
             watching.cancel()
 

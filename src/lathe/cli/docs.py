@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import click
 
+from lathe.agents.guide import PAGE, guide
 from lathe.cli import output
 from lathe.cli.command import HELP_OPTIONS, SUMMARIES
 from lathe.cli.main import lathe
@@ -30,6 +31,7 @@ def documents(cli_page: str) -> Iterator[tuple[str, str]]:
     """The path under `docs/` and the text of each generated file, given the command line's page as it is."""
     yield CLI_PAGE, _BLOCK.sub(lambda found: _block(found[1]), cli_page)
     yield from codes.documents().items()
+    yield PAGE, guide()
     for name, make in schema.PUBLISHED.items():
         yield f"{SCHEMAS_FOLDER}/{name}", schema.render_schema(make())
 

@@ -7,10 +7,10 @@ from typing import cast
 
 import httpx2
 
+from lathe.agents.bodies import app_body
 from lathe.check.report import Finding, Report
 from lathe.cli import exitcode, files
 from lathe.cli.client import run, told
-from lathe.cli.commands.apply import app_body
 from lathe.cli.entities import Row
 from lathe.cli.exitcode import Stop
 from lathe.cli.reading import read

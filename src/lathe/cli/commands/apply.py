@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Mapping
 from typing import cast
 
 import click
 import httpx2
 
+from lathe.agents.bodies import app_body
 from lathe.cli import exitcode, files, output
 from lathe.cli.client import run, told, where_option
 from lathe.cli.command import command as make_command
@@ -72,15 +71,6 @@ def command(
             output.data("\n".join([*found, hint]))
     possible = cast(Row, document["plan"])["possible"]
     return exitcode.DONE if possible else exitcode.FINDINGS
-
-
-def app_body(found: Mapping[str, bytes]) -> dict[str, Json]:
-    """An app's files as a request has them: texts as they are, modules in base64."""
-    texts = {
-        path: data.decode(errors="replace") for path, data in found.items() if not path.endswith(".wasm")
-    }
-    binary = {path: b64encode(data).decode() for path, data in found.items() if path.endswith(".wasm")}
-    return {"files": dict(texts), "binary": dict(binary)}
 
 
 def plan_text(plan: Row) -> str:

@@ -19,6 +19,7 @@ DEVELOPMENT = """\
 @click.option("--print-config", "wants_config", is_flag=True, help="Print what is in force, and stop.")
 def command(*, path: str | None, wants_config: bool) -> int:
     """Serve the apps of a store over HTTP, until SIGTERM."""
+    from lathe.agents.mount import Agents
     from lathe.api.logs import configure
     from lathe.api.server import run, serve
     from lathe.cli.assembly import configured, put_together
@@ -35,5 +36,5 @@ def command(*, path: str | None, wants_config: bool) -> int:
     output.talk(
         f"serving {config.store.url.partition('://')[0]} at http://{config.server.host}:{config.server.port}"
     )
-    run(serve(assembly, application=Console(assembly.api)))
+    run(serve(assembly, application=Agents(Console(assembly.api), assembly.api)))
     return exitcode.DONE
