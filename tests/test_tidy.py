@@ -37,7 +37,7 @@ TAKES_ANY = {
     "src/lathe/sim/oracle.py",  # what the journal holds
 }
 """The edges: where decoded TOML and JSON, and rows of databases, come in."""
-NO_TEXT = {".pyc", ".wasm"}
+NO_TEXT = {".pyc", ".png", ".wasm"}
 
 ABSOLUTE = re.compile(r"(?<![\w.{}:/])/(?:home|root|Users|work|opt|mnt|private)/\w")
 LOOKS_AROUND = re.compile(r"\(\?(?:[=!]|<[=!])[^()]*\)\)(?:[*+?]|\{[\d,]+\})\+")

@@ -33,9 +33,8 @@ export async function ask(method, path, { body, headers = {}, signal: stop } = {
   });
   if (response.status === 401) unknownCaller.value = true;
   if (response.status === 204) return { data: null, response };
-  const document = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(response.status, document, response.headers);
-  return { data: document, response };
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})), response.headers);
+  return { data: await response.json(), response };
 }
 
 export const get = async (path, options) => (await ask("GET", path, options)).data;

@@ -35,8 +35,8 @@ export function Call({ method = "GET", path, body, headers, command, open }) {
   return html`<details class="call" open=${open}>
     <summary><${Icon} name="code" />${method} <code><bdi>${path}</bdi></code></summary>
     <div class="ways">
-      <div><h3>API</h3><pre tabindex="0">${line}</pre><${Copy} text=${line} /></div>
-      ${command && html`<div><h3>Command line</h3><pre tabindex="0">${command}</pre><${Copy} text=${command} /></div>`}
+      <div><p class="way-of">API</p><pre tabindex="0">${line}</pre><${Copy} text=${line} /></div>
+      ${command && html`<div><p class="way-of">Command line</p><pre tabindex="0">${command}</pre><${Copy} text=${command} /></div>`}
     </div>
   </details>`;
 }

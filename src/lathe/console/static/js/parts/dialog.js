@@ -6,7 +6,10 @@ export function Dialog({ open, onClose, title, wide, children }) {
   const dialog = useRef(null);
   useEffect(() => {
     const element = dialog.current;
-    if (open && !element.open) element.showModal();
+    if (open && !element.open) {
+      element.showModal();
+      element.querySelector("input, select, textarea")?.focus();
+    }
     if (!open && element.open) element.close();
   }, [open]);
   const outside = (event) => event.target === dialog.current && onClose();

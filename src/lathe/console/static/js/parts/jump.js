@@ -2,7 +2,7 @@
 import { at, get } from "../api.js";
 import { apps, common, ofApp } from "../places.js";
 import { HOME, go, to } from "../router.js";
-import { html, signal, useEffect, useRef, useState } from "../ui.js";
+import { html, signal, useEffect, useState } from "../ui.js";
 import { Dialog } from "./dialog.js";
 
 export const jumpOpen = signal(false);
@@ -44,8 +44,6 @@ function Finder() {
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState(0);
   const [entities, setEntities] = useState([]);
-  const field = useRef(null);
-  useEffect(() => field.current?.focus(), []);
   useEffect(() => {
     let is = true;
     setEntities([]);
@@ -67,7 +65,7 @@ function Finder() {
     event.preventDefault();
   };
   return html`<div class="jump">
-    <input ref=${field} type="search" value=${text} placeholder="A view, a list, or an entity's id" role="combobox"
+    <input type="search" value=${text} placeholder="A view, a list, or an entity's id" role="combobox"
       aria-label="Where to" aria-expanded="true" aria-controls="places" aria-activedescendant=${`place-${chosen}`}
       onInput=${(event) => (setText(event.target.value), setChosen(0))} onKeyDown=${press} autocomplete="off" spellcheck=${false} />
     <ul id="places" role="listbox" aria-label="Places">

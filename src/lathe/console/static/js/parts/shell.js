@@ -1,6 +1,6 @@
 // Navigation on the side (on top where it is narrow), a banner when the server is gone, the view beside it.
 import { unknownCaller, useGet } from "../api.js";
-import { connection, retryNow, returns } from "../events.js";
+import { connection, retryNow, useFresh } from "../events.js";
 import { step, useKeys } from "../keys.js";
 import { apps, common, ofApp } from "../places.js";
 import { HOME, go, path, query, to, view } from "../router.js";
@@ -12,6 +12,14 @@ import { Jump, jumpOpen } from "./jump.js";
 import { Refusals } from "./refusals.js";
 
 const pages = new Map();
+
+/** Whether an event is of another version than the one that is known: an app was loaded or changed. */
+const digests = new Map();
+function swapped(event) {
+  const before = digests.get(event.app);
+  digests.set(event.app, event.digest);
+  return before !== undefined && before !== event.digest;
+}
 
 /** The module of a page, loaded once. */
 function usePage(name) {
@@ -43,7 +51,7 @@ export function Shell() {
   const { page, params, title } = view.value;
   const Page = usePage(page);
   const main = useRef(null);
-  const { data } = useGet("/v1/blueprints", returns.value);
+  const { data } = useGet("/v1/blueprints", useFresh(swapped, 1_000));
   useEffect(() => {
     if (data) apps.value = data.items;
   }, [data]);

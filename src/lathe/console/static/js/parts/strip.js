@@ -12,7 +12,7 @@ export function Strip({ events, model, now }) {
   useEffect(() => {
     list.current?.scrollTo({ left: list.current.scrollWidth });
   }, [visits.length]);
-  return html`<ol class="strip" ref=${list} aria-label="States, in order">
+  return html`<ol class="strip" ref=${list} tabindex="0" aria-label="States, in order">
     ${visits.map(({ state, from, to }, i) => {
       const isLast = i === visits.length - 1;
       const kind = kindIn(model, state);

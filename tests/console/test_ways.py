@@ -1,0 +1,170 @@
+"""Ways through the console: by keyboard alone, with hostile names, and with the server gone and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.console.conftest import NARROW, Opening
+from tests.console.world import World, world
+
+LIST = "/console/apps/rollout/entities/rollouts"
+GONE = ("Failed to load resource: net::", "Failed to load resource: the server responded with a status of 4")
+HOSTILE = """<img src=x onerror="document.title='owned'">"><script>document.title='owned'</script>"""
+RIGHT_TO_LEFT = "\u202e\u05e2\u05d1\u05e8\u05d9\u05ea\u202d \u0645\u0631\u062d\u0628\u0627"
+LONG = "x" * 190
+
+
+@pytest.fixture
+def lively() -> Iterator[World]:
+    """A world of a test's own, in which effects end at once."""
+    with world("rollout") as found:
+        yield found
+
+
+def focused(page: Page) -> str:
+    """The text of what has the focus."""
+    found: str = page.evaluate("document.activeElement.textContent.trim()")
+    return found
+
+
+def test_by_keyboard_alone(tab_of: Opening, lively: World) -> None:
+    """From the overview to a new rollout, and its start, without touching a mouse."""
+    page = tab_of(lively.url).go()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("/")
+    expect(page.get_by_role("combobox")).to_be_focused()
+    page.keyboard.type("rollouts")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"{LIST}$"))
+    expect(page.get_by_role("button", name="New Rollout")).to_be_visible()
+    page.keyboard.press("n")
+    expect(page.get_by_role("dialog", name="New Rollout")).to_be_visible()
+    page.get_by_label("replicas").focus()
+    page.keyboard.type("2")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"{LIST}/[0-9a-z]{{26}}$"))
+    start = page.get_by_role("button", name="start")
+    expect(start).to_be_visible()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if focused(page) == "start":
+            break
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("image")).to_be_visible()
+    page.get_by_label("image").focus()
+    page.keyboard.type("broker:2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("States, in order")).to_contain_text("done")
+
+
+def test_rows_are_walked_through_and_opened(tab_of: Opening, lively: World) -> None:
+    for replicas in (1, 2, 3):
+        lively.create("rollout", "rollouts", replicas=replicas)
+    page = tab_of(lively.url).go(LIST)
+    expect(page.locator("tbody tr[data-row]")).to_have_count(3)
+    for key in ("j", "j", "k", "j"):
+        page.keyboard.press(key)
+    second = page.locator("tbody tr[data-row]").nth(1).locator("a").text_content()
+    assert focused(page) == second
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"{LIST}/[0-9a-z]{{26}}$"))
+    page.go_back()
+    expect(page.locator("tbody tr[data-row]")).to_have_count(3)
+
+
+@pytest.mark.parametrize("image", [HOSTILE, RIGHT_TO_LEFT, LONG], ids=["script", "right to left", "long"])
+def test_hostile_data_is_inert(tab_of: Opening, lively: World, image: str) -> None:
+    name = lively.create("rollout", "rollouts", replicas=1)
+    lively.act("rollout", "rollouts", name, "start", image=image)
+    lively.until(f"/v1/rollout/rollouts/{name}", "done")
+    tab = tab_of(lively.url, size=NARROW)
+    for path in (f"{LIST}/{name}", LIST, "/console/"):
+        page = tab.go(path)
+        assert "owned" not in page.title()
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+        assert page.locator("main img, main script").count() == 0
+    tab.go(LIST)
+    held = tab.page.locator("tbody bdi").filter(has_text=image[:20])
+    assert held.count() >= 1
+
+
+def test_hostile_addresses_are_inert(tab_of: Opening, lively: World) -> None:
+    tab = tab_of(lively.url, forgiven=GONE)
+    evil = "%3Cscript%3Edocument.title%3D'owned'%3C%2Fscript%3E"
+    for path in (f"/console/apps/{evil}", f"/console/apps/rollout/entities/{evil}", f"{LIST}/{evil}"):
+        tab.page.goto(lively.url + path)
+        expect(tab.page.get_by_role("alert").first).to_be_visible()
+        assert "script" in tab.page.title() or "rollout" in tab.page.title()
+        assert tab.page.title() != "owned"
+
+
+def test_the_server_gone_and_back(tab_of: Opening, lively: World) -> None:
+    tab = tab_of(lively.url, forgiven=GONE)
+    page = tab.go()
+    expect(page.get_by_role("link", name="planned 0")).to_be_visible()
+    lively.vanish()
+    expect(page.get_by_text("The server does not answer.")).to_be_visible()
+    expect(page.get_by_role("link", name="planned 0")).to_be_visible()
+    name = lively.create("rollout", "rollouts", replicas=2)
+    lively.appear()
+    page.get_by_role("button", name="Ask now").click()
+    expect(page.get_by_text("The server does not answer.")).to_have_count(0)
+    expect(page.get_by_role("link", name="planned 1")).to_be_visible()
+    expect(page.locator(".feed li").first).to_contain_text(name[-10:])
+
+
+def test_an_answer_that_is_lost_is_asked_for_under_the_same_key(tab_of: Opening, lively: World) -> None:
+    name = lively.create("rollout", "rollouts", replicas=1)
+    tab = tab_of(lively.url, forgiven=GONE)
+    page = tab.go(f"{LIST}/{name}")
+    page.get_by_role("button", name="start").click()
+    page.get_by_label("image").fill("broker:2")
+    keys: list[str] = []
+    page.route(
+        "**/start", lambda route: (keys.append(route.request.headers["idempotency-key"]), route.abort())
+    )
+    form = page.locator(".act")
+    form.get_by_role("button", name="start").click()
+    expect(form.get_by_role("alert")).to_contain_text("cannot be reached")
+    page.unroute("**/start")
+    page.on("request", lambda request: keys.append(request.headers.get("idempotency-key", "")))
+    form.get_by_role("button", name="start").click()
+    expect(page.get_by_label("States, in order")).to_contain_text("done")
+    assert keys[0] == next(key for key in keys[1:] if key)
+
+
+def test_somebody_else_was_quicker(tab_of: Opening, lively: World) -> None:
+    """What is done is done to what was seen: another visit refuses."""
+    name = lively.create("rollout", "rollouts", replicas=1)
+    tab = tab_of(lively.url, forgiven=GONE)
+    page = tab.go(f"{LIST}/{name}")
+    page.get_by_role("button", name="start").click()
+    page.get_by_label("image").fill("broker:3")
+    page.route(
+        "**/v1/rollout/**",
+        lambda route: route.abort() if route.request.method == "GET" else route.continue_(),
+    )
+    lively.act("rollout", "rollouts", name, "start", image="broker:2")
+    page.locator(".act").get_by_role("button", name="start").click()
+    expect(page.locator(".act").get_by_role("alert")).to_contain_text(re.compile("LR412.visit|LR409.state"))
+
+
+def test_new_rows_are_offered_and_changed_ones_are_changed_in_place(tab_of: Opening, lively: World) -> None:
+    name = lively.create("rollout", "rollouts", replicas=1)
+    page = tab_of(lively.url).go(LIST)
+    row = page.locator("tbody tr[data-row]").first
+    expect(row).to_contain_text("planned")
+    lively.act("rollout", "rollouts", name, "start", image="broker:2")
+    expect(row).to_contain_text("done")
+    expect(row).to_contain_text("broker:2")
+    lively.create("rollout", "rollouts", replicas=2)
+    page.get_by_role("button", name="1 new one: show").click()
+    expect(page.locator("tbody tr[data-row]")).to_have_count(2)
