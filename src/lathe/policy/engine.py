@@ -24,8 +24,8 @@ MAX_DECISIONS = 65_536
 """Decisions that one slice keeps; when there are as many, it begins anew."""
 
 Key = tuple[object, ...]
-Seen = tuple[tuple[str, str], frozenset[str], str, tuple[Value, ...]]
-"""Principal, roles, resource, and the attributes that are read."""
+Who = tuple[tuple[str, str], frozenset[str], str]
+"""Principal, roles, and the resource."""
 
 _SOMEBODY = ("Principal", "")
 """Whoever it is, where no policy looks at who."""
@@ -57,6 +57,8 @@ class Slice:
         self._tells_principals, self._tells_resources = self.reads.principal, self.reads.resource
         self._tells_groups = any(asks_for(p, "action") for p in self.policies)
         self._tells_context = any(asks_for(p, "context") for p in self.policies)
+        self._action, self._new = uid("Action", f"{blueprint}.{action}"), uid("New", blueprint)
+        self._people: dict[Who, str] = {}
         self._held: dict[frozenset[str], frozenset[str]] = {}
         made = app.blueprints[blueprint].actions.get(action)
         given = {a.name: a.type for a in made.arguments.values() if not a.secret} if made else {}
@@ -83,15 +85,17 @@ class Slice:
             held = self._held.get(roles)
             roles = held if held is not None else self._named(roles)
         place = resource if resource is not None and self._tells_resources else ""
-        values = tuple(map(attributes.get, self._attribute_names))
-        key = (principal, roles, place, values, *map(arguments.get, self._argument_names))
+        values = map(attributes.get, self._attribute_names)
+        key: Key = (principal, roles, place, *values)
+        if self._argument_names:
+            key = (*key, *map(arguments.get, self._argument_names))
         found = self._decisions.get(key)
         if found is None:
             if len(self._decisions) >= MAX_DECISIONS:
                 self._decisions.clear()
                 self._entities.clear()
-            seen = (principal, roles, place, values)
-            found = self._decisions[key] = self._asked(seen, attributes, arguments)
+                self._people.clear()
+            found = self._decisions[key] = self._asked((principal, roles, place), attributes, arguments)
         return found
 
     def _named(self, roles: frozenset[str]) -> frozenset[str]:
@@ -101,29 +105,51 @@ class Slice:
         found = self._held[roles] = roles & self.reads.roles
         return found
 
-    def _asked(self, seen: Seen, attributes: Mapping[str, Value], arguments: Mapping[str, Value]) -> Decision:
-        """Ask Cedar, of what is read and of nothing else. `seen` is what entities are made of."""
-        principal, roles, place, _ = seen
-        thing = uid("New", self._blueprint) if self._is_new else uid(self._blueprint, place)
-        known = self._entities.get(seen)
-        if known is None:
-            listed = [principal_entity(principal, roles)]
-            if self._tells_groups:
-                listed.append(action_entity(self._blueprint, self._name))
-            if self._attributes:
-                listed.append({"uid": thing, "attrs": record(self._attributes, attributes), "parents": []})
-            known = self._entities[seen] = cedarpy.Entities.from_json_str(json.dumps(listed))
+    def _asked(self, who: Who, attributes: Mapping[str, Value], arguments: Mapping[str, Value]) -> Decision:
+        """Ask Cedar, of what is read and of nothing else."""
+        principal, _, place = who
         question: dict[str, object] = {
             "principal": uid(*principal),
-            "action": uid("Action", f"{self._blueprint}.{self._name}"),
-            "resource": thing,
+            "action": self._action,
+            "resource": self._new if self._is_new else uid(self._blueprint, place),
         }
         if self._tells_context:
             question["context"] = json.dumps({"arg": record(self._arguments, arguments)})
-        result = cedarpy.is_authorized(question, self._set, known)
+        result = cedarpy.is_authorized(question, self._set, self._known(who, attributes))
         reasons = tuple(sorted(self._names[r] for r in result.diagnostics.reasons))
         errors = tuple(result.diagnostics.errors)
         return Decision(result.allowed and not errors, reasons, errors)
+
+    def _known(self, who: Who, attributes: Mapping[str, Value]) -> cedarpy.Entities:
+        """The entities of a question; kept where it may be asked again with other arguments."""
+        if not self._tells_context:
+            return self._entities_of(who, attributes)
+        key = *who, *map(attributes.get, self._attribute_names)
+        known = self._entities.get(key)
+        if known is None:
+            known = self._entities[key] = self._entities_of(who, attributes)
+        return known
+
+    def _entities_of(self, who: Who, attributes: Mapping[str, Value]) -> cedarpy.Entities:
+        text = self._people.get(who)
+        if text is None:
+            text = self._people[who] = self._told(who)
+        if self._attributes:
+            text += json.dumps(record(self._attributes, attributes)) + "}"
+        return cedarpy.Entities.from_json_str(text + "]")
+
+    def _told(self, who: Who) -> str:
+        """What Cedar is told of whoever asks, and of the resource as far as its attributes, as JSON."""
+        principal, roles, place = who
+        has_parents = bool(roles) and principal[0] == "Principal"  # else there is nothing to tell
+        listed = [principal_entity(principal, roles)] if has_parents else []
+        if self._tells_groups:
+            listed.append(action_entity(self._blueprint, self._name))
+        parts = [json.dumps(entity) for entity in listed]
+        if self._attributes:
+            thing = json.dumps(uid(self._blueprint, place))
+            parts.append(f'{{"uid":{thing},"parents":[],"attrs":')
+        return "[" + ",".join(parts)
 
 
 def _kinds(every: Mapping[str, Type], found: Reads, base: str) -> dict[str, Type]:
