@@ -53,7 +53,7 @@ THIRD_PARTY = {
     "policy": {"cedarpy"},
     "check": {"numpy", "scipy", "z3"},
     "store": {"msgspec", "apsw", "asyncpg"},
-    "wasm": {"wasmtime"},
+    "wasm": {"msgspec", "wasmtime"},
     "effect": {"msgspec", "httpx2"},
     "runtime": {"msgspec", "structlog", "prometheus_client"},
     "api": {"msgspec", "starlette", "uvicorn", "uvloop", "structlog", "prometheus_client"},

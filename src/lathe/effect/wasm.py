@@ -16,7 +16,7 @@ from hashlib import sha256
 from importlib import import_module
 from threading import local
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
@@ -270,9 +270,10 @@ def _bad(fault: Fault, *, is_repeatable: bool) -> Ending:
 
 def _end(answer: Answer) -> Ending:
     """What the module itself answered."""
-    text = answer.text.decode(errors="replace")
     if not answer.is_ok:
-        return Ending(ok=False, cause="refused", message=text)
+        return Ending(ok=False, cause="refused", message=answer.text.decode(errors="replace"))
+    if answer.results is not None:
+        return Ending(ok=True, results=cast(Mapping[str, Json], answer.results))
     try:
         results = msgspec.json.decode(answer.text)
     except (msgspec.DecodeError, RecursionError):

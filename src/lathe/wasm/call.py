@@ -8,13 +8,14 @@ next step.
 
 from __future__ import annotations
 
-import json
+import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
+import msgspec
 import wasmtime
 from wasmtime import component
 
@@ -336,14 +337,15 @@ def _run_core(instance: wasmtime.Instance, store: wasmtime.Store, function: str,
     if not isinstance(alloc, wasmtime.Func) or not isinstance(run, wasmtime.Func):
         raise Fault("no_export", f"it exports no `{ALLOC if run else function}`")
     try:
-        place = alloc(store, len(data))
+        place = alloc(store, wasmtime.Val.i32(len(data)))
         if not isinstance(place, int):
             raise Fault("no_export", f"its `{ALLOC}` gives no pointer")
         place &= U32
         if place + len(data) > memory.data_len(store):
             raise Fault("bad_pointer", f"`{ALLOC}` gives a place that is not in its memory")
-        memory.write(store, data, place)
-        packed = run(store, place - (1 << 32) if place >> 31 else place, len(data))
+        ctypes.memmove(_address(memory, store) + place, data, len(data))
+        signed = place - (1 << 32) if place >> 31 else place
+        packed = run(store, wasmtime.Val.i32(signed), wasmtime.Val.i32(len(data)))
     except (TypeError, OverflowError):
         raise Fault("no_export", f"its `{function}` or `{ALLOC}` has another type") from None
     if not isinstance(packed, int):
@@ -353,7 +355,7 @@ def _run_core(instance: wasmtime.Instance, store: wasmtime.Store, function: str,
         raise Fault("too_large", f"its answer is larger than {OUTPUT_BYTES_LIMIT} bytes")
     if start + length > memory.data_len(store):
         raise Fault("bad_pointer", "its answer does not lie in its memory")
-    return _opened(bytes(memory.read(store, start, start + length)))
+    return _opened(ctypes.string_at(_address(memory, store) + start, length))
 
 
 def _run_component(
@@ -377,14 +379,14 @@ def _run_component(
 def _opened(text: bytes) -> Answer:
     """A core module's answer without its envelope."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Fault("bad_output", "its answer is no JSON") from None
     match document:
         case {"ok": dict(results), **rest} if not rest:
-            return Answer(True, json.dumps(results).encode())
+            return Answer(True, text, results)
         case {"error": str(message), **rest} if not rest:
-            return Answer(False, message.encode("utf-8", "replace"))
+            return Answer(False, message.encode())
     raise Fault("bad_output", 'its answer is neither `{"ok": {…}}` nor `{"error": "…"}`')
 
 
@@ -392,7 +394,7 @@ def _enveloped(answer: Answer) -> bytes:
     """What a host function gives a core module: in the envelope that the module's own answer has."""
     if answer.is_ok:
         return b'{"ok":' + answer.text + b"}"
-    return json.dumps({"error": answer.text.decode(errors="replace")}).encode()
+    return msgspec.json.encode({"error": answer.text.decode(errors="replace")})
 
 
 def _packed(place: int, length: int) -> int:
@@ -409,6 +411,11 @@ def _allocated(caller: wasmtime.Caller, length: int) -> int:
     return place & U32
 
 
+def _address(memory: wasmtime.Memory, store: wasmtime.Store | wasmtime.Caller) -> int:
+    """Where a memory begins, until it grows. What is read or written there was compared with its length."""
+    return ctypes.addressof(memory.data_ptr(store).contents)
+
+
 def _memory(caller: wasmtime.Caller, call: _Call, pointer: int, length: int) -> wasmtime.Memory | None:
     """The module's memory, if it holds so many bytes there."""
     memory = caller.get(MEMORY)
@@ -420,15 +427,14 @@ def _memory(caller: wasmtime.Caller, call: _Call, pointer: int, length: int) -> 
 
 def _read(caller: wasmtime.Caller, call: _Call, pointer: int, length: int) -> bytes | None:
     memory = _memory(caller, call, pointer, length)
-    start = pointer & U32
-    return None if memory is None else bytes(memory.read(caller, start, start + length))
+    return None if memory is None else ctypes.string_at(_address(memory, caller) + (pointer & U32), length)
 
 
 def _write(caller: wasmtime.Caller, call: _Call, pointer: int, data: bytes) -> bool:
     memory = _memory(caller, call, pointer, len(data))
     if memory is None:
         return False
-    memory.write(caller, data, pointer & U32)
+    ctypes.memmove(_address(memory, caller) + (pointer & U32), data, len(data))
     return True
 
 

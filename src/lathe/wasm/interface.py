@@ -90,10 +90,14 @@ class Bounds:
 
 @frozen
 class Answer:
-    """What a call gave: the text of a good answer, or of a bad one that the module chose."""
+    """A good answer, as the text of its JSON, or the message of a bad one.
+
+    `results` are the same, where the answer had to be read to be told from the other.
+    """
 
     is_ok: bool
     text: bytes
+    results: Mapping[str, object] | None = None
 
 
 def granted(functions: tuple[str, ...], *, has_hosts: bool) -> frozenset[str]:

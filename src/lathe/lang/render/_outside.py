@@ -73,9 +73,18 @@ def _what(effect: Effect) -> str:
         case "process":
             return f"runs the command {code(_named(effect, 'argv'))}"
         case "wasm":
-            return f"calls {code(_named(effect, 'function'))} of {code(_named(effect, 'module'))}"
+            called = f"calls {code(_named(effect, 'function'))} of {code(_named(effect, 'module'))}"
+            return f"{called}, which may {_granted(effect)}"
         case _:
             return f"uses {code(effect.uses)}"
+
+
+def _granted(effect: Effect) -> str:
+    """What a module may do beside computing."""
+    grants, hosts = effect.settings.get("grants"), effect.settings.get("hosts")
+    may = [f"use {code(str(one))}" for one in grants] if isinstance(grants, tuple) else []
+    may += [f"send requests to {code(str(one))}" for one in hosts] if isinstance(hosts, tuple) else []
+    return listing(may) if may else "do nothing but compute"
 
 
 def _named(effect: Effect, name: str) -> str:
