@@ -11,7 +11,8 @@ import httpx2
 from starlette.routing import Route
 from tests.runtime.harness import Scripted, example, install
 
-from lathe.api.app import TENANT, Api
+from lathe.api.answers import Scope
+from lathe.api.app import Api
 from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Authenticator, Development, Principal
 from lathe.api.checks import CheckRoutes
@@ -37,12 +38,15 @@ class Named:
     def __init__(self, others: Authenticator) -> None:
         self._others = others
 
-    def principal(self, headers: Mapping[bytes, bytes]) -> Principal:
+    async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
         given = headers.get(b"x-test")
         if given is None:
-            return self._others.principal(headers)
+            return await self._others.principal(headers, scope)
         name, _, roles = given.decode().partition("=")
         return Principal(name, frozenset(roles.split(",")), (name,))
+
+    async def stands(self, principal: Principal) -> None:
+        """Whoever a test names is known."""
 
 
 @asynccontextmanager
@@ -80,8 +84,8 @@ async def serving(
     if gate is not None:
         swapper = Swapper(node.engine, gate)
         routes = (
-            *Blueprints(node.engine, swapper, authenticator, checks, tenant=TENANT).routes(),
-            *CheckRoutes(node.engine, swapper, gate, authenticator, checks, tenant=TENANT).routes(),
+            *Blueprints(node.engine, swapper, authenticator, checks).routes(),
+            *CheckRoutes(node.engine, swapper, gate, authenticator, checks).routes(),
         )
     api = Api(
         node,
@@ -90,10 +94,10 @@ async def serving(
         metrics=Metrics(),
         seconds=perf_counter,
         limits=limits,
-        secrets=lambda app, name: (secrets or {}).get(name),
+        secrets=lambda tenant, app, name: (secrets or {}).get(name),
         routes=routes,
     )
-    checks.on_kept(lambda kept: api.stream.announce("check", kept.app, summary(kept)))
+    checks.on_kept(lambda kept: api.stream.announce("check", kept.tenant, kept.app, summary(kept)))
     transport = httpx2.ASGITransport(api, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

@@ -22,6 +22,7 @@ from tests.store.rows import (
 )
 
 from lathe.errors import UsageError
+from lathe.store.audit import Change, Said, Seal, TokenRow, audited
 from lathe.store.base import Bounds, JournalQuery, Store
 from lathe.store.journal import breaks
 from lathe.store.records import Answer, Checkpoint, EntityRow, Intent
@@ -288,6 +289,10 @@ async def full(store: Store) -> None:
     await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=5_000, limit=9)
     await store.add_checkpoint(Checkpoint(3, 1, b"r" * 32))
     await store.count_intents([intent("pay")])
+    said = Said(TENANT, 1, "token.created", "olga", ("olga",), "t", {})
+    entries = audited(await store.audit_end(), said)
+    await store.govern(Change(entries, (TokenRow(TENANT, "t", "", 9, None, b"{}"),)))
+    await store.add_seal(Seal(1, 1, entries[0].hash, 3, b"r" * 32, b"s"))
     await store.erase(TENANT, APP, "b")
     await store.lease("w", limit=9, lease_ms=SOON_MS)
 

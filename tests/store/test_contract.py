@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.store import test_governed  # noqa: F401  its laws
 from tests.store.contract import LAWS, Law
 from tests.store.duties import full, replayed
 from tests.store.stores import KINDS, Opening

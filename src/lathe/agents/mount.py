@@ -33,7 +33,7 @@ class Agents:
             await self._inner(scope, receive, send)
             return
         try:
-            self._api.principal(scope)
+            await self._api.principal(scope)
             mcp = self._loaded()
         except Problem as problem:
             await answer_problem(send, problem)

@@ -9,6 +9,7 @@ import structlog
 
 from lathe.api.problem import Problem
 from lathe.errors import NotFoundError, QueueFullError, UsageError
+from lathe.govern.principal import GovernError
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError
 from lathe.store.base import FullError, StoreError
@@ -45,6 +46,8 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
+        case GovernError():
+            return Problem(error.code, str(error))
         case NotFoundError():
             return Problem("LR404.app", str(error))
         case UsageError():

@@ -28,7 +28,6 @@ from lathe.api.stream import Followed, Stream
 from lathe.api.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
 from lathe.api.view import encode
 from lathe.errors import LatheError
-from lathe.lang.model import Json
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
@@ -38,10 +37,9 @@ from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
 from lathe.store.base import StoreError
 
-TENANT = "main"
-"""Until tokens name tenants there is one."""
-
-FIXED = frozenset({"apps", "blueprints", "checks", "decisions", "intents", "tokens", "audit", "events"})
+TENANTS_DESCRIBED = 256
+"""Tenants whose OpenAPI documents are kept ready."""
+FIXED = frozenset({"apps", "blueprints", "checks", "decisions", "intents", "tokens", "audit", "events", "me"})
 """First segments under `/v1` that are no app; no app may be called so."""
 
 Seconds = Callable[[], float]
@@ -59,32 +57,32 @@ class Api:
         metrics: Metrics,
         seconds: Seconds,
         limits: Limits | None = None,
-        secrets: Secrets = lambda app, name: None,
+        secrets: Secrets = lambda tenant, app, name: None,
         routes: tuple[Route, ...] = (),
+        has_open_metrics: bool = False,
     ) -> None:
         limits = limits or Limits()
         self.node = node
         self.metrics = metrics
         self.throttle = Throttle(limits, seconds)
         self.intents = Intents(node.engine.clock)
-        self.commands = Commands(node.engine, self.intents)
+        self.commands = Commands(node.engine, self.intents, authenticator.stands)
         self.reading = Reading(node.engine, self.commands, cursors)
         self.taking = Taking(node.engine, self.commands, self.reading)
-        self.stream = Stream(node.engine, self.commands, limit=limits.followers)
+        self.stream = Stream(node.engine, self.commands, authenticator.stands, limit=limits.followers)
         now_ms = node.engine.clock.now_ms
-        self.receiver = Receiver(
-            node.engine, self.commands, secrets, now_ms, throttle=self.throttle, tenant=TENANT
-        )
+        self.receiver = Receiver(node.engine, self.commands, secrets, now_ms, throttle=self.throttle)
         self._told = (0, 0)
         self._authenticator = authenticator
+        self._has_open_metrics = has_open_metrics
         self._seconds = seconds
         self._limits = limits
-        self._openapi: tuple[int, bytes] | None = None
+        self._openapi: dict[str, tuple[int, bytes]] = {}
         self._starlette = Starlette(
             routes=[
                 *routes,
                 *self.receiver.routes(),
-                *Apps(node.engine, authenticator, tenant=TENANT).routes(),
+                *Apps(node.engine, authenticator).routes(),
                 *self._routes(),
             ],
             exception_handlers={
@@ -124,9 +122,9 @@ class Api:
         self.throttle.is_stopping = True
         self.stream.close()
 
-    def principal(self, scope: Scope) -> Principal:
-        """Who calls. Raises `Problem` (LR401)."""
-        return self._authenticator.principal(dict(scope["headers"]))
+    async def principal(self, scope: Scope) -> Principal:
+        """Who calls. Raises `Problem` (LR401, LR429.guessing)."""
+        return await self._authenticator.principal(dict(scope["headers"]), scope)
 
     async def _command(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
         """The hot path: create, or act."""
@@ -159,10 +157,10 @@ class Api:
 
     async def _asked(self, scope: Scope, receive: Receive, parts: list[str]) -> Asked:
         headers = dict(scope["headers"])
-        principal = self._authenticator.principal(headers)
+        principal = await self._authenticator.principal(headers, scope)
         body = await self._body(receive, headers.get(b"content-type"))
         return Asked(
-            tenant=TENANT,
+            tenant=principal.tenant,
             app=parts[2],
             plural=parts[3],
             entity=parts[4] if len(parts) == 6 else "",
@@ -181,12 +179,15 @@ class Api:
             raise Problem("LR415.type")
         return body
 
-    def _blueprint(self, request: Request) -> tuple[Live, BlueprintTable]:
-        live = self.node.engine.catalog.live(TENANT, request.path_params["app"])
+    async def _blueprint(self, request: Request) -> tuple[Live, BlueprintTable, Principal]:
+        """What a request is about, and who asks. Raises `Problem`."""
+        principal = await self.principal(request.scope)
+        principal.enters(request.path_params["app"])
+        live = self.node.engine.catalog.live(principal.tenant, request.path_params["app"])
         table = live.by_plural(request.path_params["plural"])
         if table is None:
             raise Problem("LR404.route", f"`{live.app.name}` has no `{request.path_params['plural'][:80]}`")
-        return live, table
+        return live, table, principal
 
     async def _take(self, request: Request) -> Response:
         """A command like the others, so it keeps to the same limits, also while it waits."""
@@ -194,18 +195,18 @@ class Api:
             return await self._taken(request)
 
     async def _taken(self, request: Request) -> Response:
-        live, table = self._blueprint(request)
+        live, table, principal = await self._blueprint(request)
         headers = request.headers
         kind = headers.get("content-type")
         body = await self._body(request.receive, None if kind is None else kind.encode("latin-1"))
         asked = Asked(
-            tenant=TENANT,
+            tenant=principal.tenant,
             app=live.app.name,
             plural=table.blueprint.plural,
             entity="",
             action="",
             body=body,
-            principal=self.principal(request.scope),
+            principal=principal,
             key=_key(headers.get("idempotency-key")),
         )
         self.throttle.spend(asked.principal.id, live.app.name)
@@ -215,13 +216,11 @@ class Api:
         return Response(found.body, found.status, told, "application/json" if found.body else None)
 
     async def _list(self, request: Request) -> Response:
-        live, table = self._blueprint(request)
-        principal = self.principal(request.scope)
+        live, table, principal = await self._blueprint(request)
         return _json(await self.reading.page(live, table, principal, dict(request.query_params)))
 
     async def _get(self, request: Request) -> Response:
-        live, table = self._blueprint(request)
-        principal = self.principal(request.scope)
+        live, table, principal = await self._blueprint(request)
         held = await self.reading.entity(live, table, request.path_params["id"], principal)
         tag = f'"{held.entity.version}"'
         if request.headers.get("if-none-match") == tag:
@@ -229,35 +228,35 @@ class Api:
         return _json(self.reading.told(live, held), headers={"etag": tag})
 
     async def _journal(self, request: Request) -> Response:
-        live, table = self._blueprint(request)
-        principal = self.principal(request.scope)
+        live, table, principal = await self._blueprint(request)
         entity = request.path_params["id"]
         await self.reading.entity(live, table, entity, principal)
         asked = dict(request.query_params)
         limit = limit_of(asked)
         after = _whole(asked.get("after", "0"), "after")
-        found = await self.node.store.history(TENANT, live.app.name, entity, after=after, limit=limit)
+        found = await self.node.store.history(live.tenant, live.app.name, entity, after=after, limit=limit)
         items = self.reading.entries(live, found)
         return _json({"items": items, "next": found[-1].revision if len(found) == limit else None})
 
     async def _actions(self, request: Request) -> Response:
-        live, table = self._blueprint(request)
-        principal = self.principal(request.scope)
+        live, table, principal = await self._blueprint(request)
         held = await self.reading.entity(live, table, request.path_params["id"], principal)
         return _json({"items": await self.reading.actions(live, table, held, principal)})
 
     async def _visit(self, request: Request) -> Response:
-        live, table = self._blueprint(request)
-        principal = self.principal(request.scope)
+        live, table, principal = await self._blueprint(request)
         held = await self.reading.entity(live, table, request.path_params["id"], principal)
         return _json(await self.reading.visit(live, table, held))
 
     async def _events(self, request: Request) -> Response:
+        principal = await self.principal(request.scope)
         asked = request.query_params
+        if asked.get("app"):
+            principal.enters(asked["app"])
         last = request.headers.get("last-event-id") or asked.get("after")
         position = await self.node.store.position() if last is None else _whole(last, "Last-Event-ID")
-        what = Followed(TENANT, position, asked.get("app"), asked.get("blueprint"), asked.get("entity"))
-        principal = self.principal(request.scope)
+        chosen = asked.get("app"), asked.get("blueprint"), asked.get("entity")
+        what = Followed(principal.tenant, position, *chosen)
         if request.headers.get("accept", "").startswith("application/json"):
             wait = min(seconds_of(request.headers.get("prefer")), WAIT_SECONDS_LIMIT)
             limit = limit_of(dict(asked))
@@ -279,9 +278,10 @@ class Api:
 
     async def _intents(self, request: Request) -> Response:
         app = request.query_params.get("app", "")
-        live = self.node.engine.catalog.live(TENANT, app)
-        self.principal(request.scope)
-        found = await self.node.store.intents(TENANT, live.app.name)
+        principal = await self.principal(request.scope)
+        principal.enters(app)
+        live = self.node.engine.catalog.live(principal.tenant, app)
+        found = await self.node.store.intents(live.tenant, live.app.name)
         items = [
             {
                 "blueprint": i.blueprint, "action": i.action, "state": i.state, "reason": i.reason,
@@ -302,10 +302,11 @@ class Api:
             await self.node.store.ping()
         except StoreError as error:
             raise Problem("LR503.store", str(error), cause=error.code) from None
-        apps: dict[str, Json] = {live.app.name: live.digest for live in self.node.engine.catalog.everything()}
-        return _json({"ok": True, "store": self.node.store.name, "apps": apps})
+        return _json({"ok": True, "store": self.node.store.name})
 
     async def _metrics(self, request: Request) -> Response:
+        if not self._has_open_metrics:
+            (await self.principal(request.scope)).needs("metrics")
         metrics, engine = self.metrics, self.node.engine
         groups, writes = engine.committer.groups, engine.committer.writes
         metrics.groups.inc(groups - self._told[0])
@@ -323,10 +324,14 @@ class Api:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def _described(self, request: Request) -> Response:
+        tenant = (await self.principal(request.scope)).tenant
         catalog = self.node.engine.catalog
-        if self._openapi is None or self._openapi[0] != catalog.generation:
-            self._openapi = (catalog.generation, encode(openapi(catalog.all(TENANT))))
-        return Response(self._openapi[1], media_type="application/json")
+        found = self._openapi.get(tenant)
+        if found is None or found[0] != catalog.generation:
+            if len(self._openapi) >= TENANTS_DESCRIBED:
+                self._openapi.clear()
+            found = self._openapi[tenant] = (catalog.generation, encode(openapi(catalog.all(tenant))))
+        return Response(found[1], media_type="application/json")
 
 
 def _json(data: object, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:

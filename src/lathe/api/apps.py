@@ -16,6 +16,7 @@ from lathe.api.openapi import value_schema
 from lathe.api.reading import asks
 from lathe.api.seeing import may_read, may_read_some, needs_entity
 from lathe.api.view import encode
+from lathe.govern.principal import READ
 from lathe.lang.model import Blueprint, State
 from lathe.machine.moment import rfc3339
 from lathe.machine.step import matches
@@ -43,28 +44,29 @@ class _Told(TypedDict):
 class Apps:
     """The routes around what lives."""
 
-    def __init__(self, engine: Engine, authenticator: Authenticator, *, tenant: str) -> None:
+    def __init__(self, engine: Engine, authenticator: Authenticator) -> None:
         self._engine = engine
         self._authenticator = authenticator
-        self._tenant = tenant
 
     def routes(self) -> tuple[Route, ...]:
         """What this part answers."""
         return (Route("/v1/apps", self._list), Route("/v1/apps/{app}", self._one))
 
-    def _principal(self, request: Request) -> Principal:
-        return self._authenticator.principal(dict(request.scope["headers"]))
+    async def _principal(self, request: Request) -> Principal:
+        return await self._authenticator.principal(dict(request.scope["headers"]), request.scope)
 
     async def _list(self, request: Request) -> Response:
-        principal = self._principal(request)
+        principal = await self._principal(request)
         # The position first: what is committed meanwhile is told again by the events, not lost.
         position = await self._engine.store.position()
-        items = [await self._told(live, principal) for live in self._engine.catalog.all(self._tenant)]
+        lives = self._engine.catalog.all(principal.tenant)
+        items = [await self._told(live, principal) for live in lives if principal.is_for(live.app.name)]
         return _json({"position": position, "items": items})
 
     async def _one(self, request: Request) -> Response:
-        principal = self._principal(request)
-        live = self._engine.catalog.live(self._tenant, request.path_params["app"])
+        principal = await self._principal(request)
+        principal.enters(request.path_params["app"])
+        live = self._engine.catalog.live(principal.tenant, request.path_params["app"])
         position = await self._engine.store.position()
         told = await self._told(live, principal)
         for one in told["blueprints"]:
@@ -76,6 +78,8 @@ class Apps:
         blueprints: list[dict[str, object]] = []
         for table in live.table.blueprints.values():
             if principal.grant is not None or not may_read_some(live, table, principal.caller(live.app)):
+                continue
+            if not principal.takes(table.blueprint.name, READ):
                 continue
             found, is_whole = await self._counts(live, table, principal, counts)
             blueprint = table.blueprint
@@ -133,6 +137,8 @@ class Apps:
         for one in late:
             table = live.table.blueprints.get(one.blueprint)
             if table is None or not principal.sees(live.app.name, one.entity):
+                continue
+            if not principal.takes(one.blueprint, READ):
                 continue
             held = await self._engine.read(live, one.entity)
             if held is None or not may_read(live, table, held, caller):

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from lathe.api.callers import Authenticator
 from lathe.api.problem import Problem
+from lathe.govern.principal import MAIN
 from lathe.store.base import Store
 
 CHUNK_BYTES = 1_048_576
@@ -39,9 +40,10 @@ class Backups:
         return (Route("/backup", self._backup),)
 
     async def _backup(self, request: Request) -> Response:
-        principal = self._authenticator.principal(dict(request.scope["headers"]))
-        if principal.grant is not None or principal.roles is not None:
-            raise Problem("LR403.denied", "a backup holds everything: it is for whoever holds every role")
+        principal = await self._authenticator.principal(dict(request.scope["headers"]), request.scope)
+        principal.needs("operator")
+        if principal.tenant != MAIN:
+            raise Problem("LR403.scope", f"a backup holds every tenant: it is for the operators of `{MAIN}`")
         if request.method == "HEAD":
             return Response(media_type=self._kind)
         if self._is_busy:

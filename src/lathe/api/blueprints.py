@@ -6,6 +6,7 @@ Nothing is loaded that the gate did not admit, and nothing changes until the pla
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -13,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.callers import Authenticator
+from lathe.api.callers import Authenticator, Principal
 from lathe.api.checks import body_as, files_of, texts_of
 from lathe.api.kept import Checks, Kept
 from lathe.api.problem import Problem
 from lathe.api.view import encode
+from lathe.govern.principal import GovernError
 from lathe.lang.diff import Change
 from lathe.machine.moment import rfc3339
 from lathe.runtime.engine import Engine
@@ -58,14 +60,11 @@ class Blueprints:
         swapper: Swapper,
         authenticator: Authenticator,
         checks: Checks,
-        *,
-        tenant: str,
     ) -> None:
         self._engine = engine
         self._swapper = swapper
         self._authenticator = authenticator
         self._checks = checks
-        self._tenant = tenant
 
     def routes(self) -> tuple[Route, ...]:
         """What this part answers."""
@@ -77,11 +76,16 @@ class Blueprints:
             Route("/v1/blueprints/{app}/rollback", self._roll_back, methods=["POST"]),
         )
 
-    def _by(self, request: Request) -> str:
-        return self._authenticator.principal(dict(request.scope["headers"])).id
+    async def _by(self, request: Request) -> Principal:
+        """Who asks. Raises `Problem`, and `GovernError` for the other side of an effect."""
+        found = await self._authenticator.principal(dict(request.scope["headers"]), request.scope)
+        if found.grant is not None:
+            raise GovernError("LR403.scope", "an effect's token is for its entity alone")
+        return found
 
     async def _list(self, request: Request) -> Response:
         """Every app that is loaded."""
+        by = await self._by(request)
         items = [
             {
                 "app": live.app.name,
@@ -93,23 +97,28 @@ class Blueprints:
                     for b in live.app.blueprints.values()
                 ],
             }
-            for live in self._engine.catalog.all(self._tenant)
+            for live in self._engine.catalog.all(by.tenant)
+            if by.is_for(live.app.name)
         ]
         return _json({"items": items})
 
     async def _versions(self, request: Request) -> Response:
         """Every application of an app, newest first."""
-        live = self._engine.catalog.live(self._tenant, request.path_params["app"])
-        found = await self._engine.store.versions(self._tenant, live.app.name)
+        by = await self._by(request)
+        by.enters(request.path_params["app"])
+        live = self._engine.catalog.live(by.tenant, request.path_params["app"])
+        found = await self._engine.store.versions(by.tenant, live.app.name)
         items = [{"digest": v.digest, "at": rfc3339(v.applied_ms), "by": v.by, "note": v.note} for v in found]
         return _json({"app": live.app.name, "digest": live.digest, "items": items})
 
     async def _version(self, request: Request) -> Response:
         """A version's sources and its report; `current` names the one in force."""
+        by = await self._by(request)
         app, digest = request.path_params["app"], request.path_params["digest"]
-        live = self._engine.catalog.live(self._tenant, app)
+        by.enters(app)
+        live = self._engine.catalog.live(by.tenant, app)
         found = await self._engine.store.version(
-            self._tenant, app, live.digest if digest == "current" else digest
+            by.tenant, app, live.digest if digest == "current" else digest
         )
         if found is None:
             raise Problem("LR404.version", f"`{app[:80]}` has no version {digest[:80]}")
@@ -119,45 +128,56 @@ class Blueprints:
 
     async def _apply(self, request: Request) -> Response:
         """Plan an application, or make it."""
-        by = self._by(request)
+        by = await self._by(request)
+        by.needs("apply")
         asked = await body_as(request, Asked)
-        files = self._files(asked)
-        judged = await self._swapper.judge(self._tenant, files, accept_bounds=asked.accept_bounds)
-        kept = self._checks.keep(files, judged, by=by, source="apply")
+        files = self._files(by, asked)
+        judged = await self._swapper.judge(by.tenant, files, accept_bounds=asked.accept_bounds)
+        kept = self._checks.keep(files, judged, tenant=by.tenant, by=by.id, source="apply")
         return await self._made(kept, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
 
-    def _files(self, asked: Asked) -> Mapping[str, bytes]:
+    def _files(self, by: Principal, asked: Asked) -> Mapping[str, bytes]:
         if not asked.check:
             return files_of(asked.files, asked.binary)
-        kept = self._checks.get(asked.check)
+        kept = self._checks.get(by.tenant, asked.check)
         if kept is None:
             raise Problem("LR404.check", f"no check {asked.check[:80]} is kept here (any more)")
         return kept.files
 
     async def _roll_back(self, request: Request) -> Response:
         """Make an older version current again: an application like any other."""
-        by = self._by(request)
+        by = await self._by(request)
+        by.needs("apply")
         asked = await body_as(request, Turned)
         app = request.path_params["app"]
-        found = await self._engine.store.version(self._tenant, app, asked.digest)
+        found = await self._engine.store.version(by.tenant, app, asked.digest)
         if found is None:
             raise Problem("LR404.version", f"`{app[:80]}` has no version {asked.digest[:80]}")
-        judged = await self._swapper.judge(self._tenant, found.files, accept_bounds=True)
-        kept = self._checks.keep(found.files, judged, by=by, source="apply")
+        judged = await self._swapper.judge(by.tenant, found.files, accept_bounds=True)
+        kept = self._checks.keep(found.files, judged, tenant=by.tenant, by=by.id, source="apply")
         return await self._made(kept, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
 
     async def _made(
-        self, kept: Kept, judged: Judged, confirm: str | None, by: str, note: str, *, is_breaking: bool
+        self, kept: Kept, judged: Judged, confirm: str | None, by: Principal, note: str, *, is_breaking: bool
     ) -> Response:
         files = kept.files
+        by.enters(judged.app)
         if confirm is None:
-            plan = await self._swapper.plan(self._tenant, files, judged)
+            plan = await self._swapper.plan(by.tenant, files, judged)
             self._checks.ended(kept, "planned")
             return _json({"plan": told(plan), "check": kept.id, "report": msgspec.Raw(judged.report)})
         try:
             exact = None if confirm == "any" else confirm
             applied = await self._swapper.apply(
-                self._tenant, files, judged, confirm=exact, by=by, note=note, allow_breaking=is_breaking
+                by.tenant,
+                files,
+                judged,
+                confirm=exact,
+                by=by.id,
+                chain=by.chain,
+                standing=partial(self._authenticator.stands, by),
+                note=note,
+                allow_breaking=is_breaking,
             )
         except RefusedSwap as refused:
             self._checks.ended(kept, refused.code, str(refused))

@@ -1,70 +1,172 @@
-"""Who calls: a principal, found from the request by whoever is asked to.
+"""Who calls: a principal, found from a request by what it shows, and by nothing that a header merely says.
 
-Until tokens come there is one: the development principal, which holds every role of every app and is served
-on the loopback interface alone.
+`Bearers` knows who shows a token. `Development` knows everybody who shows nothing, too: it is served on the
+loopback interface alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Protocol
 
+from lathe.api.answers import Scope
 from lathe.api.problem import Problem
-from lathe.frozen import frozen
-from lathe.lang.model import App
-from lathe.machine.event import Caller
+from lathe.govern.guard import Guard
+from lathe.govern.keyring import Keyring
+from lathe.govern.principal import Principal
+from lathe.govern.token import PREFIX
+from lathe.runtime.catalog import Catalog
+from lathe.runtime.clock import Clock
 from lathe.runtime.tokens import Grant, Tokens
 
 BEARER = "bearer "
+KNOWN_LIMIT = 10_000
+"""Callers that are remembered, by the hash of what they showed."""
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="lathe"'}
+LOOPBACK = frozenset({"127.0.0.1", "[::1]", "::1", "localhost"})
 
-
-@frozen
-class Principal:
-    """A caller that is known. `roles` None: every role of the app. `chain` leads to whom it acts for.
-
-    `grant` is there for the other side of an effect that calls back with its token.
-    """
-
-    id: str
-    roles: frozenset[str] | None
-    chain: tuple[str, ...] = ()
-    grant: Grant | None = None
-
-    def sees(self, app: str, entity: str) -> bool:
-        """Whether an entity is any of its business: an effect's token is for the one that asked for it."""
-        return self.grant is None or (self.grant.app, self.grant.entity) == (app, entity)
-
-    def caller(self, app: App) -> Caller:
-        """The machine's caller, in one app."""
-        if self.grant is not None:
-            return Caller("effect", self.grant.effect)
-        roles = frozenset(app.roles) if self.roles is None else self.roles & frozenset(app.roles)
-        return Caller("role", None, roles, self.chain[-1] if self.chain else self.id)
+__all__ = ["LOOPBACK", "Authenticator", "Bearers", "Development", "Principal"]
 
 
 class Authenticator(Protocol):
-    """Finds the principal of a request. Raises `Problem` (LR401)."""
+    """Finds the principal of a request, and says whether one is still known. Both raise `Problem`
+    (LR401, LR429.guessing).
+    """
 
-    def principal(self, headers: Mapping[bytes, bytes]) -> Principal: ...
+    async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal: ...
+
+    async def stands(self, principal: Principal) -> None: ...
+
+
+def unknown(said: str) -> Problem:
+    """The problem of a caller who is not known."""
+    return Problem("LR401.token", said, headers=CHALLENGE)
+
+
+def bearer_of(headers: Mapping[bytes, bytes]) -> str | None:
+    """The token of the `Authorization` header; None without one. Raises `Problem`."""
+    given = headers.get(b"authorization")
+    if given is None:
+        return None
+    text = given.decode("latin-1")
+    if not text.lower().startswith(BEARER):
+        raise unknown("the `Authorization` header must be `Bearer TOKEN`")
+    return text[len(BEARER) :].strip()
+
+
+def address_of(scope: Scope) -> str:
+    """Where a request comes from, as its connection says."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def granted(grant: Grant) -> Principal:
+    """The other side of an effect, which calls back."""
+    name = f"effect:{grant.app}/{grant.entity}.{grant.number}"
+    return Principal(name, frozenset(), (), grant, tenant=grant.tenant, expires_ms=grant.expires_ms)
+
+
+class Bearers:
+    """Knows who shows a token. What was looked up is remembered until something else governs, or it ends."""
+
+    def __init__(
+        self, tokens: Tokens, keyring: Keyring, catalog: Catalog, clock: Clock, seconds: Callable[[], float]
+    ) -> None:
+        self._tokens = tokens
+        self._keyring = keyring
+        self._catalog = catalog
+        self._clock = clock
+        self.guard = Guard(seconds)
+        self._known: dict[bytes, Principal] = {}
+
+    async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
+        """Who shows the token of this request."""
+        text = bearer_of(headers)
+        if text is None:
+            raise unknown("send `Authorization: Bearer TOKEN`")
+        return await self.of_text(text, address_of(scope))
+
+    async def of_text(self, text: str, address: str) -> Principal:
+        """Who shows this token. Raises `Problem` (LR401.token, LR429.guessing)."""
+        key = sha256(text.encode("utf-8", "replace")).digest()
+        known = self._known.get(key)
+        if known is not None and self._is_fresh(known):
+            return known
+        wait = self.guard.wait_seconds(address)
+        if wait:
+            raise Problem("LR429.guessing", headers={"Retry-After": str(wait)})
+        found = await self._look_up(text)
+        if found is None:
+            self._known.pop(key, None)
+            self.guard.failed(address, "unknown token")
+            raise unknown("the token is none of ours, is revoked, or has expired")
+        if len(self._known) >= KNOWN_LIMIT:
+            del self._known[next(iter(self._known))]
+        self._known[key] = found
+        return found
+
+    async def _look_up(self, text: str) -> Principal | None:
+        if text.startswith(f"{PREFIX}_"):
+            return await self._keyring.find(text)
+        grant = self._tokens.read(text)
+        return None if grant is None else granted(grant)
+
+    def _is_fresh(self, principal: Principal) -> bool:
+        is_same = principal.token == "" or principal.stamp == self._catalog.generation
+        return is_same and (principal.expires_ms is None or self._clock.now_ms() < principal.expires_ms)
+
+    async def stands(self, principal: Principal) -> None:
+        """Whether what was shown counts still, by what the store says now."""
+        if principal.expires_ms is not None and self._clock.now_ms() >= principal.expires_ms:
+            raise unknown("the token has expired")
+        if principal.token and await self._keyring.look_up(principal.token, principal.proof) is None:
+            raise unknown("the token is revoked, or has expired")
 
 
 class Development:
-    """Everybody is `dev`, but for effects that call back with their token."""
+    """Everybody who shows no token is `dev`, an operator who holds every role; a token is looked at first.
 
-    def __init__(self, tokens: Tokens) -> None:
+    With `is_local`, only who speaks to a loopback name, and no page of another site: a browser on this
+    machine may be made to ask anything of it.
+    """
+
+    def __init__(self, tokens: Tokens, bearers: Bearers | None = None, *, is_local: bool = False) -> None:
         self._tokens = tokens
-        self._dev = Principal("dev", None, ("dev",))
+        self._bearers = bearers
+        self._is_local = is_local
+        self._dev = Principal("dev", None, ("dev",), kind="person", scopes=frozenset({"operator"}))
 
-    def principal(self, headers: Mapping[bytes, bytes]) -> Principal:
-        """The effect whose token the request carries; without one, the development principal."""
-        given = headers.get(b"authorization")
-        if given is None:
+    async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
+        """Who shows the token of this request; without one, the development principal."""
+        text = bearer_of(headers)
+        if text is None:
+            if self._is_local:
+                _check_local(headers)
             return self._dev
-        text = given.decode("latin-1")
-        if not text.lower().startswith(BEARER):
-            raise Problem("LR401.token", "the `Authorization` header must be `Bearer TOKEN`")
-        grant = self._tokens.read(text[len(BEARER) :].strip())
+        if self._bearers is not None:
+            return await self._bearers.of_text(text, address_of(scope))
+        grant = self._tokens.read(text)
         if grant is None:
-            raise Problem("LR401.token", "the token is none of ours, or has expired")
-        name = f"effect:{grant.app}/{grant.entity}.{grant.number}"
-        return Principal(name, frozenset(), (), grant)
+            raise unknown("the token is none of ours, or has expired")
+        return granted(grant)
+
+    async def stands(self, principal: Principal) -> None:
+        """The development principal always does."""
+        if principal is not self._dev and self._bearers is not None:
+            await self._bearers.stands(principal)
+
+
+def _check_local(headers: Mapping[bytes, bytes]) -> None:
+    """Raises `Problem` if a browser was led here from elsewhere, by a name or by a page."""
+    host = headers.get(b"host", b"").decode("latin-1")
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if _name_of(host) not in LOOPBACK:
+        raise unknown(f"in development it answers to loopback names alone, not to `{host[:80]}`")
+    if origin and origin.partition("://")[2] != host:
+        raise unknown("in development no page of another site may ask")
+
+
+def _name_of(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host

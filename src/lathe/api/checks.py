@@ -82,15 +82,12 @@ class CheckRoutes:
         inspector: Inspector,
         authenticator: Authenticator,
         checks: Checks,
-        *,
-        tenant: str,
     ) -> None:
         self._engine = engine
         self._swapper = swapper
         self._inspector = inspector
         self._authenticator = authenticator
         self._checks = checks
-        self._tenant = tenant
         self._answers: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
 
     def routes(self) -> tuple[Route, ...]:
@@ -108,38 +105,38 @@ class CheckRoutes:
             Route(f"{version}/replay", self._replay, methods=["POST"]),
         )
 
-    def _caller(self, request: Request) -> Principal:
+    async def _caller(self, request: Request) -> Principal:
         """Who asks; the other side of an effect has no business here."""
-        found = self._authenticator.principal(dict(request.scope["headers"]))
+        found = await self._authenticator.principal(dict(request.scope["headers"]), request.scope)
         if found.grant is not None:
             raise Problem("LR403.denied", "a token of an effect is for its entity alone")
         return found
 
     async def _list(self, request: Request) -> Response:
         """The newest checks first; with `app`, those of one."""
-        self._caller(request)
-        items = [self._told(kept) for kept in self._checks.newest(request.query_params.get("app"))]
+        by = await self._caller(request)
+        found = self._checks.newest(by.tenant, request.query_params.get("app"))
+        items = [self._told(kept) for kept in found if by.is_for(kept.app)]
         return _json({"items": items})
 
     async def _check(self, request: Request) -> Response:
         """Check files; nothing is loaded."""
-        by = self._caller(request).id
+        by = await self._caller(request)
         asked = await body_as(request, Asked)
         files = files_of(asked.files, asked.binary)
-        judged = await self._swapper.judge(self._tenant, files, accept_bounds=asked.accept_bounds)
-        kept = self._checks.keep(files, judged, by=by, source="check")
+        judged = await self._swapper.judge(by.tenant, files, accept_bounds=asked.accept_bounds)
+        kept = self._checks.keep(files, judged, tenant=by.tenant, by=by.id, source="check")
         return _json({**self._told(kept), "report": msgspec.Raw(kept.report)})
 
     async def _one(self, request: Request) -> Response:
         """A check with its files and its report."""
-        self._caller(request)
-        kept = self._kept(request.path_params["id"])
+        kept = self._kept(await self._caller(request), request.path_params["id"])
         return _json({**self._told(kept), "files": texts_of(kept.files), "report": msgspec.Raw(kept.report)})
 
     async def _describe(self, request: Request) -> Response:
         """Graph, permissions, and what differs from a version: the one in force, or `against`."""
-        subject = await self._subject(request)
-        against = await self._version_before(subject, request.query_params.get("against", "current"))
+        subject, by = await self._subject(request)
+        against = await self._version_before(by, subject, request.query_params.get("against", "current"))
         before = against.name if against is not None else ""
 
         async def ask() -> bytes | None:
@@ -151,7 +148,7 @@ class CheckRoutes:
 
     async def _survivors(self, request: Request) -> Response:
         """The single changes that nothing would notice; takes up to a minute."""
-        subject = await self._subject(request)
+        subject, _ = await self._subject(request)
         if subject.verdict != "admitted":
             raise Problem("LR409.refused", "mutants are made of a version that is admitted")
         found = await self._answer(
@@ -161,7 +158,7 @@ class CheckRoutes:
 
     async def _replay(self, request: Request) -> Response:
         """Take a trace again, on the model alone: nothing is performed, nothing changes."""
-        subject = await self._subject(request)
+        subject, _ = await self._subject(request)
         trace = cast(Json, (await body_as(request, Taken)).trace)
         found = await self._inspector.replay(subject.files, trace)
         if found is None:
@@ -184,48 +181,49 @@ class CheckRoutes:
         self._answers.move_to_end(key)
         return found
 
-    async def _subject(self, request: Request) -> Subject:
-        """What the path names: a check, or a version."""
-        self._caller(request)
+    async def _subject(self, request: Request) -> tuple[Subject, Principal]:
+        """What the path names, a check or a version, and who asks."""
+        by = await self._caller(request)
         asked = request.path_params
         if "id" in asked:
-            kept = self._kept(asked["id"])
-            return Subject(kept.id, kept.app, kept.verdict, kept.files)
+            kept = self._kept(by, asked["id"])
+            return Subject(kept.id, kept.app, kept.verdict, kept.files), by
         app, digest = asked["app"], asked["digest"]
-        found = await self._version(app, digest)
+        by.enters(app)
+        found = await self._version(by, app, digest)
         if found is None:
             raise Problem("LR404.version", f"`{app[:80]}` has no version {digest[:80]}")
-        return found
+        return found, by
 
-    def _kept(self, name: str) -> Kept:
-        found = self._checks.get(name)
-        if found is None:
+    def _kept(self, by: Principal, name: str) -> Kept:
+        found = self._checks.get(by.tenant, name)
+        if found is None or not by.is_for(found.app):
             raise Problem("LR404.check", f"no check {name[:80]} is kept here (any more)")
         return found
 
-    async def _version_before(self, subject: Subject, digest: str) -> Subject | None:
+    async def _version_before(self, by: Principal, subject: Subject, digest: str) -> Subject | None:
         """The version to compare with; none where it is the same, or the app is not loaded."""
         if not subject.app:
             return None
         try:
-            found = await self._version(subject.app, digest)
+            found = await self._version(by, subject.app, digest)
         except NotFoundError:
             return None
         if found is None:
             raise Problem("LR404.version", f"`{subject.app}` has no version {digest[:80]}")
         return found if found.name != subject.name else None
 
-    async def _version(self, app: str, digest: str) -> Subject | None:
+    async def _version(self, by: Principal, app: str, digest: str) -> Subject | None:
         """A version that was in force once, or is. Raises `NotFoundError` if the app is not loaded."""
-        live = self._engine.catalog.live(self._tenant, app)
+        live = self._engine.catalog.live(by.tenant, app)
         name = live.digest if digest == "current" else digest
-        found = await self._engine.store.version(self._tenant, live.app.name, name)
+        found = await self._engine.store.version(live.tenant, live.app.name, name)
         return Subject(found.digest, live.app.name, "admitted", found.files) if found is not None else None
 
     def _told(self, kept: Kept) -> dict[str, object]:
         """A summary, with whether it is what runs now."""
         try:
-            current = self._engine.catalog.live(self._tenant, kept.app).digest
+            current = self._engine.catalog.live(kept.tenant, kept.app).digest
         except NotFoundError:
             current = ""
         return {**summary(kept), "in_force": bool(kept.digest) and kept.digest == current}

@@ -6,7 +6,8 @@ arguments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from hashlib import sha256
 
 import msgspec
@@ -34,6 +35,9 @@ KEY_CHARACTERS_LIMIT = 255
 RECEIPT_MS = 24 * 3_600_000
 """How long an answer is kept for its idempotency key."""
 PRECONDITION = "precondition"
+
+Stands = Callable[[Principal], Awaitable[None]]
+"""Raises if a principal is not known any more."""
 
 
 @frozen
@@ -66,9 +70,10 @@ class Answered:
 class Commands:
     """Takes what is asked, for one process. Views are made anew when a version is swapped."""
 
-    def __init__(self, engine: Engine, intents: Intents) -> None:
+    def __init__(self, engine: Engine, intents: Intents, stands: Stands) -> None:
         self._engine = engine
         self._intents = intents
+        self._stands = stands
         self._views: dict[tuple[str, str], View] = {}
 
     def view(self, live: Live, blueprint: str) -> View:
@@ -92,6 +97,9 @@ class Commands:
             wish = Refusal("action", asked.entity or None, asked.action)
             self._intents.note(live, table.blueprint.name, asked.action, None, wish)
             raise Problem("LR404.action", f"`{table.blueprint.name}` has no action `{asked.action}`")
+        asked.principal.enters(asked.app)
+        if not asked.principal.takes(table.blueprint.name, asked.action):
+            raise Problem("LR403.scope", f"the token is not for `{asked.action}`")
         given = body_of(asked.body)
         try:
             args = arguments(rule.action.arguments, given)
@@ -105,7 +113,7 @@ class Commands:
         """The answer that the same request was given before. Raises `Problem` (LR422.key)."""
         if asked.key is None:
             return None
-        receipt = await self._engine.store.receipt(asked.tenant, asked.principal.id, asked.key)
+        receipt = await self._engine.store.receipt(asked.tenant, asked.principal.name, asked.key)
         return None if receipt is None else _again(asked, receipt)
 
     def _command(self, asked: Asked, live: Live, table: BlueprintTable, args: Mapping[str, Value]) -> Command:
@@ -133,8 +141,10 @@ class Commands:
             by=_by(caller, table, asked.action),
             chain=asked.principal.chain,
             receiving=self._receiving(asked, entity) if asked.key is not None else None,
-            key=(asked.principal.id, asked.key) if asked.key is not None else None,
+            key=(asked.principal.name, asked.key) if asked.key is not None else None,
             requires=None if is_new else _requires(asked, name, visit),
+            standing=partial(self._stands, asked.principal),
+            stamp=asked.principal.stamp,
         )
 
     def _receiving(self, asked: Asked, entity: str) -> Received:
@@ -143,7 +153,7 @@ class Commands:
             now = self._engine.clock.now_ms()
             return Receipt(
                 tenant=asked.tenant,
-                principal=asked.principal.id,
+                principal=asked.principal.name,
                 key=asked.key,
                 request=fingerprint(asked),
                 status=200 if asked.entity else 201,

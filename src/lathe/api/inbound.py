@@ -1,4 +1,4 @@
-"""`/in/{app}/…`: events from outside, as `[inbound]` declares them.
+"""`/in/{app}/…`: events from outside, as `[inbound]` declares them; `/in/{tenant}:{app}/…` of another tenant.
 
 Signed deliveries are checked before anything is read of them; one that was taken once is answered the same
 again and takes nothing.
@@ -22,6 +22,7 @@ from lathe.api.commands import Commands
 from lathe.api.limits import Throttle
 from lathe.api.problem import Problem
 from lathe.frozen import frozen
+from lathe.govern.principal import MAIN
 from lathe.lang.model import Inbound, Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
@@ -43,8 +44,8 @@ DELIVERY_MS = 30 * 24 * 3_600_000
 IDENTITY_CHARACTERS_LIMIT = 255
 PREFIX = "whsec_"
 
-Secrets = Callable[[str, str], str | None]
-"""A secret of an app by its name; None: the operator gave none."""
+Secrets = Callable[[str, str, str], str | None]
+"""A secret of a tenant's app by its name; None: the operator gave none."""
 
 
 @frozen
@@ -84,14 +85,12 @@ class Receiver:
         now_ms: Callable[[], int],
         *,
         throttle: Throttle,
-        tenant: str,
     ) -> None:
         self._engine = engine
         self._commands = commands
         self._secrets = secrets
         self._now_ms = now_ms
         self._throttle = throttle
-        self._tenant = tenant
 
     def routes(self) -> tuple[Route, ...]:
         """The one route under which every app's own stand."""
@@ -103,7 +102,8 @@ class Receiver:
             return await self._received(request)
 
     async def _received(self, request: Request) -> Response:
-        live = self._engine.catalog.live(self._tenant, request.path_params["app"])
+        before, colon, after = request.path_params["app"].partition(":")
+        live = self._engine.catalog.live(*((before, after) if colon else (MAIN, before)))
         found = _matching(live, request.path_params["rest"], request.method)
         if found is None:
             raise Problem("LR404.route")
@@ -118,7 +118,7 @@ class Receiver:
     def _check_signature(self, live: Live, inbound: Inbound, header: Mapping[str, str], raw: bytes) -> None:
         if inbound.signed_scheme is None:
             return
-        secret = self._secrets(live.app.name, inbound.signed_secret or "")
+        secret = self._secrets(live.tenant, live.app.name, inbound.signed_secret or "")
         seconds = self._now_ms() // 1000
         check = SCHEMES[inbound.signed_scheme]
         if secret is None or not check(secret, header, raw, seconds):
@@ -204,7 +204,7 @@ class Receiver:
             )  # fmt: skip
 
         return Command(
-            tenant=self._tenant,
+            tenant=live.tenant,
             app=live.app.name,
             entity=name,
             kind="create" if entity is None else "act",

@@ -37,6 +37,7 @@ class Kept:
     """
 
     id: str
+    tenant: str
     at_ms: int
     by: str
     source: Source
@@ -73,7 +74,7 @@ class Checks:
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
         self._listeners: list[Callable[[Kept], None]] = []
 
     def on_kept(self, listener: Callable[[Kept], None]) -> None:
@@ -81,11 +82,19 @@ class Checks:
         self._listeners.append(listener)
 
     def keep(
-        self, files: Mapping[str, bytes], judged: Judged, *, by: str, source: Source, path: str = ""
+        self,
+        files: Mapping[str, bytes],
+        judged: Judged,
+        *,
+        tenant: str,
+        by: str,
+        source: Source,
+        path: str = "",
     ) -> Kept:
         """Keep a check, in place of an earlier one of the same files."""
         kept = Kept(
             id=id_of(files or {path: judged.report}),
+            tenant=tenant,
             at_ms=self._now_ms(),
             by=by,
             source=source,
@@ -102,17 +111,18 @@ class Checks:
         """Say what came of it."""
         return self._put(replace(kept, outcome=outcome, said=said))
 
-    def get(self, name: str) -> Kept | None:
-        """One check, if it is still kept."""
-        return self._kept.get(name)
+    def get(self, tenant: str, name: str) -> Kept | None:
+        """One check of a tenant, if it is still kept."""
+        return self._kept.get((tenant, name))
 
-    def newest(self, app: str | None = None) -> Iterator[Kept]:
-        """Every check, or those of an app, newest first."""
-        return (kept for kept in reversed(self._kept.values()) if app is None or kept.app == app)
+    def newest(self, tenant: str, app: str | None = None) -> Iterator[Kept]:
+        """Every check of a tenant, or those of an app, newest first."""
+        mine = (kept for kept in reversed(self._kept.values()) if kept.tenant == tenant)
+        return (kept for kept in mine if app is None or kept.app == app)
 
     def _put(self, kept: Kept) -> Kept:
-        self._kept[kept.id] = kept
-        self._kept.move_to_end(kept.id)
+        self._kept[kept.tenant, kept.id] = kept
+        self._kept.move_to_end((kept.tenant, kept.id))
         size = sum(one.size_bytes for one in self._kept.values())
         while len(self._kept) > 1 and (len(self._kept) > CHECKS_LIMIT or size > BYTES_LIMIT):
             size -= self._kept.popitem(last=False)[1].size_bytes

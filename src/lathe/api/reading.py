@@ -15,6 +15,7 @@ from lathe.api.openapi import value_schema
 from lathe.api.problem import OF_REASON, Problem
 from lathe.api.seeing import may_read, may_read_some
 from lathe.api.view import entry
+from lathe.govern.principal import READ
 from lathe.lang.expr import Node
 from lathe.lang.filter import FILTER_CHARACTERS_LIMIT, read_filter
 from lathe.lang.model import Action, Argument
@@ -45,6 +46,7 @@ class Reading:
 
     async def entity(self, live: Live, table: BlueprintTable, entity: str, principal: Principal) -> Held:
         """An entity that the caller may read. Raises `Problem` (LR404)."""
+        _needs_read(table, principal)
         held = await self._engine.read(live, entity)
         if held is None or held.entity.blueprint != table.blueprint.name:
             raise Problem("LR404.entity", f"there is no `{table.blueprint.name}` of this id")
@@ -65,6 +67,7 @@ class Reading:
 
         With `next` there may be more, though `items` may be few where the caller may read few.
         """
+        _needs_read(table, principal)
         query = self.query(live, table, asked)
         caller = principal.caller(live.app)
         about = _about(live, table, asked)
@@ -196,6 +199,11 @@ class Reading:
         return [
             entry(self._commands.view(live, e.blueprint) if e.blueprint in known else None, e) for e in found
         ]
+
+
+def _needs_read(table: BlueprintTable, principal: Principal) -> None:
+    if not principal.takes(table.blueprint.name, READ):
+        raise Problem("LR403.scope", f"the token is not for reading: `{READ}` is not among its actions")
 
 
 def limit_of(asked: Mapping[str, str]) -> int:

@@ -17,24 +17,25 @@ from pathlib import Path
 from random import random
 from time import perf_counter
 from types import FrameType
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 import uvicorn
 
 from lathe.api.answers import Application
-from lathe.api.app import TENANT, Api
+from lathe.api.app import Api
 from lathe.api.backup import Backups
 from lathe.api.blueprints import Blueprints
-from lathe.api.callers import Development
+from lathe.api.callers import LOOPBACK, Authenticator, Bearers, Development
 from lathe.api.checks import CheckRoutes, Inspector
 from lathe.api.connection import Connection
 from lathe.api.cursor import Cursors
+from lathe.api.governing import Governing
 from lathe.api.inbound import Secrets
 from lathe.api.kept import Checks, Kept, summary
 from lathe.api.limits import Limits
 from lathe.effect.addresses import Addresses
-from lathe.effect.base import Performer
+from lathe.effect.base import Performer, settings_key
 from lathe.effect.emit import Emit
 from lathe.effect.http import Http
 from lathe.effect.process import Process
@@ -43,6 +44,8 @@ from lathe.effect.wasm import Ceiling, Wasm
 from lathe.effect.wasmhost import Outside
 from lathe.errors import NotFoundError, UsageError
 from lathe.frozen import frozen
+from lathe.govern.auditor import Auditor
+from lathe.govern.keyring import Keyring
 from lathe.lang.model import Json
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.config import AppSettings, Config, Secret, new_key
@@ -65,7 +68,7 @@ COLLECT_AFTER = 50_000
 """Objects made before the collector looks: a request makes hundreds, and hardly one of them in a cycle."""
 SWITCH_SECONDS = 0.0005
 """How long the thread of the store waits for an event loop that is busy: a tenth of Python's own."""
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+Mode = Literal["serve", "dev", "local"]
 
 log = structlog.get_logger("lathe.server")
 
@@ -82,31 +85,41 @@ class Assembly:
     checks: Checks
     metrics: Metrics
     housekeeper: Housekeeper
+    keyring: Keyring
+    auditor: Auditor
 
 
 class Gatekeeper(Gate, Inspector, Protocol):
     """What judges apps, and shows them to whoever reviews them."""
 
 
-def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes) -> Assembly:
-    """Put a process together; nothing is opened or started yet."""
-    if config.server.host not in LOOPBACK:
-        said = "there are no tokens, and everybody would be the development principal"
+def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode: Mode = "serve") -> Assembly:
+    """Put a process together; nothing is opened or started yet.
+
+    Only in `dev`, and for a `local` command on a data folder, is somebody who shows nothing somebody.
+    """
+    if mode == "dev" and config.server.host not in LOOPBACK:
+        said = "in development everybody who reaches it holds every role"
         raise UsageError(f"`{config.server.host}` is no loopback address: {said}")
     clock = SystemClock()
     tokens = Tokens(key, clock)
     metrics = Metrics()
+    ids = Ids(clock)
     node = Node(
         store,
         clock,
-        Ids(clock),
+        ids,
         performers=performers(config, clock, store),
         lookups=lookups(config.app, tokens, read_secret),
         settings=Settings(worker=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"),
         report=_report(metrics),
         failed=_failing(metrics),
     )
-    authenticator = Development(tokens)
+    keyring = Keyring(store, node.engine.catalog, clock, ids)
+    bearers = Bearers(tokens, keyring, node.engine.catalog, clock, perf_counter)
+    authenticator: Authenticator = bearers
+    if mode != "serve":
+        authenticator = Development(tokens, bearers, is_local=mode == "dev")
     swapper = Swapper(node.engine, gate)
     checks = Checks(clock.now_ms)
     limits = config.limits
@@ -125,24 +138,26 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes) -> A
         ),
         secrets=_secrets(config.app),
         routes=(
-            *Blueprints(node.engine, swapper, authenticator, checks, tenant=TENANT).routes(),
+            *Blueprints(node.engine, swapper, authenticator, checks).routes(),
             *Backups(store, authenticator).routes(),
-            *CheckRoutes(node.engine, swapper, gate, authenticator, checks, tenant=TENANT).routes(),
+            *CheckRoutes(node.engine, swapper, gate, authenticator, checks).routes(),
+            *Governing(authenticator, keyring, store).routes(),
         ),
+        has_open_metrics=config.server.open_metrics,
     )
     checks.on_kept(_announcing(api))
     monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
     node.engine.watch(monitor)
-    housekeeper = Housekeeper(
-        node.engine, api.intents, monitor, key=key, failed=_failing(metrics), tenant=TENANT
-    )
+    failed = _failing(metrics)
+    housekeeper = Housekeeper(node.engine, api.intents, monitor, key=key, failed=failed)
+    auditor = Auditor(store, clock, bearers.guard, key=key, failed=failed)
     metrics.overdue.set_function(lambda: housekeeper.overdue)
-    return Assembly(config, store, node, api, swapper, checks, metrics, housekeeper)
+    return Assembly(config, store, node, api, swapper, checks, metrics, housekeeper, keyring, auditor)
 
 
 def _announcing(api: Api) -> Callable[[Kept], None]:
     """Whoever follows is told of a check, so that a refusal is seen when it happens."""
-    return lambda kept: api.stream.announce("check", kept.app, summary(kept))
+    return lambda kept: api.stream.announce("check", kept.tenant, kept.app, summary(kept))
 
 
 def _every(share: float) -> Callable[[], bool]:
@@ -184,10 +199,11 @@ def performers(config: Config, clock: SystemClock, store: Store) -> dict[str, Pe
     secret_of = _secrets(apps)
 
     def signing(tenant: str, app: str) -> str | None:
-        name = apps[app].webhook_secret if app in apps else ""
+        settings = apps.get(settings_key(tenant, app))
+        name = settings.webhook_secret if settings is not None else ""
         if not name:
             return None
-        secret = secret_of(app, name)
+        secret = secret_of(tenant, app, name)
         if not secret:
             raise MissingError(f"the secret `{name}`, which signs what `{app}` sends, cannot be read")
         return secret
@@ -214,8 +230,8 @@ def _audit(event: str, keys: Mapping[str, Json]) -> None:
 
 
 def _secrets(apps: Mapping[str, AppSettings]) -> Secrets:
-    def secret_of(app: str, name: str) -> str | None:
-        settings = apps.get(app)
+    def secret_of(tenant: str, app: str, name: str) -> str | None:
+        settings = apps.get(settings_key(tenant, app))
         secret = settings.secrets.get(name) if settings else None
         return read_secret(secret) if secret is not None else None
 
@@ -306,11 +322,16 @@ def run(main: Coroutine[object, object, None]) -> None:
 
 
 async def serve(
-    assembly: Assembly, *, listening: asyncio.Event | None = None, application: Application | None = None
+    assembly: Assembly,
+    *,
+    listening: asyncio.Event | None = None,
+    application: Application | None = None,
+    first_token: Callable[[str], None] | None = None,
 ) -> None:
     """Open the store, answer requests until SIGTERM or SIGINT, then drain.
 
-    `application` stands before the API where it is more than that.
+    `application` stands before the API where it is more than that. `first_token` is told the operator's token
+    that is made if there is none at all yet.
     """
     server = assembly.config.server
     plug = bound(server.host, server.port)
@@ -322,6 +343,10 @@ async def serve(
     try:
         await assembly.node.start()
         assembly.housekeeper.start()
+        assembly.auditor.start()
+        made = await assembly.keyring.first() if first_token is not None else None
+        if first_token is not None and made is not None:
+            first_token(made.text)
         config = uvicorn.Config(
             application or assembly.api,
             host=server.host,
@@ -342,6 +367,7 @@ async def serve(
             await serving.serve(sockets=[plug])
         finally:
             await assembly.housekeeper.stop()
+            await assembly.auditor.stop()
             await assembly.node.stop()
     finally:
         plug.close()

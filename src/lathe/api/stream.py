@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from lathe.api.callers import Principal
-from lathe.api.commands import Commands
+from lathe.api.commands import Commands, Stands
 from lathe.api.problem import Problem
 from lathe.api.seeing import may_read, needs_entity
 from lathe.api.view import encode, entry
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
+from lathe.govern.principal import READ, GovernError
 from lathe.runtime.engine import Engine
 from lathe.store.base import JournalQuery
 from lathe.store.records import Entry
@@ -38,9 +39,10 @@ class Followed:
 class _Follower:
     """Somebody who follows: woken when there is something, with the notices that came meanwhile."""
 
-    __slots__ = ("notices", "woken")
+    __slots__ = ("notices", "tenant", "woken")
 
-    def __init__(self) -> None:
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
         self.woken = asyncio.Event()
         self.notices: deque[tuple[str, bytes]] = deque(maxlen=NOTICES_LIMIT)
 
@@ -52,13 +54,15 @@ class Stream:
     `version` when another version of an app is in force, and what the process announces.
     """
 
-    def __init__(self, engine: Engine, commands: Commands, *, limit: int) -> None:
+    def __init__(self, engine: Engine, commands: Commands, stands: Stands, *, limit: int) -> None:
         self._engine = engine
+        self._stands = stands
         self._commands = commands
         self._limit = limit
         self._followers: set[_Follower] = set()
         self._is_closing = False
         engine.store.on_change(self._wake)
+        engine.catalog.listeners.append(self._wake)
 
     @property
     def followers(self) -> int:
@@ -74,39 +78,45 @@ class Stream:
         for follower in self._followers:
             follower.woken.set()
 
-    def announce(self, kind: str, app: str, data: dict[str, object]) -> None:
-        """Tell every follower of an app (or of all) something that stands in no journal."""
+    def announce(self, kind: str, tenant: str, app: str, data: dict[str, object]) -> None:
+        """Tell every follower of a tenant's app (or of all) something that stands in no journal."""
         chunk = b"event: %s\ndata: %s\n\n" % (kind.encode(), encode(data))
         for follower in self._followers:
-            follower.notices.append((app, chunk))
-            follower.woken.set()
+            if follower.tenant == tenant:
+                follower.notices.append((app, chunk))
+                follower.woken.set()
 
     async def follow(self, what: Followed, principal: Principal) -> AsyncIterator[bytes]:
-        """The bytes of one stream, until its reader goes away or the process stops."""
+        """The bytes of one stream, until its reader goes away or is not known any more, or until the end."""
         if len(self._followers) >= self._limit:
             raise Problem("LR503.busy", "too many event streams are open", headers={"Retry-After": "5"})
-        follower = _Follower()
+        follower = _Follower(what.tenant)
         self._followers.add(follower)
         after = what.after
-        loaded = self._loaded(what)
+        loaded = self._loaded(what, principal)
         try:
             yield b": lathe events\nretry: 1000\n\n"
+            stamp = principal.stamp
             while not self._is_closing:
                 follower.woken.clear()
+                if stamp != self._engine.catalog.generation:
+                    stamp = self._engine.catalog.generation
+                    if not await self._is_known(principal):
+                        return
                 query = JournalQuery(what.tenant, after, what.app, what.blueprint, what.entity, BATCH)
                 found = await self._engine.store.entries(query)
                 for one in found:
                     after = one.position
                     if await self._may_see(one, principal):
                         yield self._told(one)
-                before, loaded = loaded, self._loaded(what)
+                before, loaded = loaded, self._loaded(what, principal)
                 for app, digest in loaded.items():
                     if before.get(app) != digest:
                         told = encode({"app": app, "digest": digest})
                         yield b"event: version\ndata: %s\n\n" % told
                 while follower.notices:
                     app, chunk = follower.notices.popleft()
-                    if principal.grant is None and what.app in (None, app):
+                    if principal.grant is None and what.app in (None, app) and principal.is_for(app):
                         yield chunk
                 if len(found) < BATCH and not await self._woken(follower.woken):
                     yield b": still here\n\n"
@@ -120,7 +130,7 @@ class Stream:
 
         If there is none that the caller may see, it waits for one for so long.
         """
-        follower = _Follower()
+        follower = _Follower(what.tenant)
         self._followers.add(follower)
         after, items = what.after, list[dict[str, object]]()
         clock = asyncio.get_running_loop().time
@@ -143,10 +153,18 @@ class Stream:
         finally:
             self._followers.discard(follower)
 
-    def _loaded(self, what: Followed) -> dict[str, str]:
+    def _loaded(self, what: Followed, principal: Principal) -> dict[str, str]:
         """The digest in force of each app that is followed."""
         lives = self._engine.catalog.all(what.tenant)
-        return {live.app.name: live.digest for live in lives if what.app in (None, live.app.name)}
+        followed = (live for live in lives if what.app in (None, live.app.name))
+        return {live.app.name: live.digest for live in followed if principal.is_for(live.app.name)}
+
+    async def _is_known(self, principal: Principal) -> bool:
+        try:
+            await self._stands(principal)
+        except Problem:
+            return False
+        return True
 
     async def _woken(self, event: asyncio.Event, seconds: float = HEARTBEAT_SECONDS) -> bool:
         try:
@@ -164,8 +182,13 @@ class Stream:
         table = live.table.blueprints.get(one.blueprint)
         if table is None or not principal.sees(one.app, one.entity):
             return False
+        if not (principal.is_for(one.app) and principal.takes(one.blueprint, READ)):
+            return False
         held = await self._engine.read(live, one.entity) if needs_entity(live, table) else None
-        return may_read(live, table, held, principal.caller(live.app))
+        try:
+            return may_read(live, table, held, principal.caller(live.app))
+        except GovernError:
+            return False
 
     def _told(self, one: Entry) -> bytes:
         data = encode(self._entry(one))

@@ -125,6 +125,8 @@ def entry(view: View | None, found: Entry) -> dict[str, object]:
     }
     if found.chain:
         told["actor"] = found.chain[-1]
+    if len(found.chain) > 1:
+        told["chain"] = list(found.chain)
     for name in ("effect", "timer", "ok", "cause", "number", "spent"):
         if name in event:
             told[name] = event[name]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from lathe.api.app import Api
-from lathe.api.server import Assembly, assemble, signing_key
+from lathe.api.server import Assembly, Mode, assemble, signing_key
 from lathe.errors import UsageError
 from lathe.gate.judge import ChildGate
 from lathe.runtime.config import FILE, AppSettings, Config, Server, StoreSettings, read_config
@@ -43,10 +43,10 @@ def store_of(url: str, *, schema: str = "lathe") -> tuple[Store, str | None]:
     raise UsageError(f"`{url}` is no store: write `sqlite:FOLDER` or `postgres://…`")
 
 
-def put_together(config: Config) -> Assembly:
+def put_together(config: Config, *, mode: Mode = "serve") -> Assembly:
     """A process as it is configured; nothing is opened yet."""
     store, folder = store_of(config.store.url, schema=config.store.schema)
-    return assemble(config, store, ChildGate(), key=signing_key(config, folder))
+    return assemble(config, store, ChildGate(), key=signing_key(config, folder), mode=mode)
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def local(folder: str) -> AsyncIterator[Api]:
     """The API on a local data folder, for as long as a command takes. No effects and timers run."""
     if not os.path.isdir(folder):
         raise UsageError(f"there is no folder `{folder}`")
-    assembly = put_together(Config(store=StoreSettings(f"{SQLITE}{folder}")))
+    assembly = put_together(Config(store=StoreSettings(f"{SQLITE}{folder}")), mode="local")
     await assembly.store.open()
     try:
         await assembly.node.engine.start()

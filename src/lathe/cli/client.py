@@ -20,14 +20,42 @@ from lathe.lang.model import Json
 T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:7411"
+TOKEN = "lathe.token"
+TOKEN_CHARACTERS_LIMIT = 16_384
 TIMEOUT_SECONDS = 75.0
 """Longer than any wait that a command may ask for."""
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
+def _keep_token(context: click.Context, parameter: click.Parameter, path: str | None) -> None:
+    """The token of this command, where `run` finds it."""
+    if path is None:
+        return
+    try:
+        with open(path, encoding="utf-8") as file:
+            context.meta[TOKEN] = file.read(TOKEN_CHARACTERS_LIMIT).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"`{path}` cannot be read: {error}") from None
+
+
+def token() -> str | None:
+    """The token to show: of `--token-file`, or of LATHE_TOKEN."""
+    context = click.get_current_context(silent=True)
+    kept: str | None = context.meta.get(TOKEN) if context is not None else None
+    return kept or os.environ.get("LATHE_TOKEN", "").strip() or None
+
+
 def where_option(function: Function) -> Function:
-    """`--url` and `--data`: which runtime a command talks to."""
+    """`--url` and `--data`: which runtime a command talks to; `--token-file`: what it shows there."""
+    token = click.option(
+        "--token-file",
+        metavar="FILE",
+        type=click.Path(),
+        expose_value=False,
+        callback=_keep_token,
+        help="The file with the token to show (default: what LATHE_TOKEN holds).",
+    )
     url = click.option(
         "--url", envvar="LATHE_URL", metavar="URL", help=f"The runtime's address (default: {DEFAULT_URL})."
     )
@@ -36,7 +64,7 @@ def where_option(function: Function) -> Function:
         metavar="DIR",
         help="A local data folder, opened by this command; no server may have it open.",
     )
-    return url(data(function))
+    return url(token(data(function)))
 
 
 def run(url: str | None, data: str | None, use: Callable[[httpx2.AsyncClient], Awaitable[T]]) -> T:
@@ -63,7 +91,10 @@ def run(url: str | None, data: str | None, use: Callable[[httpx2.AsyncClient], A
 async def connected(url: str | None, data: str | None) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the runtime at a URL, or of one put together here on a local data folder."""
     if data is None:
-        async with httpx2.AsyncClient(base_url=url or DEFAULT_URL, timeout=TIMEOUT_SECONDS) as client:
+        shown = token()
+        headers = {"authorization": f"Bearer {shown}"} if shown is not None else {}
+        base = url or DEFAULT_URL
+        async with httpx2.AsyncClient(base_url=base, timeout=TIMEOUT_SECONDS, headers=headers) as client:
             yield client
         return
     if url is not None:

@@ -31,6 +31,7 @@ SUMMARIES = {
     "take": "Take an action on the first entity on which it is possible.",
     "journal": "Print what happened to an entity.",
     "events": "Follow what is committed.",
+    "token": "Make, list, rotate and revoke tokens.",
     "store": "Verify, back up, export, import or erase what a store holds.",
     "mcp": "Serve an agent on stdin and stdout by the Model Context Protocol.",
     "skill": "Print the guide that teaches an agent the language and the loop.",

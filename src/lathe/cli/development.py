@@ -21,7 +21,6 @@ import msgspec
 from msgspec import Struct
 
 from lathe.agents.mount import Agents
-from lathe.api.app import TENANT
 from lathe.api.blueprints import told
 from lathe.api.server import Assembly, serve
 from lathe.check.reportjson import to_json
@@ -33,6 +32,7 @@ from lathe.cli.verdict import unreadable
 from lathe.console.app import Console
 from lathe.errors import LatheError, UnreadableError, UsageError
 from lathe.gate.judge import Judgement
+from lathe.govern.principal import MAIN
 from lathe.lang import read_app
 from lathe.runtime.config import AppSettings
 from lathe.runtime.swap import RefusedSwap
@@ -186,18 +186,18 @@ class Development:
         diagnostics = error.diagnostics if isinstance(error, UnreadableError) else ()
         report = {**to_json(unreadable(diagnostics)), "why": _unreadable(error)}
         judged = Judgement(self._named.get(path, ""), "", "refused", json.dumps(report).encode())
-        kept = self._assembly.checks.keep({}, judged, by="dev", source="dev", path=path)
+        kept = self._assembly.checks.keep({}, judged, tenant=MAIN, by="dev", source="dev", path=path)
         self._assembly.checks.ended(kept, "refused", _unreadable(error))
 
     async def _apply(self, path: str, found: Mapping[str, bytes]) -> None:
         swapper, checks = self._assembly.swapper, self._assembly.checks
-        judged = await swapper.judge(TENANT, found, accept_bounds=False)
+        judged = await swapper.judge(MAIN, found, accept_bounds=False)
         name = self._named[path] = judged.app or self._named.get(path, "")
         named = Judgement(name, judged.digest, judged.verdict, judged.report)
-        kept = checks.keep(found, named, by="dev", source="dev", path=path)
+        kept = checks.keep(found, named, tenant=MAIN, by="dev", source="dev", path=path)
         try:
             applied = await swapper.apply(
-                TENANT, found, judged, confirm=None, by="dev", note="lathe dev", allow_breaking=True
+                MAIN, found, judged, confirm=None, by="dev", note="lathe dev", allow_breaking=True
             )
         except RefusedSwap as refused:
             checks.ended(kept, refused.code, str(refused))
@@ -209,7 +209,7 @@ class Development:
         else:
             plan = cast(Row, told(applied.plan))
             output.talk(f"{plan_text(plan)}\n  in force; {applied.moved} entities rewritten")
-        for live in self._assembly.node.engine.catalog.all(TENANT):
+        for live in self._assembly.node.engine.catalog.all(MAIN):
             if live.app.name == applied.plan.app:
                 for blueprint in live.app.blueprints.values():
                     output.talk(f"  {self._url}/v1/{live.app.name}/{blueprint.plural}")

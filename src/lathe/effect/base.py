@@ -10,6 +10,14 @@ from lathe.frozen import frozen
 from lathe.lang.model import Json
 from lathe.machine.event import Cause
 
+MAIN = "main"
+"""The tenant of whoever runs the processes."""
+
+
+def settings_key(tenant: str, app: str) -> str:
+    """Under which name the operator gives an app what it may use: of another tenant's app, `TENANT/APP`."""
+    return app if tenant == MAIN else f"{tenant}/{app}"
+
 
 @frozen
 class Attempt:
@@ -29,6 +37,11 @@ class Attempt:
     takes: tuple[str, ...]
     timeout_ms: int
     digest: str = ""
+
+    @property
+    def settings_key(self) -> str:
+        """Under which name the operator gives its app what it may use."""
+        return settings_key(self.tenant, self.app)
 
 
 @frozen

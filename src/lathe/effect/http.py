@@ -83,7 +83,7 @@ class Http:
         headers = self._headers(attempt, has_body=content is not None)
         for _ in range(REDIRECTS_LIMIT + 1):
             _check_granted(url, only)
-            status, got, answer = await self._send(attempt.app, method, url, headers, content)
+            status, got, answer = await self._send(attempt.settings_key, method, url, headers, content)
             if status not in (301, 302, 303, 307, 308) or "location" not in got:
                 return status, got, answer
             target = urljoin(url, got["location"])

@@ -34,7 +34,7 @@ class Process:
         if not isinstance(argv, list) or not argv:
             return Ending(ok=False, cause="invalid", message="there is no command")
         words = [str(word) for word in argv]
-        if words[0] not in self._allowed.get(attempt.app, ()):
+        if words[0] not in self._allowed.get(attempt.settings_key, ()):
             return Ending(ok=False, cause="refused", message=f"the operator does not allow `{words[0][:80]}`")
         stdin = str(attempt.request.get("stdin") or "").encode()
         try:

@@ -153,7 +153,7 @@ class Wasm:
 
     def _asked(self, attempt: Attempt) -> _Asked:
         """What a call is, from its settings. Raises `Fault`."""
-        ceiling = self._ceilings.get(attempt.app, Ceiling())
+        ceiling = self._ceilings.get(attempt.settings_key, Ceiling())
         request = attempt.request
         functions, hosts, headers = (request.get(name) or () for name in ("grants", "hosts", "headers"))
         assert isinstance(functions, (list, tuple)) and isinstance(hosts, (list, tuple)), "level 0 checked it"

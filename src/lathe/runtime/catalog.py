@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from lathe.errors import InternalError, NotFoundError
 from lathe.frozen import frozen
@@ -85,21 +86,36 @@ class Catalog:
         self._changed = changed
         self._live: dict[tuple[str, str], Live] = {}
         self._tables: dict[str, Table] = {}
+        self._audited = 0
         self.generation = 0
-        """Grows whenever something else is current: what was derived from the apps is out of date."""
+        """Grows whenever something else governs: what was derived from the apps, and who was known to call,
+        is out of date."""
+        self.listeners: list[Callable[[], None]] = []
+        """Called when it has grown."""
 
     async def refresh(self) -> None:
         """Take over what the store says is current."""
+        before = self.generation
         governing = await self._store.governing()
+        audited = (await self._store.audit_end()).number
+        if audited != self._audited:
+            self._audited = audited
+            self.generation += 1
         for key, governed in governing.items():
             known = self._live.get(key)
-            if known is None or (known.digest, known.epoch) != (governed.digest, governed.epoch):
+            if known is None or known.digest != governed.digest:
                 self._live[key] = await self._load(key, governed)
                 self._changed(*key)
+                self.generation += 1
+            elif known.epoch < governed.epoch:
+                self._live[key] = replace(known, epoch=governed.epoch)
                 self.generation += 1
         for key in self._live.keys() - governing.keys():
             del self._live[key]
             self.generation += 1
+        if self.generation != before:
+            for listener in self.listeners:
+                listener()
 
     async def _load(self, key: tuple[str, str], governed: Governing) -> Live:
         table = await self.table(*key, governed.digest)

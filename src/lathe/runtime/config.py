@@ -1,7 +1,7 @@
 """`lathe.toml`: what the operator decides. Everything has a default; `LATHE_*` in the environment wins.
 
-[server]   host, port, key            [store]   url, schema
-[monitor]  share                      [wasm]    threads
+[server]   host, port, key, open_metrics   [store]   url, schema
+[monitor]  share                           [wasm]    threads
 [limits]   in_flight, per_principal_per_second, burst, body_bytes, followers
 [app.NAME] env, secrets, commands, reach, webhook_secret, wasm
 """
@@ -23,11 +23,15 @@ PREFIX = "LATHE_"
 
 
 class Server(Struct, forbid_unknown_fields=True, frozen=True):
-    """Where it listens. `key` signs tokens and cursors: every process needs the same one (32 or more)."""
+    """Where it listens. `key` signs tokens and cursors: every process needs the same one (32 or more).
+
+    With `open_metrics` whoever reaches it reads `/metrics`.
+    """
 
     host: str = "127.0.0.1"
     port: int = 7411
     key: str = ""
+    open_metrics: bool = False
 
 
 class StoreSettings(Struct, forbid_unknown_fields=True, frozen=True):

@@ -23,7 +23,7 @@ from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.committer import Committer
 from lathe.runtime.plan import Held, Receiving, Told, plan
 from lathe.runtime.snapshot import encode_json, entity_of
-from lathe.store.base import Store
+from lathe.store.base import Store, StoreError
 from lathe.store.records import Answer, EntityRow, Receipt, Write
 
 ATTEMPTS_LIMIT = 12
@@ -72,6 +72,8 @@ Result = Committed | Replayed | Refused | Lost
 
 Received = Callable[[Live, Mapping[str, Held]], Receipt]
 """Makes the receipt of a command, with its answer, of the entities as they are afterwards."""
+Standing = Callable[[], Awaitable[None]]
+"""Raises if who calls is not known any more."""
 Required = Callable[[Live, Held | None], Refusal | None]
 """Refuses a command for what its entity is, before the machine is asked."""
 
@@ -81,6 +83,8 @@ class Command:
     """What is to be taken. `event` makes the machine's event for a moment (it may be decided again later).
 
     `requires` refuses before the machine does: it is given the entity and answers with a refusal or None.
+    `standing` is asked whenever something else governs than when who calls was known, at the generation
+    `stamp` of the catalog: it raises if they are not known any more.
     """
 
     tenant: str
@@ -95,6 +99,8 @@ class Command:
     key: tuple[str, str] | None = None
     lease: tuple[str, str, int | str] | None = None
     requires: Required | None = None
+    standing: Standing | None = None
+    stamp: int = 0
 
 
 class _Absent(Exception):
@@ -171,17 +177,33 @@ class Engine:
         self.committer = Committer(store, self._settled)
         self._watchers: list[Callable[[Committed], None]] = []
         self._task: asyncio.Task[None] | None = None
+        self._refreshing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Load what is current and begin to commit."""
+        self.store.on_governed(self._governed)
         await self.catalog.refresh()
         self._task = asyncio.create_task(self.committer.run(), name="committer")
 
     async def stop(self) -> None:
         """Commit what is queued, then end."""
         self.committer.close()
+        for refreshing in self._refreshing:
+            refreshing.cancel()
         if self._task is not None:
             await self._task
+
+    def _governed(self) -> None:
+        """Some process changed what governs."""
+        task = asyncio.get_running_loop().create_task(self._refresh(), name="refresh")
+        self._refreshing.add(task)
+        task.add_done_callback(self._refreshing.discard)
+
+    async def _refresh(self) -> None:
+        try:
+            await self.catalog.refresh()
+        except StoreError:
+            return  # housekeeping tries again in a second; until then the store refuses what is out of date
 
     def watch(self, watcher: Callable[[Committed], None]) -> None:
         """Call `watcher` for every committed step of this process, after its commit."""
@@ -193,7 +215,11 @@ class Engine:
     async def execute(self, command: Command) -> Result:
         """Take a command. Raises `BusyError`, `OverloadedError`, `NotFoundError`, `StoreError`."""
         held: set[tuple[str, bytes]] = set()
+        stamp = command.stamp
         for attempt in range(ATTEMPTS_LIMIT):
+            while command.standing is not None and stamp != self.catalog.generation:
+                stamp = self.catalog.generation
+                await command.standing()
             live = self.catalog.live(command.tenant, command.app)
             try:
                 outcome, world, now = await self._decide(live, command, held)

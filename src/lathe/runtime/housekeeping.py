@@ -24,19 +24,21 @@ OVERDUE_LIMIT = 100
 REFRESH_SECONDS = 1.0
 ARCHIVE_LIMIT = 500
 
+TOKENS_MS = 90 * 86_400_000
+"""How long tokens are kept that have expired or were revoked."""
+
 
 class Housekeeper:
     """The tasks of one process. Several processes may do them side by side."""
 
     def __init__(
-        self, engine: Engine, intents: Intents, monitor: Monitor, *, key: bytes, failed: Failed, tenant: str
+        self, engine: Engine, intents: Intents, monitor: Monitor, *, key: bytes, failed: Failed
     ) -> None:
         self._engine = engine
         self._intents = intents
         self._monitor = monitor
         self._key = key
         self._failed = failed
-        self._tenant = tenant
         self._tasks: list[asyncio.Task[None]] = []
         self._told: set[tuple[str, str, str]] = set()
         self.overdue = 0
@@ -79,7 +81,7 @@ class Housekeeper:
 
     async def sweep(self) -> None:
         """Remove what has outlived its bound, a little at a time."""
-        while (await self._engine.store.sweep(Bounds())).more:
+        while (await self._engine.store.sweep(Bounds(tokens_ms=TOKENS_MS))).more:
             await asyncio.sleep(0.05)
 
     async def archive(self) -> None:
@@ -109,7 +111,7 @@ class Housekeeper:
             return
         digest = sha256(root)
         while position < end:
-            found = await store.entries(JournalQuery(self._tenant, position))
+            found = await store.entries(JournalQuery(None, position))
             for entry in found:
                 if entry.position <= end:
                     digest.update(entry.hash)

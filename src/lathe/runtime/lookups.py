@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from lathe.effect.base import settings_key
 from lathe.effect.render import Lookup, MissingError, resolve
 from lathe.runtime.config import AppSettings, Secret
 from lathe.runtime.tokens import Tokens
@@ -25,7 +26,7 @@ def lookups(
     nothing = AppSettings()
 
     def of(outgoing: Outgoing) -> Lookup:
-        settings = apps.get(outgoing.app, nothing)
+        settings = apps.get(settings_key(outgoing.tenant, outgoing.app), nothing)
 
         def look_up(scope: str, name: str) -> str:
             if scope == "token":

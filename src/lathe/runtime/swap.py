@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Protocol
 
@@ -22,8 +23,9 @@ from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.step import admitted
 from lathe.machine.table import Table
 from lathe.runtime.catalog import Live, compiled
-from lathe.runtime.engine import Engine, held_of
+from lathe.runtime.engine import Engine, Standing, held_of
 from lathe.runtime.plan import Held, Planned, Told, plan
+from lathe.store.audit import Said, audited
 from lathe.store.base import PAGE_LIMIT, Apply, Query, Retiming
 from lathe.store.records import Answer, EntityRow, Governing, Version, Write
 
@@ -185,10 +187,16 @@ class Swapper:
         *,
         confirm: str | None,
         by: str,
+        chain: tuple[str, ...] = (),
+        standing: Standing | None = None,
         note: str = "",
         allow_breaking: bool = False,
     ) -> Applied:
-        """Make these files current. Raises `RefusedSwap`, with the plan in it; then nothing changed."""
+        """Make these files current, with a line in the audit that names `by` and whom it acts for.
+
+        Raises `RefusedSwap`, with the plan in it; then nothing changed. `standing` is asked before each try,
+        and raises if who applies is not known any more: what is governed in between makes for another try.
+        """
         made = await self.plan(tenant, files, judged)
         if made.verdict != "admitted":
             raise RefusedSwap("refused", f"the verifier says {made.verdict}", made, judged)
@@ -215,8 +223,12 @@ class Swapper:
             note,
         )
         for tries in range(1, TRIES_LIMIT + 1):
+            end = await self._engine.store.audit_end()
+            if standing is not None:
+                await standing()
             old = self._current(tenant, judged.app)
             change, moved = await self._change(old, table, version)
+            change = replace(change, audit=audited(end, _line(version, chain or (by,), made)))
             answer = await self._engine.store.apply(change)
             if answer.verdict == "accepted":
                 await self._taken_over(tenant, judged.app)
@@ -337,6 +349,15 @@ def _has_other_deadlines(old: Table, new: Table, entity: Entity, moved: Entity) 
         return False
     armed = {timer.name: entity.fields.get(timer.at) for timer in before.timers.values()}
     return any(moved.fields.get(t.at) != armed.get(t.name) for t in now.timers.values())
+
+
+def _line(version: Version, chain: tuple[str, ...], made: Plan) -> Said:
+    """What the audit says of an application."""
+    weaker = [change.path for change in made.changes if change.is_weaker]
+    about = {"digest": version.digest, "old": made.old, "note": version.note, "weaker": weaker}
+    return Said(
+        version.tenant, version.applied_ms, "blueprint.applied", version.by, chain, version.app, about
+    )
 
 
 def _said(misfits: tuple[Misfit, ...]) -> str:

@@ -51,6 +51,7 @@ class SimStore(MemoryStore):
         self._full_until = 0.0
         self._held: list[tuple[frozenset[str], asyncio.Future[None]]] = []
         self._told: list[tuple[Power | None, Callable[[], None]]] = []
+        self._told_governed: list[tuple[Power | None, Callable[[], None]]] = []
         self.crash: Callable[[Power], None] = lambda power: None
         """Pulls the plug of a process."""
         self.commits = 0
@@ -62,8 +63,20 @@ class SimStore(MemoryStore):
         self._told = [(power, one) for power, one in self._told if power is None or not power.is_cut]
         self._told.append((POWER.get(), listener))
 
+    def on_governed(self, listener: Callable[[], None]) -> None:
+        """Likewise."""
+        self._told_governed = [one for one in self._told_governed if one[0] is None or not one[0].is_cut]
+        self._told_governed.append((POWER.get(), listener))
+
     def _tell(self) -> None:
-        for power, listener in self._told:
+        self._tell_each(self._told)
+
+    def _tell_governed(self) -> None:
+        self._tell()
+        self._tell_each(self._told_governed)
+
+    def _tell_each(self, told: list[tuple[Power | None, Callable[[], None]]]) -> None:
+        for power, listener in told:
             if power is None or not power.is_cut:
                 self._loop.call_soon(listener, context=Context())
 

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from lathe.errors import LatheError
 from lathe.frozen import frozen
 from lathe.lang.expr import Node
+from lathe.store.audit import Audited, Change, End, Seal, TokenRow
 from lathe.store.records import (
     Answer,
     Checkpoint,
@@ -77,7 +78,7 @@ def sort_value(row: EntityRow, sort: SortKey) -> tuple[str | int, str]:
 class JournalQuery:
     """Which entries, by position: those after `after`, oldest first. None leaves open what it names."""
 
-    tenant: str
+    tenant: str | None
     after: int = 0
     app: str | None = None
     blueprint: str | None = None
@@ -105,7 +106,8 @@ class Apply:
     """A new version becomes current, if the app is still governed as `expected` (None: it is new).
 
     `writes` bring live entities over; each is checked as in a group, and one that is refused refuses all.
-    They are decided under `governing`, what governs the app afterwards. `retimings` come after them.
+    They are decided under `governing`, what governs the app afterwards. `retimings` come after them. `audit`
+    goes on where the audit ends; if it ended elsewhere, nothing is applied (`audit`).
 
     With `again`, the store looks once more in the transaction itself, when nobody can write the app any more:
     entities whose head is not the one in `examined` are handed to it, and the writes that it gives take the
@@ -118,6 +120,7 @@ class Apply:
     retimings: tuple[Retiming, ...] = ()
     examined: Mapping[str, bytes] = field(default_factory=dict)
     again: Callable[[Sequence[EntityRow]], Sequence[Write]] | None = None
+    audit: tuple[Audited, ...] = ()
 
     def changed(self, heads: Iterable[tuple[str, bytes]]) -> list[str]:
         """Of the app's entities, as (id, head), those that are to be looked at once more."""
@@ -145,6 +148,8 @@ class Bounds:
 
     archive_ms: int | None = None
     """How long archived entities are kept; None: for ever."""
+    tokens_ms: int | None = None
+    """How long tokens are kept once they have expired or were revoked; None: for ever."""
     rows: int = 1_000
     """Rows that one sweep removes of each table: it is run again while there are more."""
 
@@ -332,10 +337,38 @@ class Store(Protocol):
     async def intents(self, tenant: str, app: str) -> list[Intent]:
         """The shapes of an app's refusals, most frequent first."""
 
+    # Who may, and what was governed.
+
+    async def govern(self, change: Change) -> bool:
+        """Make a change of what governs, durably, or nothing: False if the audit ends elsewhere by now."""
+
+    def on_governed(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, in the event loop, soon after any process has changed what governs."""
+
+    async def lineage(self, token: str) -> list[TokenRow]:
+        """The token of this id and those that it was delegated from, itself first."""
+
+    async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
+        """A tenant's tokens by id, those behind `after`."""
+
+    async def audit_end(self) -> End:
+        """Where the audit ends."""
+
+    async def audit(
+        self, *, tenant: str | None = None, after: int = 0, limit: int = PAGE_LIMIT
+    ) -> list[Audited]:
+        """Entries of the audit by number, of one tenant or of all."""
+
+    async def seals(self, *, limit: int = 1) -> list[Seal]:
+        """The newest seals, newest first."""
+
+    async def add_seal(self, seal: Seal) -> bool:
+        """Keep a seal; False if there is one of that number or a later one already."""
+
     # Keeping house.
 
     async def sweep(self, bounds: Bounds) -> Swept:
-        """Remove what has outlived its bound: receipts that expired, archives."""
+        """Remove what has outlived its bound: receipts that expired, archives, tokens that are long over."""
 
     async def archive(
         self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int

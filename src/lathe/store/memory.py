@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from lathe.errors import UsageError
 from lathe.store import export, where
 from lathe.store.accept import Standing, accept, claim_key, touched
+from lathe.store.audit import Audited, Change, End, Seal, TokenRow
 from lathe.store.base import (
     INTENTS_LIMIT,
     PAGE_LIMIT,
@@ -32,6 +33,7 @@ from lathe.store.base import (
 from lathe.store.duties import Duties
 from lathe.store.faults import Faults, Point
 from lathe.store.fold import changed_claims, net
+from lathe.store.governed import Governed
 from lathe.store.journal import check_write
 from lathe.store.records import (
     Answer,
@@ -67,6 +69,7 @@ class MemoryStore:
         self._clock = clock
         self._faults = faults
         self._listeners: list[Callable[[], None]] = []
+        self._governed: list[Callable[[], None]] = []
         self._empty()
 
     def _empty(self) -> None:
@@ -81,6 +84,7 @@ class MemoryStore:
         self._versions: dict[tuple[str, str], list[Version]] = {}
         self._checkpoints: list[Checkpoint] = []
         self._intents: dict[tuple[str, ...], Intent] = {}
+        self._rules = Governed()
         self._archived: dict[Key, ArchivedRow] = {}
         self._archived_journal: dict[int, Entry] = {}
 
@@ -89,6 +93,7 @@ class MemoryStore:
 
     async def close(self) -> None:
         self._listeners.clear()
+        self._governed.clear()
 
     async def ping(self) -> None:
         await self._reach("read", "ping")
@@ -109,6 +114,11 @@ class MemoryStore:
 
     def _tell(self) -> None:
         for listener in self._listeners:
+            asyncio.get_running_loop().call_soon(listener)
+
+    def _tell_governed(self) -> None:
+        self._tell()
+        for listener in self._governed:
             asyncio.get_running_loop().call_soon(listener)
 
     # Steps.
@@ -253,7 +263,7 @@ class MemoryStore:
     async def apply(self, change: Apply) -> Answer:
         await self._reach("before", "apply", change.writes)
         answer = self.apply_now(change)
-        self._tell()
+        self._tell_governed()
         await self._reach("after", "apply", change.writes)
         return answer
 
@@ -263,6 +273,8 @@ class MemoryStore:
         app = (version.tenant, version.app)
         if self._governing.get(app) != change.expected:
             return Answer("governed", version.app)
+        if not self._rules.takes(change.audit):
+            return Answer("audit")
         of_app = {row.id: row for row in self._entities.values() if (row.tenant, row.app) == app}
         changed = change.changed((row.id, row.head) for row in of_app.values())
         writes = change.writes_with([of_app[name] for name in changed])
@@ -276,6 +288,7 @@ class MemoryStore:
             self._duties.retime(retiming, self._concerned(app, retiming), version.applied_ms)
         self._governing[app] = change.governing
         self._versions.setdefault(app, []).append(version)
+        self._rules.append(change.audit)
         return Answer("accepted")
 
     def _concerned(self, app: tuple[str, str], retiming: Retiming) -> list[EntityRow]:
@@ -363,6 +376,49 @@ class MemoryStore:
         await self._reach("read", "intents")
         return sorted((i for i in self._intents.values() if (i.tenant, i.app) == (tenant, app)), key=_rank)
 
+    # Who may, and what was governed.
+
+    async def govern(self, change: Change) -> bool:
+        is_made = await self._changing("govern", lambda: self._govern(change))
+        self._tell_governed()
+        return is_made
+
+    def _govern(self, change: Change) -> bool:
+        if not self._rules.change(change):
+            return False
+        for app, governed in self._governing.items():
+            if app[0] in change.raised:
+                self._governing[app] = Governing(governed.digest, governed.epoch + 1)
+        return True
+
+    def on_governed(self, listener: Callable[[], None]) -> None:
+        self._governed.append(listener)
+
+    async def lineage(self, token: str) -> list[TokenRow]:
+        await self._reach("read", "lineage")
+        return self._rules.lineage(token)
+
+    async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
+        await self._reach("read", "tokens")
+        return self._rules.of_tenant(tenant, after)[:limit]
+
+    async def audit_end(self) -> End:
+        await self._reach("read", "audit_end")
+        return self._rules.end
+
+    async def audit(
+        self, *, tenant: str | None = None, after: int = 0, limit: int = PAGE_LIMIT
+    ) -> list[Audited]:
+        await self._reach("read", "audit")
+        return [e for e in self._rules.audit[after:] if tenant in (None, e.tenant)][:limit]
+
+    async def seals(self, *, limit: int = 1) -> list[Seal]:
+        await self._reach("read", "seals")
+        return self._rules.seals[::-1][:limit]
+
+    async def add_seal(self, seal: Seal) -> bool:
+        return await self._changing("add_seal", lambda: self._rules.seal(seal))
+
     # Keeping house.
 
     async def sweep(self, bounds: Bounds) -> Swept:
@@ -379,11 +435,12 @@ class MemoryStore:
             del self._archived[key]
             for position in self._histories.pop(key, ()):
                 del self._archived_journal[position]
-        removed = {
-            "receipt": min(len(expired), bounds.rows),
-            "archived_entity": min(len(archived), bounds.rows),
-        }
-        return Swept(removed, max(len(expired), len(archived)) > bounds.rows)
+        over = self._rules.over(now - bounds.tokens_ms) if bounds.tokens_ms is not None else []
+        for token in over[: bounds.rows]:
+            del self._rules.tokens[token]
+        found: dict[str, Sized] = {"receipt": expired, "archived_entity": archived, "token": over}
+        removed = {table: min(len(rows), bounds.rows) for table, rows in found.items()}
+        return Swept(removed, any(len(rows) > bounds.rows for rows in found.values()))
 
     async def archive(
         self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
@@ -445,6 +502,9 @@ class MemoryStore:
             "receipt": _by_key(self._receipts),
             "checkpoint": self._checkpoints,
             "intent": _by_key(self._intents),
+            "token": [row for _, row in sorted(self._rules.tokens.items())],
+            "audit": self._rules.audit,
+            "seal": self._rules.seals,
             "archived_entity": _by_key(self._archived),
             "archived_journal": _by_key(self._archived_journal),
         }
@@ -482,6 +542,8 @@ class MemoryStore:
                 self._checkpoints.append(row)
             case Intent():
                 self._intents[intent_key(row)] = row
+            case TokenRow() | Audited() | Seal():
+                self._rules.put(row)
             case ArchivedRow():
                 self._archived[row.row.tenant, row.row.app, row.row.id] = row
 
@@ -500,7 +562,7 @@ def _fits(row: EntityRow, query: Query) -> bool:
 
 def _is_asked(entry: Entry, query: JournalQuery) -> bool:
     return (
-        entry.tenant == query.tenant
+        query.tenant in (None, entry.tenant)
         and query.app in (None, entry.app)
         and query.blueprint in (None, entry.blueprint)
         and query.entity in (None, entry.entity)

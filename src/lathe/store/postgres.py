@@ -14,8 +14,9 @@ from typing import TypeVar
 from asyncpg import Connection
 
 from lathe.errors import UsageError
-from lathe.store import export, postgres_duties as duties, queries
+from lathe.store import export, postgres_duties as duties, postgres_governed as governed, queries
 from lathe.store.accept import accept
+from lathe.store.audit import Audited, Change, End, Seal, TokenRow
 from lathe.store.base import (
     PAGE_LIMIT,
     Apply,
@@ -159,13 +160,15 @@ class PostgresStore:
         return {(unique, key): entity for unique, key, entity in rows}
 
     async def entries(self, query: JournalQuery) -> list[Entry]:
-        asked = {"app": query.app, "blueprint": query.blueprint, "entity": query.entity}
+        asked = {
+            "tenant": query.tenant, "app": query.app, "blueprint": query.blueprint, "entity": query.entity
+        }  # fmt: skip
         given = {name: value for name, value in asked.items() if value is not None}
-        conditions = "".join(f" and j.{name} = ${n}" for n, name in enumerate(given, 4))
+        conditions = "".join(f" and j.{name} = ${n}" for n, name in enumerate(given, 3))
         statement = f"""{_ENTRIES} join batch b on b.id = j.batch
             where b.first >= coalesce((select max(first) from batch where first <= $1 + 1), 0)
-            and b.first + j.ordinal > $1 and j.tenant = $2{conditions} order by b.first, j.ordinal limit $3"""
-        rows = await self._fetch(statement, query.after, query.tenant, query.limit, *given.values())
+            and b.first + j.ordinal > $1{conditions} order by b.first, j.ordinal limit $2"""
+        rows = await self._fetch(statement, query.after, query.limit, *given.values())
         return [entry_of(row) for row in rows]
 
     async def history(
@@ -204,7 +207,7 @@ class PostgresStore:
 
     async def apply(self, change: Apply) -> Answer:
         try:
-            answer = await self._change(lambda db: _apply(db, change))
+            answer = await self._change(lambda db: _apply(db, change, self._schema))
         except _Refused as refused:
             return refused.answers[0]
         self._sequencer.wake()
@@ -266,6 +269,35 @@ class PostgresStore:
         statement = f"""select {columns(Intent)} from intent where tenant = $1 and app = $2
             order by {duties.INTENT_RANK}"""
         return [Intent(*row) for row in await self._fetch(statement, tenant, app)]
+
+    # Who may, and what was governed.
+
+    async def govern(self, change: Change) -> bool:
+        return await self._change(lambda db: governed.change(db, change, self._schema))
+
+    def on_governed(self, listener: Callable[[], None]) -> None:
+        self._sequencer.governed.append(listener)
+
+    async def lineage(self, token: str) -> list[TokenRow]:
+        return [TokenRow(*row) for row in await self._fetch(governed.LINEAGE, token)]
+
+    async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
+        return [TokenRow(*row) for row in await self._fetch(governed.TOKENS, tenant, after, limit)]
+
+    async def audit_end(self) -> End:
+        rows = await self._fetch(governed.END)
+        return End(*rows[0]) if rows else End()
+
+    async def audit(
+        self, *, tenant: str | None = None, after: int = 0, limit: int = PAGE_LIMIT
+    ) -> list[Audited]:
+        return [Audited(*row) for row in await self._fetch(governed.AUDIT, after, tenant, limit)]
+
+    async def seals(self, *, limit: int = 1) -> list[Seal]:
+        return [Seal(*row) for row in await self._fetch(governed.SEALS, limit)]
+
+    async def add_seal(self, seal: Seal) -> bool:
+        return await self._change(lambda db: governed.add_seal(db, seal, self._schema))
 
     # Keeping house.
 
@@ -399,9 +431,11 @@ async def _changed(db: Connection, change: Apply) -> list[EntityRow]:
     return [EntityRow(*row) for row in await db.fetch(statement, *app, changed)] if changed else []
 
 
-async def _apply(db: Connection, change: Apply) -> Answer:
+async def _apply(db: Connection, change: Apply, schema: str) -> Answer:
     version, after = change.version, change.governing
     app = (version.tenant, version.app)
+    if not await governed.append(db, change.audit, schema):
+        raise _Refused([Answer("audit")])
     statement = "select digest, epoch from governing where tenant = $1 and app = $2 for update"
     found = await db.fetchrow(statement, *app)
     if (Governing(*found) if found else None) != change.expected:

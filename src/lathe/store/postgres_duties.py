@@ -202,6 +202,8 @@ _AGED = f"""with aged as (select tenant, app, id from archived_entity where arch
 _EMPTIED = """delete from batch b where id = any($1::bigint[])
     and not exists (select 1 from journal j where j.batch = b.id)
     and not exists (select 1 from archived_journal j where j.batch = b.id)"""
+_OVER = f"""delete from token where id in (select id from token
+    where least(expires_ms, coalesce(revoked_ms, expires_ms)) <= {NOW} - $1 order by id limit $2)"""
 _MORE = f"select exists (select 1 from receipt where expires_ms <= {NOW})"
 _MORE_AGED = f"select exists (select 1 from archived_entity where archived_ms <= {NOW} - $1)"
 
@@ -215,7 +217,11 @@ async def sweep(db: Connection, bounds: Bounds) -> Swept:
         aged, batches = await db.fetchrow(_AGED, bounds.archive_ms, bounds.rows)
         await db.execute(_EMPTIED, batches)  # no entry needs its position any more
         is_more = is_more or bool(await db.fetchval(_MORE_AGED, bounds.archive_ms))
-    return Swept({"receipt": expired, "archived_entity": aged}, is_more)
+    over = 0
+    if bounds.tokens_ms is not None:
+        over = _count(await db.execute(_OVER, bounds.tokens_ms, bounds.rows))
+    removed = {"receipt": expired, "archived_entity": aged, "token": over}
+    return Swept(removed, is_more or over == bounds.rows)
 
 
 def _count(status: str) -> int:

@@ -188,10 +188,10 @@ class Write(Struct, frozen=True, gc=False):
     lease: tuple[str, str, int | str] | None = None
 
 
-Verdict = Literal["accepted", "stale", "claimed", "receipt", "governed", "lease"]
+Verdict = Literal["accepted", "stale", "claimed", "receipt", "governed", "lease", "audit"]
 """What became of a write: committed; refused because a row that it read or wrote has moved on, because
 another entity holds its claim, because its idempotency key was used, because the app is governed otherwise
-by now, or because its worker's lease ran out."""
+by now, because its worker's lease ran out, or (of a version) because the audit ends elsewhere by now."""
 
 
 class Answer(Struct, frozen=True, gc=False):

@@ -20,6 +20,9 @@ INTERVAL_SECONDS = 0.01
 POLL_SECONDS = 1.0
 """A notification can be lost, and so can a process that should have given positions."""
 
+GOVERNED = "governed"
+"""What a notification says if what governs has changed; one of the sequencer says nothing."""
+
 _SEQUENCE = """
 select pg_advisory_xact_lock(hashtextextended('{schema}', 16));
 with waiting as (
@@ -35,7 +38,9 @@ select pg_notify('{schema}', '') from moved"""
 
 
 class Sequencer:
-    """A task of one process; `listeners` are called after every change that it hears of."""
+    """A task of one process; `listeners` are called after every change that it hears of, `governed` when
+    what governs has changed.
+    """
 
     def __init__(self, link: Link, schema: str) -> None:
         self._link = link
@@ -46,6 +51,7 @@ class Sequencer:
         self._heard: Connection | None = None
         self._position = -1
         self.listeners: list[Callable[[], None]] = []
+        self.governed: list[Callable[[], None]] = []
 
     async def start(self) -> None:
         """Begin; the first turn is over when this returns."""
@@ -62,6 +68,7 @@ class Sequencer:
         await self._link.close()
         self._heard = None
         self.listeners.clear()
+        self.governed.clear()
 
     def wake(self) -> None:
         """Called when this process has committed."""
@@ -86,7 +93,11 @@ class Sequencer:
             self._tell()
 
     def _hear(self, *notification: object) -> None:
-        self._tell()
+        if notification[-1] == GOVERNED:
+            for listener in self.governed:
+                asyncio.get_running_loop().call_soon(listener)
+        else:
+            self._tell()
 
     async def _run(self) -> None:
         while True:

@@ -17,7 +17,8 @@ from typing import TypeVar
 import apsw
 
 from lathe.errors import UsageError
-from lathe.store import queries, sqlite_duties as duties
+from lathe.store import queries, sqlite_duties as duties, sqlite_governed as governed
+from lathe.store.audit import Audited, Change, End, Seal, TokenRow
 from lathe.store.base import PAGE_LIMIT, Apply, Bounds, JournalQuery, Query, ReadOnlyError, Swept
 from lathe.store.dialect import Sqlite
 from lathe.store.lock import FolderLock
@@ -68,6 +69,7 @@ class SqliteStore:
         self._clock = clock
         self._lock = FolderLock(folder)
         self._listeners: list[Callable[[], None]] = []
+        self._governed: list[Callable[[], None]] = []
         self._writer: Worker[Committer] | None = None
         self._reader: Worker[apsw.Connection] | None = None
 
@@ -99,6 +101,7 @@ class SqliteStore:
             await writer.stop(lambda committer: committer.connection.close())
         self._lock.release()
         self._listeners.clear()
+        self._governed.clear()
 
     async def ping(self) -> None:
         now = self._clock()
@@ -133,6 +136,11 @@ class SqliteStore:
 
     def _tell(self, _: object = None) -> None:
         for listener in self._listeners:
+            asyncio.get_running_loop().call_soon(listener)
+
+    def _tell_governed(self) -> None:
+        self._tell()
+        for listener in self._governed:
             asyncio.get_running_loop().call_soon(listener)
 
     # Steps.
@@ -171,11 +179,13 @@ class SqliteStore:
         return {(unique, key): entity for unique, key, entity in rows}
 
     async def entries(self, query: JournalQuery) -> list[Entry]:
-        asked = {"app": query.app, "blueprint": query.blueprint, "entity": query.entity}
+        asked = {
+            "tenant": query.tenant, "app": query.app, "blueprint": query.blueprint, "entity": query.entity
+        }  # fmt: skip
         given = {name: value for name, value in asked.items() if value is not None}
         conditions = "".join(f" and {name} = ?" for name in given)
-        statement = f"{_ENTRIES} position > ? and tenant = ?{conditions} order by position limit ?"
-        return entries(await self._rows(statement, (query.after, query.tenant, *given.values(), query.limit)))
+        statement = f"{_ENTRIES} position > ?{conditions} order by position limit ?"
+        return entries(await self._rows(statement, (query.after, *given.values(), query.limit)))
 
     async def history(
         self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
@@ -214,7 +224,7 @@ class SqliteStore:
         assert self._writer is not None, "the store is open"
         now = self._clock()
         answer = await self._writer.call(lambda committer: _apply(committer, change, now))
-        self._tell()
+        self._tell_governed()
         return answer
 
     # Effects and timers.
@@ -285,6 +295,37 @@ class SqliteStore:
         statement = f"""select {columns(Intent)} from intent where tenant = ? and app = ?
             order by {duties.INTENT_RANK}"""
         return [Intent(*row) for row in await self._rows(statement, (tenant, app))]
+
+    # Who may, and what was governed.
+
+    async def govern(self, change: Change) -> bool:
+        assert self._writer is not None, "the store is open"
+        is_made = await self._writer.call(lambda committer: _govern(committer, change))
+        self._tell_governed()
+        return is_made
+
+    def on_governed(self, listener: Callable[[], None]) -> None:
+        self._governed.append(listener)
+
+    async def lineage(self, token: str) -> list[TokenRow]:
+        return [TokenRow(*row) for row in await self._rows(governed.LINEAGE, (token,))]
+
+    async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
+        return [TokenRow(*row) for row in await self._rows(governed.TOKENS, (tenant, after, limit))]
+
+    async def audit_end(self) -> End:
+        return await self._read(governed.end)
+
+    async def audit(
+        self, *, tenant: str | None = None, after: int = 0, limit: int = PAGE_LIMIT
+    ) -> list[Audited]:
+        return [Audited(*row) for row in await self._rows(governed.AUDIT, (after, tenant, limit))]
+
+    async def seals(self, *, limit: int = 1) -> list[Seal]:
+        return [Seal(*row) for row in await self._rows(governed.SEALS, (limit,))]
+
+    async def add_seal(self, seal: Seal) -> bool:
+        return await self._change(lambda db: governed.add_seal(db, seal))
 
     # Keeping house.
 
@@ -363,6 +404,8 @@ def _apply(committer: Committer, change: Apply, now_ms: int) -> Answer:
         with committer.writing():
             writes = change.writes_with(_changed(committer.connection, change))
             answer = committer.apply(app, after, writes, now_ms)
+            if answer.verdict == "accepted" and not governed.append(committer.connection, change.audit):
+                answer = Answer("audit")
             if answer.verdict != "accepted":
                 raise Refused
             for retiming in change.retimings:
@@ -387,6 +430,17 @@ def _changed(db: apsw.Connection, change: Apply) -> list[EntityRow]:
     changed = change.changed((str(name), bytes(head)) for name, head in heads)
     statement = f"select {ENTITY_BACK} from entity e where tenant = ? and app = ? and id = ?"
     return entities(db.executemany(statement, [(*app, name) for name in changed]))
+
+
+def _govern(committer: Committer, change: Change) -> bool:
+    try:
+        with committer.writing():
+            if not governed.change(committer.connection, change):
+                raise Refused
+    except Refused:
+        return False
+    committer.refresh()
+    return True
 
 
 def _take_in(page: Sequence[tuple[str, bytes]], committer: Committer) -> None:

@@ -192,6 +192,8 @@ def archive(
 
 _EXPIRED = """delete from receipt where (tenant, principal, key) in
     (select tenant, principal, key from receipt where expires_ms <= ? order by expires_ms limit ?)"""
+_OVER = """delete from token where id in (select id from token
+    where min(expires_ms, coalesce(revoked_ms, expires_ms)) <= ? order by id limit ?)"""
 _AGED = "select tenant, app, id from archived_entity where archived_ms <= ? order by archived_ms limit ?"
 
 
@@ -204,8 +206,12 @@ def sweep(db: apsw.Connection, bounds: Bounds, now_ms: int) -> Swept:
         aged = list(db.execute(_AGED, (now_ms - bounds.archive_ms, bounds.rows)))
         for table, name in (("archived_journal", "entity"), ("archived_entity", "id")):
             db.executemany(f"delete from {table} where tenant = ? and app = ? and {name} = ?", aged)
-    removed = {"receipt": expired, "archived_entity": len(aged)}
-    return Swept(removed, _is_more(db, bounds, now_ms))
+    over = 0
+    if bounds.tokens_ms is not None:
+        db.execute(_OVER, (now_ms - bounds.tokens_ms, bounds.rows))
+        over = db.changes()
+    removed = {"receipt": expired, "archived_entity": len(aged), "token": over}
+    return Swept(removed, over == bounds.rows or _is_more(db, bounds, now_ms))
 
 
 def _is_more(db: apsw.Connection, bounds: Bounds, now_ms: int) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from lathe.errors import UsageError
+from lathe.store.audit import Audited, Seal, TokenRow
 from lathe.store.records import (
     Checkpoint,
     Claim,
@@ -56,6 +57,9 @@ ROWS: Mapping[str, type[Struct]] = {
     "receipt": Receipt,
     "checkpoint": Checkpoint,
     "intent": Intent,
+    "token": TokenRow,
+    "audit": Audited,
+    "seal": Seal,
     "archived_entity": ArchivedRow,
     "archived_journal": Entry,
 }
@@ -72,6 +76,9 @@ ORDERS: Mapping[str, str] = {
     "receipt": "tenant, principal, key",
     "checkpoint": "position",
     "intent": "tenant, app, blueprint, action, state, reason, clause",
+    "token": "id",
+    "audit": "number",
+    "seal": "number",
     "archived_entity": "tenant, app, id",
     "archived_journal": "position",
 }

@@ -8,7 +8,10 @@ import click
 
 from lathe.cli import exitcode, files, output
 from lathe.cli.command import command as make_command
-from lathe.cli.commands.serve import DEVELOPMENT
+
+DEVELOPMENT = """\
+!! development: whoever reaches this address is `dev`, an operator who holds every role
+!! it stays on the loopback interface; `lathe serve` is for everybody else, who show tokens"""
 
 
 @make_command(
@@ -36,7 +39,7 @@ def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None)
     base = f"http://127.0.0.1:{port}"
     stand_ins = StandIns(paths, base)
     apps = settings_of(paths, stand_ins)
-    assembly = put_together(for_development(configured(config), port=port, data=data, apps=apps))
+    assembly = put_together(for_development(configured(config), port=port, data=data, apps=apps), mode="dev")
     configure(output.log_stream())
     output.talk(DEVELOPMENT)
     with stand_ins:

@@ -7,9 +7,10 @@ import click
 from lathe.cli import exitcode, output
 from lathe.cli.command import command as make_command
 
-DEVELOPMENT = """\
-!! everybody who reaches this address is the development principal and holds every role
-!! there are no tokens in this version: keep it on the loopback interface"""
+FIRST = """\
+this store has no tokens yet: here is an operator's, told this once
+  {token}
+keep it, and make others with it: LATHE_TOKEN=… lathe token create NAME --role ROLE"""
 
 
 @make_command("serve", examples=("lathe serve", "lathe serve --config /etc/lathe.toml --print-config"))
@@ -32,9 +33,13 @@ def command(*, path: str | None, wants_config: bool) -> int:
         return exitcode.DONE
     assembly = put_together(config)
     configure(output.log_stream())
-    output.talk(DEVELOPMENT)
     output.talk(
         f"serving {config.store.url.partition('://')[0]} at http://{config.server.host}:{config.server.port}"
     )
-    run(serve(assembly, application=Agents(Console(assembly.api), assembly.api)))
+    application = Agents(Console(assembly.api), assembly.api)
+    run(serve(assembly, application=application, first_token=_first))
     return exitcode.DONE
+
+
+def _first(token: str) -> None:
+    output.talk(FIRST.format(token=token))

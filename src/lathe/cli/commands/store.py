@@ -32,7 +32,7 @@ WORK = ("verify", "backup", "export", "import", "erase")
 @click.option(
     "--schema", default="lathe", show_default=True, metavar="NAME", help="The schema in a PostgreSQL."
 )
-@click.option("--app", default="", metavar="NAME", help="The app, for `erase`.")
+@click.option("--app", default="", metavar="NAME", help="The app, for `erase`; TENANT:APP of another tenant.")
 def command(
     *,
     work: str,
@@ -182,8 +182,9 @@ async def _import(store: Store, path: str) -> int:
 
 
 async def _erase(store: Store, app: str, entity: str) -> int:
-    from lathe.api.app import TENANT
+    from lathe.govern.principal import MAIN
 
-    count = await store.erase(TENANT, app, entity)
+    tenant, colon, name = app.partition(":")
+    count = await store.erase(*((tenant, name) if colon else (MAIN, app)), entity)
     output.talk(f"{count} payloads of {entity} are gone")
     return exitcode.DONE if count else exitcode.NOT_FOUND

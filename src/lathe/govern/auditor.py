@@ -1,0 +1,98 @@
+"""What is written into the audit from time to time: failures to be known, counted; and seals.
+
+A seal is signed with the operator's key. Whoever takes lines off the end of the audit has to take the seal
+off, too, and cannot make another one; an exported seal shows it even then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+from lathe.govern.guard import Guard
+from lathe.govern.principal import MAIN
+from lathe.runtime.clock import Clock
+from lathe.store.audit import Change, Said, Seal, audited
+from lathe.store.base import Store, StoreError
+
+ACCOUNT_SECONDS = 60.0
+SEAL_SECONDS = 1.0
+TRIES_LIMIT = 12
+
+Failed = Callable[[str, Exception], None]
+
+
+def signature(key: bytes, seal: Seal) -> bytes:
+    """What a seal's signature must be."""
+    said = b"lathe.seal/1\0%d\0%d\0%s\0%d\0%s" % (
+        seal.number, seal.at_ms, seal.hash, seal.position, seal.root
+    )  # fmt: skip
+    return hmac.new(key, said, sha256).digest()
+
+
+class Auditor:
+    """The tasks of one process. Several processes may do them side by side."""
+
+    def __init__(self, store: Store, clock: Clock, guard: Guard, *, key: bytes, failed: Failed) -> None:
+        self._store = store
+        self._clock = clock
+        self._guard = guard
+        self._key = key
+        self._failed = failed
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        every = ((ACCOUNT_SECONDS, self.account), (SEAL_SECONDS, self.seal))
+        self._tasks = [asyncio.create_task(self._repeat(*one), name=one[1].__name__) for one in every]
+
+    async def stop(self) -> None:
+        """End, with the failures written down, and everything sealed."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self.account()
+            await self.seal()
+        except StoreError as error:
+            self._failed("audit", error)
+
+    async def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except StoreError as error:
+                self._failed(work.__name__, error)
+
+    async def account(self) -> None:
+        """Write down who failed to be known since the last time."""
+        failures = self._guard.account()
+        if failures is None:
+            return
+        about = {
+            "counted": [
+                {"address": address, "reason": reason, "count": count}
+                for address, reason, count in failures.counted
+            ],
+            "others": failures.others,
+        }
+        said = Said(MAIN, self._clock.now_ms(), "authentication.failed", "lathe", ("lathe",), "", about)
+        for _ in range(TRIES_LIMIT):
+            if await self._store.govern(Change(audited(await self._store.audit_end(), said))):
+                return
+
+    async def seal(self) -> None:
+        """Seal what the audit says by now, if it says more than when it was sealed last."""
+        end = await self._store.audit_end()
+        last = await self._store.seals()
+        if end.number == (last[0].number if last else 0):
+            return
+        found = await self._store.checkpoints()
+        position, root = (found[0].position, found[0].root) if found else (0, bytes(32))
+        seal = Seal(end.number, await self._store.now_ms(), end.hash, position, root, b"")
+        await self._store.add_seal(
+            Seal(seal.number, seal.at_ms, seal.hash, seal.position, seal.root, signature(self._key, seal))
+        )

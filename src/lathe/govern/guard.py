@@ -1,0 +1,74 @@
+"""Guessing is slow: who failed too often waits, one address by itself and all addresses together.
+
+Only what is not known yet passes here, so that nobody who was known is kept out by others' failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lathe.frozen import frozen
+
+ADDRESS_BURST = 10
+ADDRESS_SECONDS = 2.0
+"""One more try for an address after this long."""
+ALL_BURST = 200
+ALL_SECONDS = 0.05
+ADDRESSES_LIMIT = 10_000
+COUNTED_LIMIT = 20
+"""Addresses told one by one in one account of the failures; the rest is added up."""
+
+
+@frozen
+class Failures:
+    """Failures since the last account, as (address, reason, count); `others` came from other addresses."""
+
+    counted: tuple[tuple[str, str, int], ...]
+    others: int
+
+
+class Guard:
+    """The failures of one process. `seconds` is a clock that only grows."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        self._others = 0
+
+    def wait_seconds(self, address: str) -> int:
+        """How long an address must wait before it may try; 0: not at all."""
+        own = self._missing(address, ADDRESS_BURST, ADDRESS_SECONDS) * ADDRESS_SECONDS
+        all_of = self._missing("", ALL_BURST, ALL_SECONDS) * ALL_SECONDS
+        longest = max(own, all_of)
+        return int(longest) + 1 if longest > 0 else 0
+
+    def failed(self, address: str, reason: str) -> None:
+        """One failure of an address."""
+        for name, burst, every in ((address, ADDRESS_BURST, ADDRESS_SECONDS), ("", ALL_BURST, ALL_SECONDS)):
+            left = self._left(name, burst, every)
+            self._buckets.pop(name, None)
+            self._buckets[name] = (max(0.0, left - 1), self._seconds())
+        if len(self._buckets) > ADDRESSES_LIMIT:
+            del self._buckets[next(iter(self._buckets))]
+        key = (address, reason)
+        if key in self._counts or len(self._counts) < COUNTED_LIMIT:
+            self._counts[key] = self._counts.get(key, 0) + 1
+        else:
+            self._others += 1
+
+    def account(self) -> Failures | None:
+        """The failures since the last account; None if there were none."""
+        if not self._counts:
+            return None
+        counted = tuple((*key, count) for key, count in sorted(self._counts.items()))
+        found = Failures(counted, self._others)
+        self._counts, self._others = {}, 0
+        return found
+
+    def _left(self, name: str, burst: int, every: float) -> float:
+        left, since = self._buckets.get(name, (float(burst), self._seconds()))
+        return min(float(burst), left + (self._seconds() - since) / every)
+
+    def _missing(self, name: str, burst: int, every: float) -> float:
+        return max(0.0, 1 - self._left(name, burst, every))

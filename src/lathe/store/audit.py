@@ -1,0 +1,149 @@
+"""What governs beside blueprints: tokens, and the audit: one chain of whatever was governed, by hash.
+
+A change of what governs names the end of the audit that it was decided on, as a write names heads; if another
+came between, it is decided anew. So two changes can never both be right alone and wrong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from lathe.frozen import frozen
+
+START = bytes(32)
+"""What the first entry of an audit is chained to."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TokenRow(Struct, frozen=True, gc=False):
+    """A token. `id` is no secret; `body` is canonical JSON of what it may and the hash of its secret.
+
+    `parent` is the token that it was delegated from, or empty. Revoked ones stay until they are swept.
+    """
+
+    tenant: str
+    id: str
+    parent: str
+    expires_ms: int
+    revoked_ms: int | None
+    body: bytes
+
+
+class Audited(Struct, frozen=True, gc=False):
+    """One line of the audit: at which moment who did what to what. `number` counts from 1, over tenants.
+
+    `chain` (JSON) names the principals from the one that called to the one that it acts for; `body` is JSON.
+    """
+
+    number: int
+    tenant: str
+    at_ms: int
+    kind: str
+    by: str
+    chain: str
+    subject: str
+    body: bytes
+    previous: bytes
+    hash: bytes
+
+
+class Seal(Struct, frozen=True, gc=False):
+    """A signed statement that the audit had `number` entries and ended in `hash`, when the journal's last
+    checkpoint stood at `position` with `root`.
+    """
+
+    number: int
+    at_ms: int
+    hash: bytes
+    position: int
+    root: bytes
+    signature: bytes
+
+
+@frozen
+class Change:
+    """A change of what governs: `entries` go on where the audit ends, `tokens` replace rows of the same id.
+
+    The epoch of every app of the tenants in `raised` grows: what was decided before is decided anew.
+    """
+
+    entries: tuple[Audited, ...]
+    tokens: tuple[TokenRow, ...] = ()
+    raised: tuple[str, ...] = ()
+
+
+@frozen
+class End:
+    """Where an audit ends: its last number, and the hash that the next entry is chained to."""
+
+    number: int = 0
+    hash: bytes = START
+
+
+@frozen
+class Unchained:
+    """A place where the audit does not hold."""
+
+    number: int
+    why: str
+
+
+@frozen
+class Said:
+    """What an entry is to say, before its place in the chain is known."""
+
+    tenant: str
+    at_ms: int
+    kind: str
+    by: str
+    chain: tuple[str, ...]
+    subject: str
+    about: object
+
+
+def audited(end: End, *said: Said) -> tuple[Audited, ...]:
+    """The entries that go on where an audit ends."""
+    entries: list[Audited] = []
+    for one in said:
+        draft = Audited(
+            end.number + 1, one.tenant, one.at_ms, one.kind, one.by, _encode(one.chain).decode(), one.subject,
+            msgspec.json.encode(one.about, order="sorted"), end.hash, b"",
+        )  # fmt: skip
+        entry = msgspec.structs.replace(draft, hash=sealed(draft))
+        entries.append(entry)
+        end = End(entry.number, entry.hash)
+    return tuple(entries)
+
+
+def sealed(entry: Audited) -> bytes:
+    """What the hash of an entry must be."""
+    members = (
+        entry.number, entry.tenant, entry.at_ms, entry.kind, entry.by, entry.chain, entry.subject,
+        entry.body.decode(errors="replace"),
+    )  # fmt: skip
+    return sha256(entry.previous + _encode(members)).digest()
+
+
+def fits(entries: Sequence[Audited], end: End) -> bool:
+    """Whether entries go on where an audit ends."""
+    return not entries or (entries[0].number, entries[0].previous) == (end.number + 1, end.hash)
+
+
+def unchained(entries: Iterable[Audited], end: End | None = None) -> Iterator[Unchained]:
+    """Every place where entries, by number, do not form a chain that goes on from `end`."""
+    number, previous = ((end or End()).number, (end or End()).hash)
+    for entry in entries:
+        number += 1
+        if entry.number != number:
+            yield Unchained(number, f"entry {number} is missing, {entry.number} follows")
+            number = entry.number
+        elif entry.previous != previous:
+            yield Unchained(number, "it is not chained to the entry before it")
+        if sealed(entry) != entry.hash:
+            yield Unchained(number, "its hash is not that of what it says")
+        previous = entry.hash

@@ -1,0 +1,65 @@
+"""Tokens, audit and seals on PostgreSQL: statements, and what is done in a transaction.
+
+Whoever changes what governs takes one advisory lock first, then the apps' rows in their order; a group takes
+only the rows. So changes come one after the other, and none of them waits in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asyncpg import Connection
+from msgspec.structs import astuple
+
+from lathe.store.audit import Audited, Change, End, Seal, TokenRow, fits
+from lathe.store.sequencer import GOVERNED
+from lathe.store.tables import columns
+
+_TOKEN = columns(TokenRow)
+_OF_T = ", ".join(f't."{name}"' for name in TokenRow.__struct_fields__)
+LINEAGE = f"""with recursive line(n, {_TOKEN}) as (
+    select 0, {_OF_T} from token t where t.id = $1
+    union all select line.n + 1, {_OF_T} from token t join line on t.id = line.parent)
+    select {_TOKEN} from line order by n"""
+TOKENS = f"select {_TOKEN} from token where tenant = $1 and id > $2 order by id limit $3"
+AUDIT = f"""select {columns(Audited)} from audit where number > $1
+    and ($2::text is null or tenant = $2) order by number limit $3"""
+END = "select number, hash from audit order by number desc limit 1"
+SEALS = f"select {columns(Seal)} from seal order by number desc limit $1"
+_NEW_SEAL = """insert into seal
+    select $1::bigint, $2::bigint, $3::bytea, $4::bigint, $5::bytea, $6::bytea
+    where not exists (select 1 from seal where number >= $1::bigint) returning 1"""
+_PUT = f"""insert into token ({_TOKEN}) values ($1, $2, $3, $4, $5, $6)
+    on conflict (id) do update set expires_ms = excluded.expires_ms, revoked_ms = excluded.revoked_ms,
+    body = excluded.body where token.tenant = excluded.tenant"""
+_APPEND = f"insert into audit ({columns(Audited)}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+_LOCK_APPS = """select 1 from governing where tenant = any($1::text[]) order by tenant, app for update"""
+_RAISE = "update governing set epoch = epoch + 1 where tenant = any($1::text[])"
+
+
+async def append(db: Connection, entries: Sequence[Audited], schema: str) -> bool:
+    """Go on with these entries, if the audit ends where they begin; every process is told at the commit."""
+    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 18))", schema)
+    found = await db.fetchrow(END)
+    if not fits(entries, End(*found) if found else End()):
+        return False
+    await db.executemany(_APPEND, list(map(astuple, entries)))
+    await db.execute("select pg_notify($1, $2)", schema, GOVERNED)
+    return True
+
+
+async def change(db: Connection, made: Change, schema: str) -> bool:
+    """A change of what governs, or nothing."""
+    if not await append(db, made.entries, schema):
+        return False
+    await db.executemany(_PUT, list(map(astuple, made.tokens)))
+    if made.raised:
+        await db.execute(_LOCK_APPS, list(made.raised))
+        await db.execute(_RAISE, list(made.raised))
+    return True
+
+
+async def add_seal(db: Connection, seal: Seal, schema: str) -> bool:
+    """See `Store.add_seal`."""
+    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 19))", schema)
+    return bool(await db.fetch(_NEW_SEAL, *astuple(seal)))

@@ -1,0 +1,147 @@
+"""A house with tokens: the API over a store, as `serve` puts it together, in the test's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+import httpx2
+from tests.runtime.harness import example, install
+
+from lathe.api.app import Api
+from lathe.api.callers import Bearers
+from lathe.api.cursor import Cursors
+from lathe.api.governing import Governing
+from lathe.effect.base import Attempt, Ending
+from lathe.govern.keyring import Keyring
+from lathe.lang import digest, read_app
+from lathe.runtime.clock import Ids, SystemClock
+from lathe.runtime.metrics import Metrics
+from lathe.runtime.node import Node
+from lathe.runtime.outbox import Settings
+from lathe.runtime.tokens import Tokens
+from lathe.store.base import Apply, Store
+from lathe.store.memory import MemoryStore
+from lathe.store.records import Version
+
+KEY = b"k" * 32
+ORDER = "/v1/order/orders"
+
+
+class Silent:
+    """An adapter whose other side never answers: an order that was placed stays open."""
+
+    async def perform(self, attempt: Attempt) -> Ending:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    async def close(self) -> None:
+        return
+
+
+class Clock:
+    """The machine's clock, and as much later as a test says."""
+
+    def __init__(self) -> None:
+        self.later_ms = 0
+
+    def now_ms(self) -> int:
+        return SystemClock().now_ms() + self.later_ms
+
+
+class House:
+    """One process: a client for each token, and what is behind them."""
+
+    def __init__(self, store: Store) -> None:
+        self.clock = Clock()
+        self.store = store
+        ids = Ids(self.clock)
+        self.tokens = Tokens(KEY, self.clock)
+        self.node = Node(
+            store,
+            self.clock,
+            ids,
+            performers=dict.fromkeys(("http", "emit", "process"), Silent()),
+            lookups=lambda outgoing: lambda scope, name: name,
+            settings=Settings("test"),
+        )
+        catalog = self.node.engine.catalog
+        self.keyring = Keyring(store, catalog, self.clock, ids)
+        self.seconds = 0.0
+        self.bearers = Bearers(self.tokens, self.keyring, catalog, self.clock, lambda: self.seconds)
+        self.api = Api(
+            self.node,
+            self.bearers,
+            cursors=Cursors(KEY),
+            metrics=Metrics(),
+            seconds=perf_counter,
+            routes=Governing(self.bearers, self.keyring, store).routes(),
+        )
+        self.operator = ""
+
+    def client(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
+        """A client that shows a token (None: nothing)."""
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        transport = httpx2.ASGITransport(self.api, raise_app_exceptions=False)
+        return httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+
+    async def ask(
+        self, token: str | None, method: str, path: str, body: object = None, **headers: str
+    ) -> httpx2.Response:
+        async with self.client(token, **headers) as client:
+            return await client.request(method, path, json=body)
+
+    async def made(self, by: str, principal: str, **more: object) -> str:
+        """A new token's text."""
+        answer = await self.ask(by, "POST", "/v1/tokens", {"principal": principal, **more})
+        assert answer.status_code == 201, answer.text
+        text: str = answer.json()["token"]
+        return text
+
+    async def refused(self, by: str, principal: str, **more: object) -> str:
+        """The code that a token is refused with."""
+        answer = await self.ask(by, "POST", "/v1/tokens", {"principal": principal, **more})
+        assert answer.status_code >= 400, answer.text
+        code: str = answer.json()["code"]
+        return code
+
+
+@asynccontextmanager
+async def house(
+    store: Store | None = None, *, files: Mapping[str, bytes] | None = None
+) -> AsyncIterator[House]:
+    """A process on a store: one in memory with the order example, if none is given."""
+    if store is None:
+        memory = MemoryStore(SystemClock().now_ms)
+        await install(memory, files or example("order"))
+        store = memory
+    found = House(store)
+    await found.node.start()
+    first = await found.keyring.first()
+    if first is not None:
+        found.operator = first.text
+    try:
+        yield found
+    finally:
+        found.api.stop()
+        await found.node.stop()
+
+
+async def install_for(store: Store, tenant: str, files: Mapping[str, bytes]) -> None:
+    """Make an app current for a tenant, without any check."""
+    app = read_app(files).app
+    assert app is not None
+    version = Version(tenant, app.name, digest(app), dict(files), b"{}", 0, "test")
+    answer = await store.apply(Apply(version, (await store.governing()).get((tenant, app.name))))
+    assert answer.verdict == "accepted", answer
+
+
+def code(answer: httpx2.Response) -> str:
+    """The code of a problem; the status of anything else."""
+    return str(answer.json().get("code", answer.status_code)) if answer.content else str(answer.status_code)
+
+
+__all__ = ["KEY", "ORDER", "Clock", "House", "code", "house", "install_for"]
