@@ -71,6 +71,7 @@ never_negative = "total >= 0"
 LUA = """
 local ids = {}
 for line in io.lines("%(ids)s") do ids[#ids + 1] = line end
+local token = os.getenv("BENCH_TOKEN") or ""
 local n = 0
 math.randomseed(os.time() + tonumber("%(seed)d"))
 request = function()
@@ -78,7 +79,9 @@ request = function()
   local id = ids[math.random(#ids)]
   local action = n %% 4 == 0 and "tell" or "add"
   local key = "%(seed)d-" .. n .. "-" .. math.random(1000000000)
-  local headers = { ["Content-Type"] = "application/json", ["Idempotency-Key"] = key }
+  local headers = {
+    ["Content-Type"] = "application/json", ["Idempotency-Key"] = key, ["Authorization"] = "Bearer " .. token
+  }
   return wrk.format("POST", "/v1/task/tasks/" .. id .. "/" .. action, headers, '{"by": 1}')
 end
 local bad = 0
@@ -167,18 +170,31 @@ def server(url: str, *, port: int = PORT) -> Iterator[str]:
     environment = {
         **os.environ, "LATHE_STORE_URL": url, "LATHE_SERVER_PORT": str(port), "LATHE_SERVER_KEY": "k" * 32,
     }  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lathe.cli", "serve"], env=environment, stderr=subprocess.DEVNULL
-    )
-    base = f"http://127.0.0.1:{port}"
-    try:
+    command = [sys.executable, "-m", "lathe.cli", "serve"]
+    with tempfile.NamedTemporaryFile() as log:
+        process = subprocess.Popen(command, env=environment, stderr=log)
+        base = f"http://127.0.0.1:{port}"
         _ready(base)
+        token = re.search(r"lathe_\w{26}_[\w-]{43}", Path(log.name).read_text())
+    assert token is not None, "the first start on a store prints an operator's token"
+    try:
+        _show(token[0])
         body = {"files": {"task.blueprint.toml": BLUEPRINT}, "confirm": "any", "accept_bounds": True}
         call(base, "PUT", "/v1/blueprints", body)
+        worker = {"principal": "bench", "kind": "service", "roles": ["worker"]}
+        _show(str(call(base, "POST", "/v1/tokens", worker)["token"]))
         yield base
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+
+def _show(token: str) -> None:
+    """Show this token from now on, here and in what `wrk` asks."""
+    os.environ["BENCH_TOKEN"] = token
+    opener = urllib.request.build_opener()
+    opener.addheaders = [("Authorization", f"Bearer {token}")]
+    urllib.request.install_opener(opener)
 
 
 def _ready(base: str) -> None:

@@ -10,12 +10,12 @@ import httpx2
 from tests.api.client import serving
 from tests.runtime.harness import EXAMPLES, example, install
 
-from lathe.api.app import TENANT
 from lathe.api.callers import Development
 from lathe.api.commands import Commands
 from lathe.api.stream import Followed, Stream
 from lathe.api.view import encode
 from lathe.gate.judge import ChildGate
+from lathe.govern.principal import MAIN
 from lathe.lang import digest
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.engine import Engine
@@ -186,18 +186,19 @@ def test_followers_are_told_of_checks_and_of_another_version() -> None:
         tokens = Tokens(b"k" * 32, clock)
         engine = Engine(store, clock, Ids(clock))
         await engine.start()
-        stream = Stream(engine, Commands(engine, Intents(clock)), limit=4)
-        followed = stream.follow(Followed(TENANT, 0, "rollout"), Development(tokens).principal({}))
+        named = Development(tokens)
+        stream = Stream(engine, Commands(engine, Intents(clock), named.stands), named.stands, limit=4)
+        followed = stream.follow(Followed(MAIN, 0, "rollout"), await named.principal({}, {}))
         assert (await anext(followed)).startswith(b":")
-        stream.announce("check", "order", {"id": "0"})
-        stream.announce("check", "rollout", {"id": "1"})
+        stream.announce("check", MAIN, "order", {"id": "0"})
+        stream.announce("check", MAIN, "rollout", {"id": "1"})
         assert await anext(followed) == b'event: check\ndata: {"id":"1"}\n\n'
         app = await install(store, example("rollout/versions/applies"))
         await engine.catalog.refresh()
-        stream.announce("check", "rollout", {"id": "2"})
+        stream.announce("check", MAIN, "rollout", {"id": "2"})
         told = {"app": "rollout", "digest": digest(app)}
         assert await anext(followed) == b'event: check\ndata: {"id":"2"}\n\n'
-        stream.announce("check", "order", {"id": "3"})
+        stream.announce("check", MAIN, "order", {"id": "3"})
         assert await anext(followed) == b"event: version\ndata: " + encode(told) + b"\n\n"
         await engine.stop()
 

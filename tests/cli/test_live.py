@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import httpx2
 from tests.runtime.processes import serving
 
 ROOT = Path(__file__).parents[2]
 
 
-def lathe(*words: str) -> subprocess.CompletedProcess[str]:
+def lathe(*words: str, token: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lathe.cli", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    shown = {**os.environ, "LATHE_TOKEN": token}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, env=shown)
 
 
 def test_a_check_against_a_runtime_sees_who_lives_there(tmp_path: Path) -> None:
@@ -25,21 +26,25 @@ def test_a_check_against_a_runtime_sees_who_lives_there(tmp_path: Path) -> None:
         shutil.copy(path, app)
     with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
         process.apply({p.name: p.read_bytes() for p in app.iterdir()})
-        made = httpx2.post(f"{process.url}/v1/rollout/rollouts", json={"replicas": 5})
+        made = process.post("/v1/rollout/rollouts", {"replicas": 5})
         assert made.status_code == 201
         blueprint = app / "rollout.blueprint.toml"
         narrow = blueprint.read_text().replace("range = [1, 5]", "range = [1, 3]")
         blueprint.write_text(narrow)
-        refused = lathe("check", str(app), "--against", process.url, "--line", "--no-cache")
+        refused = lathe(
+            "check", str(app), "--against", process.url, "--line", "--no-cache", token=process.token
+        )
         assert (refused.returncode, "LT702" in refused.stdout) == (1, True), refused.stdout + refused.stderr
         blueprint.write_text(
             narrow
             + '\n[migrate]\nfield = { replicas = "min(old.replicas, 3)", ready = "min(old.ready, 3)" }\n'
         )
-        admitted = lathe("check", str(app), "--against", process.url, "--json", "--no-cache")
+        admitted = lathe(
+            "check", str(app), "--against", process.url, "--json", "--no-cache", token=process.token
+        )
         assert admitted.returncode == 0, admitted.stdout + admitted.stderr
         assert "1 lived when it was made" in admitted.stdout
-        assert httpx2.get(f"{process.url}/v1/rollout/rollouts").json()["items"][0]["fields"]["replicas"] == 5
+        assert process.get("/v1/rollout/rollouts").json()["items"][0]["fields"]["replicas"] == 5
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,8 +12,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
+
+from lathe.lang import read_app
 
 START_SECONDS = 60.0
 
@@ -38,6 +42,8 @@ class Process:
             "LATHE_SERVER_KEY": "k" * 32,
         }
         self._running: subprocess.Popen[bytes] | None = None
+        self.headers: dict[str, str] = {}
+        """What shows who calls: the operator; once an app is applied, somebody who holds all its roles."""
 
     @property
     def url(self) -> str:
@@ -54,10 +60,29 @@ class Process:
             assert self._running.poll() is None, self.log
             try:
                 if httpx2.get(f"{self.url}/readyz", timeout=5).is_success:
+                    self.headers = self.headers or self._operator()
                     return
             except httpx2.TransportError:
                 time.sleep(0.02)
         raise AssertionError(f"the server does not come up: {self.log}")
+
+    def _operator(self) -> dict[str, str]:
+        """The token that the first start on a store printed; none on a later one."""
+        found = re.search(rb"lathe_[a-z0-9]{26}_[A-Za-z0-9_-]{43}", (self.folder / "server.log").read_bytes())
+        return {"authorization": f"Bearer {found[0].decode()}"} if found else {}
+
+    def get(self, path: str, **more: Any) -> httpx2.Response:
+        """One request for a path."""
+        return httpx2.get(f"{self.url}{path}", headers=self.headers, **more)
+
+    def post(self, path: str, json: object = None) -> httpx2.Response:
+        """One request to a path."""
+        return httpx2.post(f"{self.url}{path}", json=json, headers=self.headers)
+
+    @property
+    def token(self) -> str:
+        """The token that is shown."""
+        return self.headers["authorization"].removeprefix("Bearer ")
 
     @property
     def log(self) -> str:
@@ -80,8 +105,14 @@ class Process:
 
     def apply(self, files: Mapping[str, bytes]) -> None:
         body = {"files": {p: b.decode() for p, b in files.items()}, "confirm": "any", "accept_bounds": True}
-        answer = httpx2.put(f"{self.url}/v1/blueprints", json=body, timeout=120)
+        answer = httpx2.put(f"{self.url}/v1/blueprints", json=body, headers=self.headers, timeout=120)
         assert answer.is_success, answer.text
+        app = read_app(files).app
+        assert app is not None, "it was applied"
+        wanted = {"principal": "tester", "kind": "person", "roles": sorted(app.roles), "scopes": ["operator"]}
+        made = self.post("/v1/tokens", wanted)
+        assert made.is_success, made.text
+        self.headers = {"authorization": f"Bearer {made.json()['token']}"}
 
 
 @contextmanager

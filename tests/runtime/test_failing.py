@@ -76,7 +76,6 @@ def test_housekeeping_goes_on_after_a_defect() -> None:
             Monitor(lambda alert: None, now_ms=loop.now_ms, sampled=lambda: True),
             key=b"k" * 32,
             failed=lambda work, error: told.append(work),
-            tenant="main",
         )
         sweeping = Failing(store, "sweep", 2)
         housekeeper.start()

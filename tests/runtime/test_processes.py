@@ -90,7 +90,7 @@ async def _count(process: Process, ids: list[str], acknowledged: dict[str, int],
     """Count as fast as it goes until the server is gone; each answer is written down."""
 
     async def worker(number: int) -> None:
-        async with httpx2.AsyncClient(base_url=process.url, timeout=5) as client:
+        async with httpx2.AsyncClient(base_url=process.url, timeout=5, headers=process.headers) as client:
             turn = number
             while not stop.is_set():
                 turn += 1
@@ -128,7 +128,7 @@ def test_what_was_acknowledged_survives_a_kill(place: tuple[str, str], tmp_path:
             asyncio.run(until_killed(wanted))
             process.start()
         for name in ids:
-            total = httpx2.get(f"{process.url}/v1/counter/counters/{name}").json()["fields"]["total"]
+            total = process.get(f"/v1/counter/counters/{name}").json()["fields"]["total"]
             assert total >= acknowledged[name]
         assert sum(acknowledged.values()) > ROUNDS
         _settle(lambda: _echoes_are_heard(process, ids, ears))
@@ -138,7 +138,7 @@ def test_what_was_acknowledged_survives_a_kill(place: tuple[str, str], tmp_path:
 
 def made(process: Process, plural: str, **args: str) -> str:
     """The id of a new entity."""
-    answer = httpx2.post(f"{process.url}/v1/counter/{plural}", json=args)
+    answer = process.post(f"/v1/counter/{plural}", args)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
@@ -149,15 +149,15 @@ def _echoes_are_heard(process: Process, ids: list[str], ears: list[str]) -> bool
     for name in ids:
         after = 0
         while True:
-            page = httpx2.get(
-                f"{process.url}/v1/counter/counters/{name}/journal", params={"after": after, "limit": 200}
+            page = process.get(
+                f"/v1/counter/counters/{name}/journal", params={"after": after, "limit": 200}
             ).json()
             asked += sum(event["action"] == "echo" for event in page["items"])
             if page["next"] is None:
                 break
             after = page["next"]
     for name in ears:
-        heard += httpx2.get(f"{process.url}/v1/counter/ears/{name}").json()["fields"]["heard"]
+        heard += process.get(f"/v1/counter/ears/{name}").json()["fields"]["heard"]
     assert heard <= asked
     return heard == asked
 

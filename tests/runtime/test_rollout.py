@@ -42,41 +42,40 @@ def process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Process]
 
 
 def begun(process: Process, image: str, replicas: int = 3) -> str:
-    """The address of a rollout that has been started."""
-    made = httpx2.post(f"{process.url}/v1/rollout/rollouts", json={"replicas": replicas})
-    place = f"{process.url}{made.headers['location']}"
-    started = httpx2.post(f"{place}/start", json={"image": image})
+    """The path of a rollout that has been started."""
+    place = process.post("/v1/rollout/rollouts", {"replicas": replicas}).headers["location"]
+    started = process.post(f"{place}/start", {"image": image})
     assert started.status_code == 200, started.text
     return place
 
 
-def until(place: str, state: str) -> None:
+def until(process: Process, place: str, state: str) -> None:
     """Wait until an entity is in a state."""
     end = time.monotonic() + 60
-    while (found := httpx2.get(place).json()["state"]) != state:
+    while (found := process.get(place).json()["state"]) != state:
         assert time.monotonic() < end, f"it is {found}, not {state}"
         time.sleep(0.02)
 
 
-def taken(place: str) -> list[str]:
+def taken(process: Process, place: str) -> list[str]:
     """The actions that were taken, in order."""
-    items = httpx2.get(f"{place}/journal", params={"limit": 200}).json()["items"]
+    items = process.get(f"{place}/journal", params={"limit": 200}).json()["items"]
     return [event["action"] for event in items if event["action"]]
 
 
 def test_it_runs_to_done_one_broker_at_a_time(process: Process) -> None:
     place = begun(process, "broker:2")
-    until(place, "done")
-    assert taken(place) == ["create", "start", *["drain", "progress"] * 3, "rolled", "passed"]
+    until(process, place, "done")
+    assert taken(process, place) == ["create", "start", *["drain", "progress"] * 3, "rolled", "passed"]
 
 
 def test_it_fails_and_is_rolled_back(process: Process) -> None:
     place = begun(process, "broken:2")
-    until(place, "failed")
-    assert httpx2.get(place).json()["fields"]["ready"] == 2
-    assert httpx2.post(f"{place}/roll_back").status_code == 200
-    until(place, "rolled_back")
-    assert taken(place) == ["create", "start", "drain", "fail", "roll_back", "progress", "restored"]
+    until(process, place, "failed")
+    assert process.get(place).json()["fields"]["ready"] == 2
+    assert process.post(f"{place}/roll_back").status_code == 200
+    until(process, place, "rolled_back")
+    assert taken(process, place) == ["create", "start", "drain", "fail", "roll_back", "progress", "restored"]
 
 
 def test_another_version_takes_over_while_it_rolls(process: Process) -> None:
@@ -84,13 +83,16 @@ def test_another_version_takes_over_while_it_rolls(process: Process) -> None:
     files = example("rollout")
     name = "rollout.blueprint.toml"
     refused = httpx2.put(
-        f"{process.url}/v1/blueprints", json={"files": {"a": "b"}, "confirm": "any"}, timeout=60
+        f"{process.url}/v1/blueprints",
+        json={"files": {"a": "b"}, "confirm": "any"},
+        timeout=60,
+        headers=process.headers,
     )
     assert refused.status_code == 409
     longer = files[name].replace(b'after = "15m", then = "fail"', b'after = "20m", then = "fail"', 1)
     assert longer != files[name]
     process.apply({**files, name: longer})
-    until(place, "done")
-    items = httpx2.get(f"{place}/journal", params={"limit": 200}).json()["items"]
-    versions = [v["digest"] for v in httpx2.get(f"{process.url}/v1/blueprints/rollout").json()["items"]]
+    until(process, place, "done")
+    items = process.get(f"{place}/journal", params={"limit": 200}).json()["items"]
+    versions = [v["digest"] for v in process.get("/v1/blueprints/rollout").json()["items"]]
     assert [items[0]["digest"], items[-1]["digest"]] == versions[::-1]

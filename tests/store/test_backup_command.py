@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx2
 from tests.runtime.harness import example
 from tests.runtime.processes import serving
 from tests.store.server import Server
@@ -27,7 +26,7 @@ def test_a_backup_of_a_postgresql_is_taken_while_it_is_served_and_comes_back(tmp
     try:
         with serving(server.url, tmp_path) as process:
             process.apply(example("rollout"))
-            made = httpx2.post(f"{process.url}/v1/rollout/rollouts", json={"replicas": 3})
+            made = process.post("/v1/rollout/rollouts", {"replicas": 3})
             assert made.status_code == 201, made.text
             store("backup", "--store", server.url, str(tmp_path / "rows"))
         store("import", "--store", server.url, "--schema", "other", str(tmp_path / "rows"))

@@ -146,7 +146,7 @@ def test_a_newer_schema_is_refused_and_not_touched(tmp_path: Path) -> None:
 def test_an_expanded_schema_still_runs_the_release_before(tmp_path: Path) -> None:
     on_store(tmp_path, lambda store: store.ping())
     newer = apsw.Connection(str(tmp_path / NAME))
-    newer.execute("insert into schema_script values (2, 1)")
+    newer.execute("insert into schema_script values ((select max(number) + 1 from schema_script), 1)")
     newer.execute("alter table entity add column shade text")
     newer.close()
 
