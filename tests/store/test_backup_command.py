@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,14 @@ from tests.store.server import Server
 from lathe.store.sqlite_file import NAME
 
 
-def store(*words: str) -> str:
+def ran(*words: str, token: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lathe.cli", "store", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    shown = {**os.environ, "LATHE_TOKEN": token}
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=shown)
+
+
+def store(*words: str, token: str = "") -> str:
+    done = ran(*words, token=token)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -40,14 +46,17 @@ def test_a_backup_of_a_sqlite_is_taken_while_it_is_served_and_can_be_served(tmp_
     with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
         process.apply(example("rollout"))
         for _ in range(3):
-            httpx2.post(f"{process.url}/v1/rollout/rollouts", json={"replicas": 3})
-        store("backup", "--url", process.url, str(copy))
-        httpx2.post(f"{process.url}/v1/rollout/rollouts", json={"replicas": 3})
-        command = [sys.executable, "-m", "lathe.cli", "store", "backup", "--url", process.url, str(copy)]
-        again = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+            process.post("/v1/rollout/rollouts", {"replicas": 3})
+        nobody = ran("backup", "--url", process.url, str(copy))
+        assert (nobody.returncode, "LR401.token" in nobody.stderr) == (4, True), nobody.stderr
+        store("backup", "--url", process.url, str(copy), token=process.token)
+        process.post("/v1/rollout/rollouts", {"replicas": 3})
+        again = ran("backup", "--url", process.url, str(copy), token=process.token)
+        shown = process.headers
         assert (again.returncode, "exists already" in again.stderr) == (2, True), again.stderr
     assert [path.name for path in copy.iterdir()] == [NAME]
     assert store("verify", "--data", str(copy)) == "3 entries: verified\n"
     with serving(f"sqlite:{copy}", tmp_path) as process:
-        found = httpx2.get(f"{process.url}/v1/rollout/rollouts").json()
+        process.headers = shown
+        found = process.get("/v1/rollout/rollouts").json()
         assert len(found["items"]) == 3

@@ -46,16 +46,20 @@ def token() -> str | None:
     return kept or os.environ.get("LATHE_TOKEN", "").strip() or None
 
 
-def where_option(function: Function) -> Function:
-    """`--url` and `--data`: which runtime a command talks to; `--token-file`: what it shows there."""
-    token = click.option(
+def token_option(function: Function) -> Function:
+    """`--token-file`: what a command shows to a runtime."""
+    return click.option(
         "--token-file",
         metavar="FILE",
         type=click.Path(),
         expose_value=False,
         callback=_keep_token,
         help="The file with the token to show (default: what LATHE_TOKEN holds).",
-    )
+    )(function)
+
+
+def where_option(function: Function) -> Function:
+    """`--url` and `--data`: which runtime a command talks to; `--token-file`: what it shows there."""
     url = click.option(
         "--url", envvar="LATHE_URL", metavar="URL", help=f"The runtime's address (default: {DEFAULT_URL})."
     )
@@ -64,7 +68,7 @@ def where_option(function: Function) -> Function:
         metavar="DIR",
         help="A local data folder, opened by this command; no server may have it open.",
     )
-    return url(token(data(function)))
+    return url(token_option(data(function)))
 
 
 def run(url: str | None, data: str | None, use: Callable[[httpx2.AsyncClient], Awaitable[T]]) -> T:

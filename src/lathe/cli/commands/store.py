@@ -12,6 +12,7 @@ import click
 import httpx2
 
 from lathe.cli import exitcode, output
+from lathe.cli.client import run, token_option, told
 from lathe.cli.command import command as make_command
 from lathe.errors import UsageError
 from lathe.store.base import Store
@@ -28,6 +29,7 @@ WORK = ("verify", "backup", "export", "import", "erase")
 @click.argument("target", required=False)
 @click.option("--data", metavar="DIR", help="A data folder that no server has open.")
 @click.option("--url", metavar="URL", help="A runtime that is serving the store, for `backup`.")
+@token_option
 @click.option("--store", "where", metavar="URL", help="`sqlite:FOLDER` or `postgres://…` instead.")
 @click.option(
     "--schema", default="lathe", show_default=True, metavar="NAME", help="The schema in a PostgreSQL."
@@ -141,7 +143,6 @@ async def _backup(store: Store, target: str) -> int:
 def _served(url: str, target: str) -> int:
     """A backup of what a runtime serves: the same as `_backup` makes."""
     from lathe.api.backup import SQLITE
-    from lathe.cli.client import run, told
     from lathe.store.sqlite_file import NAME
 
     async def use(client: httpx2.AsyncClient) -> None:
