@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Literal
 
 from lathe.frozen import frozen
@@ -177,33 +178,31 @@ class Engine:
         self.committer = Committer(store, self._settled)
         self._watchers: list[Callable[[Committed], None]] = []
         self._task: asyncio.Task[None] | None = None
-        self._refreshing: set[asyncio.Task[None]] = set()
+        self._following: asyncio.Task[None] | None = None
+        self._is_stale = asyncio.Event()
 
     async def start(self) -> None:
         """Load what is current and begin to commit."""
-        self.store.on_governed(self._governed)
+        self.store.on_governed(self._is_stale.set)
         await self.catalog.refresh()
         self._task = asyncio.create_task(self.committer.run(), name="committer")
+        self._following = asyncio.create_task(self._follow(), name="governing")
 
     async def stop(self) -> None:
         """Commit what is queued, then end."""
         self.committer.close()
-        for refreshing in self._refreshing:
-            refreshing.cancel()
+        if self._following is not None:
+            self._following.cancel()
         if self._task is not None:
             await self._task
 
-    def _governed(self) -> None:
-        """Some process changed what governs."""
-        task = asyncio.get_running_loop().create_task(self._refresh(), name="refresh")
-        self._refreshing.add(task)
-        task.add_done_callback(self._refreshing.discard)
-
-    async def _refresh(self) -> None:
-        try:
-            await self.catalog.refresh()
-        except StoreError:
-            return  # housekeeping tries again in a second; until then the store refuses what is out of date
+    async def _follow(self) -> None:
+        """Take over what governs as soon as some process has changed it."""
+        while True:
+            await self._is_stale.wait()
+            self._is_stale.clear()
+            with suppress(StoreError):  # housekeeping tries again; until then the store refuses what is stale
+                await self.catalog.refresh()
 
     def watch(self, watcher: Callable[[Committed], None]) -> None:
         """Call `watcher` for every committed step of this process, after its commit."""
