@@ -270,3 +270,30 @@ def test_the_queue_is_bounded() -> None:
         assert engine.committer.depth == 0
 
     run(main, 0)
+
+
+def test_a_group_takes_in_what_is_queued_until_the_store_looks_at_it() -> None:
+    class Slow:
+        async def reach(self, point: str, method: str, group: Sequence[Write]) -> None:
+            if method == "commit":
+                await asyncio.sleep(1)
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms, faults=Slow())
+        app = await install(store, example("lease_queue"))
+        node = node_of(loop, store)
+        await node.start()
+        making = []
+        for _ in range(5):
+            making.append(asyncio.create_task(create(node, app, "Job", work="{}")))
+            await asyncio.sleep(0.1)
+        assert node.engine.committer.depth == 5
+        await asyncio.sleep(0.7)
+        assert node.engine.committer.depth == 0, "it is looked at, and closed"
+        making.append(asyncio.create_task(create(node, app, "Job", work="{}")))
+        await asyncio.gather(*making)
+        assert (node.engine.committer.groups, node.engine.committer.writes) == (2, 6)
+        await node.stop()
+        await journal_replays(store, app)
+
+    run(main, 0)

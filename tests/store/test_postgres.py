@@ -33,6 +33,7 @@ from tests.store.server import Server
 from lathe.errors import UsageError
 from lathe.store.base import Apply, Bounds, JournalQuery, SchemaError, Store, StoreError, UnavailableError
 from lathe.store.postgres import PostgresStore
+from lathe.store.postgres_at_once import at_once
 from lathe.store.records import GENESIS, EntityRow
 from lathe.store.verify import verify
 
@@ -382,7 +383,8 @@ class Proxy:
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server, self.folder = server, folder
-        self.loses_commits = False
+        self.loses = b""
+        """What a message that commits begins with: no answer to it, or to any other, comes back."""
         self.tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -401,7 +403,7 @@ class Proxy:
 
         async def up() -> None:
             while data := await reader.read(65_536):
-                if self.loses_commits and data.startswith(b"Q") and b"commit\0" in data:
+                if self.loses and data.startswith(self.loses) and b"begin" not in data:
                     is_cut.set()
                 there[1].write(data)
 
@@ -418,18 +420,27 @@ class Proxy:
         await asyncio.gather(*both, there[1].wait_closed(), writer.wait_closed(), return_exceptions=True)
 
 
-def test_a_lost_acknowledgement_is_told_as_such(server: Server, tmp_path: Path) -> None:
+EXECUTES, ASKS = b"B", b"Q"
+
+
+@pytest.mark.parametrize(
+    ("read", "loses"), [((), EXECUTES), ((("nobody", GENESIS),), ASKS)], ids=["at once", "under locks"]
+)
+def test_a_lost_acknowledgement_is_told_as_such(
+    server: Server, tmp_path: Path, read: tuple[tuple[str, bytes], ...], loses: bytes
+) -> None:
     async def run() -> None:
         proxy = Proxy(server, tmp_path)
         async with await proxy.open():
             store = PostgresStore(proxy.url, schema=f"p{next(_numbers)}")
             await store.open()
             (row,) = await made(store, "a")
-            proxy.loses_commits = True
+            turn = write(turned(row), reads=read)
+            proxy.loses = loses
             with pytest.raises(UnavailableError) as caught:
-                await store.commit([write(turned(row))])
+                await store.commit([turn])
             assert caught.value.maybe
-            proxy.loses_commits = False
+            proxy.loses = b""
             assert (await store.load(TENANT, APP, ["a"]))["a"].revision == 2
             assert await commit(store, write(turned(row))) == ["stale"]
             await store.close()
@@ -517,3 +528,14 @@ def test_what_was_acknowledged_survives_the_kill_of_one_of_two_processes(server:
         await sound(store)
 
     on_stores(server, alone, number=1)
+
+
+def test_a_group_that_needs_more_is_decided_under_locks() -> None:
+    row = turned(None, "a")
+    assert at_once([write(row)]) is not None
+    assert at_once([write(row), write(turned(row[0]))]) is not None, "the second builds on the first"
+    assert at_once([write(row, claims=(claim("a", "1"),))]) is None
+    assert at_once([write(row, reads=(("b", GENESIS),))]) is None
+    assert at_once([write(row, lease=("w1", "a", "deadline"))]) is None, "the lease of a timer"
+    assert at_once([write(row, lease=("w1", "a", 1))]) is not None
+    assert at_once([write(row), write(row)]) is None, "they do not fit each other"

@@ -13,7 +13,7 @@ import apsw
 import pytest
 from tests.store.contract import commit, made
 from tests.store.duties import full
-from tests.store.rows import APP, TENANT, turned, write
+from tests.store.rows import APP, TENANT, outgoing, receipt, turned, write
 
 from lathe.errors import UsageError
 from lathe.store.base import (
@@ -25,7 +25,9 @@ from lathe.store.base import (
     UnavailableError,
 )
 from lathe.store.migrations import Script, missing, scripts
+from lathe.store.records import Answer
 from lathe.store.sqlite import SqliteStore
+from lathe.store.sqlite_commit import Committer
 from lathe.store.sqlite_file import NAME, check_version, translate
 from lathe.store.verify import verify
 
@@ -241,7 +243,9 @@ def test_verification_tells_what_was_tampered_with(tmp_path: Path) -> None:
 KILLED = """
 import asyncio, sys
 from pathlib import Path
+from lathe.store.records import Answer
 from lathe.store.sqlite import SqliteStore
+from lathe.store.sqlite_commit import Committer
 from tests.store.rows import APP, TENANT, introduction, turned, write
 
 async def run():
@@ -285,3 +289,37 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
             assert [broken async for broken in verify(store)] == []
 
         on_store(tmp_path, check)
+
+
+def test_after_a_lease_commits_are_synced_again(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        writer = store._writer
+        assert writer is not None
+
+        def synced(committer: Committer) -> object:
+            return committer.connection.execute("pragma synchronous").get
+
+        await store.lease("w1", limit=5, lease_ms=1_000)
+        await made(store, "a")
+        await store.commit([write(turned(None, "b"), outgoing=(outgoing("b", 1),))])
+        assert len(await store.lease("w1", limit=5, lease_ms=1_000)) == 1
+        assert await writer.call(synced) == 2, "full"
+
+    on_store(tmp_path, check)
+
+
+def test_groups_of_every_size_are_written_whole(tmp_path: Path) -> None:
+    async def check(store: SqliteStore) -> None:
+        await made(store, "a")
+        for size in (1, 3, 5, 65, 200):
+            names = [f"{size}-{n}" for n in range(size)]
+            group = [write(turned(None, name), receipt=receipt(name)) for name in names]
+            assert {a.verdict for a in await store.commit(group)} == {"accepted"}
+            rows = await store.load(TENANT, APP, names)
+            await store.commit([write(turned(rows[name])) for name in names])
+            rows = await store.load(TENANT, APP, names)
+            assert {row.revision for row in rows.values()} == {2} and len(rows) == size
+            assert await store.commit(group) == [Answer("receipt", name) for name in names]
+        assert [broken async for broken in verify(store)] == []
+
+    on_store(tmp_path, check)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import unquote
 
+from prometheus_client import Counter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -73,6 +74,7 @@ class Api:
         now_ms = node.engine.clock.now_ms
         self.receiver = Receiver(node.engine, self.commands, secrets, now_ms, throttle=self.throttle)
         self._told = (0, 0)
+        self._counters: dict[tuple[str, str, str], Counter] = {}
         self._authenticator = authenticator
         self._has_open_metrics = has_open_metrics
         self._seconds = seconds
@@ -153,7 +155,10 @@ class Api:
         """Count a command, under names that exist: what is not there is counted together."""
         known = outcome == "taken" or not outcome.startswith(("LR404", "LR400"))
         labels = (app, action, outcome) if known else ("", "", outcome)
-        self.metrics.commands.labels(*labels).inc()
+        counter = self._counters.get(labels)
+        if counter is None:
+            counter = self._counters[labels] = self.metrics.commands.labels(*labels)
+        counter.inc()
 
     async def _asked(self, scope: Scope, receive: Receive, parts: list[str]) -> Asked:
         headers = dict(scope["headers"])

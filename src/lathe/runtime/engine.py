@@ -324,7 +324,7 @@ class Engine:
     async def _commit(
         self, live: Live, command: Command, found: Step, world: _World, now: int
     ) -> Committed | Answer:
-        before: dict[str, Held | None] = dict(world.seen)
+        before = world.seen
         told = Told(command.kind, now, command.by, command.chain, command.told)
         receiving: Receiving | None = None
         if command.receiving is not None:

@@ -11,7 +11,7 @@ from lathe.runtime.engine import Engine
 from lathe.runtime.failing import Backoff, Failed
 from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Alert, Monitor
-from lathe.store.base import Bounds, JournalQuery, StoreError
+from lathe.store.base import Bounds, StoreError
 from lathe.store.records import Checkpoint, Timer
 
 SWEEP_SECONDS = 60.0
@@ -23,7 +23,8 @@ OVERDUE_MS = 60_000
 OVERDUE_LIMIT = 100
 REFRESH_SECONDS = 1.0
 ARCHIVE_LIMIT = 500
-
+BOUND_AT_ONCE = 1_000
+"""Entries whose hashes are read at once for a checkpoint."""
 TOKENS_MS = 90 * 86_400_000
 """How long tokens are kept that have expired or were revoked."""
 
@@ -111,11 +112,11 @@ class Housekeeper:
             return
         digest = sha256(root)
         while position < end:
-            found = await store.entries(JournalQuery(None, position))
-            for entry in found:
-                if entry.position <= end:
-                    digest.update(entry.hash)
-                    position = entry.position
+            found = await store.hashes(after=position, limit=BOUND_AT_ONCE)
+            for at, hashed in found:
+                if at <= end:
+                    digest.update(hashed)
+                    position = at
             if not found:
                 break
         root = digest.digest()

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from lathe.frozen import frozen
 from lathe.lang.expr import Population, walk
 from lathe.lang.model import Property
-from lathe.machine.evaluate import Frame, entity_frame, holds
+from lathe.machine.evaluate import EvaluationError, Frame, entity_frame
+from lathe.machine.lower import Compiled, lower
 from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Committed
@@ -33,6 +34,15 @@ class Alert:
     said: str
 
 
+@frozen
+class _Watched:
+    """A property as it is asked of every step: its expressions as functions."""
+
+    prop: Property
+    that: Compiled
+    when: Compiled | None
+
+
 Tell = Callable[[Alert], None]
 
 
@@ -43,7 +53,7 @@ class Monitor:
         self._tell = tell
         self._now_ms = now_ms
         self._sampled = sampled
-        self._watched: dict[tuple[str, str], tuple[Property, ...]] = {}
+        self._watched: dict[tuple[str, str], tuple[_Watched, ...]] = {}
         self.alerts: deque[Alert] = deque(maxlen=ALERTS_LIMIT)
 
     def __call__(self, committed: Committed) -> None:
@@ -51,8 +61,9 @@ class Monitor:
         if not self._sampled():
             return
         for part in committed.step.parts:
-            for prop in self._properties(committed.live, part.blueprint):
-                if not _is_kept(prop, committed.live, part.before, committed.after[part.entity].entity):
+            for watched in self._properties(committed.live, part.blueprint):
+                prop = watched.prop
+                if not _is_kept(watched, committed.live, part.before, committed.after[part.entity].entity):
                     said = f"`{prop.name}` is false: {prop.that.text}"
                     self.alert(
                         Alert(
@@ -65,13 +76,17 @@ class Monitor:
         self.alerts.append(alert)
         self._tell(alert)
 
-    def _properties(self, live: Live, blueprint: str) -> tuple[Property, ...]:
+    def _properties(self, live: Live, blueprint: str) -> tuple[_Watched, ...]:
         """Invariants and step properties of one entity: those that go through no population."""
         key = (live.digest, blueprint)
         found = self._watched.get(key)
         if found is None:
             properties = live.table.blueprints[blueprint].blueprint.properties.values()
-            found = tuple(p for p in properties if p.kind != "sometimes" and not _reads_others(p))
+            asked = (p for p in properties if p.kind != "sometimes" and not _reads_others(p))
+            found = tuple(
+                _Watched(p, lower(p.that.tree), lower(p.when.tree) if p.when is not None else None)
+                for p in asked
+            )
             self._watched[key] = found
         return found
 
@@ -87,13 +102,22 @@ def _is_foreign(node: object) -> bool:
     return type(node).__name__ == "Follow" or scope in ("app_ghost", "old_app_ghost")
 
 
-def _is_kept(prop: Property, live: Live, before: Entity | None, now: Entity) -> bool:
+def _is_kept(watched: _Watched, live: Live, before: Entity | None, now: Entity) -> bool:
+    prop = watched.prop
     if prop.in_states and now.state not in prop.in_states:
         return True
     frame = _frame(prop, live, before, now)
-    if frame is None or (prop.when is not None and not holds(prop.when.tree, frame)):
+    if frame is None or (watched.when is not None and not _holds(watched.when, frame)):
         return True
-    return holds(prop.that.tree, frame)
+    return _holds(watched.that, frame)
+
+
+def _holds(compiled: Compiled, frame: Frame) -> bool:
+    """Whether it is true: what has no value is false."""
+    try:
+        return compiled(frame, frame.fields, frame.args) is True
+    except EvaluationError:
+        return False
 
 
 def _frame(prop: Property, live: Live, before: Entity | None, now: Entity) -> Frame | None:

@@ -13,6 +13,9 @@ from lathe.runtime.outbox import Lookups, Outbox, Report, Settings
 from lathe.runtime.timers import Timers
 from lathe.store.base import Store
 
+HEARD_SECONDS = 0.05
+"""How soon the effects and timers that another process asked for are looked for."""
+
 
 class Node:
     """What runs. `start` returns once commands are taken; `stop` once what was taken is durable."""
@@ -35,12 +38,13 @@ class Node:
         self.outbox = Outbox(self.engine, performers, lookups, settings, report, failed)
         self.timers = Timers(self.engine, settings.worker, failed=failed)
         self._tasks: list[asyncio.Task[None]] = []
+        self._waking: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Load what is current, then let effects and timers run."""
         await self.engine.start()
         if self.store.is_shared:
-            self.store.on_change(self._wake)
+            self.store.on_change(self._hear)
         self._tasks = [
             asyncio.create_task(self.outbox.run(), name="outbox"),
             asyncio.create_task(self.timers.run(), name="timers"),
@@ -52,7 +56,15 @@ class Node:
         ended = (task.exception() for task in self._tasks if task.done() and not task.cancelled())
         return next((error for error in ended if error is not None), None)
 
+    def _hear(self) -> None:
+        """Somebody has committed. A process looks after its own steps itself, so that this need not be soon:
+        of all that is heard in a short while one look is enough.
+        """
+        if self._waking is None:
+            self._waking = asyncio.get_running_loop().call_later(HEARD_SECONDS, self._wake)
+
     def _wake(self) -> None:
+        self._waking = None
         self.outbox.wake()
         self.timers.wake()
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from lathe.effect.render import Moment, kinds_of, render
 from lathe.lang.adapters import DEFAULT_TIMEOUT_MS
 from lathe.lang.model import Blueprint
+from lathe.lang.types import Kind
 from lathe.machine.outcome import Part, Step
 from lathe.machine.snapshot import Entity, Invocation, Value, claim_of
 from lathe.machine.table import BlueprintTable
@@ -26,6 +27,10 @@ SEMANTICS = 1
 
 OUTBOX = frozenset({"waiting", "started", "stopping", "notice"})
 """The phases in which an invocation is somebody's business. What may still happen late is nobody's."""
+
+
+KNOWN_LIMIT = 512
+"""Blueprints, in all their versions, of which what can be worked out beforehand is kept."""
 
 
 class Held(Struct, frozen=True, gc=False):
@@ -97,7 +102,7 @@ def plan(
         epoch=live.epoch,
         entities=tuple(rows),
         entries=tuple(entries),
-        bases=tuple((name, _head(before.get(name))) for name in sorted(bases)),
+        bases=tuple([(name, _head(before.get(name))) for name in sorted(bases)]),
         outgoing=tuple(changes.outgoing),
         ended=tuple(changes.ended),
         timers=tuple(changes.timers),
@@ -229,7 +234,7 @@ class _Changes:
 
     def _outgoing(self, table: BlueprintTable, entity: Entity, invocation: Invocation) -> Outgoing:
         rule = table.effects[invocation.effect]
-        moment = Moment(entity.id, invocation, kinds_of(table.blueprint))
+        moment = Moment(entity.id, invocation, _kinds(self._live, table.blueprint))
         request = b"{}" if rule.target else encode_json(render(rule.effect, moment))
         phase = invocation.phase
         assert phase != "started" or rule.target is None, "calls and creations never start"
@@ -287,6 +292,20 @@ class _Changes:
 
     def _claim(self, name: str, values: Iterable[Value], entity: str) -> Claim:
         return Claim(self._live.tenant, self._live.app.name, name, encode_json(tuple(values)), entity)
+
+
+_known: dict[tuple[str, str], Mapping[tuple[str, str], Kind]] = {}
+
+
+def _kinds(live: Live, blueprint: Blueprint) -> Mapping[tuple[str, str], Kind]:
+    """What requests are rendered by, worked out once for each version."""
+    key = (live.digest, blueprint.name)
+    found = _known.get(key)
+    if found is None:
+        if len(_known) >= KNOWN_LIMIT:
+            _known.clear()
+        found = _known[key] = kinds_of(blueprint)
+    return found
 
 
 def patience_ms(table: BlueprintTable, effect: str) -> int:

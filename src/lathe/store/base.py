@@ -257,6 +257,9 @@ class Store(Protocol):
     async def entries(self, query: JournalQuery) -> list[Entry]:
         """Journal entries with a position, without gaps before the last of them."""
 
+    async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Position and hash of the entries of all tenants, for whoever binds the journal by them."""
+
     async def history(
         self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
     ) -> list[Entry]:

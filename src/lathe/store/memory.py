@@ -228,6 +228,10 @@ class MemoryStore:
                     break
         return found
 
+    async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
+        found = await self.entries(JournalQuery(None, after, limit=limit))
+        return [(entry.position, entry.hash) for entry in found]
+
     async def history(
         self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
     ) -> list[Entry]:

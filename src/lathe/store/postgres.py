@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
 from asyncpg import Connection
 
 from lathe.errors import UsageError
@@ -28,6 +29,7 @@ from lathe.store.base import (
 )
 from lathe.store.dialect import Postgres
 from lathe.store.fold import net
+from lathe.store.postgres_at_once import AtOnce, at_once
 from lathe.store.postgres_commit import NOW, Locking, Writing
 from lathe.store.postgres_dump import ENTRY, POSITION, dumped, finish, is_empty, take_in
 from lathe.store.postgres_link import CLASHES, LOST, Link, connect, prepare, translate
@@ -62,6 +64,10 @@ _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 _ENTITY = ", ".join(f'e."{name}"' for name in EntityRow.__struct_fields__)
 _VERSION = columns(Version)
 _ENTRIES = f"select {ENTRY}, {POSITION} from journal j"
+_AFTER = """join batch b on b.id = j.batch
+    where b.first >= coalesce((select max(first) from batch where first <= $1 + 1), 0)
+    and b.first + j.ordinal > $1"""
+"""Entries with a position after the first parameter."""
 _NEW_VERSION = f"insert into version ({_VERSION}) values ($1, $2, $3, $4, $5, $6, $7, $8)"
 _GOVERN = """insert into governing values ($1, $2, $3, $4)
     on conflict (tenant, app) do update set digest = excluded.digest, epoch = excluded.epoch
@@ -106,15 +112,11 @@ class PostgresStore:
 
     async def _change(self, work: Callable[[Connection], Awaitable[T]], link: Link | None = None) -> T:
         """Some work in a transaction, done again where another process was quicker."""
-        clash: Exception | None = None
-        for _ in range(TRIES):
-            try:
-                async with (link or self._writer).use() as db:
-                    return await _in_transaction(db, work)
-            except CLASHES as error:
-                clash = error
-        assert clash is not None, "only a clash leads here"
-        raise translate(clash) from clash
+        return await _again(link or self._writer, lambda db: _in_transaction(db, work))
+
+    async def _alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """One statement of the worker, which is a transaction by itself."""
+        return await _again(self._worker, work)
 
     async def _fetch(self, statement: str, *bound: object) -> list[Row]:
         self._turn += 1
@@ -127,7 +129,7 @@ class PostgresStore:
 
     async def commit(self, group: Sequence[Write]) -> list[Answer]:
         try:
-            answers = await self._change(lambda db: _commit(db, tuple(group)))
+            answers = await _again(self._writer, _Commit(group).run)
         except _Refused as refused:
             return refused.answers
         self._sequencer.wake()
@@ -165,11 +167,14 @@ class PostgresStore:
         }  # fmt: skip
         given = {name: value for name, value in asked.items() if value is not None}
         conditions = "".join(f" and j.{name} = ${n}" for n, name in enumerate(given, 3))
-        statement = f"""{_ENTRIES} join batch b on b.id = j.batch
-            where b.first >= coalesce((select max(first) from batch where first <= $1 + 1), 0)
-            and b.first + j.ordinal > $1{conditions} order by b.first, j.ordinal limit $2"""
+        statement = f"{_ENTRIES} {_AFTER}{conditions} order by b.first, j.ordinal limit $2"
         rows = await self._fetch(statement, query.after, query.limit, *given.values())
         return [entry_of(row) for row in rows]
+
+    async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
+        statement = f"""select {POSITION}, j.hash from journal j {_AFTER}
+            order by b.first, j.ordinal limit $2"""
+        return [(position, found) for position, found in await self._fetch(statement, after, limit)]
 
     async def history(
         self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
@@ -220,24 +225,24 @@ class PostgresStore:
         return found
 
     async def lease(self, worker: str, *, limit: int, lease_ms: int) -> list[Leased]:
-        return await self._change(lambda db: duties.lease(db, worker, limit, lease_ms), self._worker)
+        return await self._alone(lambda db: duties.lease(db, worker, limit, lease_ms))
 
     async def renew(
         self, worker: str, keys: Sequence[tuple[str, str, str, int]], *, lease_ms: int
     ) -> set[tuple[str, str, str, int]]:
-        return await self._change(lambda db: duties.renew(db, worker, keys, lease_ms), self._worker)
+        return await self._alone(lambda db: duties.renew(db, worker, keys, lease_ms))
 
     async def postpone(self, worker: str, outgoing: Outgoing) -> bool:
-        return await self._change(lambda db: duties.postpone(db, worker, outgoing), self._worker)
+        return await self._alone(lambda db: duties.postpone(db, worker, outgoing))
 
     async def due_timers(self, worker: str, *, limit: int, lease_ms: int) -> list[Timer]:
-        return await self._change(lambda db: duties.due_timers(db, worker, limit, lease_ms), self._worker)
+        return await self._alone(lambda db: duties.due_timers(db, worker, limit, lease_ms))
 
     async def postpone_timer(self, worker: str, timer: Timer, *, until_ms: int) -> bool:
-        return await self._change(lambda db: duties.postpone_timer(db, worker, timer, until_ms), self._worker)
+        return await self._alone(lambda db: duties.postpone_timer(db, worker, timer, until_ms))
 
     async def next_due_ms(self) -> int | None:
-        return await self._change(duties.next_due_ms, self._worker)
+        return await self._alone(duties.next_due_ms)
 
     async def overdue(self, tenant: str, app: str, *, before_ms: int, limit: int) -> list[Timer | Outgoing]:
         return await self._change(lambda db: duties.overdue(db, tenant, app, before_ms, limit), self._worker)
@@ -349,6 +354,18 @@ class _Refused(Exception):
         self.answers = answers
 
 
+async def _again(link: Link, work: Callable[[Connection], Awaitable[T]]) -> T:
+    clash: Exception | None = None
+    for _ in range(TRIES):
+        try:
+            async with link.use() as db:
+                return await work(db)
+        except CLASHES as error:
+            clash = error
+    assert clash is not None, "only a clash leads here"
+    raise translate(clash) from clash
+
+
 async def _in_transaction(db: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
     """`begin`, the work, `commit`. Only what is lost during the commit is not known afterwards."""
     await db.execute("begin isolation level read committed")
@@ -366,10 +383,36 @@ async def _in_transaction(db: Connection, work: Callable[[Connection], Awaitable
     return result
 
 
-async def _commit(db: Connection, group: Sequence[Write]) -> list[Answer]:
-    if not group:
-        raise _Refused([])
-    return await _decide(db, group, Locking(group, with_governing=True), {}, needs_all=False)
+class _Commit:
+    """A group, which is looked at when its turn comes: at first in one statement, as if all of it fits; if it
+    does not, decided under locks.
+    """
+
+    def __init__(self, group: Sequence[Write]) -> None:
+        self._group = group
+        self._is_first = True
+
+    async def run(self, db: Connection) -> list[Answer]:
+        group = tuple(self._group)
+        if not group:
+            raise _Refused([])
+        is_first, self._is_first = self._is_first, False
+        if is_first and (whole := at_once(group)) is not None and await _committed(db, whole):
+            return [Answer("accepted")] * len(group)
+        locking = Locking(group, with_governing=True)
+        return await _in_transaction(db, lambda db: _decide(db, group, locking, {}, needs_all=False))
+
+
+async def _committed(db: Connection, whole: AtOnce) -> bool:
+    """Whether the group fitted, and is durable now."""
+    try:
+        fits: bool = await db.fetchval(whole.said, *whole.arguments)
+    except asyncpg.DivisionByZeroError:  # a key that was used in the meantime
+        return False
+    except LOST as error:
+        db.terminate()
+        raise UnavailableError(f"PostgreSQL was lost during a commit: {error}", maybe=True) from error
+    return fits
 
 
 async def _decide(

@@ -31,11 +31,12 @@ SEGMENTS_LIMIT = 4
 _TYPES: Mapping[str, str] = {"int": "bigint", "str": "text", "bytes": "bytea"}
 
 
-def _kinds(words: str) -> tuple[str, ...]:
+def kinds(words: str) -> tuple[str, ...]:
+    """The types of columns."""
     return tuple(_TYPES[word] for word in words.split())
 
 
-KEY = _kinds("str str str")
+KEY = kinds("str str str")
 
 
 @frozen
@@ -55,14 +56,14 @@ def _entities(mode: str) -> _Lock:
 
 
 _GOVERNING = _Lock(
-    _kinds("str str"),
+    kinds("str str"),
     "a, b",
     """select 0 as kind, k.i, g.digest as t, null::bytea as b, g.epoch as n from {k}
         join governing g on g.tenant = k.a and g.app = k.b order by g.tenant, g.app for share of g""",
 )
 _MODES = {True: _entities("update"), False: _entities("share")}
 _CLAIMS = _Lock(
-    _kinds("str str str bytes"),
+    kinds("str str str bytes"),
     "a, b, c, d",
     """select 2 as kind, k.i, c.entity as t, null::bytea as b, null::bigint as n from {k}
         join claim c on c.tenant = k.a and c.app = k.b and c."unique" = k.c and c.key = k.d
@@ -75,7 +76,7 @@ _RECEIPTS = _Lock(
         join receipt r on r.tenant = k.a and r.principal = k.b and r.key = k.c""",
 )
 _LEASES = _Lock(
-    _kinds("str str str int"),
+    kinds("str str str int"),
     "a, b, c, d",
     f"""select 4 as kind, k.i, o.worker as t, null::bytea as b, null::bigint as n from {{k}}
         join outgoing o on o.tenant = k.a and o.app = k.b and o.entity = k.c and o.number = k.d
@@ -83,7 +84,7 @@ _LEASES = _Lock(
         order by o.tenant, o.app, o.entity, o.number for update of o""",
 )
 _TIMER_LEASES = _Lock(
-    _kinds("str str str str"),
+    kinds("str str str str"),
     "a, b, c, d",
     f"""select 5 as kind, k.i, t.worker as t, null::bytea as b, null::bigint as n from {{k}}
         join timer t on t.tenant = k.a and t.app = k.b and t.entity = k.c and t.name = k.d
@@ -109,9 +110,11 @@ class Statement:
             marks.append(f"${len(self.arguments)}::text::{kind}[]")
         return f"unnest({', '.join(marks)})"
 
-    def add(self, said: str) -> None:
-        """A part that is done before those that come later."""
-        self.parts.append(f"p{len(self.parts)} as materialized ({said})")
+    def add(self, said: str, *, writes: bool = False) -> str:
+        """The name of a new part; one that only reads is done before those that come later."""
+        name = f"p{len(self.parts)}"
+        self.parts.append(f"{name} as {'' if writes else 'materialized '}({said})")
+        return name
 
 
 class Locking:
@@ -186,17 +189,17 @@ def _segments(entities: Mapping[EntityKey, bool]) -> list[tuple[bool, list[Entit
 
 _ENTITY = columns(EntityRow)
 _ENTITY_KINDS = (
-    *_kinds("str str str str str int int int str bytes bytes int int int"), "jsonb"
+    *kinds("str str str str str int int int str bytes bytes int int int"), "jsonb"
 )  # fmt: skip
 _ENTITY_NAMES = ", ".join(f"c{n}" for n in range(15))
 _ENTRY_NAMES = ", ".join(name.strip() for name in columns(Entry).split(",")[:-1])
-ENTRY_KINDS = _kinds(
+ENTRY_KINDS = kinds(
     "str str str str int int int str str str str str str str int str int bytes bytes bytes bytes"
 )
-_OUTGOING_KINDS = _kinds("str str str str int str int str str int bytes int")
-_TIMER_KINDS = _kinds("str str str str str int int int")
-_RECEIPT_KINDS = _kinds("str str str bytes int bytes int")
-_CLAIM_KINDS = _kinds("str str str bytes str")
+_OUTGOING_KINDS = kinds("str str str str int str int str str int bytes int")
+_TIMER_KINDS = kinds("str str str str str int int int")
+_RECEIPT_KINDS = kinds("str str str bytes int bytes int")
+_CLAIM_KINDS = kinds("str str str bytes str")
 _OLD_ENTITY = """update entity e set state = k.c4, visit = k.c5, version = k.c6, revision = k.c7,
     digest = k.c8, body = k.c9, head = k.c10, changed_ms = k.c12, final_ms = k.c13, fields = k.c14
     from {k} where e.tenant = k.c0 and e.app = k.c1 and e.id = k.c3"""
@@ -215,10 +218,22 @@ _RECEIPT = f"""insert into receipt ({columns(Receipt)}) select * from {{k}}
 
 
 class Writing:
-    """The statement that writes what was accepted of a group. It answers how many receipts it wrote."""
+    """The statement that writes what was accepted of a group. It answers how many receipts it wrote.
 
-    def __init__(self, total: Net, before: Mapping[ClaimKey, str], after: Mapping[ClaimKey, str]) -> None:
-        self._statement = Statement()
+    It can follow parts that read, and write only if one of them `fits`.
+    """
+
+    def __init__(
+        self,
+        total: Net,
+        before: Mapping[ClaimKey, str],
+        after: Mapping[ClaimKey, str],
+        *,
+        statement: Statement | None = None,
+        if_fits: str = "",
+    ) -> None:
+        self._statement = statement or Statement()
+        self._if_fits = if_fits
         self.receipts = len(total.receipts)
         self._receipts_part: str | None = None
         self._write_entities(total)
@@ -237,13 +252,25 @@ class Writing:
     def said(self) -> str:
         """The statement; empty if there is nothing to write."""
         parts = self._statement.parts
-        count = f"select count(*) from {self._receipts_part}" if self._receipts_part else "select 0"
-        return f"with {', '.join(parts).replace(' as materialized ', ' as ')} {count}" if parts else ""
+        return f"with {', '.join(parts)} select {self.counted}" if parts else ""
+
+    @property
+    def counted(self) -> str:
+        """How many receipts were written."""
+        return f"(select count(*) from {self._receipts_part})" if self._receipts_part else "0"
 
     def _add(self, said: str, kinds: Sequence[str], rows: Keys, names: str = "") -> None:
         if rows:
-            table = f"{self._statement.unnest(kinds, rows)} as k{f'({names})' if names else ''}"
-            self._statement.add(said.replace("{k}", table))
+            self._put(said.replace("{k}", self._table(self._statement.unnest(kinds, rows), names)))
+
+    def _table(self, rows: str, names: str) -> str:
+        named = f"({names})" if names else ""
+        if not self._if_fits:
+            return f"{rows} as k{named}"
+        return f"(select u.* from {self._if_fits}, {rows} as u{named} where {self._if_fits}.fits) as k"
+
+    def _put(self, said: str) -> str:
+        return self._statement.add(said, writes=True)
 
     def _write_entities(self, total: Net) -> None:
         first = {(e.tenant, e.app, e.entity) for e in total.entries if e.previous == GENESIS}
@@ -261,7 +288,7 @@ class Writing:
         said = f"""update timer t set worker = null, until_ms = 0 from {{k}} where t.tenant = k.a
             and t.app = k.b and t.entity = k.c and t.worker = '{POSTPONED}'"""
         if changed:
-            others = self._statement.unnest(_kinds("str str str str"), changed)
+            others = self._statement.unnest(kinds("str str str str"), changed)
             said += f""" and not exists (select 1 from {others} as x(a, b, c, d)
                 where x.a = t.tenant and x.b = t.app and x.c = t.entity and x.d = t.name)"""
         self._add(said, KEY, written, "a, b, c")
@@ -271,11 +298,11 @@ class Writing:
             return
         self.arguments.append(len(entries))
         mark = f"${len(self.arguments)}::bigint"
-        self._statement.add(f"insert into batch (entries) values ({mark}) returning id")
-        batch = f"p{len(self._statement.parts) - 1}"
+        source = f" from {self._if_fits} where fits" if self._if_fits else ""
+        batch = self._put(f"insert into batch (entries) select {mark}{source} returning id")
         table = self._statement.unnest(ENTRY_KINDS, [_entry(entry) for entry in entries])
         names = ", ".join(f"c{n}" for n in range(len(ENTRY_KINDS)))
-        self._statement.add(
+        self._put(
             f"""insert into journal ({_ENTRY_NAMES}, batch, ordinal)
             select {names}, {batch}.id, k.i - 1 from {batch}, {table} with ordinality as k({names}, i)"""
         )
@@ -300,7 +327,7 @@ class Writing:
         gone = [key for key, row in sorted(changes.items()) if row is None]
         delete = """delete from outgoing o using {k} where o.tenant = k.a and o.app = k.b
             and o.entity = k.c and o.number = k.d"""
-        self._add(delete, _kinds("str str str int"), gone, "a, b, c, d")
+        self._add(delete, kinds("str str str int"), gone, "a, b, c, d")
 
     def _write_timers(self, changes: Mapping[tuple[str, str, str, str], Timer | None]) -> None:
         rows = [astuple(row) for _, row in sorted(changes.items()) if row is not None]
@@ -308,7 +335,7 @@ class Writing:
         gone = [key for key, row in sorted(changes.items()) if row is None]
         delete = """delete from timer t using {k} where t.tenant = k.a and t.app = k.b
             and t.entity = k.c and t.name = k.d"""
-        self._add(delete, _kinds("str str str str"), gone, "a, b, c, d")
+        self._add(delete, kinds("str str str str"), gone, "a, b, c, d")
 
 
 def _entity(row: EntityRow) -> Row:

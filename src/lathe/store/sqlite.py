@@ -187,6 +187,10 @@ class SqliteStore:
         statement = f"{_ENTRIES} position > ?{conditions} order by position limit ?"
         return entries(await self._rows(statement, (query.after, *given.values(), query.limit)))
 
+    async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
+        statement = "select position, hash from journal where position > ? order by position limit ?"
+        return [(position, found) for position, found in await self._rows(statement, (after, limit))]
+
     async def history(
         self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
     ) -> list[Entry]:
