@@ -35,6 +35,7 @@ MAY_IMPORT = {
         "api",
     },
     "sim": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
+    "probe": {"frozen", "errors", "lang"},
     "testing": {"frozen", "errors", "lang", "machine"},
     "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing", "wasm"},
     "agents": {"frozen", "errors", "lang", "api", "gate"},

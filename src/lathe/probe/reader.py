@@ -1,0 +1,295 @@
+"""What a step does, read once more from the parsed blueprint: the second reader of level 4.
+
+It follows the language page and `docs/reference/semantics.md`, and imports nothing but the parsed tree: not
+the machine, not the checker, not the policies. Each method takes a world and answers with what a step makes
+of it, or raises `RefusedError`; worlds are never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lathe.lang.model import App, Blueprint, Effect
+from lathe.probe.joint import Joint, Permits, Take, Taken, by_admits, kept
+from lathe.probe.world import Being, By, RefusedError, Request, Values, World
+
+WAS_REFUSED: Values = {"cause": "refused", "message": "it was refused"}
+
+
+class Reader:
+    """Takes steps of one app."""
+
+    def __init__(self, app: App, permits: Permits = by_admits) -> None:
+        self.app = app
+        self._joint = Joint(app, permits)
+
+    def empty(self) -> World:
+        """The world before anything has happened."""
+        return World({}, {name: kept(ghost.default) for name, ghost in self.app.ghosts.items()})
+
+    def blueprint(self, being: Being) -> Blueprint:
+        return self.app.blueprints[being.blueprint]
+
+    # Events.
+
+    def create(self, world: World, name: str, new_id: str, args: Values, by: By, now: int) -> Taken:
+        """Somebody makes an entity."""
+        if new_id in world.beings:
+            raise RefusedError("missing", new_id, "create")
+        whole = _put(world, self._unborn(name, new_id))
+        return self._joint.take(whole, [Take(new_id, "create", args, by, is_new=True)], now)
+
+    def act(
+        self, world: World, who: str, action: str, args: Values, by: By, now: int, visit: int | None = None
+    ) -> Taken:
+        """Somebody takes an action: a caller with roles, an inbound event, or an effect reports progress."""
+        being = self._being(world, who)
+        rule = self.blueprint(being).actions.get(action)
+        if by.kind == "effect":
+            running = _running(being)
+            if running is None or running.phase != "started" or running.effect != by.name:
+                raise RefusedError("stale", who, action)
+            effect = self._effect(being, running)
+            if action in (effect.ok, effect.error):
+                raise RefusedError("denied", who, action)
+        if by.kind == "role" and rule is not None and rule.fenced and visit != being.visit:
+            raise RefusedError("stale", who, action)
+        return self._joint.take(world, [Take(who, action, args, by)], now)
+
+    def timer(self, world: World, who: str, deadline: str | None, now: int) -> Taken:
+        """The state's own timer fires, or a deadline, which reads as unset in its step."""
+        being = self._being(world, who)
+        blueprint = self.blueprint(being)
+        if deadline is None:
+            then = blueprint.states[being.state].then
+            if then is None:
+                raise RefusedError("stale", who)
+        else:
+            then = blueprint.timers[deadline].then
+            if being.fields[blueprint.timers[deadline].at] is None:
+                raise RefusedError("stale", who, then)
+            being = replace(being, fields={**being.fields, blueprint.timers[deadline].at: None})
+        return self._joint.take(_put(world, being), [Take(who, then, {}, By("timer"))], now)
+
+    def start(self, world: World, who: str) -> Taken:
+        """The invocation whose turn it is begins."""
+        being = self._being(world, who)
+        head = _next(being)
+        if self._effect(being, head).target is not None:
+            raise RefusedError("stale", who)
+        return self._wrote(world, _changed(being, replace(head, phase="started")))
+
+    def execute(self, world: World, who: str) -> Taken:
+        """What was started, or is being stopped, has happened outside."""
+        being = self._being(world, who)
+        running = _running(being)
+        if running is None:
+            raise RefusedError("stale", who)
+        after, written = world, {who}
+        if not (running.executed and self._effect(being, running).idempotent):
+            after = self._joint.executed(world, being, running, written)
+        being = _changed(after.beings[who], replace(running, executed=True))
+        return Taken(_put(after, being), tuple(sorted(written)))
+
+    def end(self, world: World, who: str, *, ok: bool, results: Values, now: int) -> Taken:
+        """What was started ends: well with its results, or badly with `cause` and `message`."""
+        being = self._being(world, who)
+        running = _running(being)
+        if running is None or running.phase != "started":
+            raise RefusedError("stale", who)
+        effect = self._effect(being, running)
+        if ok and effect.world and not running.executed:
+            raise RefusedError("stale", who)
+        rest = _without(being, running)
+        rest = rest if ok else self._with_late(rest, running)
+        return self._ended(world, rest, effect, ok=ok, results=results, now=now)
+
+    def stop(self, world: World, who: str) -> Taken:
+        """What was told to stop has stopped."""
+        being = self._being(world, who)
+        running = _running(being)
+        if running is None or running.phase != "stopping":
+            raise RefusedError("stale", who)
+        return self._wrote(world, self._with_late(_without(being, running), running))
+
+    def late(self, world: World, who: str, effect: str) -> Taken:
+        """What is over for the entity is executed after all."""
+        being = self._being(world, who)
+        found = [r for r in being.requests if (r.effect, r.phase) == (effect, "late")]
+        if not found:
+            raise RefusedError("stale", who)
+        written = {who}
+        after = self._joint.executed(world, being, found[0], written)
+        return Taken(_put(after, _without(after.beings[who], found[0])), tuple(sorted(written)))
+
+    def notify(
+        self,
+        world: World,
+        who: str,
+        effect: str,
+        now: int,
+        *,
+        new_ids: Sequence[str] = (),
+        number: int | None = None,
+        again: bool = False,
+    ) -> Taken:
+        """A notice is executed, or reaches its target if it is a `call` or `create`."""
+        being = self._being(world, who)
+        found = [
+            r
+            for r in being.requests
+            if (r.effect, r.phase) == (effect, "notice") and number in (None, r.number)
+        ]
+        if not found:
+            raise RefusedError("stale", who)
+        rule = self._effect(being, found[0])
+        if rule.target is None:
+            written = {who}
+            after = self._joint.executed(world, being, found[0], written)
+            if rule.idempotent or not again:
+                after = _put(after, _without(after.beings[who], found[0]))
+            return Taken(after, tuple(sorted(written)))
+        rest = _without(being, found[0])
+        without = _put(world, rest)
+        try:
+            whole, takes = self._reached(without, rest, rule, found[0], new_ids)
+            done = self._joint.take(whole, takes, now)
+        except RefusedError:
+            return self._wrote(world, rest)
+        return replace(done, written=tuple(sorted({who, *done.written})))
+
+    def deliver(self, world: World, who: str, now: int, new_ids: Sequence[str] = ()) -> Taken:
+        """A `call` or `create` reaches its target, in one step with the caller's `ok`."""
+        being = self._being(world, who)
+        head = _next(being)
+        effect = self._effect(being, head)
+        if effect.target is None:
+            raise RefusedError("stale", who)
+        rest = _without(being, head)
+        without = _put(world, rest)
+        try:
+            whole, takes = self._reached(without, rest, effect, head, new_ids)
+            if effect.ok is not None:
+                is_one = effect.target.action == "create" and effect.target.each is None
+                args = self._offered(rest, effect.ok, {"made": takes[0].who} if is_one else {})
+                takes = [Take(who, effect.ok, args, By("effect", effect.name)), *takes]
+            done = self._joint.take(whole, takes, now)
+        except RefusedError:
+            return self._badly(without, rest, effect, WAS_REFUSED, now)
+        return replace(done, written=tuple(sorted({who, *done.written})))
+
+    # Parts of events.
+
+    def _being(self, world: World, who: str) -> Being:
+        found = world.beings.get(who)
+        if found is None:
+            raise RefusedError("missing", who)
+        return found
+
+    def _effect(self, being: Being, request: Request) -> Effect:
+        return self.blueprint(being).effects[request.effect]
+
+    def _wrote(self, world: World, being: Being) -> Taken:
+        return Taken(_put(world, being), (being.id,))
+
+    def _unborn(self, name: str, new_id: str) -> Being:
+        blueprint = self.app.blueprints[name]
+        fields = {
+            f.name: kept(f.default if f.has_default else None, f.type) for f in blueprint.fields.values()
+        }
+        ghosts = {g.name: kept(g.default, g.type) for g in blueprint.ghosts.values()}
+        return Being(new_id, name, blueprint.initial, fields, ghosts)
+
+    def _ended(
+        self, world: World, rest: Being, effect: Effect, *, ok: bool, results: Values, now: int
+    ) -> Taken:
+        """A refused `ok` becomes `error`; an end that nobody wants changes nothing else."""
+        without = _put(world, rest)
+        if not ok:
+            return self._badly(without, rest, effect, results, now)
+        if effect.ok is None:
+            return self._wrote(world, rest)
+        try:
+            return self._called_back(without, rest, effect, effect.ok, results, now)
+        except RefusedError:
+            return self._badly(without, rest, effect, WAS_REFUSED, now)
+
+    def _badly(self, world: World, rest: Being, effect: Effect, results: Values, now: int) -> Taken:
+        if effect.error is None:
+            raise RefusedError("lost", rest.id)
+        return self._called_back(world, rest, effect, effect.error, results, now)
+
+    def _called_back(
+        self, world: World, rest: Being, effect: Effect, action: str, results: Values, now: int
+    ) -> Taken:
+        args = self._offered(rest, action, results)
+        return self._joint.take(world, [Take(rest.id, action, args, By("effect", effect.name))], now)
+
+    def _offered(self, being: Being, action: str, results: Values) -> Values:
+        """Results by name, as far as the action takes them; `made` goes to the one ref of its `sets`."""
+        wanted = self.blueprint(being).actions[action].arguments
+        given = {name: found for name, found in results.items() if name in wanted}
+        refs = [a.name for a in wanted.values() if a.from_sets and a.type.kind == "ref"]
+        if "made" in results and "made" not in wanted and len(refs) == 1:
+            given[refs[0]] = results["made"]
+        message = given.get("message")
+        if "cause" in results and isinstance(message, str):
+            given["message"] = message[: wanted["message"].type.maximum]
+        return given
+
+    def _with_late(self, being: Being, over: Request) -> Being:
+        """What ended badly or was stopped may still be executed once, unless that is excluded."""
+        effect = self._effect(being, over)
+        if not effect.late or not effect.world or (effect.idempotent and over.executed):
+            return being
+        others = tuple(r for r in being.requests if not (r.effect == over.effect and r.phase == "late"))
+        return replace(being, requests=(*others, replace(over, phase="late")))
+
+    def _reached(
+        self, world: World, being: Being, effect: Effect, request: Request, new_ids: Sequence[str]
+    ) -> tuple[World, list[Take]]:
+        """Whom a `call` or `create` reaches, in a world in which what it makes can be referred to."""
+        target = effect.target
+        assert target is not None, "only a call or a creation reaches anybody"
+        by = By("entity", being.blueprint)
+        takes = []
+        for at, (on, args) in enumerate(request.calls):
+            if target.action == "create":
+                if new_ids[at] in world.beings:
+                    raise RefusedError("missing", new_ids[at], "create")
+                world = _put(world, self._unborn(target.blueprint, new_ids[at]))
+                takes.append(Take(new_ids[at], "create", args, by, is_new=True))
+            elif on is None or on not in world.beings:
+                raise RefusedError("missing", being.id, target.action)
+            else:
+                takes.append(Take(on, target.action, args, by))
+        return world, takes
+
+
+def _put(world: World, being: Being) -> World:
+    return replace(world, beings={**world.beings, being.id: being})
+
+
+def _running(being: Being) -> Request | None:
+    found = [r for r in being.requests if r.phase in ("started", "stopping")]
+    return found[0] if found else None
+
+
+def _next(being: Being) -> Request:
+    """The one that waits and whose turn it is. Raises `RefusedError` (stale)."""
+    waiting = [r for r in being.requests if r.phase == "waiting"]
+    if _running(being) is not None or not waiting:
+        raise RefusedError("stale", being.id)
+    return waiting[0]
+
+
+def _changed(being: Being, request: Request) -> Being:
+    """The entity with this request in place of the one of its number."""
+    return replace(
+        being, requests=tuple(request if r.number == request.number else r for r in being.requests)
+    )
+
+
+def _without(being: Being, gone: Request) -> Being:
+    return replace(being, requests=tuple(r for r in being.requests if r.number != gone.number))
