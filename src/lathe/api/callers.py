@@ -23,6 +23,8 @@ from lathe.runtime.tokens import Grant, Tokens
 BEARER = "bearer "
 KNOWN_LIMIT = 10_000
 """Callers that are remembered, by the hash of what they showed."""
+COOKIE = "lathe"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="lathe"'}
 LOOPBACK = frozenset({"127.0.0.1", "[::1]", "::1", "localhost"})
 
@@ -55,6 +57,34 @@ def bearer_of(headers: Mapping[bytes, bytes]) -> str | None:
     return text[len(BEARER) :].strip()
 
 
+def cookie_of(headers: Mapping[bytes, bytes]) -> str | None:
+    """The token of a session's cookie; None without one."""
+    for part in headers.get(b"cookie", b"").decode("latin-1").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE and value:
+            return value
+    return None
+
+
+def shown(headers: Mapping[bytes, bytes], scope: Scope) -> str | None:
+    """What a request shows: a token in its header, or the cookie of a session. Raises `Problem`.
+
+    A browser sends a cookie whoever made it ask. So with one, what changes something must say that it is a
+    page of this site that asks: by a header that no form can send, and by its origin.
+    """
+    text = bearer_of(headers)
+    if text is not None:
+        return text
+    text = cookie_of(headers)
+    if text is not None and scope.get("method") not in SAFE:
+        site = headers.get(b"sec-fetch-site", b"same-origin")
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        is_same = not origin or origin.partition("://")[2].encode("latin-1") == headers.get(b"host", b"")
+        if b"x-lathe-request" not in headers or site != b"same-origin" or not is_same:
+            raise Problem("LR403.origin", "with a session, a page of this site sends `X-Lathe-Request: 1`")
+    return text
+
+
 def address_of(scope: Scope) -> str:
     """Where a request comes from, as its connection says."""
     client = scope.get("client")
@@ -82,7 +112,7 @@ class Bearers:
 
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
         """Who shows the token of this request."""
-        text = bearer_of(headers)
+        text = shown(headers, scope)
         if text is None:
             raise unknown("send `Authorization: Bearer TOKEN`")
         return await self.of_text(text, address_of(scope))
@@ -139,7 +169,7 @@ class Development:
 
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
         """Who shows the token of this request; without one, the development principal."""
-        text = bearer_of(headers)
+        text = shown(headers, scope)
         if text is None:
             if self._is_local:
                 _check_local(headers)

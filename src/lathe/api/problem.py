@@ -21,6 +21,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR401.signature": "the signature is not that of this body",
         "LR403.denied": "the caller may not",
         "LR403.scope": "the token does not reach so far",
+        "LR403.origin": "a page of another site may have made the browser ask",
         "LR403.exclusive": "the caller holds roles that exclude each other",
         "LR404.route": "there is nothing at this address",
         "LR404.app": "there is no such app",

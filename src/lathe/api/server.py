@@ -34,6 +34,7 @@ from lathe.api.governing import Governing
 from lathe.api.inbound import Secrets
 from lathe.api.kept import Checks, Kept, summary
 from lathe.api.limits import Limits
+from lathe.api.session import Sessions
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import Performer, settings_key
 from lathe.effect.emit import Emit
@@ -142,6 +143,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
             *Backups(store, authenticator).routes(),
             *CheckRoutes(node.engine, swapper, gate, authenticator, checks).routes(),
             *Governing(authenticator, keyring, store).routes(),
+            *Sessions(authenticator, bearers, keyring, clock).routes(),
         ),
         has_open_metrics=config.server.open_metrics,
     )

@@ -32,6 +32,7 @@ SUMMARIES = {
     "journal": "Print what happened to an entity.",
     "events": "Follow what is committed.",
     "token": "Make, list, rotate and revoke tokens.",
+    "audit": "Verify or export what was governed.",
     "store": "Verify, back up, export, import or erase what a store holds.",
     "mcp": "Serve an agent on stdin and stdout by the Model Context Protocol.",
     "skill": "Print the guide that teaches an agent the language and the loop.",

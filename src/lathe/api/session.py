@@ -1,0 +1,85 @@
+"""`/session`: a browser signs in with a token and holds, in a cookie that no script reads, a part of it.
+
+The part is somebody's own: the same principal, for twelve hours at most. Signing out revokes it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lathe.api.answers import body_of as read_body
+from lathe.api.callers import COOKIE, Authenticator, Bearers, address_of, cookie_of
+from lathe.api.commands import body_of
+from lathe.api.problem import Problem
+from lathe.govern.keyring import Keyring
+from lathe.govern.wanted import Wanted
+from lathe.runtime.clock import Clock
+
+LONGEST_SECONDS = 12 * 3_600
+BODY_BYTES_LIMIT = 65_536
+NOTE = "browser session"
+
+
+class SignIn(Struct, forbid_unknown_fields=True, frozen=True):
+    """The body: a token."""
+
+    token: str
+
+
+class Sessions:
+    """The routes."""
+
+    def __init__(
+        self, authenticator: Authenticator, bearers: Bearers, keyring: Keyring, clock: Clock
+    ) -> None:
+        self._authenticator = authenticator
+        self._bearers = bearers
+        self._keyring = keyring
+        self._clock = clock
+
+    def routes(self) -> tuple[Route, ...]:
+        """What this part answers."""
+        return (
+            Route("/session", self._begin, methods=["POST"]),
+            Route("/session", self._end, methods=["DELETE"]),
+        )
+
+    async def _begin(self, request: Request) -> Response:
+        """Sign in. Nothing but JSON is taken, which a form of another site cannot send."""
+        if not request.headers.get("content-type", "").startswith("application/json"):
+            raise Problem("LR415.type")
+        try:
+            asked = msgspec.convert(body_of(await read_body(request.receive, limit=BODY_BYTES_LIMIT)), SignIn)
+        except msgspec.ValidationError as error:
+            raise Problem("LR400.body", str(error)) from None
+        holder = await self._bearers.of_text(asked.token.strip(), address_of(request.scope))
+        if not holder.token or holder.expires_ms is None:
+            raise Problem("LR403.scope", "an effect's token begins no session")
+        left = (holder.expires_ms - self._clock.now_ms()) // 1_000
+        seconds = max(1, min(LONGEST_SECONDS, left))
+        wanted = Wanted(holder.id, holder.kind, parent="self", expires_in=seconds, note=NOTE)
+        made = await self._keyring.create(holder, wanted)
+        return _with_cookie(request, made.text, seconds)
+
+    async def _end(self, request: Request) -> Response:
+        """Sign out."""
+        headers = dict(request.scope["headers"])
+        if cookie_of(headers) is not None:
+            caller = await self._authenticator.principal(headers, request.scope)
+            if caller.token:
+                await self._keyring.revoke(caller, caller.token)
+        return _with_cookie(request, "", 0)
+
+
+def _with_cookie(request: Request, value: str, seconds: int) -> Response:
+    """204 with the cookie; `Secure` where the browser's side of the connection is TLS."""
+    is_secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
+    response = Response(status_code=204, headers={"cache-control": "no-store"})
+    response.set_cookie(
+        COOKIE, value, max_age=seconds, path="/", secure=is_secure, httponly=True, samesite="strict"
+    )
+    return response
