@@ -21,7 +21,7 @@ from tests.api.client import KEY
 from tests.runtime.harness import Scripted, example, install
 from tests.runtime.processes import free_port
 
-from lathe.api.app import TENANT, Api
+from lathe.api.app import Api
 from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Development
 from lathe.api.checks import CheckRoutes
@@ -111,8 +111,8 @@ class World:
             metrics=Metrics(),
             seconds=perf_counter,
             routes=(
-                *Blueprints(self.node.engine, swapper, authenticator, checks, tenant=TENANT).routes(),
-                *CheckRoutes(self.node.engine, swapper, gate, authenticator, checks, tenant=TENANT).routes(),
+                *Blueprints(self.node.engine, swapper, authenticator, checks).routes(),
+                *CheckRoutes(self.node.engine, swapper, gate, authenticator, checks).routes(),
             ),
         )
         await self.listen()
