@@ -110,6 +110,13 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
+def refuse_other_options(page: str | None, *allowed: str) -> None:
+    """Print the bench's own words and stop, for `--help` and for options that it has not."""
+    options = [word for word in sys.argv[1:] if word.startswith("-")]
+    if any(word not in (*allowed, "--json", "--quick") for word in options):
+        sys.exit((page or "").strip())
+
+
 def is_quick() -> bool:
     """Whether fewer runs will do."""
     return "--quick" in sys.argv[1:]

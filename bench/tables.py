@@ -13,7 +13,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
-from common import ROOT, Row, table
+from common import ROOT, Row, refuse_other_options, table
 
 NOT_BENCHES = {
     "common.py", "guarded.py", "living.py", "models.py", "searched.py", "stateright.py", "tables.py",
@@ -24,6 +24,7 @@ PAGE = ROOT / "docs" / "reference" / "measurements.md"
 
 def main() -> int:
     """Measure everything; the page is written even if a bound was not kept, and the exit code tells."""
+    refuse_other_options(__doc__)
     parts = [
         "# Measurements",
         "Written by `make bench`; medians of several runs, each a process of its own.",
