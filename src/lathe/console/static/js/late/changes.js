@@ -9,7 +9,7 @@ import { Graph, Legend, MARKS } from "./graph.js";
 import { shortDigest } from "./subjects.js";
 import { Described } from "./described.js";
 import { paired, union } from "./union.js";
-import { Prose } from "./prose.js";
+import { Prose } from "../parts/prose.js";
 
 const GROUPS = [
   ["Promises less, or allows more", (one) => one.weaker],

@@ -13,48 +13,50 @@ import { Replay } from "./replay.js";
 import { Edit, Excerpt } from "./source.js";
 import { Changed, Clauses, Sequence, Steps } from "./trace.js";
 import { actorsOf, blueprintOf, frames, markdown, runAt } from "./traces.js";
-import { Prose } from "./prose.js";
+import { Prose } from "../parts/prose.js";
 
 const SETTLES_MS = 350;
 
-/** The step that is looked at: it is in the address, once the hand rests. */
+/** The step that is looked at: `[at, go(to), move(by)]`. It is in the address, once the hand rests. */
 function useStep(last) {
   const asks = Number(query.value.get("step") ?? last);
   const [at, setAt] = useState(Number.isInteger(asks) ? Math.min(last, Math.max(0, asks)) : last);
   const timer = useRef(0);
+  // A key that is held comes faster than the screen is drawn: it counts from where it went, not from what is shown.
+  const now = useRef(at);
   const go = (to) => {
-    const next = Math.min(last, Math.max(0, to));
-    setAt(next);
+    now.current = Math.min(last, Math.max(0, to));
+    setAt(now.current);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => ask({ step: next === last ? null : next }), SETTLES_MS);
+    timer.current = setTimeout(() => ask({ step: now.current === last ? null : now.current }), SETTLES_MS);
   };
   useEffect(() => () => clearTimeout(timer.current), []);
-  return [at, go];
+  return [at, go, (by) => go(now.current + by)];
 }
 
 export function Explorer({ subject, finding, trace }) {
   const all = useMemo(() => frames(trace), [trace]);
   const last = all.length - 1;
-  const [at, go] = useStep(last);
+  const [at, go, move] = useStep(last);
   const [whole, setWhole] = useState(false);
   const entities = useMemo(() => actorsOf(trace).right, [trace]);
   const [chosen, setChosen] = useState(null);
   useKeys({
-    ArrowRight: { does: () => go(at + 1), said: "the next step" },
-    ArrowLeft: { does: () => go(at - 1), said: "the step before" },
+    ArrowRight: { does: () => move(1), said: "the next step" },
+    ArrowLeft: { does: () => move(-1), said: "the step before" },
     Home: { does: () => go(0), said: "before the first step" },
     End: { does: () => go(last), said: "the last step" },
-    a: { does: () => setWhole(!whole), said: "all values, or what changed" },
-  }, [at, last, whole]);
+    a: { does: () => setWhole((is) => !is), said: "all values, or what changed" },
+  }, [last]);
   const frame = all[at];
   const entity = chosen ?? (entities.includes(frame.step?.entity) ? frame.step.entity : entities[0]);
   const isLast = at === last;
   return html`<div class="explorer">
     <${Title} subject=${subject} finding=${finding} trace=${trace} />
     <div class="scrub">
-      <button class="small only" onClick=${() => go(at - 1)} disabled=${at === 0} aria-label="The step before"><${Icon} name="left" /></button>
+      <button class="small only" onClick=${() => move(-1)} disabled=${at === 0} aria-label="The step before"><${Icon} name="left" /></button>
       <input type="range" min="0" max=${last} value=${at} aria-label="Step" aria-valuetext=${`event ${at} of ${last}`} onInput=${(event) => go(Number(event.target.value))} />
-      <button class="small only" onClick=${() => go(at + 1)} disabled=${isLast} aria-label="The next step"><${Icon} name="right" /></button>
+      <button class="small only" onClick=${() => move(1)} disabled=${isLast} aria-label="The next step"><${Icon} name="right" /></button>
       <output class="muted">${at === 0 ? "before anything" : frame.number !== null ? `step ${frame.number} of ${trace.length}` : "between two steps"}</output>
     </div>
     <div class="walk">

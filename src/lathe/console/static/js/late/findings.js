@@ -6,14 +6,14 @@ import { html } from "../ui.js";
 import { Icon } from "../parts/icon.js";
 import { Edit, Excerpt } from "./source.js";
 import { Clauses, Steps } from "./trace.js";
-import { Prose } from "./prose.js";
+import { Prose } from "../parts/prose.js";
 
 const LAST_STEPS = 6;
 
 export const VERDICTS = { admitted: "done", refused: "close", unknown: "info" };
 
 /** The verdict as a word with its sign. */
-export const Verdict = ({ verdict }) => html`<span class=${`verdict ${verdict}`}><${Icon} name=${VERDICTS[verdict] ?? "info"} />${verdict}</span>`;
+export const Verdict = ({ verdict }) => verdict && html`<span class=${`verdict ${verdict}`}><${Icon} name=${VERDICTS[verdict] ?? "info"} />${verdict}</span>`;
 
 export const traceLink = (subject, trace) => to(...subject.base, "traces", trace.id.slice(0, 12));
 export const lineLink = (subject, { file, line }) => to(...subject.base, "source", { file, line });
@@ -25,8 +25,8 @@ export function Finding({ finding, subject }) {
   const left = all.length - 1 - LAST_STEPS;
   return html`<article class=${`finding ${finding.severity}`} data-row>
     <header>
-      <h3><${Icon} name=${finding.severity === "error" ? "close" : finding.severity === "warning" ? "warn" : "info"} />
-        <span>${finding.code}</span>${finding.property && html` <code><bdi>${finding.property}</bdi></code>`}</h3>
+      <h2><${Icon} name=${finding.severity === "error" ? "close" : finding.severity === "warning" ? "warn" : "info"} />
+        <span>${finding.code}</span>${finding.property && html` <code><bdi>${finding.property}</bdi></code>`}</h2>
       ${finding.file && html`<a class="place" href=${lineLink(subject, finding)}><bdi>${finding.file}:${finding.line}</bdi></a>`}
     </header>
     <p class="message"><${Prose} text=${finding.message} /></p>

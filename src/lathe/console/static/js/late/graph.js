@@ -3,6 +3,7 @@ import { number } from "../format.js";
 import { classes, html, useEffect, useMemo, useRef, useState } from "../ui.js";
 import { Icon } from "../parts/icon.js";
 import { fitting } from "./layout.js";
+import { reveal } from "./reveal.js";
 
 const NAME = '600 13px system-ui, "Noto Sans", Arial, sans-serif';
 const SMALL = '11px system-ui, "Noto Sans", Arial, sans-serif';
@@ -36,9 +37,17 @@ function linesOf(state) {
   return lines;
 }
 
+/** The states in the order in which they are come to from the first: the picture follows it. */
+function ordered({ initial, states, edges }) {
+  const found = new Set([initial]);
+  for (const name of found) for (const { source, target } of edges) if (source === name) found.add(target);
+  const known = new Map(states.map((state) => [state.name, state]));
+  return [...new Set([...found, ...known.keys()])].map((name) => known.get(name)).filter(Boolean);
+}
+
 /** Boxes and arrows with their sizes, before anybody says where they stand. */
 export function measured(blueprint) {
-  const nodes = blueprint.states.map((state) => {
+  const nodes = ordered(blueprint).map((state) => {
     const lines = linesOf(state);
     const texts = lines.map((line) => wide(line.text, SMALL) + (line.chip ? 18 : 30));
     const width = Math.max(84, wide(state.name, NAME) + 66, ...texts.map((n) => n + 10));
@@ -109,8 +118,7 @@ export function Graph({ blueprint, counts, covered, run, picked, onPick, short }
   }, [sized, room]);
   useEffect(() => {
     if (!run?.at || !frame.current || !places) return;
-    const box = frame.current.querySelector('[data-at="true"]');
-    box?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
+    reveal(frame.current, frame.current.querySelector('[data-at="true"]'));
   }, [run?.at, places]);
   const now = places?.sized === sized ? places.found : null;
   const fit = now ? Math.max(LEAST_SCALE, Math.min(1, room / now.width)) : 1;

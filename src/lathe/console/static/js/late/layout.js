@@ -12,6 +12,7 @@ const OPTIONS = {
   "elk.spacing.edgeEdge": "12",
   "elk.spacing.edgeLabel": "4",
   "elk.layered.considerModelOrder.strategy": "NODES_AND_EDGES",
+  "elk.layered.cycleBreaking.strategy": "MODEL_ORDER",
   "elk.layered.nodePlacement.strategy": "NETWORK_SIMPLEX",
   "elk.layered.crossingMinimization.forceNodeModelOrder": "false",
   "elk.padding": "[top=8,left=8,bottom=8,right=8]",

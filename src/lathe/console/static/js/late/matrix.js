@@ -1,6 +1,7 @@
 // Who may do what: actions down, callers across, and what is different from another version.
 import { classes, html } from "../ui.js";
 import { Icon } from "../parts/icon.js";
+import { Prose } from "../parts/prose.js";
 
 const SAID = {
   yes: "may, where it is possible",
@@ -30,7 +31,7 @@ export function Matrix({ matrix, before }) {
     </table></div>
     ${noted.length > 0 && html`<dl class="conditions">
       ${noted.map((row) => html`<div key=${row.action}><dt><bdi>${row.action}</bdi></dt>
-        <dd>${row.if && html`only if <code><bdi>${row.if}</bdi></code>`}${row.policies && html` ${row.policies.join(", ")}`}</dd></div>`)}
+        <dd>${row.if && html`only if <code><bdi>${row.if}</bdi></code>`}${row.policies && html` <${Prose} text=${row.policies.join(", ")} />`}</dd></div>`)}
     </dl>`}
   </div>`;
 }

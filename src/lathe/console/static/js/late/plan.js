@@ -5,11 +5,12 @@ import { Card, EntityLink, State, Trouble } from "../parts/bits.js";
 import { Call } from "../parts/call.js";
 import { Dialog } from "../parts/dialog.js";
 import { Icon } from "../parts/icon.js";
+import { Prose } from "../parts/prose.js";
 import { apps } from "../places.js";
 import { go, to } from "../router.js";
 import { html, useEffect, useState } from "../ui.js";
 import { Change } from "./changes.js";
-import { shortDigest } from "./subjects.js";
+import { findingsOf, shortDigest } from "./subjects.js";
 
 /** The request that plans or makes it: a check is loaded, a version that was in force comes back. */
 function request(subject, more) {
@@ -21,7 +22,7 @@ export function Plan({ subject }) {
   const [state, setState] = useState({});
   const current = useGet(subject.app && at("blueprints", subject.app));
   const runs = current.data?.digest === subject.digest;
-  const isAdmitted = subject.report.verdict === "admitted";
+  const isAdmitted = subject.kind === "version" || subject.report.verdict === "admitted";
   const send = async (more, then) => {
     setState({ ...state, busy: true, problem: null });
     const { method, path, body } = request(subject, more);
@@ -29,11 +30,11 @@ export function Plan({ subject }) {
       const { data } = await asked(method, path, { body });
       then(data);
     } catch (problem) {
-      setState({ plan: problem.document?.plan ?? state.plan, problem });
+      setState({ ...state, plan: problem.document?.plan ?? state.plan, busy: false, problem });
     }
   };
   useEffect(() => {
-    if (isAdmitted && current.data && !runs) send({}, (data) => setState({ plan: data.plan }));
+    if (isAdmitted && current.data && !runs) send({}, (data) => setState(data));
   }, [subject.api, isAdmitted, current.data?.digest]);
   if (!isAdmitted) {
     return html`<p class="notice bad"><${Icon} name="close" /><span>What the verifier does not admit is not loaded. <a href=${to(...subject.base, "report")}>The report</a> says why.</span></p>`;
@@ -41,10 +42,18 @@ export function Plan({ subject }) {
   if (runs) return html`<p class="notice good"><${Icon} name="done" />This version is in force${current.data.items[0]?.note ? html`: <bdi>${current.data.items[0].note}</bdi>` : ""}.</p>`;
   const confirm = (note) => send({ confirm: state.plan.digest, breaking: true, note }, () => go(to("apps", subject.app, "versions", "current", "graph")));
   return html`<div class="plan">
-    <${Trouble} problem=${state.problem} onRetry=${() => send({}, (data) => setState({ plan: data.plan }))} />
+    <${Trouble} problem=${state.problem} onRetry=${() => send({}, setState)} />
+    ${state.plan && state.plan.verdict !== "admitted" && html`<${Against} plan=${state.plan} check=${state.check} findings=${findingsOf(state.report)} />`}
     ${state.plan ? html`<${Planned} plan=${state.plan} subject=${subject} busy=${state.busy} onConfirm=${confirm} />` : html`<p class="muted">Comparing it with everything that lives now.</p>`}
   </div>`;
 }
+
+/** Why the verifier does not admit it in place of what runs, though it may be sound by itself. */
+const Against = ({ plan, check, findings }) => html`<div class="notice bad" role="alert">
+  <p><${Icon} name="close" /><strong>In place of what runs the verifier says: ${plan.verdict}.</strong></p>
+  <ul class="plain">${findings.filter(({ severity }) => severity === "error").map((one) => html`<li key=${one.number}><code>${one.code}</code> <${Prose} text=${one.message} /></li>`)}</ul>
+  ${check && html`<p><a href=${to("checks", check)}>Read the report</a></p>`}
+</div>`;
 
 function Planned({ plan, subject, busy, onConfirm }) {
   const [open, setOpen] = useState(false);

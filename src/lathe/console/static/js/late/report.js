@@ -7,7 +7,7 @@ import { to } from "../router.js";
 import { html, useState } from "../ui.js";
 import { Finding } from "./findings.js";
 import { findingsOf } from "./subjects.js";
-import { Prose } from "./prose.js";
+import { Prose } from "../parts/prose.js";
 
 export function Report({ subject }) {
   const { report } = subject;

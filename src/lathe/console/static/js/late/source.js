@@ -1,7 +1,7 @@
 // A file of an app with its numbers, its words told apart, and what is wrong with it where it is wrong.
 import { classes, html, useEffect, useMemo, useRef } from "../ui.js";
 import { Icon } from "../parts/icon.js";
-import { Prose } from "./prose.js";
+import { Prose } from "../parts/prose.js";
 
 const ABOVE = 2;
 const TOKEN = /(#[^\n]*)|("""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)|"(?:\\.|[^"\\])*"?|'[^']*'?)|(^\s*\[\[?[\w.\- "']+\]\]?(?=\s*(?:#|$)))|([\w.\-]+)(?=\s*=)|\b(true|false|\d[\d_.a-z]*)\b/g;
@@ -62,7 +62,7 @@ export function Excerpt({ finding, files }) {
   const first = all ? Math.max(1, finding.line - ABOVE) : finding.excerpt?.line;
   const shown = all ? all.slice(first - 1, finding.line + ABOVE) : finding.excerpt?.lines;
   if (!shown) return null;
-  return html`<div class="source excerpt"><ol>
+  return html`<div class="source excerpt" tabindex="0" role="group" aria-label=${`${finding.file}, line ${finding.line}`} dir="ltr"><ol>
     ${shown.map((line, i) => html`<${Line} key=${i} number=${first + i} text=${line} finding=${first + i === finding.line ? finding : null} />`)}
   </ol></div>`;
 }

@@ -2,13 +2,14 @@
 import { value } from "../format.js";
 import { classes, html, useEffect, useRef } from "../ui.js";
 import { actorsOf, named, partsOf, stepLine, whoOf } from "./traces.js";
+import { reveal } from "./reveal.js";
 import { Icon } from "../parts/icon.js";
 
 /** Every step as a row; `at` is the one that is looked at (0: before the first). */
 export function Steps({ frames, at, onStep, loopFrom }) {
   const list = useRef(null);
   useEffect(() => {
-    list.current?.querySelector('[aria-current="step"]')?.scrollIntoView({ block: "nearest" });
+    reveal(list.current, list.current?.querySelector('[aria-current="step"]'), 8);
   }, [at]);
   const many = new Set(frames.slice(1).map(({ step }) => step.entity)).size > 1;
   return html`<ol class="steps" ref=${list} aria-label="Steps">
@@ -60,7 +61,7 @@ export const Clauses = ({ clauses }) => html`<div class="clauses">
   </div>`)}
 </div>`;
 
-const ROW = 30, TOP = 34, COLUMN = 150, FIRST = 78, PAD = 22;
+const ROW = 30, TOP = 34, COLUMN = 150, FIRST = 78, LAST = 104, PAD = 22;
 
 /** The run as a sequence chart: who acts on the left, whom it happens to on the right, time downwards. */
 export function Sequence({ trace, frames, at, onStep }) {
@@ -68,12 +69,12 @@ export function Sequence({ trace, frames, at, onStep }) {
   const columns = [...left.map((name) => ({ name, kind: "actor" })), ...right.map((name) => ({ name, kind: "entity" }))];
   const gap = Math.max(112, Math.min(COLUMN, 760 / Math.max(1, columns.length - 1)));
   const x = new Map(columns.map(({ name, kind }, i) => [`${kind} ${name}`, FIRST + i * gap]));
-  const width = FIRST * 2 + (columns.length - 1) * gap;
+  const width = FIRST + LAST + (columns.length - 1) * gap;
   const height = TOP + ROW * trace.steps.length + PAD;
   const loop = trace.loop_from;
   const state = useRef(null);
   useEffect(() => {
-    state.current?.querySelector(".message.is")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    reveal(state.current, state.current?.querySelector(".message.is .at"));
   }, [at]);
   return html`<div class="sequence" ref=${state} tabindex="0" role="group" aria-label="Sequence chart">
     <svg width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="img" aria-label=${`${columns.length} parties, ${trace.steps.length} events`}>
@@ -105,15 +106,16 @@ function Message({ frame, x, is, isPast, onStep }) {
   const to = x.get(`entity ${parts[0].entity}`);
   const moved = parts[0].changes.state;
   return html`<g class=${names} onClick=${() => onStep(index)}>
-    <rect class="band" x="0" y=${y - 18} width="100%" height=${ROW} />
+    <rect class="at" x=${Math.min(from, to)} y=${y - 14} width=${Math.abs(to - from)} height="20" /><rect class="band" x="0" y=${y - 18} width="100%" height=${ROW} />
     <line x1=${from} x2=${to - 6} y1=${y} y2=${y} /><path d=${`M${to - 7} ${y - 4}L${to} ${y}L${to - 7} ${y + 4}Z`} />
     <text x=${from + 6} y=${y - 4}><tspan class="n">${number ?? "·"}</tspan> ${named(step)}</text>
-    ${moved && html`<text class="state" x=${to + 6} y=${y + 4}>${clipped(String(moved[1]), 96)}</text>`}
+    ${moved && html`<text class="state" x=${to + 6} y=${parts.length > 1 ? y + 13 : y + 4}>${clipped(String(moved[1]), 96)}</text>`}
     ${step.refused && html`<path class="cross" d=${`M${to + 4} ${y - 5}l10 10M${to + 14} ${y - 5}l-10 10`} />`}
     ${parts.slice(1).map((part) => {
       const other = x.get(`entity ${part.entity}`);
       return html`<g key=${part.entity} class="joint"><line x1=${to} x2=${other} y1=${y} y2=${y} /><circle cx=${other} cy=${y} r="3.5" />
-        <text x=${other + 6} y=${y - 4}>${part.action}</text></g>`;
+        <text x=${other + 6} y=${y - 4}>${part.action}</text>
+        ${part.changes.state && html`<text class="state" x=${other + 6} y=${y + 13}>${clipped(String(part.changes.state[1]), 96)}</text>`}</g>`;
     })}
   </g>`;
 }

@@ -9,7 +9,7 @@ import { Call } from "../parts/call.js";
 import { Waiting } from "../parts/shell.js";
 import { query, to } from "../router.js";
 import { html } from "../ui.js";
-import { Prose } from "../late/prose.js";
+import { Prose } from "../parts/prose.js";
 
 const OUTCOMES = { planned: "planned", applied: "loaded", refused: "not loaded", population: "not loaded: entities do not fit", breaking: "not loaded: clients may break", plan: "not loaded: plan changed" };
 

@@ -4,6 +4,7 @@ import { onNotice, returns } from "../events.js";
 import { path, to } from "../router.js";
 import { html, signal, useEffect } from "../ui.js";
 import { Icon } from "./icon.js";
+import { Prose } from "./prose.js";
 
 /** The newest check of each folder that `lathe dev` watches, where it was not loaded. */
 const refusals = signal([]);
@@ -20,9 +21,9 @@ export function Refusals() {
   useEffect(() => void load(), [returns.value]);
   return refusals.value
     .filter(({ id }) => !path.value.startsWith(`checks/${id}`))
-    .map((one) => html`<div key=${one.path} class="banner bad" role="status">
+    .map((one) => html`<div key=${one.path} class="banner bad refusal" role="status">
       <${Icon} name="warn" />
-      <span><strong><bdi>${one.app || one.path}</bdi>: the newest text is not loaded.</strong> <bdi>${one.first ? `${one.first.code}: ${one.first.message}` : one.said}</bdi> The version before runs on.</span>
+      <span><strong><bdi>${one.app || one.path}</bdi>: the newest text is not loaded, the version before runs on.</strong> <${Prose} text=${one.first ? `${one.first.code}: ${one.first.message}` : one.said} /></span>
       <a class="button small" href=${to("checks", one.id)}>Read the report</a>
     </div>`);
 }
