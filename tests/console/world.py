@@ -62,6 +62,7 @@ class World:
         self.clock = StillClock(NOON_MS)
         self.adapter = Scripted()
         self.over = asyncio.Event()
+        self.gate = ChildGate()
         self._apps = apps
         self._random = Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -102,7 +103,7 @@ class World:
             settings=Settings("test", lease_ms=600_000),
         )
         await self.node.start()
-        authenticator, checks, gate = Development(tokens), Checks(self.clock.now_ms), ChildGate()
+        authenticator, checks, gate = Development(tokens), Checks(self.clock.now_ms), self.gate
         swapper = Swapper(self.node.engine, gate)
         self.api = Api(
             self.node,
@@ -206,6 +207,7 @@ class World:
         async def ending(world: World) -> None:
             assert world.api is not None and world.node is not None
             world.over.set()
+            await world.gate.describe({}, against=None)  # behind whatever is still being looked at
             world.api.stop()
             if world._server is not None and world._served is not None:
                 world._server.force_exit = True
