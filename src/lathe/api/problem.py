@@ -17,7 +17,6 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR400.query": "a parameter of the query is not what this route takes",
         "LR400.cursor": "the cursor is none that was given out",
         "LR401.token": "the caller is not known",
-        "LR401.issuer": "the issuer of the token cannot be asked for its keys",
         "LR401.signature": "the signature is not that of this body",
         "LR403.denied": "the caller may not",
         "LR403.scope": "the token does not reach so far",

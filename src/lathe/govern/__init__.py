@@ -1,1 +1,1 @@
-"""Who may: principals, the tokens and issuers that they are known by, and the audit of what was governed."""
+"""Who may: principals, the tokens that they are known by, and the audit of what was governed."""
