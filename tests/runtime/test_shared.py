@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from lathe.lang import digest
 from lathe.machine.event import Act, Caller
 from lathe.runtime.conformance import told_of
 from lathe.runtime.engine import Command, Committed, Result
 from lathe.runtime.node import Node
+from lathe.runtime.swap import Swapper
 from lathe.sim.loop import SimLoop, run
+from lathe.sim.prepared import EXTRA
 from lathe.store.faults import Point
 from lathe.store.memory import MemoryStore
 from lathe.store.records import Write
 
-from .harness import TENANT, Scripted, act, create, example, install, node_of, person
+from .harness import TENANT, Scripted, act, create, example, install, node_of, person, read
 
 
 class Gate:
@@ -68,3 +71,61 @@ def test_a_refusal_rests_on_fresh_rows_also_while_something_stale_is_queued() ->
 
     for seed in range(5):
         run(main, seed)
+
+
+class Judged:
+    """What a gate says of a version that adds a field."""
+
+    verdict = "admitted"
+    report = b"{}"
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.app = read(files).name
+        self.digest = digest(read(files))
+
+
+class OpenGate:
+    async def judge(self, files: object, *, against: object, accept_bounds: bool) -> Judged:
+        raise AssertionError("it was judged")
+
+
+class SlowApply:
+    """Holds the first application back until it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.reached = asyncio.Event()
+
+    async def reach(self, point: Point, method: str, group: Sequence[Write]) -> None:
+        if (point, method) == ("before", "apply") and not self.opened.is_set() and self.armed:
+            self.reached.set()
+            await self.opened.wait()
+
+    armed = False
+
+
+def test_what_is_created_while_a_swap_is_made_ready_is_brought_over_too() -> None:
+    async def main(loop: SimLoop) -> None:
+        faults = SlowApply()
+        store = MemoryStore(loop.now_ms, faults=faults)
+        files = example("lease_queue")
+        app = await install(store, files)
+        node = node_of(loop, store)
+        await node.start()
+        await create(node, app, "Job", work="{}")
+        more = {**files, "job.blueprint.toml": files["job.blueprint.toml"] + EXTRA}
+        swapper = Swapper(node.engine, OpenGate())
+        faults.armed = True
+        swap = asyncio.create_task(
+            swapper.apply(TENANT, more, Judged(more), confirm=None, by="test", allow_breaking=True)
+        )
+        await faults.reached.wait()
+        late = await create(node, app, "Job", work="{}")
+        faults.opened.set()
+        assert (await swap).tries == 2
+        held = await node.engine.read(node.engine.catalog.live(TENANT, app.name), late)
+        assert held is not None
+        assert held.entity.fields["simulated_extra"] == 0
+        await node.stop()
+
+    run(main, 1)

@@ -31,7 +31,7 @@ def prepared(name: str) -> Prepared:
 
 
 def run(name: str, seed: int, mix: Mix) -> Outcome:
-    return simulate(prepared(name), setting_of(seed, mix, without=frozenset({"swap"})))
+    return simulate(prepared(name), setting_of(seed, mix))
 
 
 @pytest.mark.parametrize("mix", MIXES)
