@@ -53,11 +53,14 @@ class SimLoop(base_events.BaseEventLoop):
     _scheduled: list[asyncio.TimerHandle]
     _timer_cancelled_count: int
 
-    def __init__(self, seed: int, *, tape: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, seed: int, *, tape: Sequence[int] | None = None, steps_limit: int = STEPS_LIMIT
+    ) -> None:
         super().__init__()
         self.random = Random(seed)
         self._schedule = Random(seed ^ 0x5EED)
         self._given = tape
+        self._steps_limit = steps_limit
         self._now = 0.0
         self._clock_resolution = 1e-9
         self.tape: list[int] = []
@@ -121,8 +124,8 @@ class SimLoop(base_events.BaseEventLoop):
                 self._ready.append(handle)
         if not self._ready:
             return
-        if self.steps >= STEPS_LIMIT:
-            raise StuckError(f"more than {STEPS_LIMIT} steps")
+        if self.steps >= self._steps_limit and not self.is_over:
+            raise StuckError(f"more than {self._steps_limit} steps")
         chosen = self._take()
         if chosen.cancelled():
             return
@@ -167,10 +170,14 @@ class SimLoop(base_events.BaseEventLoop):
 
 
 def run(
-    main: Callable[[SimLoop], Coroutine[Any, Any, T]], seed: int, *, tape: Sequence[int] | None = None
+    main: Callable[[SimLoop], Coroutine[Any, Any, T]],
+    seed: int,
+    *,
+    tape: Sequence[int] | None = None,
+    steps_limit: int = STEPS_LIMIT,
 ) -> tuple[T, SimLoop]:
     """Run `main` to its end in a world of its own. Raises what it raises, and what its tasks left behind."""
-    loop = SimLoop(seed, tape=tape)
+    loop = SimLoop(seed, tape=tape, steps_limit=steps_limit)
     before = events._get_running_loop()
     assert before is None, "a simulated world runs inside no other loop"
     try:

@@ -271,6 +271,7 @@ class Oracle:
                 self.fail("unexecuted", f"an effect of {event.entity} was noted that never happened")
             return
         outcome = step(loaded.table, truth, event, permit=loaded.permit)
+        self.steps.append(Taken(loaded, truth, event, outcome))
         if isinstance(outcome, Refusal):
             self.fail("unexecuted", f"{type(event).__name__} of {event} cannot be, as things are: {outcome}")
             return

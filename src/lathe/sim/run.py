@@ -8,6 +8,7 @@ from hashlib import sha256
 from random import Random
 
 from lathe.frozen import frozen
+from lathe.machine.snapshot import MemoryWorld
 from lathe.sim.loop import SimLoop, run as run_loop
 from lathe.sim.menu import Mix
 from lathe.sim.oracle import Swapped, Taken, Violation
@@ -16,7 +17,9 @@ from lathe.sim.workload import Issue
 from lathe.sim.world import Setting, World
 
 COMMANDS = 40
-"""What the clients of one run ask in all, about."""
+"""What the clients of one run ask in all, at least; twice as much at most."""
+STEPS_LIMIT = 250_000
+"""Callbacks of one run. A usual one takes some thousands: more means that it goes round without end."""
 
 
 @frozen
@@ -26,6 +29,8 @@ class Outcome:
     `journal` and `log` are digests of every byte of both: the same seed gives the same.
     """
 
+    app: str
+    digest: str
     setting: Setting
     violation: Violation | None
     steps: int
@@ -39,7 +44,13 @@ class Outcome:
     faults: Mapping[str, int]
     script: tuple[tuple[Issue, ...], ...]
     history: tuple[Taken | Swapped, ...]
+    last_world: MemoryWorld
     tape: tuple[int, ...]
+
+    @property
+    def line(self) -> str:
+        """The options of `lathe sim` that repeat this run."""
+        return f"--seed {self.setting.seed} --mix {self.setting.mix}"
 
 
 def setting_of(
@@ -59,7 +70,13 @@ def setting_of(
     )
 
 
-def simulate(prepared: Prepared, setting: Setting, *, tape: Sequence[int] | None = None) -> Outcome:
+def simulate(
+    prepared: Prepared,
+    setting: Setting,
+    *,
+    tape: Sequence[int] | None = None,
+    steps_limit: int = STEPS_LIMIT,
+) -> Outcome:
     """Run a world to its end, or to the first thing that must not be. The same arguments give the same."""
     worlds: list[World] = []
 
@@ -69,13 +86,15 @@ def simulate(prepared: Prepared, setting: Setting, *, tape: Sequence[int] | None
 
     violation: Violation | None = None
     try:
-        _, loop = run_loop(main, setting.seed, tape=tape)
+        _, loop = run_loop(main, setting.seed, tape=tape, steps_limit=steps_limit)
     except Exception as error:  # noqa: BLE001  whatever comes out of the runtime is what was looked for
         loop = worlds[0].loop
         violation = Violation(f"raised:{type(error).__name__}", f"{type(error).__name__}: {error}")
     world = worlds[0]
     oracle = world.oracle
     return Outcome(
+        app=prepared.first.app.name,
+        digest=prepared.first.digest,
         setting=setting,
         violation=oracle.found or violation,
         steps=loop.steps,
@@ -89,6 +108,7 @@ def simulate(prepared: Prepared, setting: Setting, *, tape: Sequence[int] | None
         faults=Counter(world.menu.struck),
         script=tuple(tuple(asked) for asked in world.asked),
         history=tuple(oracle.steps),
+        last_world=oracle.world,
         tape=tuple(loop.tape),
     )
 
