@@ -18,3 +18,9 @@ def no_shared_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     """Each test has a cache of verdicts of its own, empty, and never the user's."""
     folder = tmp_path_factory.getbasetemp() / f"cache-{next(_CACHES)}"
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+
+
+@pytest.fixture(autouse=True)
+def few_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check tries one simulated world, unless it is told how many."""
+    monkeypatch.setattr("lathe.gate.schedules.SEEDS", 1)

@@ -34,6 +34,8 @@ _LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TIME = re.compile(r"\b\d+ ms\b|\b\d+\.\d s\b")
+_SEEDS = re.compile(r"\b\d+ seeds?\b")
+"""As many as fit into a second."""
 _WHEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
 
 
@@ -156,4 +158,4 @@ def test_commands_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
 
 
 def _timeless(text: str) -> str:
-    return _WHEN.sub("a moment", _TIME.sub("N ms", text))
+    return _WHEN.sub("a moment", _SEEDS.sub("N seeds", _TIME.sub("N ms", text)))

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "sim": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
     "probe": {"frozen", "errors", "lang"},
     "testing": {"frozen", "errors", "lang", "machine"},
-    "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing", "wasm"},
+    "gate": {"frozen", "errors", "lang", "machine", "policy", "check", "testing", "sim", "wasm"},
     "agents": {"frozen", "errors", "lang", "api", "gate"},
     "cli": {
         "agents",
@@ -92,6 +92,7 @@ LAZY = (
     "lathe.policy.policies",
     "lathe.gate.modules",
     "lathe.gate.proofs",
+    "lathe.gate.schedules",
     "lathe.wasm.call",
     "lathe.wasm.inspect",
 )

@@ -25,7 +25,8 @@ class Finding:
 
 @frozen
 class LevelReport:
-    """One level. `why` tells why it was skipped or stayed unknown; counts are level 2's alone.
+    """One level. `why` tells why it was skipped or stayed unknown; counts are level 2's alone, but for the
+    `seeds` that level 3 ran.
 
     `is_timed`: its seconds ran out, or it was interrupted.
     """
@@ -39,6 +40,7 @@ class LevelReport:
     depth: int | None = None
     why: str = ""
     is_timed: bool = False
+    seeds: int | None = None
 
 
 @frozen

@@ -44,7 +44,12 @@ def to_json(report: Report, files: Files | None = None) -> dict[str, Json]:
 
 
 def _level(level: LevelReport) -> Json:
-    counts: dict[str, Json] = {"states": level.states, "steps": level.steps, "depth": level.depth}
+    counts: dict[str, Json] = {
+        "states": level.states,
+        "steps": level.steps,
+        "depth": level.depth,
+        "seeds": level.seeds,
+    }
     return {
         "level": level.level,
         "name": level.name,

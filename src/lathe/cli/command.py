@@ -20,6 +20,7 @@ SUMMARIES = {
     "diff": "Say what one version of an app means that another does not.",
     "gauge": "Keep a trace as a gauge that every check runs, or run those that are kept.",
     "replay": "Run a saved trace on the model again.",
+    "sim": "Run an app in simulated worlds, in which everything goes wrong.",
     "dev": "Serve apps on this machine, and swap in what changes once it is admitted.",
     "serve": "Serve the apps of a store over HTTP.",
     "apply": "Load an app into a runtime: shown first, done once it is confirmed.",

@@ -226,3 +226,12 @@ def write_all(folder: str, contents: Mapping[str, bytes]) -> None:
             os.replace(f"{place}.part", place)
     except OSError as error:
         raise UsageError(f"cannot write to `{printable(folder)}`: {_reason(error)}") from None
+
+
+def add_line(path: str, line: str) -> None:
+    """Write a line at the end of a file, which is made if it is not there. Raises `UsageError`."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+    except OSError as error:
+        raise UsageError(f"cannot write to `{printable(path)}`: {_reason(error)}") from None

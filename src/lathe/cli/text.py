@@ -22,7 +22,7 @@ BOUNDS_LIMIT = 6
 DIGEST_LENGTH = 12
 MARGIN = 2
 LABEL_WIDTH = len("not covered")
-LEVELS = (0, 1, 2)
+LEVELS = (0, 1, 2, 3)
 """The levels that exist; of the others it is said that they do not."""
 
 
@@ -147,7 +147,9 @@ def _summary(report: Report, view: View) -> list[str]:
 
 def _level(level: LevelReport, bounds: list[str]) -> str:
     counts = [
-        f"{count} {word}" for word, count in (("states", level.states), ("steps", level.steps)) if count
+        f"{count} {word}"
+        for word, count in (("states", level.states), ("steps", level.steps), ("seeds", level.seeds))
+        if count
     ]
     depth = [f"depth {level.depth}"] if level.depth else []
     time = [seconds_text(level.seconds)] if level.verdict != "skipped" else []

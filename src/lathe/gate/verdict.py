@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from time import monotonic
 
 from lathe.check.graph import Clock
@@ -16,14 +17,15 @@ from lathe.lang import digest, read_app
 from lathe.lang.model import App
 from lathe.lang.source import Source
 
-HIGHEST_LEVEL = 2
+HIGHEST_LEVEL = 3
+DEFAULT_LEVEL = 2
+"""What a runtime asks for before it loads an app: level 3 is about the runtime itself (ADR 20)."""
 
 GOES_ON = {"LT406", "LT801"}
 """Errors of the reading that do not keep the search from going on."""
 
-NAMES = {1: "algebra", 2: "reach"}
+NAMES = {1: "algebra", 2: "reach", 3: "schedules"}
 LATER: Mapping[int, tuple[str, str]] = {
-    3: ("schedules", "not part of this version"),
     4: ("properties", "not part of this version"),
 }
 
@@ -32,13 +34,16 @@ LATER: Mapping[int, tuple[str, str]] = {
 class Options:
     """What a check is asked for. `accept_bounds`: an unknown verdict within named bounds is taken.
 
-    `against` is the version that the app would replace.
+    `against` is the version that the app would replace. Level 3 runs `seeds` seeds (None: as many as fit
+    into about a second), from `seed` on.
     """
 
-    level: int = HIGHEST_LEVEL
+    level: int = DEFAULT_LEVEL
     budget_seconds: float | None = None
     accept_bounds: bool = False
     against: App | None = None
+    seeds: int | None = None
+    seed: int = 0
 
 
 DEFAULTS = Options()
@@ -65,7 +70,32 @@ def check_files(files: Mapping[str, bytes], options: Options = DEFAULTS, clock: 
         return Outcome(report, reading.sources, None)
     noted = (*(Finding(d) for d in reading.diagnostics), *_modules(reading.app, files))
     report = check_app(reading.app, options, clock, noted=noted, started=started)
+    if options.level >= 3:
+        report = _with_schedules(report, reading.app, files, options, clock)
     return Outcome(report, reading.sources, reading.app)
+
+
+def _with_schedules(
+    report: Report, app: App, files: Mapping[str, bytes], options: Options, clock: Clock
+) -> Report:
+    """The report with level 3; of an app that the levels below admitted alone."""
+    found: tuple[Finding, ...] = ()
+    level = LevelReport(3, "schedules", "skipped", why="the levels before did not admit it")
+    bounds: tuple[str, ...] = ()
+    if report.verdict == "admitted":
+        from lathe.gate.schedules import schedules  # only here: it loads the runtime
+
+        ran = schedules(app, files, seeds=options.seeds, first=options.seed, clock=clock)
+        level, found, bounds = ran.level, ran.findings, (ran.not_covered,)
+    levels = tuple(level if one.level == 3 else one for one in report.levels)
+    not_covered = [line for line in report.not_covered if not line.startswith("level 3 ")]
+    return replace(
+        report,
+        verdict="refused" if found else report.verdict,
+        levels=levels,
+        findings=(*report.findings, *found),
+        not_covered=(*not_covered, *bounds),
+    )
 
 
 def check_app(
@@ -159,7 +189,7 @@ def _report(
     reached: Reached | None,
     options: Options,
 ) -> Report:
-    missing = {1, *LATER} - {x.level for x in levels}
+    missing = {1, 3, *LATER} - {x.level for x in levels}
     every = sorted((*levels, *(_skipped(n, "not asked for") for n in missing)), key=lambda x: x.level)
     verdict = _verdict(findings, every)
     accepted: tuple[str, ...] = ()
@@ -180,9 +210,7 @@ def _report(
 
 
 def _later(levels: list[LevelReport]) -> list[str]:
-    return [
-        f"level {x.level} ({x.name}): {x.why}" for x in levels if x.verdict == "skipped" and x.level in LATER
-    ]
+    return [f"level {x.level} ({x.name}): {x.why}" for x in levels if x.verdict == "skipped" and x.level >= 3]
 
 
 def _verdict(findings: list[Finding], levels: list[LevelReport]) -> Verdict:

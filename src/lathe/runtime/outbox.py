@@ -233,7 +233,7 @@ class Outbox:
             except Exception as error:  # noqa: BLE001  a defect: told, and what runs is held on to
                 self._failed("renewal", error)
                 continue
-            for key in set(keys) - kept:
+            for key in sorted(set(keys) - kept):
                 if (task := self._running.get(key)) is not None:
                     task.cancel()
 

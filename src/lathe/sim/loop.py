@@ -65,6 +65,8 @@ class SimLoop(base_events.BaseEventLoop):
         self._clock_resolution = 1e-9
         self.tape: list[int] = []
         self.steps = 0
+        self.ended = 0.0
+        """When the world ended."""
         self.is_over = False
         """Whether the world has ended: what was cut runs once more, so that it can be put away."""
         self._powers: list[Power] = []
@@ -107,7 +109,8 @@ class SimLoop(base_events.BaseEventLoop):
             choice = self._schedule.randrange(count)
         else:
             choice = self._given[position] % count if position < len(self._given) else 0
-        self.tape.append(choice)
+        if not self.is_over:
+            self.tape.append(choice)
         return choice
 
     def _run_once(self) -> None:
@@ -133,7 +136,8 @@ class SimLoop(base_events.BaseEventLoop):
         if power is not None and (power.is_cut or power.is_stalled) and not self.is_over:
             power.waiting.append(chosen)
             return
-        self.steps += 1
+        if not self.is_over:
+            self.steps += 1
         chosen._run()
 
     def resume(self, power: Power) -> None:
@@ -149,8 +153,9 @@ class SimLoop(base_events.BaseEventLoop):
         return power
 
     def end(self) -> None:
-        """End the world: what waited in vain is given back, to be cancelled."""
+        """End the world: what waited in vain is given back, to be cancelled. Steps are counted no more."""
         self.is_over = True
+        self.ended = self._now
         for power in self._powers:
             self.resume(power)
 

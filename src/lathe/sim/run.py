@@ -101,7 +101,7 @@ def simulate(
         committed=oracle.count - 1,
         commands=world.commands,
         refusals=world.refusals,
-        virtual_seconds=loop.time(),
+        virtual_seconds=loop.ended,
         journal=_journal(world),
         log=world.digest,
         taken=dict(oracle.taken),

@@ -113,6 +113,10 @@ class SimStore(MemoryStore):
         now = self._loop.now_ms()
         return not self._duties.all_outgoing() and all(t.due_ms > now for t in self._duties.all_timers())
 
+    def next_timer_ms(self) -> int | None:
+        """When the next timer is due."""
+        return min((timer.due_ms for timer in self._duties.all_timers()), default=None)
+
     def overdue_now(self, tenant: str, app: str, *, before_ms: int) -> list[Timer | Outgoing]:
         """What has been due since before then; nothing goes wrong here."""
         return self._duties.overdue(tenant, app, before_ms=before_ms, limit=1_000)

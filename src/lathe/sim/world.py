@@ -45,6 +45,8 @@ CHAOS_SECONDS = 6.0
 """Between two things that go wrong with a process, on average."""
 SETTLE_SECONDS = 150
 """How long everything that is due may take once nothing goes wrong any more."""
+TIMERS_LIMIT = 3
+"""How many timers are waited for at the end: time jumps to each."""
 SLACK_MS = 70_000
 """How late something may be then: a timer that is not possible is tried again within a minute."""
 
@@ -461,14 +463,23 @@ class World:
         self.menu.is_closed = True
         for process in self.processes:
             process.clock.off_ms = 0
-        for _ in range(SETTLE_SECONDS):
-            await asyncio.wait([self.over], timeout=1.0)
-            if self.over.done():
-                return
-            if self._is_quiet():
+        for _ in range(TIMERS_LIMIT):
+            await self._quieten()
+            due = self.store.next_timer_ms()
+            if self.over.done() or due is None or not self._is_quiet():
                 break
+            self.loop.jump(max(due - self.loop.now_ms(), 0) / 1000)
+        if self.over.done():
+            return
         self._check_overdue()
         self._check_workers()
+
+    async def _quieten(self) -> None:
+        """Wait until nothing is due, for as long as that may take."""
+        for _ in range(SETTLE_SECONDS):
+            await asyncio.wait([self.over], timeout=1.0)
+            if self.over.done() or self._is_quiet():
+                return
 
     def _is_quiet(self) -> bool:
         """Whether nothing is due, and everybody is there."""

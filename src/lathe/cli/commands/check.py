@@ -22,7 +22,7 @@ from lathe.gate import Options, cache, check_files
 from lathe.lang.model import App
 from lathe.machine.trace import Trace
 
-LEVELS = (0, 1, 2)
+LEVELS = (0, 1, 2, 3)
 """The levels that exist."""
 MUTATION_SECONDS = 120.0
 SCHEMES = ("http://", "https://")
@@ -57,6 +57,15 @@ SCHEMES = ("http://", "https://")
     metavar="OLD",
     help="Check too that what lives in the version at OLD, a folder or a runtime's URL, has a place here.",
 )
+@click.option(
+    "--seeds",
+    type=click.IntRange(0),
+    metavar="N",
+    help="How many simulated worlds level 3 tries (default: about a second of them); 0 leaves it out.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, metavar="S", help="The first of them (default: 0)."
+)
 @click.option("--mutate", is_flag=True, help="Tell which single changes nothing would notice.")
 @click.option(
     "--proofs",
@@ -82,6 +91,8 @@ def command(
     budget: float | None,
     trace_id: str | None,
     against: str | None,
+    seeds: int | None,
+    seed: int,
     mutate: bool,
     proofs: str | None,
     accept_bounds: bool,
@@ -104,11 +115,14 @@ def command(
         raise UsageError("--proofs goes with one path")
     if against is not None and len(paths) != 1:
         raise UsageError("--against goes with one path")
+    wanted = max(LEVELS) if level is None else level
     options = Options(
-        level=max(LEVELS) if level is None else level,
+        level=min(wanted, 2) if seeds == 0 else wanted,
         budget_seconds=budget,
         accept_bounds=accept_bounds,
         against=_version(against, paths[0]) if against is not None else None,
+        seeds=seeds or None,
+        seed=seed,
     )
     codes: list[int] = []
     scanned: list[tuple[Report, str]] = []

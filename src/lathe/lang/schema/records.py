@@ -133,7 +133,13 @@ def _report_definitions() -> dict[str, Schema]:
         "verdict": choice(["passes", "fails", "unknown", "skipped"]),
         "seconds": {"type": "number", "minimum": 0},
     }
-    counts: dict[str, Schema] = {"states": _COUNT, "steps": _COUNT, "depth": _COUNT, "why": TEXT}
+    counts: dict[str, Schema] = {
+        "states": _COUNT,
+        "steps": _COUNT,
+        "depth": _COUNT,
+        "seeds": _COUNT,
+        "why": TEXT,
+    }
     covered: dict[str, Schema] = {
         "bounds": _told("Instances of each blueprint, and `principals`.", _COUNTS),
         "actions": _told("How often each action was taken, by `Blueprint.action`.", _COUNTS),

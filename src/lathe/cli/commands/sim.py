@@ -1,0 +1,151 @@
+"""`lathe sim`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from lathe.cli import exitcode, files, output, steps
+from lathe.cli.command import command as make_command
+from lathe.cli.options import seconds
+from lathe.cli.reading import read
+from lathe.cli.simulating import Asked, run_campaign, tally_json, tally_text
+from lathe.errors import UsageError
+from lathe.lang import digest
+from lathe.lang.model import Json
+from lathe.machine import tracejson
+from lathe.sim.menu import MIXES, Mix
+from lathe.sim.prepared import Prepared, prepare
+from lathe.sim.run import Outcome, setting_of, simulate
+from lathe.sim.shrink import shrink
+from lathe.sim.telling import trace_of
+
+SEEDS = 100
+"""Seeds of each mix, where nothing else is said."""
+
+
+@make_command(
+    "sim",
+    examples=(
+        "lathe sim examples/rollout --seed 7 --mix chaos",
+        "lathe sim examples/order --for 10m --jobs 2 --resume seeds.jsonl",
+    ),
+)
+@click.argument("path", type=click.Path())
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Run this seed alone, or begin with it.")
+@click.option(
+    "--seeds",
+    "count",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"How many seeds of each mix (default: {SEEDS}).",
+)
+@click.option(
+    "--for", "duration", callback=seconds, metavar="DURATION", help="Go on for so long: `30s`, `10m`, `2h`."
+)
+@click.option(
+    "--mix",
+    type=click.Choice([*MIXES, "all"]),
+    help="How much goes wrong (default: all three; chaos for one seed).",
+)
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Processes (default: 1).")
+@click.option(
+    "--resume",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Keep in FILE which seeds are done, and leave out those that are.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def command(
+    *,
+    path: str,
+    seed: int | None,
+    count: int | None,
+    duration: float | None,
+    mix: str | None,
+    jobs: int,
+    resume: str | None,
+    as_json: bool,
+) -> int:
+    """Run the app at PATH in simulated worlds, in which whatever can go wrong goes wrong.
+
+    It is the real runtime: engine, outbox and timers, over a store and adapters that fail, on processes that
+    die, with clocks that jump. A failure prints the line that repeats it, made as small as it can be. The app
+    should be admitted: a property that `lathe check` refutes fails here too. Exit code: 0 nothing found,
+    1 something.
+    """
+    app = read(path)
+    contents = files.load(path).files
+    if count is not None and duration is not None:
+        raise UsageError("give one of --seeds and --for")
+    if seed is not None and count is None and duration is None:
+        return _one(path, prepare(contents), seed, _one_mix(mix), as_json=as_json)
+    mixes = tuple(m for m in MIXES if mix in (None, "all", m))
+    asked = Asked(path, contents, digest(app), jobs, duration, resume)
+    seeds = count or (SEEDS if duration is None else None)
+    total, passed = run_campaign(asked, mixes, first=seed or 0, seeds=seeds)
+    if as_json:
+        output.data(json.dumps(tally_json(total, passed), ensure_ascii=False))
+    else:
+        output.data("\n".join(tally_text(total, passed, files.printable(path))))
+    return exitcode.FINDINGS if total.failures else exitcode.DONE
+
+
+def _one_mix(mix: str | None) -> Mix:
+    return next((m for m in MIXES if m == mix), "chaos")
+
+
+def _one(path: str, prepared: Prepared, seed: int, mix: Mix, *, as_json: bool) -> int:
+    """One seed: what it went through, and what it found, made small."""
+    found = simulate(prepared, setting_of(seed, mix))
+    small = shrink(prepared, found) if found.violation is not None else found
+    if as_json:
+        output.data(json.dumps(_json(found, small), ensure_ascii=False))
+    else:
+        output.data("\n".join(map(output.clean, _text(found, small, files.printable(path)))))
+    return exitcode.FINDINGS if found.violation is not None else exitcode.DONE
+
+
+def _text(found: Outcome, small: Outcome, path: str) -> list[str]:
+    strikes = ", ".join(f"{name} {count}" for name, count in sorted(found.faults.items())) or "none"
+    said = [
+        f"seed {found.setting.seed}, {found.setting.mix}: {found.steps:,} steps, "
+        f"{found.committed} committed, {found.commands} commands, {found.virtual_seconds:,.0f} virtual s, "
+        f"{found.setting.nodes} {'process' if found.setting.nodes == 1 else 'processes'}",
+        f"faults: {strikes}",
+        f"journal {found.journal[:16]}, log {found.log[:16]}",
+    ]
+    if found.violation is None:
+        return [*said, "nothing found"]
+    assert small.violation is not None, "what is shrunk still fails"
+    asked = sum(map(len, small.script))
+    faults = ", ".join(name for name, count in small.faults.items() if count) or "no fault"
+    return [
+        *said,
+        f"{found.violation.cause}: {small.violation.said}",
+        f"shrunk to {asked} commands, {small.steps:,} steps and {faults}:",
+        *(f"  {line}" for line in steps.draw(trace_of(small), is_whole=True)),
+        f"repeat it: lathe sim {path} {found.line}",
+    ]
+
+
+def _json(found: Outcome, small: Outcome) -> dict[str, Json]:
+    violation = found.violation
+    data: dict[str, Json] = {
+        "v": 1,
+        "app": found.app,
+        "digest": found.digest,
+        "seed": found.setting.seed,
+        "mix": found.setting.mix,
+        "steps": found.steps,
+        "committed": found.committed,
+        "virtual_seconds": round(found.virtual_seconds, 3),
+        "journal": found.journal,
+        "log": found.log,
+        "faults": dict(found.faults),
+    }
+    if violation is None:
+        return {**data, "ok": True}
+    found_json: dict[str, Json] = {"cause": violation.cause, "said": violation.said}
+    return {**data, "ok": False, "violation": found_json, "trace": tracejson.to_json(trace_of(small))}

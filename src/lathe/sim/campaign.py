@@ -1,0 +1,136 @@
+"""Many seeds, over processes: what failed, grouped by cause, and how far it came.
+
+Seeds are done in chunks that are numbered, so that a campaign can be stopped and gone on with. There is
+nothing shared between two runs, so a campaign is as fast as its processors are many.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+
+from lathe.frozen import frozen
+from lathe.sim.menu import Mix
+from lathe.sim.prepared import Prepared, prepare
+from lathe.sim.run import setting_of, simulate
+
+CHUNK_SEEDS = 10
+AHEAD = 2
+"""Chunks that wait for each process."""
+
+
+@frozen
+class Chunk:
+    """Seeds `first` to `last`, in one mix."""
+
+    mix: Mix
+    first: int
+    last: int
+
+
+@frozen
+class Failure:
+    """A seed that failed, and why."""
+
+    cause: str
+    said: str
+    seed: int
+    mix: Mix
+
+
+@frozen
+class Tally:
+    """What came of a chunk, or of several (`added`)."""
+
+    seeds: int = 0
+    steps: int = 0
+    committed: int = 0
+    virtual_seconds: float = 0.0
+    failures: tuple[Failure, ...] = ()
+    taken: Mapping[tuple[str, str], int] = {}
+    faults: Mapping[str, int] = {}
+
+    def added(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(
+            self.seeds + other.seeds,
+            self.steps + other.steps,
+            self.committed + other.committed,
+            self.virtual_seconds + other.virtual_seconds,
+            self.failures + other.failures,
+            Counter(self.taken) + Counter(other.taken),
+            Counter(self.faults) + Counter(other.faults),
+        )
+
+
+Files = Mapping[str, bytes]
+
+
+def run_chunk(prepared: Prepared, chunk: Chunk) -> Tally:
+    """Every seed of a chunk, one after another."""
+    total = Tally()
+    for seed in range(chunk.first, chunk.last + 1):
+        found = simulate(prepared, setting_of(seed, chunk.mix))
+        wrong = found.violation
+        failures = () if wrong is None else (Failure(wrong.cause, wrong.said, seed, chunk.mix),)
+        one = Tally(
+            1, found.steps, found.committed, found.virtual_seconds, failures, found.taken, found.faults
+        )
+        total = total.added(one)
+    return total
+
+
+def chunks(
+    mixes: Sequence[Mix], first: int, count: int | None, done: Collection[tuple[str, int]] = ()
+) -> Iterator[Chunk]:
+    """The chunks of a campaign, mix by mix in turn; without end if there is no `count` of seeds.
+
+    `done` names chunks, as (mix, first seed), that are left out.
+    """
+    at = first
+    while count is None or at < first + count:
+        last = at + CHUNK_SEEDS - 1 if count is None else min(at + CHUNK_SEEDS, first + count) - 1
+        for mix in mixes:
+            if (mix, at) not in done:
+                yield Chunk(mix, at, last)
+        at += CHUNK_SEEDS
+
+
+def campaign(
+    files: Files, planned: Iterator[Chunk], *, jobs: int, is_over: Callable[[], bool]
+) -> Iterator[tuple[Chunk, Tally]]:
+    """Run chunks on `jobs` processes, and give each as it ends. No other is begun once `is_over`."""
+    if jobs == 1:
+        prepared = prepare(files)
+        for chunk in planned:
+            if is_over():
+                return
+            yield chunk, run_chunk(prepared, chunk)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(dict(files),)) as pool:
+        waiting: dict[Future[Tally], Chunk] = {}
+        while True:
+            while len(waiting) < jobs * AHEAD and not is_over():
+                ahead = next(planned, None)
+                if ahead is None:
+                    break
+                waiting[pool.submit(_run, ahead)] = ahead
+            if not waiting:
+                return
+            for future in sorted(wait(waiting, return_when=FIRST_COMPLETED).done, key=id):
+                yield waiting.pop(future), future.result()
+
+
+_prepared: list[Prepared] = []
+"""What a process of a campaign was begun with."""
+
+
+def _begin(files: Files) -> None:
+    _prepared[:] = [prepare(files)]
+
+
+def _run(chunk: Chunk) -> Tally:
+    return run_chunk(_prepared[0], chunk)
