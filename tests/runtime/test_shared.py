@@ -122,7 +122,7 @@ def test_what_is_created_while_a_swap_is_made_ready_is_brought_over_too() -> Non
         await faults.reached.wait()
         late = await create(node, app, "Job", work="{}")
         faults.opened.set()
-        assert (await swap).tries == 2
+        await swap
         held = await node.engine.read(node.engine.catalog.live(TENANT, app.name), late)
         assert held is not None
         assert held.entity.fields["simulated_extra"] == 0

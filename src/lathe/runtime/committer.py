@@ -127,7 +127,7 @@ class Committer:
         if not self._waiting or (self._group is not None and self._group.is_open):
             return
         group = self._group = Group(self._waiting)
-        task = asyncio.create_task(self._commit_group(group, self._store.commit(group)), name="group")
+        task = asyncio.create_task(self._commit_group(group), name="group")
         self._tasks.add(task)
         task.add_done_callback(self._over)
 
@@ -146,9 +146,9 @@ class Committer:
         """Commit what is queued, then end `run`."""
         self._closing.set()
 
-    async def _commit_group(self, group: Group, answers: Awaitable[list[Answer]]) -> None:
+    async def _commit_group(self, group: Group) -> None:
         try:
-            await self._settle(group, answers)
+            await self._settle(group, self._store.commit(group))
         except StoreError as error:
             self._fail(group.queued, error)
         except Exception as error:  # noqa: BLE001  one write that no store can take must not end all others

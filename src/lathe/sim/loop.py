@@ -12,7 +12,7 @@ import heapq
 from asyncio import base_events, events
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from random import Random
 from typing import Any, TypeVar
 
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 STEPS_LIMIT = 5_000_000
 """Callbacks of one run: more means that it goes round without end."""
+BATCH = 64
+"""Callbacks between two looks at whether the loop shall stop, at most."""
 EPOCH_MS = 1_750_000_000_000
 """The moment at which a simulated world begins."""
 
@@ -52,13 +54,14 @@ class SimLoop(base_events.BaseEventLoop):
     _ready: deque[asyncio.Handle]
     _scheduled: list[asyncio.TimerHandle]
     _timer_cancelled_count: int
+    _stopping: bool
 
     def __init__(
         self, seed: int, *, tape: Sequence[int] | None = None, steps_limit: int = STEPS_LIMIT
     ) -> None:
         super().__init__()
         self.random = Random(seed)
-        self._schedule = Random(seed ^ 0x5EED)
+        self._draw = Random(seed ^ 0x5EED).random
         self._given = tape
         self._steps_limit = steps_limit
         self._now = 0.0
@@ -103,41 +106,70 @@ class SimLoop(base_events.BaseEventLoop):
         """There are no threads in this world."""
         raise AssertionError("a simulated run starts no thread")
 
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As every loop's, without the checks for other threads."""
+        handle = events.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def _choose(self, count: int) -> int:
-        position = len(self.tape)
         if self._given is None:
-            choice = self._schedule.randrange(count)
+            choice = int(self._draw() * count)
         else:
+            position = len(self.tape)
             choice = self._given[position] % count if position < len(self._given) else 0
         if not self.is_over:
             self.tape.append(choice)
         return choice
 
     def _run_once(self) -> None:
-        """One callback: the loop's own of all that are ready."""
-        self._drop_cancelled()
-        if not self._ready:
-            if not self._scheduled:
-                raise StuckError(f"nothing is left to happen after {self.steps} steps")
-            self._now = max(self._now, self._scheduled[0].when())
-        while self._scheduled and self._scheduled[0].when() <= self._now:
-            handle = heapq.heappop(self._scheduled)
+        """Callbacks one after another, each the loop's own choice of all that are ready."""
+        for _ in range(BATCH):
+            self._run_next()
+            if self._stopping:
+                return
+
+    def _run_next(self) -> None:
+        ready, scheduled = self._ready, self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            handle = heapq.heappop(scheduled)
             handle._scheduled = False  # type: ignore[attr-defined]
-            if not handle.cancelled():
-                self._ready.append(handle)
-        if not self._ready:
+        if not ready:
+            if not scheduled:
+                raise StuckError(f"nothing is left to happen after {self.steps} steps")
+            self._now = max(self._now, scheduled[0]._when)  # type: ignore[attr-defined]
+        while scheduled and scheduled[0]._when <= self._now:  # type: ignore[attr-defined]
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False  # type: ignore[attr-defined]
+            if not handle._cancelled:
+                ready.append(handle)
+        count = len(ready)
+        if not count:
             return
-        if self.steps >= self._steps_limit and not self.is_over:
-            raise StuckError(f"more than {self._steps_limit} steps")
-        chosen = self._take()
-        if chosen.cancelled():
+        index = self._choose(count) if count > 1 else 0
+        if index:
+            ready.rotate(-index)
+            chosen = ready.popleft()
+            ready.rotate(index)
+        else:
+            chosen = ready.popleft()
+        if not chosen._cancelled:
+            self._run(chosen)
+
+    def _run(self, chosen: asyncio.Handle) -> None:
+        """One step, unless the process that it belongs to cannot take any."""
+        if self.is_over:
+            chosen._run()
             return
         power: Power | None = chosen._context.get(POWER)  # type: ignore[attr-defined]
-        if power is not None and (power.is_cut or power.is_stalled) and not self.is_over:
+        if power is not None and (power.is_cut or power.is_stalled):
             power.waiting.append(chosen)
             return
-        if not self.is_over:
-            self.steps += 1
+        if self.steps >= self._steps_limit:
+            raise StuckError(f"more than {self._steps_limit} steps")
+        self.steps += 1
         chosen._run()
 
     def resume(self, power: Power) -> None:
@@ -158,20 +190,6 @@ class SimLoop(base_events.BaseEventLoop):
         self.ended = self._now
         for power in self._powers:
             self.resume(power)
-
-    def _take(self) -> asyncio.Handle:
-        count = len(self._ready)
-        index = self._choose(count) if count > 1 else 0
-        self._ready.rotate(-index)
-        handle = self._ready.popleft()
-        self._ready.rotate(index)
-        return handle
-
-    def _drop_cancelled(self) -> None:
-        while self._scheduled and self._scheduled[0].cancelled():
-            handle = heapq.heappop(self._scheduled)
-            handle._scheduled = False  # type: ignore[attr-defined]
-            self._timer_cancelled_count = max(0, self._timer_cancelled_count - 1)
 
 
 def run(

@@ -7,7 +7,7 @@ world that follows. What the runtime wrote, answered and did is held against tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -35,9 +35,8 @@ from lathe.runtime.engine import Command, Committed, Refused
 from lathe.runtime.plan import OUTBOX, Held, changes_of
 from lathe.runtime.snapshot import encode_json, entity_of
 from lathe.sim.prepared import Loaded, Prepared, reads_others
-from lathe.store.base import Apply
 from lathe.store.journal import payload_hash, sealed
-from lathe.store.records import GENESIS, Entry, Outgoing, Timer, Write
+from lathe.store.records import GENESIS, Entry, Outgoing, Timer, Version, Write
 
 
 @frozen
@@ -302,14 +301,14 @@ class Oracle:
 
     # Versions.
 
-    def applied(self, change: Apply) -> None:
+    def applied(self, version: Version, writes: Sequence[Write]) -> None:
         """A version was applied: every entity is where `machine.migrate` puts it."""
         old, before = self.worlds[-1]
-        new = self._prepared.by_digest(change.version.digest)
+        new = self._prepared.by_digest(version.digest)
         self.loaded = new
-        rows = {write.entities[0].id: entity_of(write.entities[0]) for write in change.writes}
+        rows = {write.entities[0].id: entity_of(write.entities[0]) for write in writes}
         moved: dict[str, Entity] = {}
-        for write in change.writes:
+        for write in writes:
             self._chains(write)
             self._take_duties(write)
         for name, entity in before.entities.items():

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from lathe.sim.loop import POWER, Power, SimLoop
 from lathe.sim.menu import Menu
+from lathe.store.accept import ClaimKey
 from lathe.store.base import Apply, FullError, UnavailableError
 from lathe.store.faults import Point
 from lathe.store.memory import MemoryStore
@@ -35,8 +36,8 @@ class Observer(Protocol):
     def committed(self, write: Write) -> None:
         """A write was accepted."""
 
-    def applied(self, change: Apply) -> None:
-        """A version was applied."""
+    def applied(self, version: Version, writes: Sequence[Write]) -> None:
+        """A version was applied, and brought entities over."""
 
 
 class SimStore(MemoryStore):
@@ -55,6 +56,7 @@ class SimStore(MemoryStore):
         self.crash: Callable[[Power], None] = lambda power: None
         """Pulls the plug of a process."""
         self.commits = 0
+        self._last: tuple[Write, ...] = ()
 
     # What is seen of it.
 
@@ -93,11 +95,22 @@ class SimStore(MemoryStore):
         return answers
 
     def apply_now(self, change: Apply) -> Answer:
-        """Apply, and let the observer see it."""
+        """Apply, and let the observer see it, with the writes that it came to."""
+        self._last = ()
         answer = super().apply_now(change)
         if answer.verdict == "accepted":
-            self._observer.applied(change)
+            self._observer.applied(change.version, self._last)
         return answer
+
+    def _write(
+        self,
+        group: Sequence[Write],
+        answers: Sequence[Answer],
+        before: dict[ClaimKey, str],
+        after: dict[ClaimKey, str],
+    ) -> None:
+        self._last = tuple(group)
+        super()._write(group, answers, before, after)
 
     def install(self, version: Version) -> None:
         """Make the first version current, before the world begins."""
@@ -155,7 +168,7 @@ class SimStore(MemoryStore):
         menu, random = self._menu, self._random
         if menu.strikes("slow"):
             await asyncio.sleep(random.random() ** 3 * SLOW_SECONDS)
-        elif group:
+        elif method == "commit":  # without a look at the group: it is open until the store has
             await asyncio.sleep(random.expovariate(1 / LATENCY_SECONDS))
         else:
             await asyncio.sleep(0)
