@@ -81,15 +81,15 @@ def without_receipts(patch: Patch) -> None:
 def acknowledged_too_early(patch: Patch) -> None:
     """A command is answered before its group is committed."""
 
-    async def early(self: Any, group: Any) -> None:
-        for _, future in group:
+    async def early(self: Any, group: Any, answers: Any) -> None:
+        for _, future in group.queued:
             if not future.done():
                 future.set_result(accept.Answer("accepted"))
-        answers = await self._store.commit([write for write, _ in group])
-        for (write, _), answer in zip(group, answers, strict=True):
+        found = await answers
+        for write, answer in zip(group, found, strict=True):
             self._settled(write, answer)
 
-    patch.setattr(Committer, "_commit", early)
+    patch.setattr(Committer, "_settle", early)
 
 
 def without_a_fresh_look(patch: Patch) -> None:

@@ -101,19 +101,23 @@ def chunks(
 def campaign(
     files: Files, planned: Iterator[Chunk], *, jobs: int, is_over: Callable[[], bool]
 ) -> Iterator[tuple[Chunk, Tally]]:
-    """Run chunks on `jobs` processes, and give each as it ends. No other is begun once `is_over`."""
+    """Run chunks on `jobs` processes, and give each as it ends. After the first, none is begun once
+    `is_over`.
+    """
     if jobs == 1:
         prepared = prepare(files)
         for chunk in planned:
+            yield chunk, run_chunk(prepared, chunk)
             if is_over():
                 return
-            yield chunk, run_chunk(prepared, chunk)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(dict(files),)) as pool:
         waiting: dict[Future[Tally], Chunk] = {}
+        is_begun = False
         while True:
-            while len(waiting) < jobs * AHEAD and not is_over():
+            while len(waiting) < jobs * AHEAD and not (is_begun and is_over()):
+                is_begun = True
                 ahead = next(planned, None)
                 if ahead is None:
                     break
