@@ -2,10 +2,11 @@
 
 python bench/sim.py [--json] [--quick]
 
-A step is one callback of the simulated loop: the unit in which a seed chooses what happens next. Every oracle is
-on. Seeds of the three mixes in turn, in one process, by processor time; the bound is 50,000 steps a second. Then
-`lathe check --no-cache examples/rollout` as a process of its own, levels 0 to 3, by wall time: at most 2 s; and
-the same with `--level 2`.
+A step is one callback of the simulated loop: the unit in which a seed chooses what happens next. Every oracle
+is on. Seeds of the three mixes in turn, in one process, by processor time; the bound is 50,000 steps
+a second.
+Then `lathe check --no-cache examples/rollout` as a process of its own, levels 0 to 3, by wall time: at most
+2 s; and the same with `--level 2`.
 """
 
 from __future__ import annotations
