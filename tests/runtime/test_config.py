@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import jsonschema
 import msgspec
+import pytest
 
+from lathe.errors import UsageError
 from lathe.runtime.config import (
     AppSettings,
     Config,
@@ -18,6 +21,7 @@ from lathe.runtime.config import (
     WasmProcess,
     WasmSettings,
     read_config,
+    schema,
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
@@ -61,3 +65,20 @@ def test_every_variable_on_the_page_sets_its_key_and_no_other_key_has_one() -> N
             assert str(getattr(getattr(changed, table), key)) in ("7", "7.0", "True"), variable
         else:
             assert changed == Config(), name
+
+
+def test_the_schema_takes_what_is_read_and_nothing_else() -> None:
+    found = schema()
+    jsonschema.Draft202012Validator.check_schema(found)
+    validator = jsonschema.Draft202012Validator(found)
+    secrets = {"KEY": {"env": "X", "hosts": ["a.example"]}}
+    assert validator.is_valid({"server": {"port": 1}, "app": {"shop": {"secrets": secrets}}})
+    bad = {
+        "[sever]": {"sever": {}},
+        "[server]\nport = 'x'": {"server": {"port": "x"}},
+        "[app.shop.secret]": {"app": {"shop": {"secret": {}}}},
+    }
+    for text, data in bad.items():
+        assert not validator.is_valid(data)
+        with pytest.raises(UsageError):
+            read_config(text.encode(), {})

@@ -14,6 +14,13 @@ _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
+_TAKEN = ["id", "version", "visit", "at", "event"]
+"""What whoever took an action is told in any case; the rest if it may be read."""
+_ALWAYS = (400, 401, 404, 429, 500, 503)
+"""Problems that any request may meet."""
+_OF_COMMANDS = (403, 409, 412, 413, 415, 422, 428, 507)
+
+
 def openapi(lives: Iterable[Live]) -> dict[str, object]:
     """The document of these apps."""
     paths: dict[str, object] = {}
@@ -23,6 +30,7 @@ def openapi(lives: Iterable[Live]) -> dict[str, object]:
             blueprint = table.blueprint
             name = f"{live.app.name}.{blueprint.name}"
             schemas[name] = _entity_schema(blueprint)
+            schemas[f"{name}.Taken"] = {**_entity_schema(blueprint), "required": _TAKEN}
             paths.update(_paths(live, blueprint, {"$ref": f"#/components/schemas/{name}"}))
     paths.update(_versions())
     return {
@@ -160,7 +168,7 @@ def _acting(action: Action, entity: dict[str, object], *, status: str) -> dict[s
         "additionalProperties": False,
     }
     by = ", ".join(map(str, action.by)) or "nobody outside"
-    taken = {**entity, "required": ["id", "version", "visit", "at", "event"]}  # the rest if it may be read
+    taken = {"$ref": f"{entity['$ref']}.Taken"}
     return {
         "summary": action.doc or f"Take `{action.name}`.",
         "description": f"Open to {by}.",
@@ -169,13 +177,14 @@ def _acting(action: Action, entity: dict[str, object], *, status: str) -> dict[s
             "required": bool(body["required"]),
             "content": {"application/json": {"schema": body}},
         },
-        "responses": _answers({status: _content(taken, "taken, and durable")}, 400, 403, 404, 409, 412, 422),
+        "responses": _answers({status: _content(taken, "taken, and durable")}, *_OF_COMMANDS),
     }
 
 
 def _answers(good: dict[str, object], *bad: int) -> dict[str, object]:
     problem = {"application/problem+json": {"schema": _PROBLEM}}
-    others = {str(status): {"description": _meaning(status), "content": problem} for status in bad}
+    told = sorted({*_ALWAYS, *bad})
+    others = {str(status): {"description": _meaning(status), "content": problem} for status in told}
     return {**good, **others, "default": {"description": "a problem", "content": problem}}
 
 

@@ -16,9 +16,9 @@ from lathe.api.problem import OF_REASON, Problem
 from lathe.api.seeing import may_read, may_read_some
 from lathe.api.view import entry
 from lathe.govern.principal import READ
-from lathe.lang.expr import Node
+from lathe.lang.expr import And, Compare, Literal, Node, Read
 from lathe.lang.filter import FILTER_CHARACTERS_LIMIT, read_filter
-from lathe.lang.model import Action, Argument
+from lathe.lang.model import Action, Argument, Blueprint
 from lathe.lang.parse import ExpressionError
 from lathe.machine.event import Act, Caller
 from lathe.machine.moment import rfc3339
@@ -27,6 +27,7 @@ from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine, held_of
 from lathe.runtime.plan import Held
+from lathe.runtime.snapshot import encode_json
 from lathe.store.base import PAGE_LIMIT, Query, SortKey, sort_value
 from lathe.store.records import Entry, Timer
 
@@ -120,6 +121,7 @@ class Reading:
             sort=SORTS[key],
             descending=descending,
             limit=limit_of(asked),
+            holder=None if where is None else _holder(blueprint, states, where),
         )
 
     async def actions(
@@ -212,6 +214,23 @@ def limit_of(asked: Mapping[str, str]) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 6 or not 1 <= int(text) <= PAGE_LIMIT:
         raise Problem("LR400.query", f"`limit` is a number from 1 to {PAGE_LIMIT}")
     return int(text)
+
+
+def _holder(blueprint: Blueprint, states: tuple[str, ...], where: Node) -> tuple[str, bytes] | None:
+    """The claim that whoever fits the filter must hold, if it says what a unique field is and all that are
+    asked for hold one.
+    """
+    of = set(states or blueprint.states)
+    for part in where.operands if isinstance(where, And) else (where,):
+        if not isinstance(part, Compare) or part.op != "==":
+            continue
+        field, value = part.left, part.right
+        if not isinstance(field, Read) or not isinstance(value, Literal) or value.value is None:
+            continue
+        for unique in blueprint.unique.values():
+            if unique.fields == (field.name,) and of <= set(unique.in_states or blueprint.states):
+                return f"{blueprint.name}.{unique.name}", encode_json((value.value,))
+    return None
 
 
 def _filter(table: BlueprintTable, text: str) -> Node:

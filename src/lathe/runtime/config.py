@@ -120,6 +120,16 @@ def read_config(text: bytes | None, environment: Mapping[str, str]) -> Config:
         raise UsageError(f"`{FILE}`: {str(error)[:1].lower()}{str(error)[1:]}") from None
 
 
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file."""
+    found = msgspec.json.schema(Config)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": FILE,
+        **found,
+    }
+
+
 def _given(environment: Mapping[str, str]) -> dict[tuple[str, str], str]:
     """`LATHE_SERVER_PORT=…` is `[server] port`, and so on for each table with fixed keys."""
     tables: dict[str, type[Struct]] = {"server": Server, "store": StoreSettings, "limits": LimitSettings}

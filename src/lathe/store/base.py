@@ -47,7 +47,8 @@ class Query:
     """Which entities of a blueprint, in which order. `where` is an expression over its fields and `state`:
     one that `store.where` cannot lower is a `UsageError`.
 
-    `after` is the last row's (sort value, id) of the page before, as a cursor carried it.
+    `after` is the last row's (sort value, id) of the page before, as a cursor carried it. `holder` is a claim
+    (unique, key): only who holds it, which is found without looking at the others.
     """
 
     tenant: str
@@ -59,6 +60,7 @@ class Query:
     descending: bool = False
     after: tuple[str | int, str] | None = None
     limit: int = PAGE_LIMIT
+    holder: tuple[str, bytes] | None = None
 
 
 def sort_value(row: EntityRow, sort: SortKey) -> tuple[str | int, str]:

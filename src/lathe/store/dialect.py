@@ -23,6 +23,9 @@ class Dialect(Protocol):
     def parameter(self, number: int, kind: Kind) -> str:
         """The parameter of this number, from 1 on."""
 
+    def blob(self, parameter: str) -> str:
+        """The bytes of a parameter that has them in hexadecimal."""
+
     def field(self, name: str, kind: Kind) -> str:
         """A field of the row; NULL if it is unset."""
 
@@ -59,6 +62,9 @@ class Sqlite:
 
     def parameter(self, number: int, kind: Kind) -> str:
         return f"?{number}"
+
+    def blob(self, parameter: str) -> str:
+        return f"unhex({parameter})"
 
     def field(self, name: str, kind: Kind) -> str:
         return f"json_extract(e.body, '$.fields.{name}')"
@@ -132,6 +138,9 @@ class Postgres:
 
     def parameter(self, number: int, kind: Kind) -> str:
         return f"${number}::{_TYPES.get(kind, 'text')}"
+
+    def blob(self, parameter: str) -> str:
+        return f"decode({parameter}, 'hex')"
 
     def field(self, name: str, kind: Kind) -> str:
         if kind == "set":

@@ -198,6 +198,9 @@ class MemoryStore:
             return sort_value(row, query.sort)
 
         rows = sorted((r for r in self._entities.values() if _fits(r, query)), key=key)
+        if query.holder is not None:
+            holder = self._claims.get((query.tenant, query.app, *query.holder))
+            rows = [row for row in rows if row.id == holder]
         if query.descending:
             rows.reverse()
         if query.after is not None:

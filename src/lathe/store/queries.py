@@ -32,7 +32,14 @@ def find(query: Query, dialect: Dialect, columns: str) -> tuple[str, list[object
     if query.states:
         conditions.append(f"e.state in ({', '.join(parameter(s) for s in query.states)})")
     if query.where is not None:
+        for column, values in where.named(query.where):
+            conditions.append(f"e.{column} in ({', '.join(parameter(v) for v in values)})")
         conditions.append(where.lower(query.where, dialect, parameters))
+    if query.holder is not None:
+        unique, key = query.holder
+        app = f"c.tenant = {parameter(query.tenant)} and c.app = {parameter(query.app)}"
+        of = f'c."unique" = {parameter(unique)} and c.key = {dialect.blob(parameter(key.hex()))}'
+        conditions.append(f"e.id in (select c.entity from claim c where {app} and {of})")
     column, kind = _SORTS[query.sort]
     if query.after is not None:
         value, name = query.after

@@ -8,7 +8,7 @@ is false. Text and numbers of an expression go in as parameters, never as SQL.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -80,6 +80,22 @@ def holds(node: Node, row: EntityRow) -> bool:
     values |= {n.name: None for n in walk(node) if isinstance(n, Read) and n.name not in values}
     entity = Entity(row.id, row.blueprint, row.state, values)
     return holds_in(node, Frame(world=_EMPTY, entity=entity, fields=values))
+
+
+def named(node: Node) -> Iterator[tuple[str, list[str]]]:
+    """The columns with an index that a filter pins down, with the values that they may have: each follows
+    from the filter, so it may be said beside it.
+    """
+    for part in node.operands if isinstance(node, And) else (node,):
+        if not isinstance(part, Compare) or part.op not in ("==", "in"):
+            continue
+        left, right = part.left, part.right
+        if isinstance(right, Special):
+            left, right = right, left
+        items = right.items if isinstance(right, Members) and part.op == "in" else (right,)
+        values = [item.value for item in items if isinstance(item, Literal) and isinstance(item.value, str)]
+        if isinstance(left, Special) and left.name in ("state", "id") and 0 < len(values) == len(items):
+            yield left.name, values
 
 
 def lower(node: Node, dialect: Dialect, parameters: list[object]) -> str:

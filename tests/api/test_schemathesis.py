@@ -1,0 +1,70 @@
+"""Whatever Schemathesis makes of the document, answers are as it says, and never a defect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+from tests.runtime.harness import example
+from tests.runtime.processes import serving
+
+from lathe.api.problem import PROBLEMS
+
+EXAMPLES = 12
+"""Requests to each operation: the whole is bounded to some half a minute."""
+APPS = ("rollout", "lease_queue")
+ELSEWHERE = ("/v1/checks", "/v1/blueprints")
+"""They run the verifier in a process of its own for each request that can be read."""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("served")
+    with serving(f"sqlite:{folder / 'data'}", folder) as process:
+        for name in APPS:
+            process.apply(example(name))
+        yield process.url
+
+
+Met = set[tuple[str, int]]
+
+
+def test_every_answer_is_documented_and_none_is_a_defect(url: str) -> None:
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    operations = [found.ok() for found in schema.get_all_operations()]
+    wanted = [o for o in operations if o.method.upper() == "GET" or not o.path.startswith(ELSEWHERE)]
+    met: Met = set()
+    for operation in wanted:
+        ask(operation, met)
+    assert len(wanted) > 15
+    assert {200, 201, 404, 422} <= {status for _, status in met}
+
+
+def ask(operation: schemathesis.APIOperation, met: Met) -> None:  # type: ignore[type-arg]
+    """Some requests to one operation."""
+    documented = {int(status) for status in operation.definition.raw["responses"] if status.isdigit()}
+
+    @given(case=operation.as_strategy())
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )
+    def asked(case: schemathesis.Case) -> None:
+        response = case.call(timeout=20)
+        met.add((operation.path, response.status_code))
+        told = (case.as_curl_command(), response.text)
+        assert response.status_code < 500, told
+        assert response.status_code in documented, told
+        case.validate_response(response, checks=[content_type_conformance, response_schema_conformance])
+        if response.status_code >= 400:
+            assert json.loads(response.content)["code"] in PROBLEMS, told
+
+    asked()
