@@ -69,7 +69,7 @@ THIRD_PARTY = {
     "store": {"msgspec", "apsw", "asyncpg"},
     "wasm": {"msgspec", "wasmtime"},
     "effect": {"msgspec", "httpx2"},
-    "runtime": {"msgspec", "structlog", "prometheus_client"},
+    "runtime": {"msgspec", "structlog", "prometheus_client", "opentelemetry"},
     "govern": {"msgspec"},
     "api": {"msgspec", "starlette", "uvicorn", "uvloop", "structlog", "prometheus_client"},
     "console": {"msgspec", "starlette"},

@@ -9,8 +9,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
-from tests.runtime.harness import example
-from tests.runtime.processes import serving
+from tests.runtime.harness import example, read
+from tests.runtime.processes import Process, serving
 
 from lathe.api.problem import PROBLEMS
 
@@ -22,29 +22,33 @@ ELSEWHERE = ("/v1/checks", "/v1/blueprints")
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     folder = tmp_path_factory.mktemp("served")
     with serving(f"sqlite:{folder / 'data'}", folder) as process:
         for name in APPS:
             process.apply(example(name))
-        yield process.url
+        roles = sorted({role for name in APPS for role in read(example(name)).roles})
+        wanted = {"principal": "everyone", "kind": "person", "roles": roles, "scopes": ["operator"]}
+        made = process.post("/v1/tokens", wanted)
+        process.headers = {"authorization": f"Bearer {made.json()['token']}"}
+        yield process
 
 
 Met = set[tuple[str, int]]
 
 
-def test_every_answer_is_documented_and_none_is_a_defect(url: str) -> None:
-    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+def test_every_answer_is_documented_and_none_is_a_defect(process: Process) -> None:
+    schema = schemathesis.openapi.from_url(f"{process.url}/openapi.json", headers=process.headers)
     operations = [found.ok() for found in schema.get_all_operations()]
     wanted = [o for o in operations if o.method.upper() == "GET" or not o.path.startswith(ELSEWHERE)]
     met: Met = set()
     for operation in wanted:
-        ask(operation, met)
+        ask(operation, met, process.headers)
     assert len(wanted) > 15
     assert {200, 201, 404, 422} <= {status for _, status in met}
 
 
-def ask(operation: schemathesis.APIOperation, met: Met) -> None:  # type: ignore[type-arg]
+def ask(operation: schemathesis.APIOperation, met: Met, headers: dict[str, str]) -> None:  # type: ignore[type-arg]
     """Some requests to one operation."""
     documented = {int(status) for status in operation.definition.raw["responses"] if status.isdigit()}
 
@@ -58,7 +62,7 @@ def ask(operation: schemathesis.APIOperation, met: Met) -> None:  # type: ignore
         suppress_health_check=[*HealthCheck],
     )
     def asked(case: schemathesis.Case) -> None:
-        response = case.call(timeout=20)
+        response = case.call(timeout=20, headers=headers)
         met.add((operation.path, response.status_code))
         told = (case.as_curl_command(), response.text)
         assert response.status_code < 500, told

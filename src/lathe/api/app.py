@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from typing import Any
 from urllib.parse import unquote
 
 from prometheus_client import Counter
@@ -30,6 +31,7 @@ from lathe.api.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
 from lathe.api.view import encode
 from lathe.errors import LatheError
 from lathe.machine.table import BlueprintTable
+from lathe.runtime import telemetry
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError
@@ -110,7 +112,23 @@ class Api:
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, in a span of the caller's trace where there are traces."""
+        traces = self.node.engine.traces
+        if traces is None or scope["type"] != "http":
+            await self._answer(scope, receive, send)
+            return
+        given = _text(dict(scope["headers"]).get(telemetry.PARENT.encode()))
+        told = {"method": scope["method"], "path": scope["path"]}
+        with traces.span(telemetry.REQUEST, parent=given, **told) as span:
+
+            async def noting(message: MutableMapping[str, Any]) -> None:
+                if message["type"] == "http.response.start":
+                    span.set_attribute(telemetry.STATUS, message["status"])
+                await send(message)
+
+            await self._answer(scope, receive, noting)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
             parts = scope["path"].split("/")
             is_one = len(parts) == 4 or (len(parts) == 6 and parts[4] != "")

@@ -48,6 +48,7 @@ from lathe.frozen import frozen
 from lathe.govern.auditor import Auditor
 from lathe.govern.keyring import Keyring
 from lathe.lang.model import Json
+from lathe.runtime import telemetry
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.config import AppSettings, Config, Secret, new_key
 from lathe.runtime.failing import Failed
@@ -116,6 +117,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
         report=_report(metrics),
         failed=_failing(metrics),
     )
+    node.engine.traces = telemetry.from_environment(os.environ)
     keyring = Keyring(store, node.engine.catalog, clock, ids)
     bearers = Bearers(tokens, keyring, node.engine.catalog, clock, perf_counter)
     authenticator: Authenticator = bearers

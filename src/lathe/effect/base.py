@@ -24,8 +24,8 @@ class Attempt:
     """One try of an invocation. `id` is the same for every try: the other side may drop repeats by it.
 
     `request` are the adapter's settings, every placeholder filled in. `takes` are the names of the results
-    that the `ok` action wants. `timeout_ms` is what is left for this try; the caller cancels it after that.
-    `digest` names the version of the app that asked.
+    that the `ok` action wants. `headers` go with every request (those of a trace). `timeout_ms` is what is
+    left for this try; the caller cancels it after that.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Attempt:
     takes: tuple[str, ...]
     timeout_ms: int
     digest: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings_key(self) -> str:

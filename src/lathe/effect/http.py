@@ -103,6 +103,7 @@ class Http:
             "accept-encoding": "identity",
             "idempotency-key": attempt.id,
             "lathe-invocation": attempt.id,
+            **attempt.headers,
         }
         if has_body:
             headers["content-type"] = "application/json"

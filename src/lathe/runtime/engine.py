@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Literal
 
+from msgspec.structs import replace
+
 from lathe.frozen import frozen
 from lathe.lang.model import Unique
 from lathe.machine.event import Create, Event
@@ -22,8 +24,9 @@ from lathe.runtime.cache import Cache, Key
 from lathe.runtime.catalog import Catalog, Live
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.committer import Committer
-from lathe.runtime.plan import Held, Receiving, Told, plan
+from lathe.runtime.plan import Held, Planned, Receiving, Told, plan
 from lathe.runtime.snapshot import encode_json, entity_of
+from lathe.runtime.telemetry import Traces
 from lathe.store.base import Store, StoreError
 from lathe.store.records import Answer, EntityRow, Receipt, Write
 
@@ -175,6 +178,8 @@ class Engine:
         self.ids = ids
         self.cache = Cache()
         self.catalog = Catalog(store, self.cache.forget_app)
+        self.traces: Traces | None = None
+        """Set where the operator wants traces."""
         self.committer = Committer(store, self._settled)
         self._watchers: list[Callable[[Committed], None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -334,6 +339,8 @@ class Engine:
                 return make(live, after)
 
         planned = plan(live, found, before, told, receiving=receiving, lease=command.lease)
+        if self.traces is not None and planned.write.outgoing:
+            planned = _carrying(self.traces, planned)
         future = self.committer.submit(planned.write)
         self.cache.queue(planned, before)
         answer = await future
@@ -379,6 +386,12 @@ class Engine:
 
     def _keys(self, live: Live, names: Collection[str]) -> list[Key]:
         return [(live.tenant, live.app.name, name) for name in names]
+
+
+def _carrying(traces: Traces, planned: Planned) -> Planned:
+    """The same write, with the current span in what it puts into the outbox."""
+    write = replace(planned.write, outgoing=traces.carried(planned.write.outgoing))
+    return replace(planned, write=write)
 
 
 def held_of(row: EntityRow) -> Held:

@@ -24,6 +24,7 @@ from lathe.lang.model import Effect, Json
 from lathe.machine.event import Delivers, Ends, Event, Executes, Notifies, Starts, Stops
 from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Invocation, Value
+from lathe.runtime import telemetry
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Result
@@ -253,7 +254,7 @@ class Outbox:
     async def _handle(self, leased: Leased) -> None:
         outgoing = leased.outgoing
         try:
-            await self._advance(outgoing)
+            await self._traced(outgoing)
         except (StoreError, BusyError, OverloadedError, NotFoundError) as error:
             self._report("later", outgoing, str(error))
         except asyncio.CancelledError:
@@ -261,6 +262,16 @@ class Outbox:
                 raise
             with suppress(StoreError, BusyError, OverloadedError, NotFoundError):  # its lease runs out
                 await self._step(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
+
+    async def _traced(self, outgoing: Outgoing) -> None:
+        """One turn, in a span of the trace that asked for it where there are traces."""
+        traces = self._engine.traces
+        if traces is None:
+            await self._advance(outgoing)
+            return
+        told = {"app": outgoing.app, "entity": outgoing.entity, "effect": outgoing.effect}
+        with traces.span(telemetry.INVOCATION, parent=telemetry.parent_of(outgoing.request), **told):
+            await self._advance(outgoing)
 
     async def _advance(self, outgoing: Outgoing) -> None:
         """One turn of an invocation, whatever its phase asks for."""
@@ -349,7 +360,7 @@ class Outbox:
                 self._report("notice", outgoing, f"it ended badly: {ending.cause}")
             told |= {"ok": ending.ok, **_spent(ending)}
             if effect.uses == "emit":
-                told["emitted"] = msgspec.json.decode(outgoing.request)
+                told["emitted"] = _request(outgoing)
         await self._step(
             outgoing,
             "notify",
@@ -394,7 +405,7 @@ class Outbox:
             return Ending(ok=False, cause="invalid", message=f"no adapter `{effect.uses}` is installed")
         timeout_ms = effect.timeout_ms or DEFAULT_TIMEOUT_MS
         try:
-            request = resolve(msgspec.json.decode(outgoing.request), self._lookups(outgoing))
+            request = resolve(_request(outgoing), self._lookups(outgoing))
         except MissingError as error:
             return Ending(ok=False, cause="invalid", message=str(error))
         assert isinstance(request, dict), "a request is a table of settings"
@@ -411,13 +422,24 @@ class Outbox:
         )
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                return await performer.perform(attempt)
+                return await self._performed(performer, attempt)
         except TimeoutError:
             return Ending(ok=False, cause="timeout", message=f"no end within {timeout_ms} ms", again=True)
         except Exception as error:  # noqa: BLE001  whatever an adapter raises is a bad end, and is told
             said = f"{type(error).__name__}: {error}"
             self._report("crashed", outgoing, said)
             return Ending(ok=False, cause="crashed", message=said, again=True)
+
+    async def _performed(self, performer: Performer, attempt: Attempt) -> Ending:
+        traces = self._engine.traces
+        if traces is None:
+            return await performer.perform(attempt)
+        with traces.span(telemetry.ATTEMPT, effect=attempt.effect, number=attempt.number) as span:
+            ending = await performer.perform(replace(attempt, headers=traces.headers()))
+            span.set_attribute(telemetry.OK, ending.ok)
+            if not ending.ok:
+                span.set_attribute(telemetry.CAUSE, ending.cause)
+            return ending
 
     async def _again(self, outgoing: Outgoing, effect: Effect, ending: Ending) -> bool:
         """Whether a bad end is tried again, at a later moment."""
@@ -439,6 +461,13 @@ def _is_there(outgoing: Outgoing, live: Live, held: Held | None) -> Refusal | No
     """The invocation must still be open: an event means whichever is next or active, and another may be."""
     mine = [i for i in held.entity.invocations if i.number == outgoing.number] if held is not None else []
     return None if mine and mine[0].phase != "late" else Refusal("stale", outgoing.entity, None)
+
+
+def _request(outgoing: Outgoing) -> dict[str, Json]:
+    """The settings that are stored, without the trace that came with them."""
+    request: dict[str, Json] = msgspec.json.decode(outgoing.request)
+    request.pop(telemetry.KEPT, None)
+    return request
 
 
 def _key(outgoing: Outgoing) -> Key:
