@@ -48,7 +48,11 @@ def test_every_answer_is_documented_and_none_is_a_defect(process: Process) -> No
     assert {200, 201, 404, 422} <= {status for _, status in met}
 
 
-def ask(operation: schemathesis.APIOperation, met: Met, headers: dict[str, str]) -> None:  # type: ignore[type-arg]
+def ask(
+    operation: schemathesis.APIOperation,  # type: ignore[type-arg]
+    met: Met,
+    headers: dict[str, str],
+) -> None:
     """Some requests to one operation."""
     documented = {int(status) for status in operation.definition.raw["responses"] if status.isdigit()}
 
