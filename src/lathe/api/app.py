@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import unquote
 
 from prometheus_client import Counter
@@ -16,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from lathe.api.answers import JSON, Receive, Scope, Send, answer, answer_problem, body_of, problem_of
+from lathe.api.answers import JSON, Message, Receive, Scope, Send, answer, answer_problem, body_of, problem_of
 from lathe.api.apps import Apps
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.commands import KEY_CHARACTERS_LIMIT, Asked, Commands
@@ -121,7 +120,7 @@ class Api:
         told = {"method": scope["method"], "path": scope["path"]}
         with traces.span(telemetry.REQUEST, parent=given, **told) as span:
 
-            async def noting(message: MutableMapping[str, Any]) -> None:
+            async def noting(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     span.set_attribute(telemetry.STATUS, message["status"])
                 await send(message)
