@@ -24,8 +24,9 @@ addEventListener("securitypolicyviolation", (e) =>
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for one module: Playwright keeps a loop running, in which no other test could run one."""
     path = chromium()
     if path is None:
         pytest.fail(MISSING, pytrace=False)

@@ -15,6 +15,13 @@ GONE = ("Failed to load resource: net::", "Failed to load resource: the server r
 HOSTILE = """<img src=x onerror="document.title='owned'">"><script>document.title='owned'</script>"""
 RIGHT_TO_LEFT = "\u202e\u05e2\u05d1\u05e8\u05d9\u05ea\u202d \u0645\u0631\u062d\u0628\u0627"
 LONG = "x" * 190
+SCROLL = """async () => {
+  const frame = document.querySelector(".frame");
+  const top = frame.scrollTop;
+  frame.scrollTop += 600;
+  for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+  return frame.scrollTop === top;
+}"""
 
 
 @pytest.fixture
@@ -168,3 +175,17 @@ def test_new_rows_are_offered_and_changed_ones_are_changed_in_place(tab_of: Open
     lively.create("rollout", "rollouts", replicas=2)
     page.get_by_role("button", name="1 new one: show").click()
     expect(page.locator("tbody tr[data-row]")).to_have_count(2)
+
+
+def test_a_long_list_is_asked_for_as_it_is_scrolled_each_row_once(tab_of: Opening, lively: World) -> None:
+    for number in range(450):
+        lively.create("rollout", "rollouts", replicas=1 + number % 5)
+    page = tab_of(lively.url).go(f"{LIST}?sort=id")
+    ids = set[str]()
+    is_over = False
+    while not is_over:
+        ids |= set(page.locator("tbody a.id").evaluate_all("links => links.map((one) => one.title)"))
+        assert page.locator("tbody tr[data-row]").count() < 80
+        is_over = page.evaluate(SCROLL) and len(ids) >= 450
+    assert len(ids) == 450
+    assert page.evaluate("document.querySelector('.frame').scrollHeight") < 33 * 455 + 40

@@ -40,25 +40,27 @@ export function writersOf(events) {
   return writers;
 }
 
-const IDLE_SHARE = 0.12;
+const IDLE_TIMES = 6;
 const IDLE_MS = 2_000;
 
+/** From how many ms on a span is idle: where the spans, by length, leap to a multiple of the one before. */
+function idleFrom(spans) {
+  const lengths = spans.map(({ ms }) => ms).sort((a, b) => a - b);
+  const leap = lengths.findIndex((ms, i) => i > 0 && ms >= IDLE_MS && ms >= IDLE_TIMES * lengths[i - 1]);
+  return leap < 0 ? Infinity : lengths[leap];
+}
+
 /**
- * A scale of time without its idle stretches: spans in which nothing begins or ends are drawn at one width if they
- * are long. Gives `{x(ms), breaks: [{from, to, x, width}], width}` for moments in ms, over `width` units.
+ * A scale of time without its idle stretches: spans that are far longer than the others, and in which nothing begins
+ * or ends, are drawn at one width. Gives `{x(ms), breaks: [{from, to, x, width}], width}` for moments in ms, over `width` units.
  */
 export function scaleOf(moments, width, gap = 34) {
   const times = [...new Set(moments)].sort((a, b) => a - b);
   const spans = times.slice(1).map((to, i) => ({ from: times[i], to, ms: to - times[i] }));
-  let busy = spans.reduce((sum, { ms }) => sum + ms, 0);
-  const idle = new Set();
-  // The longest span is idle if it is more than its share of what is left; then the next is asked.
-  for (const span of [...spans].sort((a, b) => b.ms - a.ms)) {
-    if (span.ms < IDLE_MS || span.ms < IDLE_SHARE * busy || idle.size > 12) break;
-    idle.add(span);
-    busy -= span.ms;
-  }
-  const room = Math.max(40, width - idle.size * gap);
+  const from = idleFrom(spans);
+  const idle = new Set(spans.filter(({ ms }) => ms >= from));
+  const busy = spans.reduce((sum, span) => sum + (idle.has(span) ? 0 : span.ms), 0);
+  const room = Math.max(width / 3, width - idle.size * gap);
   const at = new Map();
   const breaks = [];
   let x = 0;

@@ -22,13 +22,15 @@ export function useList(app, plural, blueprint, asked) {
   const current = useRef({});
   const index = useRef(new Map());
   const load = useCallback(
-    async (next) => {
+    async (isFirst) => {
       const mine = current.current;
-      if (mine.busy) return;
+      const next = isFirst ? null : mine.next;
+      if (mine.busy || (!isFirst && next === null)) return;
       mine.busy = true;
       try {
         const page = await get(next ? `${path}&cursor=${encodeURIComponent(next)}` : path, { signal: mine.stop.signal });
         if (mine !== current.current) return;
+        mine.next = page.next;
         setState((before) => {
           const rows = next ? before.rows.concat(page.items) : page.items;
           if (!next) index.current = new Map();
@@ -46,9 +48,9 @@ export function useList(app, plural, blueprint, asked) {
     [path],
   );
   useEffect(() => {
-    current.current = { stop: new AbortController(), busy: false };
+    current.current = { stop: new AbortController(), busy: false, next: null };
     setState((before) => ({ ...before, loading: true }));
-    load(null);
+    load(true);
     return () => current.current.stop.abort();
   }, [path, returns.value]);
   useEffect(
@@ -72,10 +74,10 @@ export function useList(app, plural, blueprint, asked) {
   return {
     ...state,
     hasMore: state.next !== null,
-    more: () => state.next !== null && load(state.next),
+    more: () => load(false),
     reload: () => {
       current.current.busy = false;
-      return load(null);
+      return load(true);
     },
   };
 }

@@ -40,7 +40,7 @@ function Table({ app, items }) {
     <thead><tr><th scope="col" class="number">Count</th><th scope="col">Wish</th><th scope="col">Why not</th><th scope="col">Example</th></tr></thead>
     <tbody>
       ${items.map((one) => html`<tr key=${[one.blueprint, one.action, one.state, one.reason, one.clause].join("/")} data-row>
-        <td class="number"><meter min="0" max=${most} value=${one.count} aria-hidden="true"></meter> ${number(one.count)}</td>
+        <td class="number"><svg class="share" viewBox="0 0 72 6" aria-hidden="true"><rect width="72" height="6" rx="3" /><rect width=${Math.max(3, (one.count / most) * 72)} height="6" rx="3" /></svg>${number(one.count)}</td>
         <td><strong><bdi>${one.action}</bdi></strong> <span class="muted">of <bdi>${one.blueprint}</bdi>${one.state && html` in <bdi>${one.state}</bdi>`}</span></td>
         <td>${SAID[one.reason] ?? one.reason}${one.clause && html`: <code>${one.clause}</code>`}</td>
         <td>${one.example && pluralOf(one.blueprint) ? html`<${EntityLink} app=${app} plural=${pluralOf(one.blueprint)} id=${one.example} />` : "–"}</td>

@@ -32,9 +32,9 @@ function Drawn({ events, model, now, width }) {
   const height = LANE * (effects.length + 2) + BELOW;
   return html`<svg width=${width} height=${height} role="img" aria-label=${told(visits)}>
       <g transform="translate(${LEFT} 0)">
-        ${scale.breaks.map((one) => html`<g key=${`break-${one.from}`} class="cut">
-          <rect x=${one.x} y="0" width=${one.width} height=${height - BELOW} />
-          <text x=${Math.max(24, Math.min(scale.width - 26, one.x + one.width / 2))} y=${height - 6} text-anchor="middle">${duration(one.to - one.from)}</text>
+        ${labelled(scale).map((one) => html`<g key=${`break-${one.from}`} class="cut">
+          <rect x=${one.x} y="0" width=${one.width} height=${height - BELOW}><title>${one.said}, cut out</title></rect>
+          ${one.at !== null && html`<text x=${one.at} y=${height - 6} text-anchor="middle">${one.said}</text>`}
         </g>`)}
         ${visits.map((visit, i) => html`<${Visit} key=${i} visit=${visit} kind=${kindIn(model, visit.state)} scale=${scale} end=${end} />`)}
         ${effects.map((effect, lane) => html`<g key=${effect} transform="translate(0 ${LANE * (lane + 1)})">
@@ -48,6 +48,19 @@ function Drawn({ events, model, now, width }) {
         </g>
       </g>
     </svg>`;
+}
+
+/** The cuts with what they say and where, in the middle below each; what has no room is only pointed at. */
+function labelled(scale) {
+  let free = 0;
+  return scale.breaks.map((one) => {
+    const said = duration(one.to - one.from);
+    const half = 3.4 * said.length;
+    const at = Math.max(half, Math.min(scale.width - half, one.x + one.width / 2));
+    const fits = at - half >= free;
+    if (fits) free = at + half + 6;
+    return { ...one, said, at: fits ? at : null };
+  });
 }
 
 const told = (visits) =>
