@@ -89,7 +89,6 @@ SEEN = """() => {
 
 async def served(folder: str, count: int) -> None:
     """A server with so many entities: the other process of this bench."""
-    from lathe.api.app import TENANT
     from lathe.api.server import assemble, serve
     from lathe.console.app import Console
     from lathe.gate.judge import ChildGate
@@ -102,6 +101,7 @@ async def served(folder: str, count: int) -> None:
     from lathe.store.records import Version
     from lathe.store.sqlite import SqliteStore
 
+    tenant = "main"
     limits = LimitSettings(per_principal_per_second=1_000_000, burst=1_000_000)
     config = Config(
         server=Server("127.0.0.1", PORT, "k" * 32), store=StoreSettings(f"sqlite:{folder}"), limits=limits
@@ -110,10 +110,10 @@ async def served(folder: str, count: int) -> None:
     assert app is not None
     store = SqliteStore(Path(folder))
     await store.open()
-    await store.apply(Apply(Version(TENANT, "bench", digest(app), FILES, b"{}", 0, "bench"), None))
+    await store.apply(Apply(Version(tenant, "bench", digest(app), FILES, b"{}", 0, "bench"), None))
     await store.close()
     store = SqliteStore(Path(folder))
-    assembly = assemble(config, store, ChildGate(), key=b"k" * 32)
+    assembly = assemble(config, store, ChildGate(), key=b"k" * 32, mode="dev")
     engine = assembly.node.engine
     caller = Caller("role", None, frozenset({"worker"}), "bench")
 
@@ -122,7 +122,7 @@ async def served(folder: str, count: int) -> None:
         args: dict[str, Value] = {"owner": f"owner {number % 97}", "total": number}
         told = {"blueprint": "Task", "args": args}
         return Command(
-            TENANT, "bench", name, "create", lambda now: Create("Task", name, args, caller, now), told, "dev"
+            tenant, "bench", name, "create", lambda now: Create("Task", name, args, caller, now), told, "dev"
         )
 
     async def fill() -> None:

@@ -23,6 +23,7 @@ def populated() -> Iterator[World]:
     with world("rollout", "approval") as found:
         found.adapter.scripts |= {"patch": patching(found), "restore": patching(found)}
         live(found)
+        tokens(found)
         found.clock.ms = NOON_MS
         found.request("GET", "/v1/apps")
         yield found
@@ -105,6 +106,26 @@ def live(found: World) -> None:
     rollout(found, 1.5, "", "planned", 1)
     refusals(found)
     rollout(found, 0.6, "registry.example/broker:4.2-stuck", "rolling", 4)
+
+
+def tokens(found: World) -> None:
+    """Somebody with an agent that acts for them, services, and a token that is over."""
+
+    def made(principal: str, kind: str, bearer: str = "", **more: object) -> dict[str, str]:
+        headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
+        sent = {"principal": principal, "kind": kind, **more}
+        answer: dict[str, str] = found.request("POST", "/v1/tokens", json=sent, headers=headers)
+        return answer
+
+    ann = made("ann", "person", roles=["operator", "clerk"], expires_in=30 * 86_400)
+    made(
+        "release-bot", "agent", ann["token"], roles=["operator"], apps=["rollout"],
+        parent="self", expires_in=8 * 3_600, note="rolls out what is merged",
+    )  # fmt: skip
+    made("ci", "service", scopes=["apply"], apps=["rollout"], note="loads versions")
+    made("ben", "person", roles=["manager"])
+    old = made("scraper", "service", scopes=["metrics"])
+    found.request("DELETE", f"/v1/tokens/{old['id']}")
 
 
 def refusals(found: World) -> None:

@@ -30,11 +30,13 @@ def paths(world: World) -> dict[str, str]:
         "entities": LIST,
         "entity": f"{LIST}/{entity_of(world, 'failed')}",
         "intents": "/console/apps/rollout/intents",
+        "access": "/console/access",
+        "audit": "/console/audit",
         "nothing": "/console/no/such/view",
     }
 
 
-VIEWS = ("overview", "app", "entities", "entity", "intents", "nothing")
+VIEWS = ("overview", "app", "entities", "entity", "intents", "access", "audit", "nothing")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -156,3 +158,24 @@ def test_light_and_dark_are_chosen_and_kept(tab_of: Opening, still: World) -> No
     page.reload()
     page.wait_for_selector("main h1")
     assert page.evaluate(ground) == dark
+
+
+def test_tokens_are_told_as_they_come_from_one_another(tab_of: Opening, still: World) -> None:
+    page = tab_of(still.url, still=True).go("/console/access")
+    expect(page.get_by_role("region", name="Who you are")).to_contain_text("dev")
+    rows = page.locator("tbody tr[data-row]")
+    expect(rows).to_have_count(4)
+    expect(rows.nth(1)).to_contain_text("release-bot")
+    expect(rows.nth(1).locator(".depth")).to_have_class(re.compile("d1"))
+    page.get_by_label("with those that are over").check()
+    expect(rows).to_have_count(5)
+    expect(page.locator("tr.over")).to_contain_text("revoked")
+    page.get_by_role("button", name="service").click()
+    expect(page).to_have_url(re.compile(r"kind=service$"))
+    expect(rows).to_have_count(2)
+
+
+def test_the_audit_is_chained(tab_of: Opening, still: World) -> None:
+    page = tab_of(still.url, still=True).go("/console/audit")
+    expect(page.locator("tbody tr").first).to_contain_text("revoke")
+    expect(page.get_by_text("lines chained")).to_be_visible()

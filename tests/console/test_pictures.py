@@ -51,6 +51,9 @@ PICTURES: tuple[tuple[str, str, ViewportSize], ...] = (
     ("entity", "dark", WIDE),
     ("entity", "light", NARROW),
     ("intents", "light", WIDE),
+    ("access", "light", WIDE),
+    ("access", "dark", NARROW),
+    ("audit", "light", WIDE),
 )
 
 

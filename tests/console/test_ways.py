@@ -189,3 +189,23 @@ def test_a_long_list_is_asked_for_as_it_is_scrolled_each_row_once(tab_of: Openin
         is_over = page.evaluate(SCROLL) and len(ids) >= 450
     assert len(ids) == 450
     assert page.evaluate("document.querySelector('.frame').scrollHeight") < 33 * 455 + 40
+
+
+def test_a_token_is_made_shown_once_and_ended(tab_of: Opening, lively: World) -> None:
+    page = tab_of(lively.url).go("/console/access")
+    page.get_by_role("button", name="New token").click()
+    page.get_by_label("Who", exact=True).fill("bot")
+    page.get_by_label("Roles").fill("operator")
+    page.locator(".act .call summary").click()
+    expect(page.locator(".act .call")).to_contain_text("lathe token create bot --kind agent --role operator")
+    page.get_by_role("button", name="Make it").click()
+    once = page.locator(".once")
+    expect(once).to_contain_text("lathe_")
+    page.get_by_role("button", name="I have it").click()
+    expect(once).to_have_count(0)
+    row = page.locator("tbody tr[data-row]")
+    expect(row).to_contain_text("bot")
+    row.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(row).to_have_count(0)
+    assert lively.request("GET", "/v1/tokens")["items"][0]["revoked"]

@@ -23,12 +23,14 @@ from tests.runtime.processes import free_port
 
 from lathe.api.app import Api
 from lathe.api.blueprints import Blueprints
-from lathe.api.callers import Development
+from lathe.api.callers import Bearers, Development
 from lathe.api.checks import CheckRoutes
 from lathe.api.cursor import Cursors
+from lathe.api.governing import Governing
 from lathe.api.kept import Checks
 from lathe.console.app import Console
 from lathe.gate.judge import ChildGate
+from lathe.govern.keyring import Keyring
 from lathe.runtime.clock import Ids
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
@@ -92,10 +94,11 @@ class World:
         for files in self._apps.values():
             await install(store, files)
         tokens = Tokens(KEY, self.clock)
+        ids = Ids(self.clock, self._random.getrandbits)
         self.node = Node(
             store,
             self.clock,
-            Ids(self.clock, self._random.getrandbits),
+            ids,
             performers=dict.fromkeys(("http", "emit", "process"), self.adapter),
             lookups=lambda outgoing: (
                 lambda scope, name: tokens.mint(outgoing, 60_000) if scope == "token" else name
@@ -103,8 +106,11 @@ class World:
             settings=Settings("test", lease_ms=600_000),
         )
         await self.node.start()
-        authenticator, checks, gate = Development(tokens), Checks(self.clock.now_ms), self.gate
-        swapper = Swapper(self.node.engine, gate)
+        engine, gate, checks = self.node.engine, self.gate, Checks(self.clock.now_ms)
+        keyring = Keyring(store, engine.catalog, self.clock, ids)
+        bearers = Bearers(tokens, keyring, engine.catalog, self.clock, perf_counter)
+        authenticator = Development(tokens, bearers)
+        swapper = Swapper(engine, gate)
         self.api = Api(
             self.node,
             authenticator,
@@ -112,8 +118,9 @@ class World:
             metrics=Metrics(),
             seconds=perf_counter,
             routes=(
-                *Blueprints(self.node.engine, swapper, authenticator, checks).routes(),
-                *CheckRoutes(self.node.engine, swapper, gate, authenticator, checks).routes(),
+                *Blueprints(engine, swapper, authenticator, checks).routes(),
+                *CheckRoutes(engine, swapper, gate, authenticator, checks).routes(),
+                *Governing(authenticator, keyring, store).routes(),
             ),
         )
         await self.listen()

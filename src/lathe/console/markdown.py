@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 from lathe.api.problem import Problem
 from lathe.console.ask import Ask
+from lathe.console.governed import GOVERNED
 from lathe.console.review import REVIEW
 from lathe.console.writing import rows, table, text, value
 from lathe.lang.model import Json
@@ -177,6 +178,7 @@ VIEWS: dict[str, View] = {
     "apps/:app/entities/:plural": _entities,
     "apps/:app/entities/:plural/:id": _entity,
     "apps/:app/intents": _intents,
+    **GOVERNED,
     **REVIEW,
 }
 """Each view's path below `/console/`, as the router has it."""

@@ -9,7 +9,16 @@ export const apps = signal([]);
 export const ofApp = [{ name: "intents", to: (app) => to("apps", app, "intents") }];
 
 /** Views of all apps: `{name, icon, to()}`. */
-export const common = [];
+export const common = [
+  { name: "Agents and tokens", icon: "agent", to: () => to("access") },
+  { name: "Audit", icon: "ledger", scope: "operator", to: () => to("audit") },
+];
+
+/** Who the caller is, as `/v1/me` says: `{principal, kind, roles, scopes, …}`; null before it is known. */
+export const me = signal(null);
+
+/** The views of all apps that the caller may open. */
+export const open = () => common.filter(({ scope }) => !scope || me.value?.scopes.includes(scope));
 
 /** The states of a blueprint by name, as `/v1/apps` told them last: `{kind, waits, …}`. */
 export const statesOf = signal(new Map());

@@ -12,6 +12,8 @@ const VIEWS = [
   { path: "apps/:app/entities/:plural", page: "entities", title: (p) => `${p.plural} · ${p.app}` },
   { path: "apps/:app/entities/:plural/:id", page: "entity", title: (p) => `${p.id} · ${p.app}` },
   { path: "apps/:app/intents", page: "intents", title: (p) => `Intents · ${p.app}` },
+  { path: "access", page: "access", title: () => "Agents and tokens" },
+  { path: "audit", page: "audit", title: () => "Audit" },
 ];
 
 /** Let a page module add its addresses: `views.js` lists them. */

@@ -36,7 +36,7 @@ function Table({ app, items }) {
   const most = items[0].count;
   const pluralOf = (blueprint) =>
     apps.value.find((one) => one.app === app)?.blueprints.find((one) => one.blueprint === blueprint)?.plural;
-  return html`<div class="scroll"><table class="intents">
+  return html`<div class="scroll"><table class="intents stack">
     <thead><tr><th scope="col" class="number">Count</th><th scope="col">Wish</th><th scope="col">Why not</th><th scope="col">Example</th></tr></thead>
     <tbody>
       ${items.map((one) => html`<tr key=${[one.blueprint, one.action, one.state, one.reason, one.clause].join("/")} data-row>

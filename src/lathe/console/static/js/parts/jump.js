@@ -1,6 +1,6 @@
 // Go anywhere by typing: apps, lists, views, or an entity by its id.
 import { at, get } from "../api.js";
-import { apps, common, ofApp } from "../places.js";
+import { apps, ofApp, open as views } from "../places.js";
 import { HOME, go, to } from "../router.js";
 import { html, signal, useEffect, useState } from "../ui.js";
 import { Dialog } from "./dialog.js";
@@ -11,7 +11,7 @@ const ID = /^[0-9a-z]{20,40}$/;
 
 function places() {
   const found = [{ name: "Overview", href: HOME }];
-  for (const entry of common) found.push({ name: entry.name, href: entry.to() });
+  for (const entry of views()) found.push({ name: entry.name, href: entry.to() });
   for (const { app, blueprints } of apps.value) {
     found.push({ name: app, href: to("apps", app) });
     for (const entry of ofApp) found.push({ name: `${app} · ${entry.name}`, href: entry.to(app) });

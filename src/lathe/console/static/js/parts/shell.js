@@ -1,8 +1,8 @@
 // Navigation on the side (on top where it is narrow), a banner when the server is gone, the view beside it.
 import { unknownCaller, useGet } from "../api.js";
-import { connection, retryNow, useFresh } from "../events.js";
+import { connection, retryNow, returns, useFresh } from "../events.js";
 import { step, useKeys } from "../keys.js";
-import { apps, common, ofApp } from "../places.js";
+import { apps, me, ofApp, open as views } from "../places.js";
 import { HOME, go, path, query, to, view } from "../router.js";
 import { isDark, theme, toggleTheme } from "../theme.js";
 import { Fragment, html, useEffect, useErrorBoundary, useRef, useState } from "../ui.js";
@@ -52,9 +52,13 @@ export function Shell() {
   const Page = usePage(page);
   const main = useRef(null);
   const { data } = useGet("/v1/blueprints", useFresh(swapped, 1_000));
+  const { data: caller } = useGet("/v1/me", returns.value);
   useEffect(() => {
     if (data) apps.value = data.items;
   }, [data]);
+  useEffect(() => {
+    if (caller) me.value = caller;
+  }, [caller]);
   useEffect(() => {
     document.title = `${title} · Lathe`;
   }, [title]);
@@ -85,7 +89,7 @@ function useShellKeys() {
     j: { does: () => step("[data-row]", 1), said: "the next row" },
     k: { does: () => step("[data-row]", -1), said: "the row before" },
     "g o": { does: () => go(HOME), said: "go to the overview" },
-    "g a": { does: () => go(to("audit")) },
+    "g t": { does: () => go(to("access")), said: "go to agents and tokens" },
     t: { does: toggleTheme, said: "light or dark" },
   });
 }
@@ -109,7 +113,7 @@ function Navigation({ params }) {
     </div>
     <nav id="navigation" aria-label="Views">
       <${Entry} href=${HOME} icon="grid" exact>Overview<//>
-      ${common.map((entry) => html`<${Entry} href=${entry.to()} icon=${entry.icon}>${entry.name}<//>`)}
+      ${views().map((entry) => html`<${Entry} href=${entry.to()} icon=${entry.icon}>${entry.name}<//>`)}
       ${apps.value.map((app) => html`<${AppEntries} key=${app.app} app=${app} open=${app.app === current} />`)}
     </nav>
     <div class="foot">
