@@ -209,3 +209,18 @@ def test_a_token_is_made_shown_once_and_ended(tab_of: Opening, lively: World) ->
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(row).to_have_count(0)
     assert lively.request("GET", "/v1/tokens")["items"][0]["revoked"]
+
+
+def test_a_tab_has_one_stream_wherever_it_goes(tab_of: Opening, lively: World) -> None:
+    lively.create("rollout", "rollouts", replicas=1)
+    tab = tab_of(lively.url)
+    streams: list[str] = []
+    tab.page.on("request", lambda asked: streams.append(asked.url) if "/v1/events" in asked.url else None)
+    page = tab.go()
+    page.get_by_role("link", name="rollouts").first.click()
+    page.locator("tbody a.id").click()
+    expect(page.get_by_role("region", name="Journal")).to_be_visible()
+    page.go_back()
+    page.get_by_role("link", name="Overview", exact=True).click()
+    expect(page.locator(".figures")).to_be_visible()
+    assert len(streams) == 1

@@ -23,11 +23,12 @@ from tests.runtime.processes import free_port
 
 from lathe.api.app import Api
 from lathe.api.blueprints import Blueprints
-from lathe.api.callers import Bearers, Development
+from lathe.api.callers import Authenticator, Bearers, Development
 from lathe.api.checks import CheckRoutes
 from lathe.api.cursor import Cursors
 from lathe.api.governing import Governing
 from lathe.api.kept import Checks
+from lathe.api.session import Sessions
 from lathe.console.app import Console
 from lathe.gate.judge import ChildGate
 from lathe.govern.keyring import Keyring
@@ -59,7 +60,11 @@ class StillClock:
 class World:
     """The node, its API and the console in front of it, in a loop of their own."""
 
-    def __init__(self, apps: Mapping[str, Mapping[str, bytes]], *, seed: int = 7) -> None:
+    def __init__(
+        self, apps: Mapping[str, Mapping[str, bytes]], *, seed: int = 7, is_open: bool = True
+    ) -> None:
+        self.first_token = ""
+        self._is_open = is_open
         self.port = free_port()
         self.clock = StillClock(NOON_MS)
         self.adapter = Scripted()
@@ -109,7 +114,11 @@ class World:
         engine, gate, checks = self.node.engine, self.gate, Checks(self.clock.now_ms)
         keyring = Keyring(store, engine.catalog, self.clock, ids)
         bearers = Bearers(tokens, keyring, engine.catalog, self.clock, perf_counter)
-        authenticator = Development(tokens, bearers)
+        authenticator: Authenticator = Development(tokens, bearers) if self._is_open else bearers
+        if not self._is_open:
+            made = await keyring.first()
+            assert made is not None, "the store is empty"
+            self.first_token = made.text
         swapper = Swapper(engine, gate)
         self.api = Api(
             self.node,
@@ -121,6 +130,7 @@ class World:
                 *Blueprints(engine, swapper, authenticator, checks).routes(),
                 *CheckRoutes(engine, swapper, gate, authenticator, checks).routes(),
                 *Governing(authenticator, keyring, store).routes(),
+                *Sessions(authenticator, bearers, keyring, self.clock).routes(),
             ),
         )
         await self.listen()
@@ -230,9 +240,13 @@ class World:
 
 
 @contextmanager
-def world(*names: str, **files: Mapping[str, bytes]) -> Iterator[World]:
-    """A world in which these examples, and apps of these files, are loaded."""
-    found = World({**{name: example(name) for name in names}, **files})
+def world(*names: str, is_open: bool = True, **files: Mapping[str, bytes]) -> Iterator[World]:
+    """A world in which these examples, and apps of these files, are loaded.
+
+    In one that is open, who shows no token is the development principal; in one that is not, `first_token` is
+    an operator's.
+    """
+    found = World({**{name: example(name) for name in names}, **files}, is_open=is_open)
     found.start()
     try:
         yield found

@@ -22,7 +22,7 @@ export const at = (...segments) => "/v1/" + segments.map(encodeURIComponent).joi
 export async function ask(method, path, { body, headers = {}, signal: stop } = {}) {
   const sent = { accept: "application/json", ...headers };
   if (body !== undefined) sent["content-type"] = "application/json";
-  if (method !== "GET") sent["x-lathe-console"] = "1";
+  if (method !== "GET") sent["x-lathe-request"] = "1";
   const response = await fetch(path, {
     method,
     headers: sent,
@@ -31,7 +31,7 @@ export async function ask(method, path, { body, headers = {}, signal: stop } = {
     credentials: "same-origin",
     cache: "no-store",
   });
-  if (response.status === 401) unknownCaller.value = true;
+  if (response.status === 401 && path !== "/session") unknownCaller.value = true;
   if (response.status === 204) return { data: null, response };
   if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})), response.headers);
   return { data: await response.json(), response };

@@ -9,6 +9,7 @@ import { Fragment, html, useEffect, useErrorBoundary, useRef, useState } from ".
 import { Help, helpOpen } from "./help.js";
 import { Icon } from "./icon.js";
 import { Jump, jumpOpen } from "./jump.js";
+import { SignIn, signOut } from "./signin.js";
 import { Refusals } from "./refusals.js";
 
 const pages = new Map();
@@ -74,7 +75,7 @@ export function Shell() {
       <${Connection} />
       <${Refusals} />
       <main id="main" ref=${main} tabindex="-1">
-        ${Page ? html`<${Guarded} key=${path.value} page=${Page} params=${params} />` : html`<${Waiting} />`}
+        ${unknownCaller.value ? html`<${SignIn} />` : Page ? html`<${Guarded} key=${path.value} page=${Page} params=${params} />` : html`<${Waiting} />`}
       </main>
     </div>
     <${Help} />
@@ -117,6 +118,9 @@ function Navigation({ params }) {
       ${apps.value.map((app) => html`<${AppEntries} key=${app.app} app=${app} open=${app.app === current} />`)}
     </nav>
     <div class="foot">
+      ${me.value?.token && html`<button class="quiet" onClick=${signOut} title=${`signed in as ${me.value.principal}`}>
+        <${Icon} name="person" /><bdi>${me.value.principal}</bdi><span class="out">Sign out</span>
+      </button>`}
       <button class="quiet" onClick=${() => (jumpOpen.value = true)}>
         <${Icon} name="search" />Jump<kbd>/</kbd>
       </button>
@@ -150,12 +154,6 @@ function Entry({ href, icon, exact, title, children }) {
 }
 
 function Connection() {
-  if (unknownCaller.value) {
-    return html`<div class="banner" role="status">
-      <${Icon} name="lock" /><span>You are not signed in.</span>
-      <a class="button small" href=${to("sign-in", { then: location.pathname + location.search })}>Sign in</a>
-    </div>`;
-  }
   if (connection.value !== "lost") return null;
   return html`<div class="banner bad" role="status">
     <${Icon} name="cut" />
