@@ -7,6 +7,9 @@ from typing import Any
 
 import httpx2
 from tests.api.client import serving
+from tests.runtime.harness import Scripted
+
+from lathe.effect.base import Attempt, Ending
 
 APP = b"""app = "small"
 [role]
@@ -76,5 +79,26 @@ def test_an_app_that_is_not_there() -> None:
         async with serving("rollout") as client:
             answer = await client.get("/v1/apps/none")
             assert (answer.status_code, answer.json()["code"]) == (404, "LR404.app")
+
+    asyncio.run(main())
+
+
+def test_what_is_being_tried_is_not_overdue() -> None:
+    async def main() -> None:
+        over = asyncio.Event()
+
+        async def patch(attempt: Attempt) -> Ending:
+            await over.wait()
+            return Ending(ok=True)
+
+        async with serving("rollout", performer=Scripted(patch=patch)) as client:
+            made = (await client.post("/v1/rollout/rollouts", json={"replicas": 1})).json()
+            at = f"/v1/rollout/rollouts/{made['id']}"
+            await client.post(f"{at}/start", json={"image": "broker:2"})
+            async with asyncio.timeout(10):
+                while (await client.get(f"{at}/visit")).json()["invocations"][0]["phase"] != "started":
+                    await asyncio.sleep(0.01)
+            assert (await client.get("/v1/apps/rollout")).json()["overdue"] == []
+            over.set()
 
     asyncio.run(main())

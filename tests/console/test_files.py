@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+import shutil
+import subprocess
+import tomllib
 from hashlib import sha256
 from pathlib import Path
 
@@ -152,3 +155,17 @@ def test_everything_else_is_the_api() -> None:
             assert (await client.get("/v1/apps")).status_code == 200
 
     asyncio.run(main())
+
+
+def test_the_wheel_leaves_no_file_out() -> None:
+    """The build takes everything below the package but what git ignores."""
+    root = FOLDER.parents[3]
+    told = tomllib.loads((root / "pyproject.toml").read_text())
+    assert told["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["src/lathe"]}
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("this is no git repository")
+    files = [path.relative_to(root).as_posix() for path in FOLDER.rglob("*") if path.is_file()]
+    done = subprocess.run(
+        ["git", "check-ignore", "--no-index", *files], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")

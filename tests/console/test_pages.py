@@ -86,6 +86,8 @@ def test_a_list_is_filtered_and_its_address_says_how(tab_of: Opening, still: Wor
     page = tab.go(LIST)
     rows = page.locator("tbody tr[data-row]")
     expect(rows).to_have_count(10)
+    expect(page.locator("tr.moved")).to_have_count(0)
+    expect(page.get_by_text("new one")).to_have_count(0)
     page.get_by_label("Filter", exact=True).fill("replicas > 3 and state == 'done'")
     page.keyboard.press("Enter")
     expect(rows).to_have_count(3)

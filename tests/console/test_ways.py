@@ -224,3 +224,21 @@ def test_a_tab_has_one_stream_wherever_it_goes(tab_of: Opening, lively: World) -
     page.get_by_role("link", name="Overview", exact=True).click()
     expect(page.locator(".figures")).to_be_visible()
     assert len(streams) == 1
+
+
+def test_what_is_overdue_is_told_and_leads_to_its_entity(tab_of: Opening, lively: World) -> None:
+    async def without_workers(found: World) -> None:
+        assert found.node is not None
+        found.node.close()
+
+    lively.do(without_workers)
+    name = lively.create("rollout", "rollouts", replicas=1)
+    lively.act("rollout", "rollouts", name, "start", image="broker:2")
+    lively.clock.ms += 20 * 60_000
+    page = tab_of(lively.url, still=True).go()
+    late = page.get_by_role("region", name="Overdue")
+    expect(late.locator("li")).to_have_count(2)
+    expect(late).to_contain_text("patch")
+    expect(late).to_contain_text("timer of rolling")
+    late.get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile(f"{LIST}/{name}$"))

@@ -24,7 +24,7 @@ from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine, held_of
 from lathe.store.base import Query
-from lathe.store.records import Timer
+from lathe.store.records import Outgoing, Timer
 
 OVERDUE_MS = 60_000
 """How long after its time something counts as overdue."""
@@ -129,13 +129,15 @@ class Apps:
         return found, not rows
 
     async def _overdue(self, live: Live, principal: Principal) -> list[dict[str, object]]:
-        """What has been due for a minute or more, the longest first."""
+        """What has been due for a minute or more, the longest first; what is being tried is not late."""
         store, caller = self._engine.store, principal.caller(live.app)
         before = await store.now_ms() - OVERDUE_MS
         found: list[dict[str, object]] = []
         late = await store.overdue(live.tenant, live.app.name, before_ms=before, limit=OVERDUE_LIMIT)
         for one in late:
             table = live.table.blueprints.get(one.blueprint)
+            if isinstance(one, Outgoing) and one.phase == "started":
+                continue
             if table is None or not principal.sees(live.app.name, one.entity):
                 continue
             if not principal.takes(one.blueprint, READ):

@@ -20,6 +20,7 @@ const listeners = new Set();
 const noticed = new Set();
 let source = null;
 let last = null;
+let began = 0;
 let waiting = [];
 let frame = 0;
 let failures = 0;
@@ -27,7 +28,10 @@ let retry = 0;
 let rest = 0;
 let wasLost = false;
 
-/** Call `listener` with each batch of events, oldest first; gives the function that ends it. */
+/**
+ * Call `listener` with each batch of events, oldest first, and with those among them that were not committed before
+ * this tab began to follow; gives the function that ends it.
+ */
 export function onEvents(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -86,6 +90,7 @@ async function connect() {
   if (last === null) {
     try {
       const { position } = await get("/v1/apps");
+      began = position;
       last = Math.max(0, position - RECENT_LIMIT / 2);
     } catch (problem) {
       if (problem.status === 401) return;
@@ -136,5 +141,6 @@ function deliver() {
   const batch = waiting;
   waiting = [];
   recent.value = [...batch.slice(-RECENT_LIMIT).reverse(), ...recent.value].slice(0, RECENT_LIMIT);
-  for (const listener of listeners) listener(batch);
+  const news = batch.filter(({ position }) => position > began);
+  for (const listener of listeners) listener(batch, news);
 }

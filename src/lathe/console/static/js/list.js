@@ -55,7 +55,7 @@ export function useList(app, plural, blueprint, asked) {
   }, [path, returns.value]);
   useEffect(
     () =>
-      onEvents((events) => {
+      onEvents((events, news) => {
         const mine = events.filter((one) => one.app === app && one.blueprint === blueprint);
         if (!mine.length) return;
         setState((before) => {
@@ -64,7 +64,7 @@ export function useList(app, plural, blueprint, asked) {
           for (const event of mine) {
             const place = index.current.get(event.entity);
             if (place !== undefined) rows[place] = changed(rows[place], event);
-            else if (event.kind === "create") born += 1;
+            else if (event.kind === "create" && news.includes(event)) born += 1;
           }
           return { ...before, rows, born };
         });
@@ -84,7 +84,7 @@ export function useList(app, plural, blueprint, asked) {
 
 /** A row after an event: what it tells is newer than what the list said. */
 function changed(row, event) {
-  if (event.version < row.version) return row;
+  if (event.version <= row.version) return row;
   const fields = { ...row.fields };
   for (const [name, [, after]] of Object.entries(event.changes)) if (name in fields) fields[name] = after;
   return { ...row, state: event.state, version: event.version, visit: event.visit, fields, at: event.time, moved: true };
