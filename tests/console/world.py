@@ -227,10 +227,14 @@ class World:
             await world.gate.describe({}, against=None)  # behind whatever is still being looked at
             world.api.stop()
             if world._server is not None and world._served is not None:
-                world._server.force_exit = True
                 world._server.should_exit = True
                 await world._served
             await world.node.stop()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.01)  # connections that were closed are told so, and let go
 
         self.do(ending)
         self._loop.call_soon_threadsafe(self._loop.stop)
