@@ -9,8 +9,9 @@ from typing import Any
 from lathe.effect.base import Attempt, Ending, Performer
 from lathe.frozen import frozen
 from lathe.lang import digest, read_app
-from lathe.lang.model import App, Json
+from lathe.lang.model import App
 from lathe.machine.event import Act, Caller, Create
+from lathe.machine.snapshot import Value
 from lathe.runtime.clock import Ids
 from lathe.runtime.conformance import told_of
 from lathe.runtime.engine import Command, Committed, Result
@@ -130,7 +131,7 @@ async def create(node: Node, app: App, blueprint: str, by: Caller | None = None,
 
 
 async def act(
-    node: Node, app: App, entity: str, action: str, by: Caller | None = None, **args: Json
+    node: Node, app: App, entity: str, action: str, by: Caller | None = None, **args: Value
 ) -> Result:
     """Take an action."""
     caller = by or person(app)

@@ -5,7 +5,7 @@ import { Card, Head } from "../parts/bits.js";
 import { Copy } from "../parts/call.js";
 import { Icon } from "../parts/icon.js";
 import { ask, query, to } from "../router.js";
-import { html, useEffect, useMemo, useRef, useState } from "../ui.js";
+import { html, useCallback, useEffect, useMemo, useRef, useState } from "../ui.js";
 import { lineLink } from "./findings.js";
 import { Gauge } from "./gauge.js";
 import { Graph } from "./graph.js";
@@ -24,12 +24,12 @@ function useStep(last) {
   const timer = useRef(0);
   // A key that is held comes faster than the screen is drawn: it counts from where it went, not from what is shown.
   const now = useRef(at);
-  const go = (to) => {
+  const go = useCallback((to) => {
     now.current = Math.min(last, Math.max(0, to));
     setAt(now.current);
     clearTimeout(timer.current);
     timer.current = setTimeout(() => ask({ step: now.current === last ? null : now.current }), SETTLES_MS);
-  };
+  }, [last]);
   useEffect(() => () => clearTimeout(timer.current), []);
   return [at, go, (by) => go(now.current + by)];
 }
@@ -51,8 +51,12 @@ export function Explorer({ subject, finding, trace }) {
   const frame = all[at];
   const entity = chosen ?? (entities.includes(frame.step?.entity) ? frame.step.entity : entities[0]);
   const isLast = at === last;
+  // What no step changes is made once: a step is drawn within a frame.
+  const title = useMemo(() => html`<${Title} subject=${subject} finding=${finding} trace=${trace} />`, [subject.title, finding, trace]);
+  const meant = useMemo(() => finding.file && html`<${Meant} subject=${subject} finding=${finding} />`, [subject.files, finding]);
+  const replay = useMemo(() => html`<${Replay} subject=${subject} trace=${trace} />`, [subject.description, trace]);
   return html`<div class="explorer">
-    <${Title} subject=${subject} finding=${finding} trace=${trace} />
+    ${title}
     <div class="scrub">
       <button class="small only" onClick=${() => move(-1)} disabled=${at === 0} aria-label="The step before"><${Icon} name="left" /></button>
       <input type="range" min="0" max=${last} value=${at} aria-label="Step" aria-valuetext=${`event ${at} of ${last}`} onInput=${(event) => go(Number(event.target.value))} />
@@ -67,14 +71,14 @@ export function Explorer({ subject, finding, trace }) {
           aside=${html`<button class="quiet small" aria-pressed=${whole} onClick=${() => setWhole(!whole)}>all values <kbd>a</kbd></button>`}>
           <${Changed} frame=${frame} all=${whole} /><//>
         ${trace.clauses?.length > 0 && html`<${Card} title=${isLast ? "False now" : "False at the end"} class=${isLast ? "card alarming" : "card"}><${Clauses} clauses=${trace.clauses} /><//>`}
-        ${finding.file && html`<${Meant} subject=${subject} finding=${finding} />`}
+        ${meant}
       </div>
       <div>
         <${OnGraph} subject=${subject} frames=${all} at=${at} entities=${entities} entity=${entity} onChoose=${setChosen} />
         <${Card} title="Who spoke to whom" flush><${Sequence} trace=${trace} frames=${all} at=${at} onStep=${go} /><//>
       </div>
     </div>
-    <${Replay} subject=${subject} trace=${trace} />
+    ${replay}
   </div>`;
 }
 

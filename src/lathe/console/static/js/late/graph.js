@@ -3,6 +3,7 @@ import { number } from "../format.js";
 import { classes, html, useEffect, useMemo, useRef, useState } from "../ui.js";
 import { Icon } from "../parts/icon.js";
 import { fitting } from "./layout.js";
+import { memo } from "./memo.js";
 import { reveal } from "./reveal.js";
 
 const NAME = '600 13px system-ui, "Noto Sans", Arial, sans-serif';
@@ -124,13 +125,13 @@ export function Graph({ blueprint, counts, covered, run, picked, onPick, short }
   const fit = now ? Math.max(LEAST_SCALE, Math.min(1, room / now.width)) : 1;
   const scale = zoom ?? fit;
   const smaller = ZOOMS.findLast((one) => one < scale - 0.01), larger = ZOOMS.find((one) => one > scale + 0.01);
-  const shared = { blueprint, counts, covered, run, picked, onPick };
+  const shared = { blueprint, covered, picked, onPick };
   return html`<div class=${classes("graph", short && "short")}>
     <div class="picture" ref=${frame} tabindex="0" role="group" aria-label=${`State graph of ${blueprint.name}`}>
       ${now
         ? html`<svg width=${now.width * scale} height=${now.height * scale} viewBox=${`0 0 ${now.width} ${now.height}`}>
-            ${sized.edges.map((edge) => html`<${Edge} key=${edge.id} edge=${edge} place=${now.edges.get(edge.id)} ...${shared} />`)}
-            ${sized.nodes.map((node) => html`<${Node} key=${node.id} node=${node} place=${now.nodes.get(node.id)} ...${shared} />`)}
+            ${sized.edges.map((edge) => html`<${Edge} key=${edge.id} edge=${edge} place=${now.edges.get(edge.id)} way=${wayOf(edge, run)} ...${shared} />`)}
+            ${sized.nodes.map((node) => html`<${Node} key=${node.id} node=${node} place=${now.nodes.get(node.id)} is=${run?.at === node.id} seen=${Boolean(run?.seen?.has(node.id))} count=${counts?.get(node.id)} ...${shared} />`)}
           </svg>`
         : html`<p class="muted wait">Laying out ${blueprint.states.length} states</p>`}
     </div>
@@ -149,14 +150,20 @@ export function Graph({ blueprint, counts, covered, run, picked, onPick, short }
 /** What a mark says, to whoever does not see the colour. */
 export const MARKS = { added: "+", removed: "−", changed: "~" };
 
-function Edge({ edge, place, blueprint, covered, run, picked, onPick }) {
+/** Whether a run takes an edge now, took it before, or neither. */
+function wayOf(edge, run) {
+  if (!run) return "";
+  const takes = edge.source === run.from && edge.labels.some(({ action }) => action === run.action);
+  const isBorn = edge.id === START && run.action === "create";
+  if (edge.target === run.at && (takes || isBorn)) return "taken";
+  return run.ways?.has(edge.id) ? "seen" : "";
+}
+
+const Edge = memo(({ edge, place, way, blueprint, covered, picked, onPick }) => {
   if (!place?.points.length) return null;
-  const taken = run && edge.source === run.from && edge.target === run.at && edge.labels.some(({ action }) => action === run.action);
-  const born = run && edge.id === START && run.action === "create" && edge.target === run.at;
-  const seen = run?.ways?.has(edge.id);
   const has = edge.labels.some(({ action }) => action === picked);
   const never = covered && edge.labels.every(({ action }) => covered.actions[`${blueprint.name}.${action}`] === 0);
-  const names = classes("edge", edge.trouble && "trouble", edge.mark, (taken || born) && "taken", !taken && !born && seen && "seen", has && "picked", never && "never");
+  const names = classes("edge", edge.trouble && "trouble", edge.mark, way, has && "picked", never && "never");
   return html`<g class=${names}>
     <path class="line" d=${rounded(place.points)} /><path class="tip" d=${tip(place.points)} />
     ${place.label && html`<g transform=${`translate(${place.label.x} ${place.label.y})`}>
@@ -168,17 +175,15 @@ function Edge({ edge, place, blueprint, covered, run, picked, onPick }) {
       </text>`)}
     </g>`}
   </g>`;
-}
+});
 
-function Node({ node, place, blueprint, counts, covered, run, picked, onPick }) {
+const Node = memo(({ node, place, is, seen, count, blueprint, covered, picked, onPick }) => {
   if (node.id === START) return html`<circle class="start" cx=${place.x + 6} cy=${place.y + 6} r="6" />`;
   const { state, lines, width, height } = node;
-  const count = counts?.get(state.name);
   const times = covered?.states[`${blueprint.name}.${state.name}`];
-  const is = run?.at === state.name;
   const names = classes(
     "node", kindOf(state), state.mark, picked === state.name && "picked", is && "at",
-    !is && run?.seen?.has(state.name) && "seen", times === 0 && "never",
+    !is && seen && "seen", times === 0 && "never",
   );
   const pick = () => onPick?.(state.name);
   const press = (event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), pick());
@@ -193,7 +198,7 @@ function Node({ node, place, blueprint, counts, covered, run, picked, onPick }) 
     ${badge !== undefined && html`<text class=${classes("badge", !badge && "zero")} x=${width - 12} y="20" text-anchor="end">${number(badge)}</text>`}
     ${lines.map((line, i) => html`<${Line} key=${i} line=${line} y=${30 + LINE * i + 4 * lines.slice(0, i).filter((one) => one.chip).length} width=${width} picked=${picked} />`)}
   </g>`;
-}
+});
 
 function Line({ line, y, width, picked }) {
   const names = classes("detail", line.chip && "chip", line.label?.mark, line.label && line.label.action === picked && "picked");

@@ -1,7 +1,8 @@
 // A run, to be walked through: its steps, what changed in one, who spoke to whom, and why it is wrong.
 import { value } from "../format.js";
-import { classes, html, useEffect, useRef } from "../ui.js";
+import { classes, html, useEffect, useMemo, useRef } from "../ui.js";
 import { actorsOf, named, partsOf, stepLine, whoOf } from "./traces.js";
+import { memo } from "./memo.js";
 import { reveal } from "./reveal.js";
 import { Icon } from "../parts/icon.js";
 
@@ -18,7 +19,7 @@ export function Steps({ frames, at, onStep, loopFrom }) {
   </ol>`;
 }
 
-function StepRow({ frame, is, onStep, many, inLoop }) {
+const StepRow = memo(({ frame, is, onStep, many, inLoop }) => {
   const { step, index, number, isLoopStart } = frame;
   const names = classes(is && "is", step?.refused && "refused", step && number === null && "between", inLoop && "lasso", isLoopStart && "first");
   return html`<li class=${names}>
@@ -31,7 +32,7 @@ function StepRow({ frame, is, onStep, many, inLoop }) {
         : html`<span class="what muted">before anything</span>`}
     </button>
   </li>`;
-}
+});
 
 /** What the step changed; with `all`, everything that is known then, what changed marked. */
 export function Changed({ frame, all }) {
@@ -63,12 +64,17 @@ export const Clauses = ({ clauses }) => html`<div class="clauses">
 
 const ROW = 30, TOP = 34, COLUMN = 150, FIRST = 78, LAST = 104, PAD = 22;
 
-/** The run as a sequence chart: who acts on the left, whom it happens to on the right, time downwards. */
-export function Sequence({ trace, frames, at, onStep }) {
+/** Who has which column, and where it stands. */
+function arranged(trace) {
   const { left, right } = actorsOf(trace);
   const columns = [...left.map((name) => ({ name, kind: "actor" })), ...right.map((name) => ({ name, kind: "entity" }))];
   const gap = Math.max(112, Math.min(COLUMN, 760 / Math.max(1, columns.length - 1)));
-  const x = new Map(columns.map(({ name, kind }, i) => [`${kind} ${name}`, FIRST + i * gap]));
+  return { columns, gap, x: new Map(columns.map(({ name, kind }, i) => [`${kind} ${name}`, FIRST + i * gap])) };
+}
+
+/** The run as a sequence chart: who acts on the left, whom it happens to on the right, time downwards. */
+export function Sequence({ trace, frames, at, onStep }) {
+  const { columns, gap, x } = useMemo(() => arranged(trace), [trace]);
   const width = FIRST + LAST + (columns.length - 1) * gap;
   const height = TOP + ROW * trace.steps.length + PAD;
   const loop = trace.loop_from;
@@ -97,7 +103,7 @@ const clipped = (text, px) => {
   return text.length > room ? `${text.slice(0, room - 1)}…` : text;
 };
 
-function Message({ frame, x, is, isPast, onStep }) {
+const Message = memo(({ frame, x, is, isPast, onStep }) => {
   const { step, index, number } = frame;
   const y = TOP + ROW * (index - 1) + 18;
   const from = x.get(`actor ${whoOf(step)}`);
@@ -118,4 +124,4 @@ function Message({ frame, x, is, isPast, onStep }) {
         ${part.changes.state && html`<text class="state" x=${other + 6} y=${y + 13}>${clipped(String(part.changes.state[1]), 96)}</text>`}</g>`;
     })}
   </g>`;
-}
+});

@@ -1,0 +1,66 @@
+"""The pictures of a refused change that the docs show, made and compared as the other pages' are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import FloatRect
+from tests.console.conftest import WIDE, Opening
+from tests.console.reviewing import broken, check
+from tests.console.test_pictures import DIFFERENT_LIMIT, UPDATE, different, has_fonts
+from tests.console.world import NOON_MS, World, world
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images" / "review"
+LAID_OUT_MS = 60_000
+VIEW: FloatRect = {"x": 216, "y": 0, "width": WIDE["width"] - 216, "height": WIDE["height"]}
+"""Without the navigation: what else there is, is no part of these pages."""
+PICTURES = ("report-light", "trace-dark", "changes-light", "graph-light")
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[World]:
+    """A rollout that runs, and a change to it that was refused, at noon."""
+    with world("rollout") as found:
+        for replicas in (3, 5, 2):
+            found.create("rollout", "rollouts", replicas=replicas)
+        found.clock.ms = NOON_MS
+        yield found
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_page_looks_as_it_did(tab_of: Opening, standing: World, picture: str) -> None:
+    view, _, scheme = picture.partition("-")
+    found = check(standing, broken("rollout", "drain_too_early"))
+    one = f"/console/checks/{found['id']}"
+    trace = found["report"]["findings"][0]["trace"]["id"][:12]
+    tab = tab_of(standing.url, size=WIDE, scheme=scheme, still=True)
+    page = tab.go(
+        {
+            "report": one,
+            "trace": f"{one}/traces/{trace}",
+            "changes": f"{one}/changes",
+            "graph": "/console/apps/rollout/versions/current?pick=retry",
+        }[view]
+    )
+    if view == "report":
+        page.wait_for_selector(".properties", timeout=LAID_OUT_MS)
+    else:
+        page.wait_for_selector(".graph svg .node", timeout=LAID_OUT_MS)
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur()")
+    made = page.screenshot(animations="disabled", caret="hide", clip=VIEW)
+    kept = IMAGES / f"{picture}.png"
+    if UPDATE:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(made)
+    if not has_fonts():
+        pytest.skip("Inter and JetBrains Mono are not installed: the pictures were made with them")
+    share = different(page, made, kept.read_bytes())
+    if share > DIFFERENT_LIMIT:
+        pytest.fail(f"{share:.2%} of {kept.name} differs")
+
+
+def test_every_picture_is_made_here() -> None:
+    assert {path.stem for path in IMAGES.glob("*.png")} == set(PICTURES)
