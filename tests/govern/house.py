@@ -8,19 +8,31 @@ from contextlib import asynccontextmanager
 from time import perf_counter
 
 import httpx2
+from starlette.routing import Route
 from tests.runtime.harness import example, install
 
 from lathe.api.app import Api
+from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Bearers
 from lathe.api.cursor import Cursors
+from lathe.api.decisions import DecisionRoutes
 from lathe.api.governing import Governing
+from lathe.api.holding import Holder
+from lathe.api.kept import Checks
+from lathe.api.overriding import Overrides
+from lathe.api.session import Sessions
 from lathe.effect.base import Attempt, Ending
+from lathe.gate.judge import ChildGate
+from lathe.govern.decisions import Decisions
 from lathe.govern.keyring import Keyring
 from lathe.lang import digest, read_app
+from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Ids, SystemClock
+from lathe.runtime.config import ApplySettings
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
+from lathe.runtime.swap import Swapper
 from lathe.runtime.tokens import Tokens
 from lathe.store.base import Apply, Store
 from lathe.store.memory import MemoryStore
@@ -77,9 +89,29 @@ class House:
             cursors=Cursors(KEY),
             metrics=Metrics(),
             seconds=perf_counter,
-            routes=Governing(self.bearers, self.keyring, store).routes(),
+            routes=self._routes(catalog, ids),
+            overrides=Overrides(self.node.engine, self.decisions),
         )
+        self.deciding.commands = self.api.commands
         self.operator = ""
+
+    def _routes(self, catalog: Catalog, ids: Ids) -> tuple[Route, ...]:
+        """What this process answers beside what its apps do."""
+        engine, bearers = self.node.engine, self.bearers
+        gate = ChildGate()
+        swapper = Swapper(engine, gate)
+        checks = Checks(self.clock.now_ms)
+        self.applying = ApplySettings()
+        self.decisions = Decisions(self.store, catalog, self.clock, ids)
+        holder = Holder(self.decisions, lambda tenant, app: self.applying)
+        blueprints = Blueprints(engine, swapper, bearers, checks, holder)
+        self.deciding = DecisionRoutes(engine, swapper, bearers, self.decisions, blueprints)
+        return (
+            *Governing(bearers, self.keyring, self.store).routes(),
+            *Sessions(bearers, bearers, self.keyring, self.clock).routes(),
+            *blueprints.routes(),
+            *self.deciding.routes(),
+        )
 
     def client(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
         """A client that shows a token (None: nothing)."""

@@ -44,7 +44,7 @@ def test_the_first_token_is_made_once_and_only_its_hash_is_kept() -> None:
             assert await one.keyring.first() is None
             me = (await one.ask(one.operator, "GET", "/v1/me")).json()
             assert (me["principal"], me["scopes"], me["roles"]) == (
-                "operator", ["apply", "metrics", "operator"], [],
+                "operator", ["apply", "decide", "metrics", "operator"], [],
             )  # fmt: skip
             parts = parts_of(one.operator)
             assert parts is not None

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from msgspec.structs import replace
 from tests.store.contract import ACCEPTED, commit, law, made
 from tests.store.rows import APP, DIGEST, TENANT, introduction, turned, version, write
 
-from lathe.store.audit import Audited, Change, End, Said, Seal, TokenRow, audited, unchained
+from lathe.store.audit import (
+    Audited,
+    Change,
+    DecisionQuery,
+    DecisionRow,
+    End,
+    Said,
+    Seal,
+    TokenRow,
+    audited,
+    unchained,
+)
 from lathe.store.base import Apply, Bounds, Store
-from lathe.store.records import Answer, Governing
+from lathe.store.records import Answer, Governing, Use
+
+LATE = 4_000_000_000_000
 
 
 def token(name: str, parent: str = "", *, tenant: str = TENANT, expires_ms: int = 5_000) -> TokenRow:
@@ -117,6 +131,118 @@ async def tokens_that_are_over_are_swept(store: Store) -> None:
     assert (await store.sweep(Bounds())).removed["token"] == 0
     assert (await store.sweep(Bounds(tokens_ms=60_000))).removed["token"] == 2
     assert await store.tokens(TENANT) == [live]
+
+
+def decision(name: str, *, state: str = "open", revision: int = 1, expires_ms: int = LATE) -> DecisionRow:
+    return DecisionRow(TENANT, name, APP, state, "ann", b"k-" + name.encode(), expires_ms, revision, b"{}")
+
+
+async def decide(store: Store, *rows: DecisionRow) -> bool:
+    entries = audited(await store.audit_end(), said(rows[0].id))
+    return await store.govern(Change(entries, decisions=rows))
+
+
+@law
+async def a_decision_changes_one_revision_at_a_time(store: Store) -> None:
+    a, b = decision("a"), decision("b")
+    assert await decide(store, a) and await decide(store, b)
+    assert await store.decision(TENANT, "a") == a
+    assert await store.decision(TENANT, "c") is None and await store.decision("other", "a") is None
+    assert not await decide(store, a), "it is there already"
+    assert not await decide(store, decision("c", revision=2)), "it is not there yet"
+    denied = replace(a, state="denied", revision=2)
+    assert await decide(store, denied)
+    assert not await decide(store, replace(a, state="approved", revision=2))
+    assert await store.decision(TENANT, "a") == denied
+    assert len(await store.audit()) == 3, "what was not changed has no line"
+
+
+@law
+async def decisions_are_listed_the_newest_first(store: Store) -> None:
+    rows = [decision("a"), replace(decision("b"), by="bob"), decision("c", expires_ms=5)]
+    for row in rows:
+        assert await decide(store, row)
+    assert await decide(store, replace(rows[0], state="denied", revision=2))
+
+    async def names(**asked: Any) -> list[str]:
+        return [row.id for row in await store.decisions(DecisionQuery(TENANT, **asked))]
+
+    assert await names() == ["c", "b", "a"]
+    assert await names(state="open") == ["c", "b"]
+    assert await names(by="ann", live_ms=5) == ["a"]
+    assert await names(before="c", limit=1) == ["b"]
+    assert await store.decisions(DecisionQuery("other")) == []
+
+
+@law
+async def an_approval_lets_one_write_pass_and_no_more(store: Store) -> None:
+    (a0,) = await made(store, "a")
+    assert await decide(store, decision("d"))
+    use = Use("d", 2, True)
+    assert await store.commit([replace(write(turned(a0)), decision=use)]) == [Answer("decision", "d")]
+    assert await decide(store, decision("d", state="approved", revision=2))
+    assert [row.id for row in await store.approved(TENANT, [b"x", b"k-d"])] == ["d"]
+    a1 = turned(a0)
+    both = [replace(write(a1), decision=use), replace(write(turned(a1[0])), decision=use)]
+    assert await store.commit(both) == [ACCEPTED, Answer("decision", "d")]
+    assert await store.approved(TENANT, [b"k-d"]) == []
+    found = await store.decision(TENANT, "d")
+    assert found is not None and (found.state, found.revision) == ("used", 3)
+    assert await store.commit([both[1]]) == [Answer("decision", "d")]
+    assert not await decide(store, decision("d", state="denied", revision=3)), "it was used meanwhile"
+
+
+@law
+async def an_approval_for_a_time_lets_pass_until_then(store: Store) -> None:
+    (a0,) = await made(store, "a")
+    for name, expires_ms in (("d", LATE), ("over", 5)):
+        assert await decide(store, decision(name))
+        assert await decide(store, decision(name, state="approved", revision=2, expires_ms=expires_ms))
+    a1 = turned(a0)
+    a2 = turned(a1[0])
+    writes = [
+        replace(write(one), decision=Use(name, 2, False))
+        for one, name in ((a1, "d"), (a2, "d"), (turned(a2[0]), "over"))
+    ]
+    assert await store.commit(writes) == [ACCEPTED, ACCEPTED, Answer("decision", "over")]
+    assert [row.id for row in await store.approved(TENANT, [b"k-d", b"k-over"])] == ["d"]
+
+
+@law
+async def two_groups_at_once_use_an_approval_once(store: Store) -> None:
+    heads = await made(store, "a", "b")
+    assert await decide(store, decision("d"))
+    assert await decide(store, decision("d", state="approved", revision=2))
+    writes = [replace(write(turned(head)), decision=Use("d", 2, True)) for head in heads]
+    answers = await asyncio.gather(*(store.commit([one]) for one in writes))
+    assert sorted(answer.verdict for (answer,) in answers) == ["accepted", "decision"]
+
+
+@law
+async def a_version_uses_an_approval_with_it_or_is_not_applied(store: Store) -> None:
+    assert await store.apply(introduction()) == ACCEPTED
+    assert await decide(store, decision("d"))
+    used = decision("d", state="used", revision=3)
+
+    async def apply() -> Answer:
+        lines = audited(await store.audit_end(), said("v2"))
+        return await store.apply(
+            Apply(version("e" * 64), Governing(DIGEST, 1), audit=lines, decisions=(used,))
+        )
+
+    assert (await apply()).verdict == "decision"
+    assert (await store.governing())[TENANT, APP] == Governing(DIGEST, 1)
+    assert await decide(store, decision("d", state="approved", revision=2))
+    assert await apply() == ACCEPTED
+    assert await store.decision(TENANT, "d") == used
+
+
+@law
+async def decisions_that_are_over_are_swept(store: Store) -> None:
+    assert await decide(store, decision("a", expires_ms=5)) and await decide(store, decision("b"))
+    assert (await store.sweep(Bounds())).removed["decision"] == 0
+    assert (await store.sweep(Bounds(decisions_ms=60_000))).removed["decision"] == 1
+    assert [row.id for row in await store.decisions(DecisionQuery(TENANT))] == ["b"]
 
 
 def test_a_line_that_was_changed_or_left_out_shows() -> None:

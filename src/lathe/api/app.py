@@ -23,6 +23,7 @@ from lathe.api.cursor import Cursors
 from lathe.api.inbound import Receiver, Secrets
 from lathe.api.limits import Limits, Throttle
 from lathe.api.openapi import openapi
+from lathe.api.overriding import Overrides
 from lathe.api.problem import Problem
 from lathe.api.reading import Reading, limit_of
 from lathe.api.stream import Followed, Stream
@@ -62,13 +63,14 @@ class Api:
         secrets: Secrets = lambda tenant, app, name: None,
         routes: tuple[Route, ...] = (),
         has_open_metrics: bool = False,
+        overrides: Overrides | None = None,
     ) -> None:
         limits = limits or Limits()
         self.node = node
         self.metrics = metrics
         self.throttle = Throttle(limits, seconds)
         self.intents = Intents(node.engine.clock)
-        self.commands = Commands(node.engine, self.intents, authenticator.stands)
+        self.commands = Commands(node.engine, self.intents, authenticator.stands, overrides)
         self.reading = Reading(node.engine, self.commands, cursors)
         self.taking = Taking(node.engine, self.commands, self.reading)
         self.stream = Stream(node.engine, self.commands, authenticator.stands, limit=limits.followers)

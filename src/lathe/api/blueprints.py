@@ -16,14 +16,17 @@ from starlette.routing import Route
 
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.checks import body_as, files_of, texts_of
+from lathe.api.holding import Holder, Holding
 from lathe.api.kept import Checks, Kept
 from lathe.api.problem import Problem
 from lathe.api.view import encode
+from lathe.govern.asking import told as asking_told
 from lathe.govern.principal import GovernError
 from lathe.lang.diff import Change
 from lathe.machine.moment import rfc3339
 from lathe.runtime.engine import Engine
 from lathe.runtime.swap import Judged, Plan, RefusedSwap, Swapper
+from lathe.store.audit import DecisionRow
 
 
 class Asked(Struct, forbid_unknown_fields=True, frozen=True):
@@ -52,7 +55,7 @@ class Turned(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Blueprints:
-    """The routes around versions."""
+    """The routes around versions. Without a `holder` no application waits for anybody."""
 
     def __init__(
         self,
@@ -60,7 +63,9 @@ class Blueprints:
         swapper: Swapper,
         authenticator: Authenticator,
         checks: Checks,
+        holder: Holder | None = None,
     ) -> None:
+        self._holder = holder
         self._engine = engine
         self._swapper = swapper
         self._authenticator = authenticator
@@ -136,6 +141,25 @@ class Blueprints:
         kept = self._checks.keep(files, judged, tenant=by.tenant, by=by.id, source="apply")
         return await self._made(kept, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
 
+    async def asked(self, by: Principal, asked: Asked, reason: str) -> DecisionRow:
+        """A request for a decision on an application, which is not made. Raises `Problem`."""
+        by.needs("apply")
+        files = self._files(by, asked)
+        judged = await self._swapper.judge(by.tenant, files, accept_bounds=asked.accept_bounds)
+        if self._holder is None:
+            raise Problem("LR422.decision", "no application waits for anybody here")
+        self._holder.check(by, judged.app)
+        kept = self._checks.keep(files, judged, tenant=by.tenant, by=by.id, source="apply")
+        plan = await self._swapper.plan(by.tenant, files, judged)
+        if not plan.is_possible:
+            self._checks.ended(kept, "refused")
+            raise Problem("LR409.refused", "it could not be applied", plan=told(plan), check=kept.id)
+        holding = await self._holder.hold(by, plan, files, kept.id, reason)
+        if holding.waits is None:
+            raise Problem("LR422.decision", "no decision is needed: it can be applied")
+        self._checks.ended(kept, "held")
+        return holding.waits
+
     def _files(self, by: Principal, asked: Asked) -> Mapping[str, bytes]:
         if not asked.check:
             return files_of(asked.files, asked.binary)
@@ -162,12 +186,25 @@ class Blueprints:
     ) -> Response:
         files = kept.files
         by.enters(judged.app)
+        if self._holder is not None:
+            self._holder.check(by, judged.app)
+        plan = await self._swapper.plan(by.tenant, files, judged)
         if confirm is None:
-            plan = await self._swapper.plan(by.tenant, files, judged)
             self._checks.ended(kept, "planned")
-            return _json({"plan": told(plan), "check": kept.id, "report": msgspec.Raw(judged.report)})
+            held = self._holder is not None and self._holder.is_held(by.tenant, plan)
+            return _json(
+                {"plan": told(plan), "held": held, "check": kept.id, "report": msgspec.Raw(judged.report)}
+            )
+        exact = None if confirm == "any" else confirm
+        holding = Holding()
+        is_meant = exact in (None, plan.digest) and (is_breaking or not plan.is_breaking)
+        if self._holder is not None and is_meant:
+            holding = await self._holder.hold(by, plan, files, kept.id, note)
+        if holding.waits is not None:
+            self._checks.ended(kept, "held")
+            decision = asking_told(holding.waits, self._engine.clock.now_ms())
+            return _json({"plan": told(plan), "check": kept.id, "decision": decision}, status=202)
         try:
-            exact = None if confirm == "any" else confirm
             applied = await self._swapper.apply(
                 by.tenant,
                 files,
@@ -178,6 +215,8 @@ class Blueprints:
                 standing=partial(self._authenticator.stands, by),
                 note=note,
                 allow_breaking=is_breaking,
+                instead_of=plan.old,
+                deciding=holding.ready,
             )
         except RefusedSwap as refused:
             self._checks.ended(kept, refused.code, str(refused))
@@ -229,5 +268,5 @@ def _change(change: Change) -> dict[str, object]:
     }
 
 
-def _json(data: object) -> Response:
-    return Response(encode(data), media_type="application/json")
+def _json(data: object, *, status: int = 200) -> Response:
+    return Response(encode(data), status, media_type="application/json")

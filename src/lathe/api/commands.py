@@ -14,10 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from lathe.api.callers import Principal
+from lathe.api.overriding import Overrides, ask_of, hindered, is_denied, question_of
 from lathe.api.problem import Problem, refused
 from lathe.api.seeing import is_told, may_read
 from lathe.api.view import View, encode, event_id
 from lathe.frozen import frozen
+from lathe.govern.asking import Question, keys_of
 from lathe.lang.model import Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
@@ -67,10 +69,24 @@ class Answered:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+@frozen
+class _Prepared:
+    """A request that was read: what it is about, its arguments as given and as values, its command."""
+
+    live: Live
+    table: BlueprintTable
+    given: Mapping[str, Json]
+    args: Mapping[str, Value]
+    command: Command
+
+
 class Commands:
     """Takes what is asked, for one process. Views are made anew when a version is swapped."""
 
-    def __init__(self, engine: Engine, intents: Intents, stands: Stands) -> None:
+    def __init__(
+        self, engine: Engine, intents: Intents, stands: Stands, overrides: Overrides | None = None
+    ) -> None:
+        self._overrides = overrides
         self._engine = engine
         self._intents = intents
         self._stands = stands
@@ -88,6 +104,14 @@ class Commands:
 
     async def take(self, asked: Asked) -> Answered:
         """Take an action, or create. Raises `Problem` and what the engine raises."""
+        prepared = self._prepared(asked)
+        result = await self._engine.execute(prepared.command)
+        if isinstance(result, Refused) and is_denied(result, prepared.command, asked.action):
+            return await self._denied(asked, prepared, result)
+        return self._answered(asked, prepared, result)
+
+    def _prepared(self, asked: Asked) -> _Prepared:
+        """The command of a request. Raises `Problem`, `GovernError`."""
         live = self._engine.catalog.live(asked.tenant, asked.app)
         table = live.by_plural(asked.plural)
         if table is None:
@@ -105,9 +129,53 @@ class Commands:
             args = arguments(rule.action.arguments, given)
         except MisfitError as error:
             raise Problem("LR422.type", str(error), argument=error.name) from None
-        command = self._command(asked, live, table, args)
-        result = await self._engine.execute(command)
-        return self._answered(asked, table.blueprint.name, command.entity, result)
+        return _Prepared(live, table, given, args, self._command(asked, live, table, args))
+
+    async def _denied(self, asked: Asked, prepared: _Prepared, refused: Refused) -> Answered:
+        """A denial, unless a decision lets the request pass; with what to ask one with, where one can help.
+
+        `:take` looks for what is possible anyway: no decision is asked, or used, by it.
+        """
+        principal, command = asked.principal, prepared.command
+        if self._overrides is None or principal.grant is not None or asked.request is not None:
+            return self._answered(asked, prepared, refused)
+        live, table = refused.live, refused.live.by_plural(asked.plural)
+        if table is None or asked.action not in table.rules:
+            return self._answered(asked, prepared, refused)  # another version is current
+        question = question_of(live, table, command, asked.action, prepared.given)
+        found = await self._overrides.lifted(principal, question, prepared.args, command, refused)
+        try:
+            return self._answered(asked, prepared, found)
+        except Problem as problem:
+            if found is refused and not await self._overrides.hindrance(live, table, asked.action, command):
+                problem.more["ask"] = ask_of(question)
+            raise
+
+    async def asking(self, asked: Asked) -> tuple[Question, tuple[bytes, bytes]]:
+        """What a decision is asked for, and its keys. Raises `Problem` if none can help, or is needed."""
+        prepared = self._prepared(asked)
+        live, table, command = prepared.live, prepared.table, prepared.command
+        overrides = self._overrides
+        if overrides is None or asked.principal.grant is not None:
+            raise Problem("LR403.scope", "an effect asks for no decision")
+        if asked.entity:
+            held = await self._engine.read(live, asked.entity)
+            if held is None or held.entity.blueprint != table.blueprint.name:
+                raise Problem("LR404.entity")
+        found = await self._engine.preview(live, command.event(self._engine.clock.now_ms()))
+        if not isinstance(found, Refusal):
+            raise Problem("LR422.decision", "no decision is needed: the caller may")
+        refused = Refused(found, None, live)
+        if not is_denied(refused, command, asked.action):
+            raise self.problem(refused, asked)
+        why = await overrides.hindrance(live, table, asked.action, command)
+        if why:
+            raise hindered(why)
+        nearest = self.problem(refused, asked).more.get("nearest")
+        question = question_of(live, table, command, asked.action, prepared.given)
+        question = msgspec.structs.replace(question, nearest=nearest)
+        chain = asked.principal.chain or (asked.principal.id,)
+        return question, keys_of(asked.tenant, question, chain, prepared.args)
 
     async def replayed(self, asked: Asked) -> Answered | None:
         """The answer that the same request was given before. Raises `Problem` (LR422.key)."""
@@ -171,7 +239,8 @@ class Commands:
             return encode(view.entity(held, event))
         return encode(view.receipt(held, event))
 
-    def _answered(self, asked: Asked, blueprint: str, entity: str, result: Result) -> Answered:
+    def _answered(self, asked: Asked, prepared: _Prepared, result: Result) -> Answered:
+        blueprint, entity = prepared.table.blueprint.name, prepared.command.entity
         if isinstance(result, Committed):
             held, live = result.after[entity], result.live
             receipt = result.write.receipt

@@ -30,10 +30,13 @@ from lathe.api.callers import LOOPBACK, Authenticator, Bearers, Development
 from lathe.api.checks import CheckRoutes, Inspector
 from lathe.api.connection import Connection
 from lathe.api.cursor import Cursors
+from lathe.api.decisions import DecisionRoutes
 from lathe.api.governing import Governing
+from lathe.api.holding import Holder
 from lathe.api.inbound import Secrets
 from lathe.api.kept import Checks, Kept, summary
 from lathe.api.limits import Limits
+from lathe.api.overriding import Overrides
 from lathe.api.session import Sessions
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import Performer, settings_key
@@ -46,11 +49,12 @@ from lathe.effect.wasmhost import Outside
 from lathe.errors import NotFoundError, UsageError
 from lathe.frozen import frozen
 from lathe.govern.auditor import Auditor
+from lathe.govern.decisions import Decisions
 from lathe.govern.keyring import Keyring
 from lathe.lang.model import Json
 from lathe.runtime import telemetry
 from lathe.runtime.clock import Ids, SystemClock
-from lathe.runtime.config import AppSettings, Config, Secret, new_key
+from lathe.runtime.config import ApplySettings, AppSettings, Config, Secret, new_key
 from lathe.runtime.failing import Failed
 from lathe.runtime.housekeeping import Housekeeper
 from lathe.runtime.lookups import lookups
@@ -126,6 +130,10 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     swapper = Swapper(node.engine, gate)
     checks = Checks(clock.now_ms)
     limits = config.limits
+    decisions = Decisions(store, node.engine.catalog, clock, ids)
+    holder = Holder(decisions, _applying(config.app, mode))
+    blueprints = Blueprints(node.engine, swapper, authenticator, checks, holder)
+    deciding = DecisionRoutes(node.engine, swapper, authenticator, decisions, blueprints)
     api = Api(
         node,
         authenticator,
@@ -141,14 +149,17 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
         ),
         secrets=_secrets(config.app),
         routes=(
-            *Blueprints(node.engine, swapper, authenticator, checks).routes(),
+            *blueprints.routes(),
+            *deciding.routes(),
             *Backups(store, authenticator).routes(),
             *CheckRoutes(node.engine, swapper, gate, authenticator, checks).routes(),
             *Governing(authenticator, keyring, store).routes(),
             *Sessions(authenticator, bearers, keyring, clock).routes(),
         ),
         has_open_metrics=config.server.open_metrics,
+        overrides=Overrides(node.engine, decisions),
     )
+    deciding.commands = api.commands
     checks.on_kept(_announcing(api))
     monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
     node.engine.watch(monitor)
@@ -157,6 +168,19 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     auditor = Auditor(store, clock, bearers.guard, key=key, failed=failed)
     metrics.overdue.set_function(lambda: housekeeper.overdue)
     return Assembly(config, store, node, api, swapper, checks, metrics, housekeeper, keyring, auditor)
+
+
+def _applying(apps: Mapping[str, AppSettings], mode: Mode) -> Callable[[str, str], ApplySettings]:
+    """What is said of each app's applications; nothing is held where nobody but one developer is."""
+    free = ApplySettings(held="never")
+
+    def of_app(tenant: str, app: str) -> ApplySettings:
+        settings = apps.get(settings_key(tenant, app))
+        if settings is not None and (mode == "serve" or settings.apply != ApplySettings()):
+            return settings.apply
+        return ApplySettings() if mode == "serve" else free
+
+    return of_app
 
 
 def _announcing(api: Api) -> Callable[[Kept], None]:

@@ -62,7 +62,7 @@ class Sessions:
         left = (holder.expires_ms - self._clock.now_ms()) // 1_000
         seconds = max(1, min(LONGEST_SECONDS, left))
         wanted = Wanted(holder.id, holder.kind, parent="self", expires_in=seconds, note=NOTE)
-        made = await self._keyring.create(holder, wanted)
+        made = await self._keyring.create(holder, wanted, is_session=True)
         return _with_cookie(request, made.text, seconds)
 
     async def _end(self, request: Request) -> Response:

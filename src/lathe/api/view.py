@@ -127,6 +127,8 @@ def entry(view: View | None, found: Entry) -> dict[str, object]:
         told["actor"] = found.chain[-1]
     if len(found.chain) > 1:
         told["chain"] = list(found.chain)
+    if found.policies:
+        told["policies"] = list(found.policies)
     for name in ("effect", "timer", "ok", "cause", "number", "spent"):
         if name in event:
             told[name] = event[name]

@@ -93,10 +93,11 @@ class Keyring:
 
         return await self._decided(decide)
 
-    async def create(self, holder: Principal, wanted: Wanted) -> Made:
+    async def create(self, holder: Principal, wanted: Wanted, *, is_session: bool = False) -> Made:
         """Make a token for somebody. Raises `GovernError`, `BusyError`."""
         check(wanted)
-        tenant = wanted.tenant or holder.tenant
+        _check_person(holder, wanted)
+        tenant, asked = wanted.tenant or holder.tenant, wanted.expires_in
         if tenant != holder.tenant and not (holder.tenant == MAIN and holder.may("operator")):
             raise GovernError("LR403.scope", f"only an operator of `{MAIN}` makes tokens of another tenant")
 
@@ -105,10 +106,11 @@ class Keyring:
             by = holder.chain or (holder.id,)
             if parent is None:
                 holder.needs("operator")
-                return await self._new(wanted, None, tenant, by=by, seconds=wanted.expires_in)
+                return await self._new(wanted, None, tenant, by=by, seconds=asked)
             if parent.tenant != tenant:
                 raise GovernError("LR403.scope", "what is delegated stays in its tenant")
-            return await self._new(part_of(parent, wanted), parent, tenant, by=by, seconds=wanted.expires_in)
+            part = part_of(parent, wanted)
+            return await self._new(part, parent, tenant, by=by, seconds=asked, is_session=is_session)
 
         made = await self._decided(decide)
         assert made is not None, "it is always decided"
@@ -133,6 +135,7 @@ class Keyring:
         *,
         by: tuple[str, ...],
         seconds: int | None,
+        is_session: bool = False,
     ) -> _Decision:
         now = self._clock.now_ms()
         ends = now + 1_000 * (DEFAULT_SECONDS if seconds is None else seconds)
@@ -153,6 +156,8 @@ class Keyring:
             actions=None if wanted.actions is None else tuple(sorted(set(wanted.actions))),
             beyond=(parent.chain or (parent.id,)) if parent is not None and not parent.token else (),
             note=wanted.note,
+            handlers=by,
+            is_session=is_session,
         )
         held = parent.token if parent is not None else ""
         row = TokenRow(tenant, self._ids.new(), held, ends, None, body_of(token))
@@ -200,9 +205,13 @@ class Keyring:
         async def decide() -> _Decision:
             row = (await self._live(holder, token))[0]
             now, secret, old = self._clock.now_ms(), secret_of(), token_of(row)
+            if token != holder.token:
+                _check_person(holder, Wanted(old.principal, old.kind, scopes=old.scopes))
+            handlers = dict.fromkeys((*old.handlers, *(holder.chain or (holder.id,))))
             until = now + 1_000 * overlap_seconds
             new = replace(
-                old, hash=hash_of(secret), rotated_ms=now, old_hash=old.hash, old_until_ms=until
+                old, hash=hash_of(secret), rotated_ms=now, old_hash=old.hash, old_until_ms=until,
+                handlers=tuple(handlers),
             )  # fmt: skip
             made = Made(replace(row, body=body_of(new)), text_of(token, secret))
             said = _said(holder, row, now, "token.rotated", {"overlap_seconds": overlap_seconds})
@@ -265,6 +274,15 @@ class Keyring:
                 return decision.made
             await asyncio.sleep(0.002 * tries)
         raise BusyError("others keep changing what governs")
+
+
+def _check_person(holder: Principal, wanted: Wanted) -> None:
+    """Raises `GovernError` if who is no person would have the secret of somebody who decides."""
+    decides = {"operator", "decide"}.intersection(wanted.scopes or ())
+    if wanted.kind == "person" and decides and holder.kind != "person":
+        raise GovernError(
+            "LR403.scope", f"only a person handles the token of a person with the scope `{min(decides)}`"
+        )
 
 
 def told(row: TokenRow) -> dict[str, object]:

@@ -14,10 +14,10 @@ from lathe.runtime.tokens import Grant
 __all__ = ["MAIN", "READ", "SCOPES", "GovernError", "Kind", "Principal", "Scope", "clashing"]
 
 Kind = Literal["person", "agent", "service"]
-Scope = Literal["operator", "apply", "metrics"]
-SCOPES: tuple[Scope, ...] = ("operator", "apply", "metrics")
-"""What goes beyond an app's own roles. `apply`: load versions and roll back. `metrics`: read them.
-`operator`: both, tokens of others, and the audit."""
+Scope = Literal["operator", "apply", "decide", "metrics"]
+SCOPES: tuple[Scope, ...] = ("operator", "apply", "decide", "metrics")
+"""What goes beyond an app's own roles. `apply`: load versions and roll back. `decide`: decide what others ask
+for, as a person. `metrics`: read them. `operator`: all of it, tokens of others, and the audit."""
 READ = "read"
 """The name in `actions` that getting, listing and following are."""
 
@@ -36,7 +36,8 @@ class Principal:
 
     `chain` leads from the caller to whom it acts for in the end. `grant` is there for the other side of an
     effect that calls back with its token. `token` is the id of the token that it came with, `proof` the hash
-    of what it showed, `stamp` the catalog's generation under which that was looked at.
+    of what it showed, `stamp` the catalog's generation under which that was looked at. `is_part`: the token
+    was delegated by somebody, if only by its own principal.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Principal:
     token: str = ""
     proof: bytes = b""
     stamp: int = 0
+    is_part: bool = False
 
     @property
     def actor(self) -> str:

@@ -28,6 +28,8 @@ class Token(Struct, frozen=True):
 
     `principal` is whom it stands for; `beyond` whom it acts for where no row says so: an issuer's principal.
     While `old_until_ms` has not come, the secret before the last rotation is as good as the new one.
+    `handlers` are those who had its secrets in their hands when they made or rotated it, with whom they
+    acted for. `is_session`: a browser holds it for its principal.
     """
 
     principal: str
@@ -44,6 +46,8 @@ class Token(Struct, frozen=True):
     rotated_ms: int | None = None
     old_hash: bytes = b""
     old_until_ms: int = 0
+    handlers: tuple[str, ...] = ()
+    is_session: bool = False
 
 
 _decode = msgspec.json.Decoder(Token).decode
@@ -127,6 +131,7 @@ def principal_of(lineage: Sequence[TokenRow], *, proof: bytes, stamp: int) -> Pr
         token=lineage[0].id,
         proof=proof,
         stamp=stamp,
+        is_part=bool(oldest.beyond) or len(lineage) - own.is_session > 1,
     )
 
 

@@ -24,6 +24,23 @@ def permit_by(decider: Decider) -> Permit:
     return permit
 
 
+def forbidden_by(decider: Decider) -> Permit:
+    """Whether an action that a caller may not take is forbidden to it, and not merely permitted by nobody.
+
+    What could not be evaluated counts as forbidden.
+    """
+
+    def forbidden(action: Action, entity: Entity, caller: Caller, args: Mapping[str, Value]) -> bool:
+        found = decider.slice(entity.blueprint, action.name)
+        if not found.policies:
+            return False
+        seen = {**entity.fields, "state": entity.state}
+        decision = found.decide(principal_of(entity, caller), caller.roles, entity.id, seen, args)
+        return not decision.allowed and bool(decision.policies or decision.errors)
+
+    return forbidden
+
+
 READ = "read"
 """The action of the schema that a get, a list and a stream are."""
 

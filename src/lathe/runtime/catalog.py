@@ -35,6 +35,8 @@ class Live:
     permit: Permit
     may_read: MayRead | None = None
     """Set where an app has policies; without it, `read` and the actions' `by` say who reads."""
+    forbids: Permit | None = None
+    """Set where an app has policies: whether one of them forbids what none of them permits."""
 
     def blueprint(self, name: str) -> BlueprintTable:
         """The rules of one blueprint. Raises `NotFoundError`."""
@@ -59,15 +61,15 @@ def compiled(files: Mapping[str, bytes]) -> tuple[Table, str]:
     return compile_app(reading.app), digest_of(reading.app)
 
 
-def deciding(app: App) -> tuple[Permit, MayRead | None]:
-    """Who may take what, and who may read; an app without policies loads nothing for it."""
+def deciding(app: App) -> tuple[Permit, MayRead | None, Permit | None]:
+    """Who may take what, who may read, what is forbidden; an app without policies loads nothing for it."""
     if not app.policies:
-        return admitted, None
+        return admitted, None, None
     from lathe.policy.engine import Decider  # only here: it loads cedarpy
-    from lathe.policy.permit import permit_by, reader_by
+    from lathe.policy.permit import forbidden_by, permit_by, reader_by
 
     decider = Decider(app)
-    return permit_by(decider), reader_by(decider)
+    return permit_by(decider), reader_by(decider), forbidden_by(decider)
 
 
 def permit_of(app: App) -> Permit:

@@ -3,14 +3,14 @@
 [server]   host, port, key, open_metrics   [store]   url, schema
 [monitor]  share                           [wasm]    threads
 [limits]   in_flight, per_principal_per_second, burst, body_bytes, followers
-[app.NAME] env, secrets, commands, reach, webhook_secret, wasm
+[app.NAME] env, secrets, commands, reach, webhook_secret, wasm, apply
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -68,6 +68,17 @@ class WasmSettings(Struct, forbid_unknown_fields=True, frozen=True):
     memory_mib: int = 64
 
 
+class ApplySettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """Who applies versions of an app: with the scope `apply`, and one of `roles`, if there are some.
+
+    `held` are the applications that wait for a person other than whoever applies: those that are `weaker`
+    than what they replace, `every` one, or none (`never`).
+    """
+
+    roles: tuple[str, ...] = ()
+    held: Literal["weaker", "every", "never"] = "weaker"
+
+
 class AppSettings(Struct, forbid_unknown_fields=True, frozen=True):
     """What a blueprint of this app may use: names of its `{env.X}`, secrets, commands, addresses.
 
@@ -81,6 +92,7 @@ class AppSettings(Struct, forbid_unknown_fields=True, frozen=True):
     reach: tuple[str, ...] = ()
     webhook_secret: str = ""
     wasm: WasmSettings = WasmSettings()
+    apply: ApplySettings = ApplySettings()
 
 
 class MonitorSettings(Struct, forbid_unknown_fields=True, frozen=True):

@@ -32,6 +32,7 @@ from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.step import Permit, admitted, step
 from lathe.machine.table import Table
+from lathe.runtime.allowance import NAME as DECISION, replaying
 from lathe.runtime.plan import changes_of
 from lathe.runtime.snapshot import encode_json, value_of_journal
 from lathe.store.records import Entry
@@ -73,7 +74,10 @@ class Replayer:
             self._brought_over(table, entries)
             return
         world = MemoryWorld(self.entities, table.ghosts)
-        found = step(table, world, event_of(first), permit=self._permits[first.digest])
+        permit = self._permits[first.digest]
+        if any(name.startswith(DECISION) for name in first.policies):
+            permit = replaying(permit, first.entity, first.action)
+        found = step(table, world, event_of(first), permit=permit)
         if isinstance(found, Refusal):
             yield _parting(first, f"the machine refuses it: {found}")
             return

@@ -14,12 +14,13 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from lathe.frozen import frozen
+from lathe.frozen import evolve, frozen
 from lathe.lang.model import Unique
 from lathe.machine.event import Create, Event
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.snapshot import Entity, Value, Values
-from lathe.machine.step import step
+from lathe.machine.step import Permit, step
+from lathe.runtime.allowance import NAME as DECISION, Allowance, Overriding, broken_by
 from lathe.runtime.cache import Cache, Key
 from lathe.runtime.catalog import Catalog, Live
 from lathe.runtime.clock import Clock, Ids
@@ -28,7 +29,7 @@ from lathe.runtime.plan import Held, Planned, Receiving, Told, plan
 from lathe.runtime.snapshot import encode_json, entity_of
 from lathe.runtime.telemetry import Traces
 from lathe.store.base import Store, StoreError
-from lathe.store.records import Answer, EntityRow, Receipt, Write
+from lathe.store.records import Answer, EntityRow, Receipt, Use, Write
 
 ATTEMPTS_LIMIT = 12
 """How often a command is decided before it gives up: each time somebody else was quicker."""
@@ -71,7 +72,12 @@ class Lost:
     """The worker's lease ran out before its write: somebody else has the invocation or timer now."""
 
 
-Result = Committed | Replayed | Refused | Lost
+@frozen
+class Spent:
+    """The decision that the command rested on was used, or is over: who calls may not."""
+
+
+Result = Committed | Replayed | Refused | Lost | Spent
 
 
 Received = Callable[[Live, Mapping[str, Held]], Receipt]
@@ -88,7 +94,8 @@ class Command:
 
     `requires` refuses before the machine does: it is given the entity and answers with a refusal or None.
     `standing` is asked whenever something else governs than when who calls was known, at the generation
-    `stamp` of the catalog: it raises if they are not known any more.
+    `stamp` of the catalog: it raises if they are not known any more. `allowance` lets it pass where it would
+    be denied.
     """
 
     tenant: str
@@ -105,6 +112,7 @@ class Command:
     requires: Required | None = None
     standing: Standing | None = None
     stamp: int = 0
+    allowance: Allowance | None = None
 
 
 class _Absent(Exception):
@@ -140,6 +148,8 @@ class _World:
         self._blueprints = live.table.blueprints
         self.ghosts = live.table.ghosts
         self.seen: dict[str, Held | None] = {}
+        self.is_allowed = False
+        """Whether what was decided rests on the command's allowance."""
 
     def get(self, entity: str) -> Entity | None:
         try:
@@ -292,17 +302,32 @@ class Engine:
                 event = command.event(now)
                 if isinstance(event, Create) and event.blueprint not in live.table.blueprints:
                     return Refusal("action", None, "create"), world, now  # another version is current
-                return step(live.table, world, event, permit=live.permit), world, now
+                if command.allowance is None:
+                    return step(live.table, world, event, permit=live.permit), world, now
+                return self._allowed(live, command.allowance, event, world), world, now
             except _Absent as absent:
                 loaded |= await self.load(live, [absent.entity])
         raise BusyError(f"`{command.entity}` needs more than {LOADS_LIMIT} others")
 
-    async def preview(self, live: Live, event: Event) -> Step | Refusal:
+    def _allowed(self, live: Live, allowance: Allowance, event: Event, world: _World) -> Step | Refusal:
+        """What a decision lets pass, if it breaks no property: those were proven of who may."""
+        permit = Overriding(allowance, live)
+        found = step(live.table, world, event, permit=permit)
+        if not permit.is_used or isinstance(found, Refusal):
+            return found
+        name = broken_by(live, world, found)
+        if name is not None:
+            return Refusal("denied", allowance.entity, allowance.action, f"`{name}` would be false")
+        world.is_allowed = True
+        return evolve(found, reads=frozenset(world.seen))
+
+    async def preview(self, live: Live, event: Event, permit: Permit | None = None) -> Step | Refusal:
         """What an event would meet now; nothing is taken. What is queued counts as taken."""
+        permit = permit or live.permit
         loaded: dict[str, Held | None] = {}
         for _ in range(LOADS_LIMIT):
             try:
-                return step(live.table, _World(self.cache, live, (), loaded), event, permit=live.permit)
+                return step(live.table, _World(self.cache, live, (), loaded), event, permit=permit)
             except _Absent as absent:
                 loaded |= await self.load(live, [absent.entity])
         raise BusyError(f"it reads more than {LOADS_LIMIT} entities")
@@ -330,7 +355,9 @@ class Engine:
         self, live: Live, command: Command, found: Step, world: _World, now: int
     ) -> Committed | Answer:
         before = world.seen
-        told = Told(command.kind, now, command.by, command.chain, command.told)
+        use = _use(command.allowance) if world.is_allowed and command.allowance is not None else None
+        policies = (DECISION + use.id,) if use is not None else ()
+        told = Told(command.kind, now, command.by, command.chain, command.told, policies)
         receiving: Receiving | None = None
         if command.receiving is not None:
             make = command.receiving
@@ -338,7 +365,7 @@ class Engine:
             def receiving(after: Mapping[str, Held]) -> Receipt:
                 return make(live, after)
 
-        planned = plan(live, found, before, told, receiving=receiving, lease=command.lease)
+        planned = plan(live, found, before, told, receiving=receiving, lease=command.lease, decision=use)
         if self.traces is not None and planned.write.outgoing:
             planned = _carrying(self.traces, planned)
         future = self.committer.submit(planned.write)
@@ -354,6 +381,8 @@ class Engine:
         """What a write that was not accepted means: an answer, or None to decide anew."""
         if answer.verdict == "lease":
             return Lost()
+        if answer.verdict == "decision":
+            return Spent()
         if answer.verdict == "receipt":
             return await self._replayed(command)
         if answer.verdict == "governed":
@@ -392,6 +421,10 @@ def _carrying(traces: Traces, planned: Planned) -> Planned:
     """The same write, with the current span in what it puts into the outbox."""
     write = replace(planned.write, outgoing=traces.carried(planned.write.outgoing))
     return replace(planned, write=write)
+
+
+def _use(allowance: Allowance) -> Use:
+    return Use(allowance.decision, allowance.revision, allowance.is_once)
 
 
 def held_of(row: EntityRow) -> Held:

@@ -27,6 +27,8 @@ BOUND_AT_ONCE = 1_000
 """Entries whose hashes are read at once for a checkpoint."""
 TOKENS_MS = 90 * 86_400_000
 """How long tokens are kept that have expired or were revoked."""
+DECISIONS_MS = 90 * 86_400_000
+"""How long a decision is kept after it expired: what was decided stays in the audit."""
 
 
 class Housekeeper:
@@ -82,7 +84,7 @@ class Housekeeper:
 
     async def sweep(self) -> None:
         """Remove what has outlived its bound, a little at a time."""
-        while (await self._engine.store.sweep(Bounds(tokens_ms=TOKENS_MS))).more:
+        while (await self._engine.store.sweep(Bounds(tokens_ms=TOKENS_MS, decisions_ms=DECISIONS_MS))).more:
             await asyncio.sleep(0.05)
 
     async def archive(self) -> None:

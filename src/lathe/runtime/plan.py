@@ -20,7 +20,7 @@ from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.snapshot import body_of, encode_json
 from lathe.store.journal import chained, payload_hash
-from lathe.store.records import GENESIS, Claim, EntityRow, Entry, Outgoing, Receipt, Timer, Write
+from lathe.store.records import GENESIS, Claim, EntityRow, Entry, Outgoing, Receipt, Timer, Use, Write
 
 SEMANTICS = 1
 """The version of the rules in `machine`: a journal is replayed by the rules that wrote it."""
@@ -76,6 +76,7 @@ def plan(
     *,
     receiving: Receiving | None = None,
     lease: tuple[str, str, int | str] | None = None,
+    decision: Use | None = None,
 ) -> Planned:
     """The rows of a step. `before` holds every entity that it read or writes; None: there is none."""
     parts = {part.entity: part for part in step.parts}
@@ -111,6 +112,7 @@ def plan(
         released=tuple(changes.released),
         receipt=receiving(after) if receiving else None,
         lease=lease,
+        decision=decision,
     )
     return Planned(write, after)
 

@@ -25,7 +25,7 @@ from lathe.machine.table import Table
 from lathe.runtime.catalog import Live, compiled
 from lathe.runtime.engine import Engine, Standing, held_of
 from lathe.runtime.plan import Held, Planned, Told, plan
-from lathe.store.audit import Said, audited
+from lathe.store.audit import DecisionRow, Said, audited
 from lathe.store.base import PAGE_LIMIT, Apply, Query, Retiming
 from lathe.store.records import Answer, EntityRow, Governing, Version, Write
 
@@ -33,6 +33,8 @@ EXAMPLES_LIMIT = 20
 """Entities that do not fit, told one by one."""
 MOVED_LIMIT = 100_000
 """Entities that one swap rewrites."""
+ANY = "any"
+"""Whichever version is current."""
 TRIES_LIMIT = 5
 """How often a swap is made ready again because somebody wrote in between."""
 
@@ -114,13 +116,25 @@ class Applied:
 
 
 class RefusedSwap(Exception):
-    """Nothing was applied, and nothing changed. `code`: `refused`, `population`, `breaking` or `plan`."""
+    """Nothing was applied, and nothing changed.
+
+    `code`: `refused`, `population`, `breaking`, `plan` or `decided`.
+    """
 
     def __init__(self, code: str, message: str, plan: Plan | None, judged: Judged | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.plan = plan
         self.judged = judged
+
+
+class Deciding(Protocol):
+    """A decision that is made, or used, together with an application; and its line in the audit."""
+
+    @property
+    def row(self) -> DecisionRow: ...
+    @property
+    def said(self) -> Said: ...
 
 
 class Swapper:
@@ -191,11 +205,15 @@ class Swapper:
         standing: Standing | None = None,
         note: str = "",
         allow_breaking: bool = False,
+        instead_of: str | None = ANY,
+        deciding: Deciding | None = None,
     ) -> Applied:
         """Make these files current, with a line in the audit that names `by` and whom it acts for.
 
         Raises `RefusedSwap`, with the plan in it; then nothing changed. `standing` is asked before each try,
         and raises if who applies is not known any more: what is governed in between makes for another try.
+        `instead_of` is the version that it must replace (None: none); `deciding` changes a decision in the
+        same transaction.
         """
         made = await self.plan(tenant, files, judged)
         if made.verdict != "admitted":
@@ -209,7 +227,7 @@ class Swapper:
         if made.is_breaking and not allow_breaking:
             said = "clients may break: " + "; ".join(c.path for c in made.changes if c.is_breaking)
             raise RefusedSwap("breaking", said, made, judged)
-        if confirm is not None and confirm != made.digest:
+        if instead_of not in (ANY, made.old) or (confirm is not None and confirm != made.digest):
             raise RefusedSwap("plan", "the plan has changed since it was made", made, judged)
         table, _ = compiled(files)
         version = Version(
@@ -227,12 +245,20 @@ class Swapper:
             if standing is not None:
                 await standing()
             old = self._current(tenant, judged.app)
+            if (old.digest if old else None) != made.old:
+                raise RefusedSwap("plan", "another version was applied since the plan was made", made, judged)
             change, moved = await self._change(old, table, version)
-            change = replace(change, audit=audited(end, _line(version, chain or (by,), made)))
+            lines = [_line(version, chain or (by,), made)]
+            if deciding is not None:
+                lines.insert(0, deciding.said)
+                change = replace(change, decisions=(deciding.row,))
+            change = replace(change, audit=audited(end, *lines))
             answer = await self._engine.store.apply(change)
             if answer.verdict == "accepted":
                 await self._taken_over(tenant, judged.app)
                 return Applied(made, len(moved), tries)
+            if answer.verdict == "decision":
+                raise RefusedSwap("decided", "the decision was used, or taken back", made, judged)
             await self._stale(tenant, judged.app, answer)
         raise RefusedSwap("plan", "entities keep being written while they are compared", made, judged)
 

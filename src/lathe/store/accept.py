@@ -19,16 +19,19 @@ ReceiptKey = tuple[str, str, str]
 """Tenant, principal, key."""
 LeaseKey = tuple[str, str, str, int | str]
 """Tenant, app, entity, and an invocation's number or a timer's name."""
+DecisionKey = tuple[str, str]
+"""Tenant, id."""
 
 
 class Standing:
     """What the store holds of everything that a group touches, as the group goes on.
 
     `heads` has the last hash of each entity that exists; `holders` the entity that holds a claim; `receipts`
-    the keys in use; `leases` the worker whose lease runs.
+    the keys in use; `leases` the worker whose lease runs; `decisions` the revision of those that are approved
+    and in time.
     """
 
-    __slots__ = ("governing", "heads", "holders", "leases", "receipts")
+    __slots__ = ("decisions", "governing", "heads", "holders", "leases", "receipts")
 
     def __init__(
         self,
@@ -38,12 +41,14 @@ class Standing:
         holders: Mapping[ClaimKey, str],
         receipts: Iterable[ReceiptKey],
         leases: Mapping[LeaseKey, str],
+        decisions: Mapping[DecisionKey, int] | None = None,
     ) -> None:
         self.governing = governing
         self.heads = dict(heads)
         self.holders = dict(holders)
         self.receipts = set(receipts)
         self.leases = leases
+        self.decisions = dict(decisions or {})
 
 
 def accept(group: Sequence[Write], standing: Standing) -> list[Answer]:
@@ -69,6 +74,9 @@ def _accept_one(write: Write, standing: Standing) -> Answer:
         worker, name, which = write.lease
         if standing.leases.get((tenant, app, name, which)) != worker:
             return Answer("lease", name)
+    use = write.decision
+    if use is not None and standing.decisions.get((tenant, use.id)) != use.revision:
+        return Answer("decision", use.id)
     blocked = _blocked(write.claims, write.released, standing)
     if blocked is not None:
         return Answer("claimed", blocked)
@@ -103,6 +111,8 @@ def _write_down(write: Write, standing: Standing) -> None:
         standing.holders[claim_key(claim)] = claim.entity
     if write.receipt is not None:
         standing.receipts.add((tenant, write.receipt.principal, write.receipt.key))
+    if write.decision is not None and write.decision.is_once:
+        del standing.decisions[tenant, write.decision.id]
 
 
 def claim_key(claim: Claim) -> ClaimKey:
@@ -132,3 +142,8 @@ def touched(group: Sequence[Write]) -> Touched:
         if write.lease is not None:
             leases.add((write.tenant, write.app, *write.lease[1:]))
     return entities, claims, receipts, leases
+
+
+def decided(group: Sequence[Write]) -> list[DecisionKey]:
+    """The decisions that a group uses: a store looks at them last, in this order."""
+    return sorted({(write.tenant, write.decision.id) for write in group if write.decision is not None})

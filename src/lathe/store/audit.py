@@ -1,4 +1,4 @@
-"""What governs beside blueprints: tokens, and the audit: one chain of whatever was governed, by hash.
+"""What governs beside blueprints: tokens, decisions, and the audit: one chain of whatever was governed.
 
 A change of what governs names the end of the audit that it was decided on, as a write names heads; if another
 came between, it is decided anew. So two changes can never both be right alone and wrong together.
@@ -32,6 +32,40 @@ class TokenRow(Struct, frozen=True, gc=False):
     expires_ms: int
     revoked_ms: int | None
     body: bytes
+
+
+class DecisionRow(Struct, frozen=True, gc=False):
+    """A request for a decision, and what became of it. `state` is `open`, `approved`, `denied`, `withdrawn`
+    or `used`; whatever has expired is over. `revision` counts its changes, from 1.
+
+    `by` is whom whoever asked acts for in the end. `key` is the hash of the requests that it lets pass once
+    it is approved, empty until then; `body` is JSON.
+    """
+
+    tenant: str
+    id: str
+    app: str
+    state: str
+    by: str
+    key: bytes
+    expires_ms: int
+    revision: int
+    body: bytes
+
+
+@frozen
+class DecisionQuery:
+    """Which decisions of a tenant, by id, the newest first. None leaves open what it names.
+
+    `live_ms`: only those that expire later; `before`: those with a smaller id.
+    """
+
+    tenant: str
+    state: str | None = None
+    by: str | None = None
+    live_ms: int = 0
+    before: str | None = None
+    limit: int = 200
 
 
 class Audited(Struct, frozen=True, gc=False):
@@ -69,12 +103,15 @@ class Seal(Struct, frozen=True, gc=False):
 class Change:
     """A change of what governs: `entries` go on where the audit ends, `tokens` replace rows of the same id.
 
-    The epoch of every app of the tenants in `raised` grows: what was decided before is decided anew.
+    `decisions` replace the revision before theirs, or are new with the first; if one is of another revision
+    by now, nothing is changed. The epoch of every app of the tenants in `raised` grows: what was decided
+    before is decided anew.
     """
 
     entries: tuple[Audited, ...]
     tokens: tuple[TokenRow, ...] = ()
     raised: tuple[str, ...] = ()
+    decisions: tuple[DecisionRow, ...] = ()
 
 
 @frozen

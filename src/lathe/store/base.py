@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from lathe.errors import LatheError
 from lathe.frozen import frozen
 from lathe.lang.expr import Node
-from lathe.store.audit import Audited, Change, End, Seal, TokenRow
+from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow
 from lathe.store.records import (
     Answer,
     Checkpoint,
@@ -109,7 +109,8 @@ class Apply:
 
     `writes` bring live entities over; each is checked as in a group, and one that is refused refuses all.
     They are decided under `governing`, what governs the app afterwards. `retimings` come after them. `audit`
-    goes on where the audit ends; if it ended elsewhere, nothing is applied (`audit`).
+    goes on where the audit ends; if it ended elsewhere, nothing is applied (`audit`). `decisions` change with
+    it, as those of a `Change` do; if one is of another revision by now, nothing is applied (`decision`).
 
     With `again`, the store looks once more in the transaction itself, when nobody can write the app any more:
     entities whose head is not the one in `examined` are handed to it, and the writes that it gives take the
@@ -123,6 +124,7 @@ class Apply:
     examined: Mapping[str, bytes] = field(default_factory=dict)
     again: Callable[[Sequence[EntityRow]], Sequence[Write]] | None = None
     audit: tuple[Audited, ...] = ()
+    decisions: tuple[DecisionRow, ...] = ()
 
     def changed(self, heads: Iterable[tuple[str, bytes]]) -> list[str]:
         """Of the app's entities, as (id, head), those that are to be looked at once more."""
@@ -152,6 +154,8 @@ class Bounds:
     """How long archived entities are kept; None: for ever."""
     tokens_ms: int | None = None
     """How long tokens are kept once they have expired or were revoked; None: for ever."""
+    decisions_ms: int | None = None
+    """How long decisions are kept once they have expired; None: for ever."""
     rows: int = 1_000
     """Rows that one sweep removes of each table: it is run again while there are more."""
 
@@ -345,7 +349,9 @@ class Store(Protocol):
     # Who may, and what was governed.
 
     async def govern(self, change: Change) -> bool:
-        """Make a change of what governs, durably, or nothing: False if the audit ends elsewhere by now."""
+        """Make a change of what governs, durably, or nothing: False if the audit ends elsewhere by now, or a
+        decision is of another revision.
+        """
 
     def on_governed(self, listener: Callable[[], None]) -> None:
         """Call `listener`, in the event loop, soon after any process has changed what governs."""
@@ -355,6 +361,15 @@ class Store(Protocol):
 
     async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
         """A tenant's tokens by id, those behind `after`."""
+
+    async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
+        """The decision of this id."""
+
+    async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
+        """A page of decisions, the newest first."""
+
+    async def approved(self, tenant: str, keys: Sequence[bytes]) -> list[DecisionRow]:
+        """The decisions that let requests of these keys pass now, by the store's clock, the oldest first."""
 
     async def audit_end(self) -> End:
         """Where the audit ends."""

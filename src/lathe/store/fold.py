@@ -18,9 +18,11 @@ TimerKey = tuple[str, str, str, str]
 
 
 class Net:
-    """Rows to write; None where a row is to be gone. `entries` are in the order of their decisions."""
+    """Rows to write; None where a row is to be gone. `entries` are in the order in which they were decided,
+    `decisions` the (tenant, id) of those that are used up.
+    """
 
-    __slots__ = ("entities", "entries", "outgoing", "receipts", "timers")
+    __slots__ = ("decisions", "entities", "entries", "outgoing", "receipts", "timers")
 
     def __init__(self) -> None:
         self.entities: dict[EntityKey, EntityRow] = {}
@@ -28,6 +30,7 @@ class Net:
         self.outgoing: dict[OutgoingKey, Outgoing | None] = {}
         self.timers: dict[TimerKey, Timer | None] = {}
         self.receipts: list[Receipt] = []
+        self.decisions: list[tuple[str, str]] = []
 
 
 def net(group: Sequence[Write], answers: Sequence[Answer]) -> Net:
@@ -54,6 +57,8 @@ def _add(total: Net, write: Write) -> None:
         total.timers[tenant, app, timer.entity, timer.name] = timer
     if write.receipt is not None:
         total.receipts.append(write.receipt)
+    if write.decision is not None and write.decision.is_once:
+        total.decisions.append((tenant, write.decision.id))
 
 
 def changed_claims(

@@ -1,10 +1,12 @@
-"""Tokens, audit and seals of the memory store."""
+"""Tokens, decisions, audit and seals of the memory store."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lathe.store.audit import Audited, Change, End, Seal, TokenRow, fits
+from msgspec.structs import replace
+
+from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow, fits
 
 
 class Governed:
@@ -12,6 +14,7 @@ class Governed:
 
     def __init__(self) -> None:
         self.tokens: dict[str, TokenRow] = {}
+        self.decisions: dict[tuple[str, str], DecisionRow] = {}
         self.audit: list[Audited] = []
         self.seals: list[Seal] = []
 
@@ -24,15 +27,50 @@ class Governed:
         """Whether the audit goes on with these."""
         return fits(entries, self.end)
 
+    def follows(self, decisions: Sequence[DecisionRow]) -> bool:
+        """Whether each of these comes after the revision that is there."""
+        there = ((self.decisions.get((row.tenant, row.id)), row) for row in decisions)
+        return all((old.revision if old else 0) + 1 == row.revision for old, row in there)
+
+    def decide(self, decisions: Sequence[DecisionRow]) -> None:
+        """Take these in."""
+        self.decisions.update(((row.tenant, row.id), row) for row in decisions)
+
+    def approved(self, now_ms: int) -> dict[tuple[str, str], int]:
+        """The revisions of those that are approved and in time."""
+        rows = self.decisions.items()
+        return {k: r.revision for k, r in rows if r.state == "approved" and r.expires_ms > now_ms}
+
+    def approving(self, tenant: str, keys: Sequence[bytes], now_ms: int) -> list[DecisionRow]:
+        """Those that let requests of these keys pass, the oldest first."""
+        rows = (self.decisions[key] for key in sorted(self.approved(now_ms)) if key[0] == tenant)
+        return [row for row in rows if row.key in keys]
+
+    def use(self, keys: Sequence[tuple[str, str]]) -> None:
+        """These are used up."""
+        for key in keys:
+            row = self.decisions[key]
+            self.decisions[key] = replace(row, state="used", revision=row.revision + 1)
+
+    def asked(self, query: DecisionQuery) -> list[DecisionRow]:
+        """A page of decisions."""
+        rows = sorted(self.decisions.values(), key=lambda row: row.id, reverse=True)
+        return [row for row in rows if _is_asked(row, query)][: query.limit]
+
+    def decisions_over(self, before_ms: int) -> list[tuple[str, str]]:
+        """The decisions that expired before then."""
+        return [key for key, row in sorted(self.decisions.items()) if row.expires_ms <= before_ms]
+
     def append(self, entries: Sequence[Audited]) -> None:
         """Go on with these."""
         self.audit.extend(entries)
 
     def change(self, change: Change) -> bool:
         """Make a change, or nothing."""
-        if not self.takes(change.entries):
+        if not self.takes(change.entries) or not self.follows(change.decisions):
             return False
         self.append(change.entries)
+        self.decide(change.decisions)
         self.tokens.update((row.id, row) for row in change.tokens)
         return True
 
@@ -62,12 +100,24 @@ class Governed:
         self.seals.append(seal)
         return True
 
-    def put(self, row: TokenRow | Audited | Seal) -> None:
+    def put(self, row: TokenRow | DecisionRow | Audited | Seal) -> None:
         """A row of a dump."""
         match row:
+            case DecisionRow():
+                self.decisions[row.tenant, row.id] = row
             case TokenRow():
                 self.tokens[row.id] = row
             case Audited():
                 self.audit.append(row)
             case Seal():
                 self.seals.append(row)
+
+
+def _is_asked(row: DecisionRow, query: DecisionQuery) -> bool:
+    return (
+        row.tenant == query.tenant
+        and query.state in (None, row.state)
+        and query.by in (None, row.by)
+        and row.expires_ms > query.live_ms
+        and (query.before is None or row.id < query.before)
+    )

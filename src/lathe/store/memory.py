@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from lathe.errors import UsageError
 from lathe.store import export, where
 from lathe.store.accept import Standing, accept, claim_key, touched
-from lathe.store.audit import Audited, Change, End, Seal, TokenRow
+from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow
 from lathe.store.base import (
     INTENTS_LIMIT,
     PAGE_LIMIT,
@@ -50,6 +50,7 @@ from lathe.store.records import (
     Version,
     Write,
 )
+from lathe.store.selected import fits, is_asked
 from lathe.store.tables import ArchivedRow, GoverningRow, decode_row, encode_row, intent_key
 
 T = TypeVar("T")
@@ -154,6 +155,7 @@ class MemoryStore:
                 key for key in receipts if key in self._receipts and self._receipts[key].expires_ms > now
             ],
             leases=self._duties.holders(leases, now),
+            decisions=self._rules.approved(now),
         )
         return standing, holders
 
@@ -177,6 +179,7 @@ class MemoryStore:
         for receipt in total.receipts:
             self._receipts[receipt.tenant, receipt.principal, receipt.key] = receipt
         self._duties.write(total)
+        self._rules.use(total.decisions)
 
     def _add_entry(self, entry: Entry) -> None:
         self._journal[entry.position] = entry
@@ -197,7 +200,7 @@ class MemoryStore:
         def key(row: EntityRow) -> tuple[str | int, str]:
             return sort_value(row, query.sort)
 
-        rows = sorted((r for r in self._entities.values() if _fits(r, query)), key=key)
+        rows = sorted((r for r in self._entities.values() if fits(r, query)), key=key)
         if query.holder is not None:
             holder = self._claims.get((query.tenant, query.app, *query.holder))
             rows = [row for row in rows if row.id == holder]
@@ -225,7 +228,7 @@ class MemoryStore:
         found: list[Entry] = []
         for position in range(query.after + 1, self._position + 1):
             entry = self._journal.get(position)
-            if entry is not None and _is_asked(entry, query):
+            if entry is not None and is_asked(entry, query):
                 found.append(entry)
                 if len(found) == query.limit:
                     break
@@ -282,6 +285,8 @@ class MemoryStore:
             return Answer("governed", version.app)
         if not self._rules.takes(change.audit):
             return Answer("audit")
+        if not self._rules.follows(change.decisions):
+            return Answer("decision")
         of_app = {row.id: row for row in self._entities.values() if (row.tenant, row.app) == app}
         changed = change.changed((row.id, row.head) for row in of_app.values())
         writes = change.writes_with([of_app[name] for name in changed])
@@ -296,6 +301,7 @@ class MemoryStore:
         self._governing[app] = change.governing
         self._versions.setdefault(app, []).append(version)
         self._rules.append(change.audit)
+        self._rules.decide(change.decisions)
         return Answer("accepted")
 
     def _concerned(self, app: tuple[str, str], retiming: Retiming) -> list[EntityRow]:
@@ -409,6 +415,18 @@ class MemoryStore:
         await self._reach("read", "tokens")
         return self._rules.of_tenant(tenant, after)[:limit]
 
+    async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
+        await self._reach("read", "decision")
+        return self._rules.decisions.get((tenant, decision))
+
+    async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
+        await self._reach("read", "decisions")
+        return self._rules.asked(query)
+
+    async def approved(self, tenant: str, keys: Sequence[bytes]) -> list[DecisionRow]:
+        await self._reach("read", "approved")
+        return self._rules.approving(tenant, keys, self._clock())
+
     async def audit_end(self) -> End:
         await self._reach("read", "audit_end")
         return self._rules.end
@@ -445,7 +463,13 @@ class MemoryStore:
         over = self._rules.over(now - bounds.tokens_ms) if bounds.tokens_ms is not None else []
         for token in over[: bounds.rows]:
             del self._rules.tokens[token]
-        found: dict[str, Sized] = {"receipt": expired, "archived_entity": archived, "token": over}
+        before = now - bounds.decisions_ms if bounds.decisions_ms is not None else -1
+        decided = self._rules.decisions_over(before)
+        for decision in decided[: bounds.rows]:
+            del self._rules.decisions[decision]
+        found: dict[str, Sized] = {
+            "receipt": expired, "archived_entity": archived, "token": over, "decision": decided,
+        }  # fmt: skip
         removed = {table: min(len(rows), bounds.rows) for table, rows in found.items()}
         return Swept(removed, any(len(rows) > bounds.rows for rows in found.values()))
 
@@ -510,6 +534,7 @@ class MemoryStore:
             "checkpoint": self._checkpoints,
             "intent": _by_key(self._intents),
             "token": [row for _, row in sorted(self._rules.tokens.items())],
+            "decision": [row for _, row in sorted(self._rules.decisions.items())],
             "audit": self._rules.audit,
             "seal": self._rules.seals,
             "archived_entity": _by_key(self._archived),
@@ -549,7 +574,7 @@ class MemoryStore:
                 self._checkpoints.append(row)
             case Intent():
                 self._intents[intent_key(row)] = row
-            case TokenRow() | Audited() | Seal():
+            case TokenRow() | DecisionRow() | Audited() | Seal():
                 self._rules.put(row)
             case ArchivedRow():
                 self._archived[row.row.tenant, row.row.app, row.row.id] = row
@@ -557,23 +582,6 @@ class MemoryStore:
 
 def _by_key(rows: Mapping[K, object]) -> list[object]:
     return [rows[key] for key in sorted(rows)]
-
-
-def _fits(row: EntityRow, query: Query) -> bool:
-    return (
-        (row.tenant, row.app, row.blueprint) == (query.tenant, query.app, query.blueprint)
-        and (not query.states or row.state in query.states)
-        and (query.where is None or where.holds(query.where, row))
-    )
-
-
-def _is_asked(entry: Entry, query: JournalQuery) -> bool:
-    return (
-        query.tenant in (None, entry.tenant)
-        and query.app in (None, entry.app)
-        and query.blueprint in (None, entry.blueprint)
-        and query.entity in (None, entry.entity)
-    )
 
 
 def added(old: Intent, new: Intent) -> Intent:

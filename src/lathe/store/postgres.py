@@ -17,7 +17,7 @@ from asyncpg import Connection
 from lathe.errors import UsageError
 from lathe.store import export, postgres_duties as duties, postgres_governed as governed, queries
 from lathe.store.accept import accept
-from lathe.store.audit import Audited, Change, End, Seal, TokenRow
+from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow
 from lathe.store.base import (
     PAGE_LIMIT,
     Apply,
@@ -278,7 +278,11 @@ class PostgresStore:
     # Who may, and what was governed.
 
     async def govern(self, change: Change) -> bool:
-        return await self._change(lambda db: governed.change(db, change, self._schema))
+        try:
+            await self._change(lambda db: governed.change(db, change, self._schema))
+        except governed.Outdated:
+            return False
+        return True
 
     def on_governed(self, listener: Callable[[], None]) -> None:
         self._sequencer.governed.append(listener)
@@ -288,6 +292,17 @@ class PostgresStore:
 
     async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
         return [TokenRow(*row) for row in await self._fetch(governed.TOKENS, tenant, after, limit)]
+
+    async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
+        found = await self._fetch(governed.DECISION, tenant, decision)
+        return DecisionRow(*found[0]) if found else None
+
+    async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
+        bound = (query.tenant, query.state, query.by, query.live_ms, query.before, query.limit)
+        return [DecisionRow(*row) for row in await self._fetch(governed.DECISIONS, *bound)]
+
+    async def approved(self, tenant: str, keys: Sequence[bytes]) -> list[DecisionRow]:
+        return [DecisionRow(*row) for row in await self._fetch(governed.APPROVED, tenant, list(keys))]
 
     async def audit_end(self) -> End:
         rows = await self._fetch(governed.END)
@@ -492,6 +507,8 @@ async def _apply(db: Connection, change: Apply, schema: str) -> Answer:
     if not await db.fetch(_GOVERN, *app, after.digest, after.epoch):
         raise CLASHES[0]("another process applied a version at the same moment")
     await db.execute(_NEW_VERSION, *bind_version(version))
+    if not await governed.decide(db, change.decisions):
+        raise _Refused([Answer("decision")])
     return Answer("accepted")
 
 

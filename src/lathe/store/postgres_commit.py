@@ -14,7 +14,16 @@ from itertools import groupby
 from msgspec.structs import astuple
 
 from lathe.frozen import frozen
-from lathe.store.accept import ClaimKey, EntityKey, LeaseKey, ReceiptKey, Standing, touched
+from lathe.store.accept import (
+    ClaimKey,
+    DecisionKey,
+    EntityKey,
+    LeaseKey,
+    ReceiptKey,
+    Standing,
+    decided,
+    touched,
+)
 from lathe.store.arrays import literal
 from lathe.store.dialect import Postgres
 from lathe.store.duties import POSTPONED
@@ -92,6 +101,14 @@ _TIMER_LEASES = _Lock(
         order by t.tenant, t.app, t.entity, t.name for update of t""",
 )
 
+_DECISIONS = _Lock(
+    kinds("str str"),
+    "a, b",
+    f"""select 6 as kind, k.i, null::text as t, null::bytea as b, d.revision as n from {{k}}
+        join decision d on d.tenant = k.a and d.id = k.b
+        where d.state = 'approved' and d.expires_ms > {NOW} order by d.tenant, d.id for update of d""",
+)
+
 Keys = Sequence[tuple[object, ...]]
 
 
@@ -133,6 +150,7 @@ class Locking:
         self._add(3, _RECEIPTS, sorted(receipts))
         self._add(4, _LEASES, sorted(key for key in leases if isinstance(key[3], int)))
         self._add(5, _TIMER_LEASES, sorted(key for key in leases if isinstance(key[3], str)))
+        self._add(6, _DECISIONS, decided(group))
 
     def _add(self, kind: int, lock: _Lock, keys: Keys) -> None:
         if not keys:
@@ -160,6 +178,7 @@ class Locking:
         holders: dict[ClaimKey, str] = {}
         receipts: list[ReceiptKey] = []
         leases: dict[LeaseKey, str] = {}
+        decisions: dict[DecisionKey, int] = {}
         governed = dict(governing)
         for kind, index, text, data, number in found:
             key: Row = self._keys[kind][index]
@@ -174,8 +193,15 @@ class Locking:
                     receipts.append((key[0], key[1], key[2]))
                 case 4 | 5:
                     leases[key[0], key[1], key[2], key[3]] = text
+                case 6:
+                    decisions[key[0], key[1]] = number
         standing = Standing(
-            governing=governed, heads=heads, holders=holders, receipts=receipts, leases=leases
+            governing=governed,
+            heads=heads,
+            holders=holders,
+            receipts=receipts,
+            leases=leases,
+            decisions=decisions,
         )
         return standing, holders
 
@@ -242,6 +268,7 @@ class Writing:
         self._write_claims(*changed_claims(before, after))
         self._write_outgoing(total.outgoing)
         self._write_timers(total.timers)
+        self._use_decisions(total.decisions)
 
     @property
     def arguments(self) -> list[object]:
@@ -336,6 +363,11 @@ class Writing:
         delete = """delete from timer t using {k} where t.tenant = k.a and t.app = k.b
             and t.entity = k.c and t.name = k.d"""
         self._add(delete, kinds("str str str str"), gone, "a, b, c, d")
+
+    def _use_decisions(self, used: Sequence[tuple[str, str]]) -> None:
+        said = """update decision d set state = 'used', revision = d.revision + 1 from {k}
+            where d.tenant = k.a and d.id = k.b"""
+        self._add(said, kinds("str str"), used, "a, b")
 
 
 def _entity(row: EntityRow) -> Row:

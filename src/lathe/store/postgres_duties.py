@@ -204,6 +204,8 @@ _EMPTIED = """delete from batch b where id = any($1::bigint[])
     and not exists (select 1 from archived_journal j where j.batch = b.id)"""
 _OVER = f"""delete from token where id in (select id from token
     where least(expires_ms, coalesce(revoked_ms, expires_ms)) <= {NOW} - $1 order by id limit $2)"""
+_DECIDED = f"""delete from decision where (tenant, id) in (select tenant, id from decision
+    where expires_ms <= {NOW} - $1 order by expires_ms limit $2)"""
 _MORE = f"select exists (select 1 from receipt where expires_ms <= {NOW})"
 _MORE_AGED = f"select exists (select 1 from archived_entity where archived_ms <= {NOW} - $1)"
 
@@ -220,8 +222,11 @@ async def sweep(db: Connection, bounds: Bounds) -> Swept:
     over = 0
     if bounds.tokens_ms is not None:
         over = _count(await db.execute(_OVER, bounds.tokens_ms, bounds.rows))
-    removed = {"receipt": expired, "archived_entity": aged, "token": over}
-    return Swept(removed, is_more or over == bounds.rows)
+    decided = 0
+    if bounds.decisions_ms is not None:
+        decided = _count(await db.execute(_DECIDED, bounds.decisions_ms, bounds.rows))
+    removed = {"receipt": expired, "archived_entity": aged, "token": over, "decision": decided}
+    return Swept(removed, is_more or bounds.rows in (over, decided))
 
 
 def _count(status: str) -> int:

@@ -155,6 +155,16 @@ class Governing(Struct, frozen=True, gc=False):
     epoch: int
 
 
+class Use(Struct, frozen=True, gc=False):
+    """The use of an approved decision, which must still be of this revision and in time. `is_once`: it is
+    used up with the write that it lets pass.
+    """
+
+    id: str
+    revision: int
+    is_once: bool
+
+
 GENESIS = bytes(32)
 """The head of an entity that does not exist: what its first entry is chained to."""
 
@@ -168,7 +178,7 @@ class Write(Struct, frozen=True, gc=False):
     `outgoing` and `timers` replace rows of the same key: the lease on an invocation runs on, a timer is armed
     anew and nobody's. `ended` are (entity, number), `disarmed` (entity, name) of rows that are gone. `lease`
     names the worker whose lease on an invocation or timer must still run, as (worker, entity, number or
-    timer's name).
+    timer's name). `decision` names the decision that lets it pass where policies do not.
     """
 
     tenant: str
@@ -186,12 +196,14 @@ class Write(Struct, frozen=True, gc=False):
     released: tuple[Claim, ...] = ()
     receipt: Receipt | None = None
     lease: tuple[str, str, int | str] | None = None
+    decision: Use | None = None
 
 
-Verdict = Literal["accepted", "stale", "claimed", "receipt", "governed", "lease", "audit"]
+Verdict = Literal["accepted", "stale", "claimed", "receipt", "governed", "lease", "decision", "audit"]
 """What became of a write: committed; refused because a row that it read or wrote has moved on, because
 another entity holds its claim, because its idempotency key was used, because the app is governed otherwise
-by now, because its worker's lease ran out, or (of a version) because the audit ends elsewhere by now."""
+by now, because its worker's lease ran out, because its decision is used up or over, or (of a version)
+because the audit ends elsewhere by now."""
 
 
 class Answer(Struct, frozen=True, gc=False):

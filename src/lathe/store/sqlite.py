@@ -18,7 +18,7 @@ import apsw
 
 from lathe.errors import UsageError
 from lathe.store import queries, sqlite_duties as duties, sqlite_governed as governed
-from lathe.store.audit import Audited, Change, End, Seal, TokenRow
+from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow
 from lathe.store.base import PAGE_LIMIT, Apply, Bounds, JournalQuery, Query, ReadOnlyError, Swept
 from lathe.store.dialect import Sqlite
 from lathe.store.lock import FolderLock
@@ -317,6 +317,19 @@ class SqliteStore:
     async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
         return [TokenRow(*row) for row in await self._rows(governed.TOKENS, (tenant, after, limit))]
 
+    async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
+        found = await self._rows(governed.DECISION, (tenant, decision))
+        return DecisionRow(*found[0]) if found else None
+
+    async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
+        bound = (query.tenant, query.state, query.by, query.live_ms, query.before, query.limit)
+        return [DecisionRow(*row) for row in await self._rows(governed.DECISIONS, bound)]
+
+    async def approved(self, tenant: str, keys: Sequence[bytes]) -> list[DecisionRow]:
+        now = self._clock()
+        found = [await self._rows(governed.APPROVED, (tenant, key, now)) for key in keys]
+        return sorted((DecisionRow(*row) for rows in found for row in rows), key=lambda row: row.id)
+
     async def audit_end(self) -> End:
         return await self._read(governed.end)
 
@@ -410,6 +423,8 @@ def _apply(committer: Committer, change: Apply, now_ms: int) -> Answer:
             answer = committer.apply(app, after, writes, now_ms)
             if answer.verdict == "accepted" and not governed.append(committer.connection, change.audit):
                 answer = Answer("audit")
+            if answer.verdict == "accepted" and not governed.decide(committer.connection, change.decisions):
+                answer = Answer("decision")
             if answer.verdict != "accepted":
                 raise Refused
             for retiming in change.retimings:

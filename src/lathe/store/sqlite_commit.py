@@ -12,7 +12,7 @@ import apsw
 import msgspec
 from msgspec.structs import astuple
 
-from lathe.store.accept import ClaimKey, EntityKey, Standing, accept, touched
+from lathe.store.accept import ClaimKey, EntityKey, Standing, accept, decided, touched
 from lathe.store.base import UnavailableError
 from lathe.store.duties import POSTPONED
 from lathe.store.fold import Net, changed_claims, net
@@ -59,6 +59,11 @@ _TIMER_LEASES = RowStatement(
     where t.until_ms > ? and t.worker <> '{POSTPONED}'""",
     4,
 )
+_DECISIONS = RowStatement(
+    """select d.tenant, d.id, d.revision from {rows} as k cross join decision d
+    on d.tenant = k.column1 and d.id = k.column2 where d.state = 'approved' and d.expires_ms > ?""",
+    2,
+)
 
 _NEW_ENTITY = _insert("entity", ENTITY, 14)
 _CHANGED = "state visit version revision digest body head changed_ms final_ms"
@@ -78,6 +83,10 @@ _AGAIN = RowStatement(
     f"""update timer set worker = null, until_ms = 0
     where worker = '{POSTPONED}' and (tenant, app, entity) in {{rows}}""",
     3,
+)
+
+_USED = RowStatement(
+    "update decision set state = 'used', revision = revision + 1 where (tenant, id) in {rows}", 2
 )
 
 _heads = msgspec.json.Decoder(list[tuple[int, str]]).decode
@@ -200,6 +209,8 @@ class Committer:
         standing = Standing(
             governing=governing, heads=heads, holders=holders, receipts=used, leases=held
         )  # fmt: skip
+        if asked := decided(group):
+            standing.decisions = {(t, d): n for t, d, n in _DECISIONS.run(db, asked, now_ms)}
         return standing, holders
 
     def _heads(self, keys: tuple[EntityKey, ...]) -> dict[EntityKey, bytes]:
@@ -227,6 +238,7 @@ class Committer:
         _NO_OUTGOING.run(db, [key for key, row in total.outgoing.items() if row is None])
         _TIMER.run(db, [astuple(row) for row in total.timers.values() if row is not None])
         _NO_TIMER.run(db, [key for key, row in total.timers.items() if row is None])
+        _USED.run(db, total.decisions)
         return len(total.entries)
 
     def _write_entities(self, total: Net) -> None:

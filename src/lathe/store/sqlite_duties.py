@@ -194,6 +194,8 @@ _EXPIRED = """delete from receipt where (tenant, principal, key) in
     (select tenant, principal, key from receipt where expires_ms <= ? order by expires_ms limit ?)"""
 _OVER = """delete from token where id in (select id from token
     where min(expires_ms, coalesce(revoked_ms, expires_ms)) <= ? order by id limit ?)"""
+_DECIDED = """delete from decision where (tenant, id) in
+    (select tenant, id from decision where expires_ms <= ? order by expires_ms limit ?)"""
 _AGED = "select tenant, app, id from archived_entity where archived_ms <= ? order by archived_ms limit ?"
 
 
@@ -210,8 +212,12 @@ def sweep(db: apsw.Connection, bounds: Bounds, now_ms: int) -> Swept:
     if bounds.tokens_ms is not None:
         db.execute(_OVER, (now_ms - bounds.tokens_ms, bounds.rows))
         over = db.changes()
-    removed = {"receipt": expired, "archived_entity": len(aged), "token": over}
-    return Swept(removed, over == bounds.rows or _is_more(db, bounds, now_ms))
+    decided = 0
+    if bounds.decisions_ms is not None:
+        db.execute(_DECIDED, (now_ms - bounds.decisions_ms, bounds.rows))
+        decided = db.changes()
+    removed = {"receipt": expired, "archived_entity": len(aged), "token": over, "decision": decided}
+    return Swept(removed, bounds.rows in (over, decided) or _is_more(db, bounds, now_ms))
 
 
 def _is_more(db: apsw.Connection, bounds: Bounds, now_ms: int) -> bool:

@@ -1,4 +1,4 @@
-"""Tokens, audit and seals on SQLite: statements, and what is done on the writer's connection."""
+"""Tokens, decisions, audit and seals on SQLite: statements, and what is done on the writer's connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import apsw
 from msgspec.structs import astuple
 
-from lathe.store.audit import Audited, Change, End, Seal, TokenRow, fits
+from lathe.store.audit import Audited, Change, DecisionRow, End, Seal, TokenRow, fits
 from lathe.store.tables import Row, columns
 
 _TOKEN = columns(TokenRow)
@@ -20,6 +20,16 @@ TOKENS = f"select {_TOKEN} from token where tenant = ? and id > ? order by id li
 AUDIT = f"""select {columns(Audited)} from audit where number > ?1 and (?2 is null or tenant = ?2)
     order by number limit ?3"""
 SEALS = f"select {columns(Seal)} from seal order by number desc limit ?"
+_DECISION = columns(DecisionRow)
+DECISION = f"select {_DECISION} from decision where tenant = ? and id = ?"
+DECISIONS = f"""select {_DECISION} from decision where tenant = ?1 and (?2 is null or state = ?2)
+    and (?3 is null or "by" = ?3) and expires_ms > ?4 and (?5 is null or id < ?5)
+    order by id desc limit ?6"""
+APPROVED = f"""select {_DECISION} from decision
+    where tenant = ? and key = ? and state = 'approved' and expires_ms > ? order by id"""
+_DECIDE = f"""insert into decision ({_DECISION}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (tenant, id) do update set state = excluded.state, key = excluded.key,
+    expires_ms = excluded.expires_ms, revision = excluded.revision, body = excluded.body"""
 _NEW_SEAL = """insert into seal select ?1, ?2, ?3, ?4, ?5, ?6
     where not exists (select 1 from seal where number >= ?1)"""
 _PUT = f"insert or replace into token ({_TOKEN}) values (?, ?, ?, ?, ?, ?)"
@@ -40,9 +50,19 @@ def append(db: apsw.Connection, entries: Sequence[Audited]) -> bool:
     return True
 
 
+def decide(db: apsw.Connection, decisions: Sequence[DecisionRow]) -> bool:
+    """Inside a transaction: take these in, if each comes after the revision that is there."""
+    for row in decisions:
+        there = db.execute("select revision from decision where tenant = ? and id = ?", (row.tenant, row.id))
+        if (there.get or 0) + 1 != row.revision:
+            return False
+    db.executemany(_DECIDE, map(astuple, decisions))
+    return True
+
+
 def change(db: apsw.Connection, made: Change) -> bool:
-    """Inside a transaction: a change of what governs, or nothing."""
-    if not append(db, made.entries):
+    """Inside a transaction that is rolled back if it is False: a change of what governs."""
+    if not append(db, made.entries) or not decide(db, made.decisions):
         return False
     db.executemany(_PUT, map(astuple, made.tokens))
     db.executemany("update governing set epoch = epoch + 1 where tenant = ?", [(t,) for t in made.raised])

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from lathe.errors import UsageError
-from lathe.store.audit import Audited, Seal, TokenRow
+from lathe.store.audit import Audited, DecisionRow, Seal, TokenRow
 from lathe.store.records import (
     Checkpoint,
     Claim,
@@ -58,6 +58,7 @@ ROWS: Mapping[str, type[Struct]] = {
     "checkpoint": Checkpoint,
     "intent": Intent,
     "token": TokenRow,
+    "decision": DecisionRow,
     "audit": Audited,
     "seal": Seal,
     "archived_entity": ArchivedRow,
@@ -77,6 +78,7 @@ ORDERS: Mapping[str, str] = {
     "checkpoint": "position",
     "intent": "tenant, app, blueprint, action, state, reason, clause",
     "token": "id",
+    "decision": "tenant, id",
     "audit": "number",
     "seal": "number",
     "archived_entity": "tenant, app, id",

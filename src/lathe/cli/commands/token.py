@@ -32,7 +32,11 @@ WORK = ("create", "list", "rotate", "revoke", "me")
 )  # fmt: skip
 @click.option("--role", "roles", multiple=True, metavar="ROLE", help="A role that it holds; repeatable.")
 @click.option(
-    "--scope", "scopes", multiple=True, metavar="SCOPE", help="`operator`, `apply` or `metrics`; repeatable."
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SCOPE",
+    help="`operator`, `apply`, `decide` or `metrics`; repeatable.",
 )
 @click.option("--app", "apps", multiple=True, metavar="APP", help="Only this app; repeatable.")
 @click.option(
