@@ -294,8 +294,17 @@ def test_a_trace_alone_is_walked_through_and_what_is_neither_is_said(
     expect(page.locator(".clause code")).to_have_text("len(legs) == 2")
     expect(page.locator(".sequence .joint")).to_have_count(2)
     page.get_by_label("Whose states").select_option("Trip#1")
+    failure = {
+        "ok": False,
+        "violation": {"cause": "invariant", "said": "`has_both` is false"},
+        "trace": trace,
+    }
     drawn(page)
     expect(page.locator(".node.at .name")).to_have_text("booked")
+    page.goto(f"{reviewed.url}/console/open")
+    opened(page, "seed.json", failure)
+    expect(page.locator("h1")).to_have_text("invariant")
+    expect(page.locator(".trace-head .about")).to_have_text("has_both is false")
 
 
 HOSTILE = {

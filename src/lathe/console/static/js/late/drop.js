@@ -27,7 +27,7 @@ export function Drop() {
     onDragOver=${(event) => (event.preventDefault(), setOver(true))} onDragLeave=${() => setOver(false)} onDrop=${drop} onPaste=${paste}>
     <${Icon} name="open" />
     <p><label class="choose">Open a report<input type="file" accept=".json,application/json" onChange=${(event) => take(event.target.files[0])} /></label>,
-      or drop it here, or paste it: what <code>lathe check --json</code> printed, a trace, or a gauge. It is read in this tab and sent nowhere.</p>
+      or drop it here, or paste it: what <code>lathe check --json</code> printed, a failure of <code>lathe sim --json</code>, a trace, or a gauge. It is read in this tab and sent nowhere.</p>
     ${wrong && html`<p class="wrong" role="alert"><bdi>${wrong}</bdi></p>`}
   </section>`;
 }

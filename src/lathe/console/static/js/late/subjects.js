@@ -78,15 +78,16 @@ export function read(text, name) {
   if (data && Array.isArray(data.findings) && data.verdict) return { name, report: { levels: [], covered: {}, not_covered: [], ...data }, files: data.files };
   const trace = data?.format === "lathe.trace/1" ? data : data?.trace;
   if (trace?.format === "lathe.trace/1" && Array.isArray(trace.steps)) {
-    return { name, only: trace.id, report: alone(trace, data.expect) };
+    return { name, only: trace.id, report: alone(trace, data) };
   }
-  throw new Error("it is neither a report (`lathe check --json`) nor a trace (`lathe.trace/1`) nor a gauge");
+  throw new Error("it is neither a report (`lathe check --json`) nor a trace (`lathe.trace/1`), a gauge or a failure (`lathe sim --json`)");
 }
 
-/** A trace without a report, as a report with one finding. */
-function alone(trace, expect) {
-  const message = expect ? `a gauge that must give: ${expect}` : "a run without a finding";
+/** A trace without a report, as a report with one finding: a gauge, a failure of `lathe sim`, or a run alone. */
+function alone(trace, { expect, violation }) {
+  const message = violation?.said ?? (expect ? `a gauge that must give: ${expect}` : "a run without a finding");
   const property = expect?.startsWith("refused: ") ? expect.slice(9) : undefined;
-  const finding = { code: "trace", severity: "note", message, property, file: "", line: 1, column: 1, trace };
-  return { verdict: "unknown", app: trace.app, digest: trace.digest, levels: [], findings: [finding], covered: {}, not_covered: [], accepted_bounds: [] };
+  const code = violation?.cause ?? "trace";
+  const finding = { code, severity: violation ? "error" : "note", message, property, file: "", line: 1, column: 1, trace };
+  return { verdict: violation ? "refused" : "unknown", app: trace.app, digest: trace.digest, levels: [], findings: [finding], covered: {}, not_covered: [], accepted_bounds: [] };
 }
