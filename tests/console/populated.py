@@ -118,10 +118,20 @@ def tokens(found: World) -> None:
         return answer
 
     ann = made("ann", "person", roles=["operator", "clerk"], expires_in=30 * 86_400)
-    made(
-        "release-bot", "agent", ann["token"], roles=["operator"], apps=["rollout"],
+    bot = made(
+        "release-bot", "agent", ann["token"], roles=["operator"],
         parent="self", expires_in=8 * 3_600, note="rolls out what is merged",
     )  # fmt: skip
+    # What the bot may not do, it asks for.
+    headers = {"authorization": f"Bearer {bot['token']}"}
+    sent = {
+        "app": "approval",
+        "plural": "documents",
+        "action": "create",
+        "args": {"body": "Notes of the rollout"},
+    }
+    reason = "the rollout of 4.2 ends tonight; its notes are due with it"
+    found.request("POST", "/v1/decisions", json={**sent, "reason": reason}, headers=headers)
     made("ci", "service", scopes=["apply"], apps=["rollout"], note="loads versions")
     made("ben", "person", roles=["manager"])
     old = made("scraper", "service", scopes=["metrics"])

@@ -32,11 +32,12 @@ def paths(world: World) -> dict[str, str]:
         "intents": "/console/apps/rollout/intents",
         "access": "/console/access",
         "audit": "/console/audit",
+        "decisions": "/console/decisions",
         "nothing": "/console/no/such/view",
     }
 
 
-VIEWS = ("overview", "app", "entities", "entity", "intents", "access", "audit", "nothing")
+VIEWS = ("overview", "app", "entities", "entity", "intents", "access", "audit", "decisions", "nothing")
 
 
 def violations(page: Page) -> list[str]:

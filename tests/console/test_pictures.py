@@ -54,6 +54,7 @@ PICTURES: tuple[tuple[str, str, ViewportSize], ...] = (
     ("access", "light", WIDE),
     ("access", "dark", NARROW),
     ("audit", "light", WIDE),
+    ("decisions", "light", WIDE),
 )
 
 

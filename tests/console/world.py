@@ -26,13 +26,18 @@ from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Authenticator, Bearers, Development
 from lathe.api.checks import CheckRoutes
 from lathe.api.cursor import Cursors
+from lathe.api.decisions import DecisionRoutes
 from lathe.api.governing import Governing
+from lathe.api.holding import Holder
 from lathe.api.kept import Checks
+from lathe.api.overriding import Overrides
 from lathe.api.session import Sessions
 from lathe.console.app import Console
 from lathe.gate.judge import ChildGate
+from lathe.govern.decisions import Decisions
 from lathe.govern.keyring import Keyring
 from lathe.runtime.clock import Ids
+from lathe.runtime.config import ApplySettings
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
@@ -120,6 +125,10 @@ class World:
             assert made is not None, "the store is empty"
             self.first_token = made.text
         swapper = Swapper(engine, gate)
+        decisions = Decisions(store, engine.catalog, self.clock, ids)
+        holder = Holder(decisions, lambda tenant, app: ApplySettings())
+        blueprints = Blueprints(engine, swapper, authenticator, checks, holder)
+        deciding = DecisionRoutes(engine, swapper, authenticator, decisions, blueprints)
         self.api = Api(
             self.node,
             authenticator,
@@ -127,12 +136,15 @@ class World:
             metrics=Metrics(),
             seconds=perf_counter,
             routes=(
-                *Blueprints(engine, swapper, authenticator, checks).routes(),
+                *blueprints.routes(),
+                *deciding.routes(),
                 *CheckRoutes(engine, swapper, gate, authenticator, checks).routes(),
                 *Governing(authenticator, keyring, store).routes(),
                 *Sessions(authenticator, bearers, keyring, self.clock).routes(),
             ),
+            overrides=Overrides(engine, decisions),
         )
+        deciding.commands = self.api.commands
         await self.listen()
 
     async def listen(self) -> None:

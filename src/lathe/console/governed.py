@@ -61,6 +61,29 @@ async def _audit(ask: Ask, params: Mapping[str, str], query: Query) -> list[str]
     ]
 
 
+async def _decisions(ask: Ask, params: Mapping[str, str], query: Query) -> list[str]:
+    state = query.get("state") or "open"
+    found = await ask.get("decisions", query={"limit": "100", "state": state, **_kept(query, "before")})
+    body = [
+        [
+            value(one["id"]),
+            _names(one, "chain"),
+            f"{value(one.get('action'))} {value(one.get('entity') or one.get('blueprint'))}"
+            if not one.get("apply")
+            else f"apply a version of {value(one['app'])}",
+            value(one.get("args")),
+            prose(text(one, "reason")),
+            text(one, "expires"),
+            value(one["digest"]),
+        ]
+        for one in rows(found)
+    ]
+    head = ["id", "who, for whom", "asks to", "with", "why", "open until", "digest"]
+    lines = [f"# Decisions: {state}", "", *table(head, body)]
+    calls = "`POST /v1/decisions/ID/approve` `{how, digest, note}`, `…/deny` `{note}`, `…/withdraw`"
+    return [*lines, "", calls]
+
+
 def _kept(query: Query, name: str) -> dict[str, str]:
     return {name: query[name]} if query.get(name) else {}
 
@@ -77,5 +100,5 @@ def _more(found: Json) -> list[str]:
     return [] if after is None else ["", f"There are more: add `after={after}`."]
 
 
-GOVERNED: dict[str, View] = {"access": _access, "audit": _audit}
+GOVERNED: dict[str, View] = {"access": _access, "audit": _audit, "decisions": _decisions}
 """The views about who may, and what was governed."""

@@ -10,6 +10,7 @@ export const ofApp = [{ name: "intents", to: (app) => to("apps", app, "intents")
 
 /** Views of all apps: `{name, icon, to()}`. */
 export const common = [
+  { name: "Decisions", icon: "scales", to: () => to("decisions") },
   { name: "Agents and tokens", icon: "agent", to: () => to("access") },
   { name: "Audit", icon: "ledger", scope: "operator", to: () => to("audit") },
 ];

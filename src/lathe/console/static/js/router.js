@@ -13,6 +13,7 @@ const VIEWS = [
   { path: "apps/:app/entities/:plural/:id", page: "entity", title: (p) => `${p.id} · ${p.app}` },
   { path: "apps/:app/intents", page: "intents", title: (p) => `Intents · ${p.app}` },
   { path: "access", page: "access", title: () => "Agents and tokens" },
+  { path: "decisions", page: "decisions", title: () => "Decisions" },
   { path: "audit", page: "audit", title: () => "Audit" },
 ];
 

@@ -163,7 +163,7 @@ function New({ me, onDone, onCancel }) {
       ${text("roles", "Roles", "of the apps, with spaces; of a part, left out: all that the whole has")}
       ${text("apps", "Apps", `left out: every one${apps.value.length ? ` (${apps.value.map(({ app }) => app).join(", ")})` : ""}`)}
       ${text("actions", "Actions", "as `ship` or `Order.ship`; left out: whatever the roles allow")}
-      ${isOperator && text("scopes", "Scopes", "apply, metrics, operator")}
+      ${isOperator && text("scopes", "Scopes", "apply, decide, metrics, operator")}
       ${text("days", "Days", "until it expires, at most 400", { type: "number", min: "0.01", max: "400", step: "any" })}
       ${text("note", "Note", "what it is for")}
       ${isOperator && html`<label class="check"><input type="checkbox" checked=${typed.part} onChange=${set("part")} /> a part of your own token: it acts for you, and ends with it</label>`}

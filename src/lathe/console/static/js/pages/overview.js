@@ -1,7 +1,8 @@
 // Everything at a glance: what lives, what should have happened by now, what waits for somebody.
 import { useLiving } from "../counts.js";
 import { number, plural } from "../format.js";
-import { recent } from "../events.js";
+import { useGet } from "../api.js";
+import { recent, returns } from "../events.js";
 import { now, young } from "../now.js";
 import { AppCard, Overdue } from "../parts/app.js";
 import { Card, Empty, Head, State, Trouble } from "../parts/bits.js";
@@ -48,9 +49,18 @@ function Figures({ items, overdue, waiting }) {
   return html`<dl class="figures">
     <div><dt>alive</dt><dd>${number(live)}</dd></div>
     <div><dt>wait for somebody</dt><dd class=${waiting.length ? "attention" : ""}>${number(waiting.reduce((n, { count }) => n + count, 0))}</dd></div>
+    <${Waiting} />
     <div><dt>overdue</dt><dd class=${overdue.length ? "alarm" : ""}>${number(overdue.length)}</dd></div>
     <div class="grow"><dt>events, last minute</dt><dd><span>${number(minute)}</span><${Spark} /></dd></div>
   </dl>`;
+}
+
+/** What waits for a decision that the caller may see. */
+function Waiting() {
+  const { data } = useGet("/v1/decisions?state=open&limit=100", returns.value);
+  const open = data?.items.length ?? 0;
+  const told = data?.next ? `${number(open)}+` : number(open);
+  return html`<div><dt>decisions</dt><dd class=${open ? "attention" : ""}><a href=${to("decisions")}>${told}</a></dd></div>`;
 }
 
 const Attention = ({ items }) => html`<${Card} title="Waits for somebody" flush>

@@ -1,5 +1,6 @@
 // Taking an action: its form, the call that will be made, and what came of it.
 import { Problem, ask, at, newKey } from "../api.js";
+import { to } from "../router.js";
 import { html, useMemo, useRef, useState } from "../ui.js";
 import { Call, quoted, said } from "./call.js";
 import { Fields, bodyOf, startValues, wordsOf } from "./form.js";
@@ -43,10 +44,34 @@ export function Act({ app, plural, id, action, visit, onDone, onCancel, danger }
     <${Fields} app=${app} args=${action.args} values=${typed} wrong=${tried ? wrong : {}} prefix=${`${action.action}-field`}
       onChange=${(name, value) => setTyped((before) => ({ ...before, [name]: value }))} />
     <${Trouble} problem=${problem} />
+    ${problem instanceof Problem && problem.document.ask && html`<${Asking} asked=${problem.document.ask} />`}
     <div class="buttons">
       <button type="submit" class=${danger ? "danger" : "primary"} disabled=${busy}><bdi>${action.action}</bdi></button>
       ${onCancel && html`<button type="button" class="quiet" onClick=${onCancel}>Cancel</button>`}
     </div>
     <${Call} method="POST" path=${path} body=${body} headers=${headers} command=${command} />
   </form>`;
+}
+
+/** What was denied is asked for: somebody who may decides. */
+function Asking({ asked }) {
+  const [reason, setReason] = useState("");
+  const [made, setMade] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const body = { ...asked, reason };
+  const send = async () => {
+    try {
+      setMade((await ask("POST", "/v1/decisions", { body })).data);
+      said.value = "Asked for";
+    } catch (error) {
+      setProblem(error);
+    }
+  };
+  if (made) return html`<p class="asked" role="status">It is asked for, and open until somebody decides: <a href=${to("decisions")}>see the decisions</a>.</p>`;
+  return html`<div class="asking"><div class="field"><label for="asking-reason">Why it should be allowed</label>
+      <input id="asking-reason" value=${reason} maxlength="500" onInput=${(event) => setReason(event.target.value)} autocomplete="off" /></div>
+    <${Trouble} problem=${problem} />
+    <div class="buttons"><button type="button" onClick=${send} disabled=${!reason.trim()}>Ask for it</button></div>
+    <${Call} method="POST" path="/v1/decisions" body=${body} />
+  </div>`;
 }

@@ -90,6 +90,7 @@ function useShellKeys() {
     j: { does: () => step("[data-row]", 1), said: "the next row" },
     k: { does: () => step("[data-row]", -1), said: "the row before" },
     "g o": { does: () => go(HOME), said: "go to the overview" },
+    "g d": { does: () => go(to("decisions")), said: "go to the decisions" },
     "g t": { does: () => go(to("access")), said: "go to agents and tokens" },
     t: { does: toggleTheme, said: "light or dark" },
   });
