@@ -20,7 +20,6 @@ export function useList(app, plural, blueprint, asked) {
   const [state, setState] = useState({ rows: [], next: null, problem: null, loading: true, born: 0 });
   const path = address(app, plural, { ...asked, limit: PAGE });
   const current = useRef({});
-  const index = useRef(new Map());
   const load = useCallback(
     async (isFirst) => {
       const mine = current.current;
@@ -31,12 +30,11 @@ export function useList(app, plural, blueprint, asked) {
         const page = await get(next ? `${path}&cursor=${encodeURIComponent(next)}` : path, { signal: mine.stop.signal });
         if (mine !== current.current) return;
         mine.next = page.next;
-        setState((before) => {
-          const rows = next ? before.rows.concat(page.items) : page.items;
-          if (!next) index.current = new Map();
-          for (let i = next ? before.rows.length : 0; i < rows.length; i++) index.current.set(rows[i].id, i);
-          return { ...before, rows, next: page.next, problem: null, loading: false, born: next ? before.born : 0 };
-        });
+        // The rows grow where they are: a hundred thousand of them are not copied for every page.
+        if (!next) [mine.rows, mine.index] = [[], new Map()];
+        const { rows, index } = mine;
+        for (const item of page.items) index.set(item.id, rows.push(item) - 1);
+        setState((before) => ({ ...before, rows, next: page.next, problem: null, loading: false, born: next ? before.born : 0 }));
       } catch (problem) {
         if (mine !== current.current || mine.stop.signal.aborted) return;
         const keeps = !(problem instanceof Problem);
@@ -48,7 +46,7 @@ export function useList(app, plural, blueprint, asked) {
     [path],
   );
   useEffect(() => {
-    current.current = { stop: new AbortController(), busy: false, next: null };
+    current.current = { stop: new AbortController(), busy: false, next: null, rows: [], index: new Map() };
     setState((before) => ({ ...before, loading: true }));
     load(true);
     return () => current.current.stop.abort();
@@ -58,16 +56,14 @@ export function useList(app, plural, blueprint, asked) {
       onEvents((events, news) => {
         const mine = events.filter((one) => one.app === app && one.blueprint === blueprint);
         if (!mine.length) return;
-        setState((before) => {
-          const rows = before.rows.slice();
-          let born = before.born;
-          for (const event of mine) {
-            const place = index.current.get(event.entity);
-            if (place !== undefined) rows[place] = changed(rows[place], event);
-            else if (event.kind === "create" && news.includes(event)) born += 1;
-          }
-          return { ...before, rows, born };
-        });
+        const { rows, index } = current.current;
+        let born = 0;
+        for (const event of mine) {
+          const place = index.get(event.entity);
+          if (place !== undefined) rows[place] = changed(rows[place], event);
+          else if (event.kind === "create" && news.includes(event)) born += 1;
+        }
+        setState((before) => ({ ...before, born: before.born + born }));
       }),
     [app, blueprint, path],
   );
