@@ -54,6 +54,20 @@ def test_what_is_refused_says_why_and_changes_nothing() -> None:
     asyncio.run(main())
 
 
+def test_a_refusal_says_what_would_have_to_be_so() -> None:
+    async def main() -> None:
+        async with serving("rollout") as client:
+            place = (await client.post("/v1/rollout/rollouts", json={"replicas": 3})).headers["location"]
+            wide = (await client.post("/v1/rollout/rollouts", json={"replicas": 9})).json()
+            assert wide["detail"] == "`replicas` does not fit: it takes int 1..5"
+            early = (await client.post(f"{place}/retry", json={})).json()
+            assert early["detail"] == "it is possible from failed, not from planned"
+            slip = (await client.post(f"{place}/strat", json={})).json()
+            assert "`start`" in slip["help"]
+
+    asyncio.run(main())
+
+
 def test_the_same_key_gives_the_same_answer() -> None:
     async def main() -> None:
         async with serving("rollout") as client:

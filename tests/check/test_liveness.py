@@ -33,6 +33,13 @@ def test_a_run_may_stop_where_nothing_is_owed() -> None:
     assert found.trace.loop_from is None
 
 
+def test_a_run_that_ends_short_of_it_is_not_told_to_go_on_from_a_final_state() -> None:
+    states = 'a = { initial = true, after = "1m", then = "end" }\nb = { final = true }\nz = { final = true }'
+    actions = CREATE + 'end = { from = "a", to = "z" }\nstop = { from = "a", to = "b", by = "role:clerk" }'
+    found = finding(report_of(thing(states, actions)), "LT304")
+    assert "nothing leaves `b`: forbid a step" in (found.diagnostic.help or "")
+
+
 def test_a_fair_action_is_owed() -> None:
     states = "a = { initial = true }\nz = { final = true }"
     assert (

@@ -223,3 +223,39 @@ def test_the_false_part_is_told_with_its_values() -> None:
     assert found.trace is not None
     (clause,) = found.trace.clauses
     assert (clause.text, clause.values) == ("n < 2", {"n": 2})
+
+
+PAYING = """
+blueprint = "Bill"
+[state]
+paying = { initial = true, run = "pay" }
+unclear = { waits = "x" }
+paid = { final = true }
+[ghost]
+money = { type = "int", range = [0, 2], default = 0 }
+[action]
+create = { by = "role:clerk" }
+well = { from = "paying", to = "paid" }
+badly = { from = "paying", to = "unclear" }
+again = { from = "unclear", to = "paying", by = "role:clerk" }
+[effect.pay]
+uses = "http"
+with = { method = "POST", url = "https://bank.example" }
+ok = "well"
+error = "badly"
+late = false
+world = ["money += 1"]
+[invariant]
+once = "money <= 1"
+"""
+
+
+def test_an_effect_that_is_idempotent_already_is_told_about_what_asks_for_it_again() -> None:
+    first = finding(report_of(PAYING), "LT401").diagnostic.help or ""
+    assert first.startswith("say `idempotent = true`")
+    promised = PAYING.replace("late = false", "late = false\nidempotent = true")
+    second = finding(report_of(promised), "LT401").diagnostic.help or ""
+    assert "say `idempotent" not in second
+    assert "ask for it no more" in second
+    keyed = promised.replace("money += 1", "money = 1")
+    assert "LT401 once" not in codes(keyed)

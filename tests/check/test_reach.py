@@ -162,6 +162,18 @@ def test_a_creation_that_takes_others_along_and_is_never_possible_is_a_joint_ste
     assert "LT506" in codes(several(Room=room, Guest=guest))
 
 
+def test_a_creation_that_goes_along_a_field_that_it_sets_is_told_to_name_the_argument() -> None:
+    guest = INN["Guest"].replace(
+        'create = { by = "role:clerk", sets = ["room"] }',
+        'create = { by = "role:clerk", sets = ["room"], also = [{ on = "room", action = "take" }] }',
+    )
+    report = report_of(several(Room=INN["Room"].replace("WANTED", "free"), Guest=guest))
+    told = [f.diagnostic for f in report.findings if f.diagnostic.code == "LT506"]
+    help = next(d.help for d in told if "`create`" in d.message)
+    assert help is not None
+    assert 'write `on = "arg.room"`' in help
+
+
 def test_a_joint_step_that_its_own_side_refuses_is_an_action_that_is_never_taken() -> None:
     guest = INN["Guest"].replace("also = [", "when = \"state == 'inside'\", also = [")
     found = codes(several(Room=INN["Room"].replace("WANTED", "taken"), Guest=guest))

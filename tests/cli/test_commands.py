@@ -259,6 +259,19 @@ def test_explain_prints_a_page_whatever_the_case(lathe: Lathe) -> None:
     assert lathe("explain", "LT401").out.startswith("# LT401: ")
 
 
+@pytest.mark.parametrize("code", ["LR409.guard", "lr409.GUARD"])
+def test_explain_knows_what_a_runtime_refuses_with(lathe: Lathe, code: str) -> None:
+    found = lathe("explain", code)
+    assert found.code == 0
+    assert "LR409.guard: its guard is false" in found.out
+    assert "--actions" in found.out
+
+
+def test_explain_of_no_refusal_names_the_nearest(lathe: Lathe) -> None:
+    found = lathe("explain", "LR409.gard")
+    assert (found.code, "`LR409.guard`" in found.err) == (6, True)
+
+
 def test_explain_lists_every_code(lathe: Lathe) -> None:
     listed = lathe("explain", "--list").out.splitlines()
     assert "LT401  error    an invariant fails" in listed

@@ -34,6 +34,20 @@ def test_a_secret_goes_to_its_host(url: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("scope", "says"),
+    [
+        ("env", "`env = { SHOP = … }` under `[app.a]`"),
+        ("secret", "`secrets.SHOP = { env = … }` under `[app.a]`"),
+    ],
+)
+def test_what_was_not_given_says_where_to_give_it(scope: str, says: str) -> None:
+    look_up = lookups({"a": SETTINGS}, Tokens(b"k" * 32, SystemClock()), lambda secret: "hidden")
+    with pytest.raises(MissingError) as caught:
+        look_up(outgoing("https://bank.example"))(scope, "SHOP")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "url",
     ["https://evil.example/", "https://bank.example@evil.example/", "https://bank.example.evil/", "http://["],
 )

@@ -7,6 +7,7 @@ arguments.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from lathe.api.callers import Principal
 from lathe.api.overriding import Overrides, ask_of, hindered, is_denied, question_of
-from lathe.api.problem import Problem, refused
+from lathe.api.problem import Problem, refused, why
 from lathe.api.seeing import is_told, may_read
 from lathe.api.view import View, encode, event_id
 from lathe.frozen import frozen
@@ -24,6 +25,7 @@ from lathe.lang.model import Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Value
+from lathe.machine.step import admitted
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.conformance import told_of
@@ -120,7 +122,7 @@ class Commands:
         if rule is None or (asked.action == "create") is not (asked.entity == ""):
             wish = Refusal("action", asked.entity or None, asked.action)
             self._intents.note(live, table.blueprint.name, asked.action, None, wish)
-            raise Problem("LR404.action", f"`{table.blueprint.name}` has no action `{asked.action}`")
+            raise no_action(table, asked.action)
         asked.principal.enters(asked.app)
         if not asked.principal.takes(table.blueprint.name, asked.action):
             raise Problem("LR403.scope", f"the token is not for `{asked.action}`")
@@ -280,7 +282,23 @@ class Commands:
             problem.more.pop("entity", None)  # it was never made
         if refusal.reason == "guard" and action is not None and action.when is not None:
             problem.more["guard"] = action.when.text
+        is_ours = refusal.reason == "state" or (refusal.reason == "denied" and live.permit is admitted)
+        if is_ours and not refusal.detail:
+            if action is not None and held is not None and sees:
+                problem.detail = why(action, held.entity, refusal)
+            elif not asked.entity and refusal.action == "create" and (made := live.by_plural(asked.plural)):
+                problem.detail = why(made.rules["create"].action, None, replace(refusal, entity=None))
         return problem
+
+
+def no_action(table: BlueprintTable, name: str) -> Problem:
+    """The problem of an action that is not there, with those that are."""
+    there = ", ".join(f"`{rule}`" for rule in table.rules)[:500]
+    return Problem(
+        "LR404.action",
+        f"`{table.blueprint.name}` has no action `{name[:80]}`",
+        help=f"its actions are {there}; `create` makes a new entity, the others need the id of one",
+    )
 
 
 def body_of(body: bytes) -> Mapping[str, Json]:

@@ -8,7 +8,9 @@ from types import MappingProxyType
 import msgspec
 
 from lathe.errors import LatheError
+from lathe.lang.model import Action
 from lathe.machine.outcome import Reason, Refusal
+from lathe.machine.snapshot import Entity
 
 PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
@@ -134,3 +136,17 @@ def refused(refusal: Refusal, *, state: str | None = None, about: str = "") -> P
     problem = Problem(OF_REASON[refusal.reason], refusal.detail)
     problem.more.update(more)
     return problem
+
+
+def why(action: Action, entity: Entity | None, refusal: Refusal) -> str:
+    """A refusal in words, with what would have to be so."""
+    if refusal.entity is not None and (entity is None or refusal.entity != entity.id):
+        return f"an entity that it is taken with refuses: {refusal}"
+    match refusal.reason:
+        case "state" if entity is not None:
+            return f"it is possible from {', '.join(action.from_states)}, not from {entity.state}"
+        case "denied":
+            return f"it is open to {', '.join(map(str, action.by)) or 'nobody outside'}"
+        case "guard" if action.when is not None:
+            return f"`{action.when.text}` is false"
+    return str(refusal)

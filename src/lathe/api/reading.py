@@ -12,7 +12,7 @@ from lathe.api.callers import Principal
 from lathe.api.commands import Commands
 from lathe.api.cursor import Cursors
 from lathe.api.openapi import value_schema
-from lathe.api.problem import OF_REASON, Problem
+from lathe.api.problem import OF_REASON, Problem, why
 from lathe.api.seeing import may_read, may_read_some
 from lathe.api.view import entry
 from lathe.govern.principal import READ
@@ -141,7 +141,7 @@ class Reading:
             told: dict[str, object] = {"action": action.name, **asks(action), "possible": refusal is None}
             if refusal is not None:
                 told["code"] = OF_REASON[refusal.reason]
-                told["why"] = _why(action, held, refusal)
+                told["why"] = why(action, held.entity, refusal)
             found.append(told)
         return found
 
@@ -243,20 +243,6 @@ def _filter(table: BlueprintTable, text: str) -> Node:
         raise Problem(
             "LR422.where", first.message, column=first.span.column, help=first.help, rule=first.code
         ) from None
-
-
-def _why(action: Action, held: Held, refusal: Refusal) -> str:
-    """A refusal in words, with what would have to be so."""
-    if refusal.entity not in (None, held.entity.id):
-        return f"an entity that it is taken with refuses: {refusal}"
-    match refusal.reason:
-        case "state":
-            return f"it is possible from {', '.join(action.from_states)}, not from {held.entity.state}"
-        case "denied":
-            return f"it is open to {', '.join(map(str, action.by)) or 'nobody outside'}"
-        case "guard" if action.when is not None:
-            return f"`{action.when.text}` is false"
-    return str(refusal)
 
 
 def asks(action: Action) -> dict[str, object]:

@@ -300,8 +300,12 @@ def signing_key(config: Config, folder: str | None) -> bytes:
 
 def _report(metrics: Metrics) -> Report:
     def report(kind: str, outgoing: Outgoing, words: str) -> None:
-        metrics.alerts.labels(kind).inc()
-        log.warning(
+        if kind == "ended":  # its `error` action is taken: the blueprint has foreseen it
+            tell = log.info
+        else:
+            tell = log.warning
+            metrics.alerts.labels(kind).inc()
+        tell(
             "effect",
             kind=kind,
             app=outgoing.app,

@@ -12,7 +12,7 @@ from dataclasses import replace
 import msgspec
 from msgspec import Struct
 
-from lathe.api.commands import Answered, Asked, Commands, fingerprint
+from lathe.api.commands import Answered, Asked, Commands, fingerprint, no_action
 from lathe.api.problem import Problem
 from lathe.api.reading import Reading
 from lathe.api.view import encode
@@ -64,7 +64,7 @@ class Taking:
         body = take_of(asked.body)
         rule = table.rules.get(body.action)
         if rule is None or body.action == "create":
-            raise Problem("LR404.action", f"`{table.blueprint.name}` has no action `{body.action[:80]}`")
+            raise no_action(table, body.action)
         if live.permit is admitted and not _is_for(rule.action, asked.principal.caller(live.app)):
             raise Problem("LR403.denied", action=body.action)
         wanted = {"where": body.where, "sort": body.sort}

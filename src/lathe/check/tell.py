@@ -37,7 +37,7 @@ from lathe.check.trace import (
 )
 from lathe.check.watch import Watch
 from lathe.frozen import frozen
-from lathe.lang.expr import And, Node, Population, Quantifier, walk
+from lathe.lang.expr import And, Follow, Node, Population, Quantifier, Read, walk
 from lathe.lang.model import Action, App, Blueprint, Cannot, Json, Property, State
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import Frame, entity_frame, holds
@@ -145,7 +145,7 @@ def _guard_help(run: Run, prop: Property) -> str:
     """The guard that would keep the property, or whom to look at."""
     told = run.steps[-1] if run.steps else None
     if told is not None and told.event in ("execute", "late", "notify"):
-        return _execution_help(told, prop)
+        return _execution_help(run, told, prop)
     action = _last_action(run)
     if action is None:
         return "forbid one step of the trace with a guard (`when`), or weaken the property"
@@ -168,18 +168,33 @@ def _outside_help(run: Run) -> str:
     """What the other side could promise, where the run shows a late or a repeated execution."""
     happened = [s.effect for s in run.steps if s.event == "execute"]
     late = next((s.effect for s in run.steps if s.event == "late"), None)
-    again = next((e for e in happened if happened.count(e) > 1), None)
+    again = next((e for e in happened if happened.count(e) > 1 and not _is_idempotent(run, e)), None)
     if late is not None:
         return f", say `late = false` of `{late}` if the other side keeps it"
     return f", say `idempotent = true` of `{again}` if repeats do no more" if again is not None else ""
 
 
-def _execution_help(told: TraceStep, prop: Property) -> str:
+def _is_idempotent(run: Run, effect: str | None) -> bool:
+    """Whether repeats of an effect are promised to do no more; not if those of one name differ."""
+    effects = [
+        effect for table in run.table.blueprints.values() for effect in table.blueprint.effects.values()
+    ]
+    named = [found for found in effects if found.name == effect]
+    return bool(named) and all(found.idempotent for found in named)
+
+
+def _execution_help(run: Run, told: TraceStep, prop: Property) -> str:
     """What keeps the world from an execution: no guard, but a promise of the other side."""
     if told.event == "late":
         return (
             f"say `late = false` if the other side never acts on `{told.effect}` after its `timeout`, "
             f"undo it before it matters, or weaken `{prop.name}`"
+        )
+    if _is_idempotent(run, told.effect):
+        return (
+            f"`{told.effect}` is `idempotent` for each time that it is asked for: ask for it no more where "
+            "it may have happened; or, if the other side drops those repeats too (by a key that stays, as "
+            f"`{{id}}`), let its `world` set a value instead of adding to it; or weaken `{prop.name}`"
         )
     return (
         f"say `idempotent = true` if repeats of `{told.effect}` do no more than one, or weaken `{prop.name}`"
@@ -318,10 +333,24 @@ def _never(suspect: Never) -> Finding:
         sides = _listed([f"{c.blueprint}.{c.action}" for c in subject.also])
         message = f"`{subject.name}` is possible by itself, but never together with {sides}"
         cure = "find a state in which all sides are possible: compare their `from`, `when` and arguments"
+        if unset := _unset_at_creation(subject):
+            cure = (
+                f'`{unset}` is unset before the creation, and `on` reads the state before: write `on = "'
+                f'arg.{unset}"` for what the caller gives'
+            )
         return finding("LT506", message, subject.span, cure)
     if suspect.code == "LT601":
         return nobody(subject, "policies refuse it to everyone: narrow a forbid, or permit it to somebody")
     return finding("LT202", f"`{subject.name}` can never be taken", subject.span, _take_help(subject))
+
+
+def _unset_at_creation(action: Action) -> str | None:
+    """The field of the new entity that an `also` goes along though only this creation sets it."""
+    if action.name != "create":
+        return None
+    firsts = (c.on.tree.base if isinstance(c.on.tree, Follow) else c.on.tree for c in action.also)
+    fields = (n.name for n in firsts if isinstance(n, Read) and n.scope == "field")
+    return next((name for name in fields if name in action.sets), None)
 
 
 def _listed(names: list[str]) -> str:
@@ -448,6 +477,8 @@ def tell_unfair(case: Case, failure: Unfair) -> Finding:
             f"give `{state}` a timer (`after`, `then`), mark the action that outsiders promise "
             f"with `fair = true`, or add `{state}` to `to`"
         )
+        if failure.slot.blueprint.states[state].final:
+            cure = f"nothing leaves `{state}`: forbid a step of the trace on the way there, or add it to `to`"
     return finding("LT304", message, prop.span, cure, prop=prop.name, trace=trace)
 
 

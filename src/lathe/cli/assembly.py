@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from msgspec import structs
+
 from lathe.api.app import Api
 from lathe.api.server import Assembly, Mode, assemble, signing_key
 from lathe.errors import UsageError
@@ -72,5 +74,13 @@ def for_development(config: Config, *, port: int, data: str, apps: dict[str, App
         store=StoreSettings(f"{SQLITE}{data}"),
         limits=config.limits,
         monitor=config.monitor,
-        app={**apps, **config.app},
+        app={name: _with(config.app.get(name), apps.get(name)) for name in {**apps, **config.app}},
     )
+
+
+def _with(configured: AppSettings | None, given: AppSettings | None) -> AppSettings:
+    """What the configuration gives an app, with what development gives it besides."""
+    if configured is None or given is None:
+        return configured or given or AppSettings()
+    env, reach = {**given.env, **configured.env}, (*given.reach, *configured.reach)
+    return structs.replace(configured, env=env, reach=reach)

@@ -136,7 +136,10 @@ def problem_text(document: Json, status: int) -> str:
     more = [
         f"{name}: {document[name]}" for name in ("state", "guard", "entity", "help") if document.get(name)
     ]
-    sentence = f"{document.get('code', status)}: {said}" + (f" ({'; '.join(more)})" if more else "")
+    code = str(document.get("code", status))
+    sentence = f"{code}: {said}" + (f" ({'; '.join(more)})" if more else "")
+    if code == "LR401.token":
+        sentence += "\nset LATHE_TOKEN, or name a file that holds a token with `--token-file`"
     return "\n".join([sentence, *finding_lines(document.get("report"))])
 
 

@@ -104,9 +104,9 @@ def settings_of(paths: Sequence[str], stand_ins: StandIns) -> dict[str, AppSetti
         app = read_app(files.load(path).files).app
         folder = path if os.path.isdir(path) else os.path.dirname(path)
         dev = stand_ins.devs[folder]
-        if app is not None and dev is not None:
+        if app is not None:
             filled = stand_ins.filled(folder)
-            env = {name: _filled(value, filled) for name, value in dev.env.items()}
+            env = {name: _filled(value, filled) for name, value in dev.env.items()} if dev else {}
             found[app.name] = AppSettings(env=env, reach=("127.0.0.0/8", "::1/128"))
     return found
 

@@ -42,7 +42,9 @@ class Addresses:
         if not is_named:
             for text in addresses:
                 if not self._may(ip_address(text.partition("%")[0])):
-                    raise ForbiddenError(f"`{host}` is at {text}, which is no public address")
+                    raise ForbiddenError(
+                        f"`{host}` is at {text}, which is no public address: `reach` allows it"
+                    )
         if not addresses:
             raise OSError(f"`{host}` has no address")
         return addresses[0]

@@ -50,7 +50,8 @@ class Ending:
     """How a try ended. A bad one with `again` may be tried again, at the earliest after `after_ms`.
 
     `results` go by name to the `ok` action. `message` is for people: it may be cut. `spent` is what the try
-    has used, by unit; it is journaled with the end.
+    has used, by unit; it is journaled with the end. `log` says why to the operator: unlike `message`, nothing
+    that came from the other side.
     """
 
     ok: bool
@@ -60,6 +61,7 @@ class Ending:
     again: bool = False
     after_ms: int | None = None
     spent: Mapping[str, int] = field(default_factory=dict)
+    log: str = ""
 
 
 class Performer(Protocol):

@@ -19,6 +19,7 @@ from lathe.lang.model import Json
 ANSWER_BYTES_LIMIT = 1_048_576
 REDIRECTS_LIMIT = 5
 MESSAGE_CHARACTERS_LIMIT = 500
+UNSENDABLE = "its address or headers cannot be sent"
 RETRIED = frozenset({408, 425, 429})
 """Refusals that may pass: they are tried again, as 5xx are."""
 OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
@@ -65,11 +66,11 @@ class Http:
         try:
             return await self._exchange(attempt, only)
         except ForbiddenError as error:
-            return Ending(ok=False, cause="refused", message=str(error))
+            return Ending(ok=False, cause="refused", message=str(error), log=str(error))
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, _TooMuchError) as error:
             return Ending(ok=False, cause="invalid", message=str(error))
         except (httpx2.LocalProtocolError, ValueError):
-            return Ending(ok=False, cause="invalid", message="its address or headers cannot be sent")
+            return Ending(ok=False, cause="invalid", message=UNSENDABLE, log=UNSENDABLE)
         except (httpx2.TransportError, OSError) as error:
             return Ending(ok=False, cause="unreachable", message=_said(error), again=True)
 
@@ -168,10 +169,11 @@ def _ending(attempt: Attempt, status: int, headers: Mapping[str, str], body: byt
     if 200 <= status < 300:
         return _taken(attempt, status, body)
     message = f"{status}: {body[:MESSAGE_CHARACTERS_LIMIT].decode(errors='replace')}"
+    said = f"it answered {status}"
     if status in RETRIED or status >= 500:
         wait = _retry_after_ms(headers.get("retry-after"), headers.get("date"))
-        return Ending(ok=False, cause="unreachable", message=message, again=True, after_ms=wait)
-    return Ending(ok=False, cause="refused", message=message)
+        return Ending(ok=False, cause="unreachable", message=message, again=True, after_ms=wait, log=said)
+    return Ending(ok=False, cause="refused", message=message, log=said)
 
 
 def _taken(attempt: Attempt, status: int, body: bytes) -> Ending:

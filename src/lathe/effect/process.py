@@ -35,7 +35,8 @@ class Process:
             return Ending(ok=False, cause="invalid", message="there is no command")
         words = [str(word) for word in argv]
         if words[0] not in self._allowed.get(attempt.settings_key, ()):
-            return Ending(ok=False, cause="refused", message=f"the operator does not allow `{words[0][:80]}`")
+            said = f"the operator does not allow `{words[0][:80]}`"
+            return Ending(ok=False, cause="refused", message=said, log=said)
         stdin = str(attempt.request.get("stdin") or "").encode()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -63,7 +64,13 @@ class Process:
         code = await process.wait()
         if code != 0:
             said = err.decode(errors="replace").strip()
-            return Ending(ok=False, cause="crashed", message=f"exit code {code}: {said}", again=True)
+            return Ending(
+                ok=False,
+                cause="crashed",
+                message=f"exit code {code}: {said}",
+                again=True,
+                log=f"exit code {code}",
+            )
         return Ending(ok=True, results={"exit": 0, "stdout": out.decode(errors="replace")})
 
 

@@ -295,9 +295,21 @@ def _arguments(draft: Draft, take: Take, action: Action) -> dict[str, Value]:
         if value is None and not argument.optional:
             raise draft.refused("type", take.entity, take.action, f"`{argument.name}` is missing")
         if value is not None and (misfit(argument.type, value) or not _exists(draft, argument.type, value)):
-            raise draft.refused("type", take.entity, take.action, f"`{argument.name}` does not fit")
+            raise draft.refused(
+                "type", take.entity, take.action, f"`{argument.name}` does not fit: {_wanted(argument.type)}"
+            )
         args[argument.name] = value
     return args
+
+
+def _wanted(kind: Type) -> str:
+    """What an argument takes, in words."""
+    match kind.kind:
+        case "ref":
+            return f"it takes the id of a {kind.blueprint} that exists"
+        case "text" | "json" | "set" if kind.maximum is not None:
+            return f"it takes {kind}, {kind.maximum} at most"
+    return f"it takes {kind}"
 
 
 def _exists(draft: Draft, kind: Type, value: Value) -> bool:

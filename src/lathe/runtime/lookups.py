@@ -34,13 +34,13 @@ def lookups(
             if scope == "env":
                 if name in settings.env:
                     return settings.env[name]
-                raise MissingError(f"`{outgoing.app}` was given no `{{env.{name}}}`")
+                raise MissingError(_asked_for(outgoing, "env", name))
             secret = settings.secrets.get(name)
             if secret is not None and secret.hosts and not _hosts(outgoing, settings) <= {*secret.hosts}:
                 raise MissingError(f"`{{secret.{name}}}` may not go where `{outgoing.effect}` sends it")
             value = read_secret(secret) if secret is not None else None
             if value is None:
-                raise MissingError(f"`{outgoing.app}` was given no `{{secret.{name}}}`")
+                raise MissingError(_asked_for(outgoing, "secret", name))
             return value
 
         return look_up
@@ -58,3 +58,12 @@ def _hosts(outgoing: Outgoing, settings: AppSettings) -> frozenset[str]:
         return frozenset(urlsplit(one).hostname or "" for one in places) or frozenset({""})
     except ValueError:
         return frozenset({""})
+
+
+def _asked_for(outgoing: Outgoing, table: str, name: str) -> str:
+    key = settings_key(outgoing.tenant, outgoing.app)
+    section = f"[app.{key}]" if key == outgoing.app else f'[app."{key}"]'
+    gives = f"env = {{ {name} = … }}" if table == "env" else f"secrets.{name} = {{ env = … }}"
+    return (
+        f"`{outgoing.app}` was given no `{{{table}.{name}}}`: say `{gives}` under `{section}` in lathe.toml"
+    )

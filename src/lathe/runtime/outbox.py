@@ -357,7 +357,7 @@ class Outbox:
             if not ending.ok:
                 if await self._again(outgoing, effect, ending):
                     return
-                self._report("notice", outgoing, f"it ended badly: {ending.cause}")
+                self._report("notice", outgoing, f"it ended badly: {_why(ending)}")
             told |= {"ok": ending.ok, **_spent(ending)}
             if effect.uses == "emit":
                 told["emitted"] = _request(outgoing)
@@ -388,6 +388,7 @@ class Outbox:
             )
         else:
             badly = partial(_ends_badly, outgoing.entity, ending)
+            self._report("ended", outgoing, _why(ending))
             told = {"ok": False, "cause": ending.cause, "message": ending.message, **_spent(ending)}
             result = await self._step(outgoing, "end", badly, told)
         await self._after_end(outgoing, result)
@@ -402,12 +403,13 @@ class Outbox:
         """Try once, bounded in time; whatever goes wrong is a bad end."""
         performer = self._performers.get(effect.uses)
         if performer is None:
-            return Ending(ok=False, cause="invalid", message=f"no adapter `{effect.uses}` is installed")
+            said = f"no adapter `{effect.uses}` is installed"
+            return Ending(ok=False, cause="invalid", message=said, log=said)
         timeout_ms = effect.timeout_ms or DEFAULT_TIMEOUT_MS
         try:
             request = resolve(_request(outgoing), self._lookups(outgoing))
         except MissingError as error:
-            return Ending(ok=False, cause="invalid", message=str(error))
+            return Ending(ok=False, cause="invalid", message=str(error), log=str(error))
         assert isinstance(request, dict), "a request is a table of settings"
         attempt = Attempt(
             id=outgoing.id,
@@ -424,7 +426,8 @@ class Outbox:
             async with asyncio.timeout(timeout_ms / 1000):
                 return await self._performed(performer, attempt)
         except TimeoutError:
-            return Ending(ok=False, cause="timeout", message=f"no end within {timeout_ms} ms", again=True)
+            said = f"no end within {timeout_ms} ms"
+            return Ending(ok=False, cause="timeout", message=said, again=True, log=said)
         except Exception as error:  # noqa: BLE001  whatever an adapter raises is a bad end, and is told
             said = f"{type(error).__name__}: {error}"
             self._report("crashed", outgoing, said)
@@ -485,6 +488,10 @@ def _results(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dict[
         return {}
     wanted = table.rules[rule.effect.ok].action.arguments
     return {name: value_of(name, wanted[name].type, data) for name, data in found.items() if name in wanted}
+
+
+def _why(ending: Ending) -> str:
+    return f"{ending.cause}: {ending.log}" if ending.log else ending.cause
 
 
 def _spent(ending: Ending) -> Mapping[str, object]:

@@ -11,7 +11,8 @@ from lathe.cli.command import command as make_command
 
 DEVELOPMENT = """\
 !! development: whoever reaches this address is `dev`, an operator who holds every role
-!! it stays on the loopback interface; `lathe serve` is for everybody else, who show tokens"""
+!! it stays on the loopback interface; `lathe serve` is for everybody else, who show tokens
+!! to be somebody else here, make them one: `lathe token create ann --kind person --role ROLE`"""
 
 
 @make_command(

@@ -120,7 +120,8 @@ def _report_kind(cursor: Cursor, kind: str, role: Role) -> None:
     allowed = _KINDS[role]
     message = f"there is no type `{kind}`"
     if kind in _KIND_KEYS:
-        cursor.report("LT004", f"a set holds {listed(allowed)}, not `{kind}`")
+        help = 'few values: name them, as `{ type = "enum", of = ["h9", "h10"] }`; more: an entity for each'
+        cursor.report("LT004", f"a set holds {listed(allowed)}, not `{kind}`", help=help)
         return
     guess = _FOREIGN_KINDS.get(kind.lower()) or cursor.faults.closest(kind, allowed)
     if guess not in allowed:
