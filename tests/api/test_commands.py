@@ -64,6 +64,8 @@ def test_a_refusal_says_what_would_have_to_be_so() -> None:
             assert early["detail"] == "it is possible from failed, not from planned"
             slip = (await client.post(f"{place}/strat", json={})).json()
             assert "`start`" in slip["help"]
+            single = (await client.post("/v1/rollout/rollout", json={"replicas": 3})).json()
+            assert single["help"] == "its collections are `rollouts`"
 
     asyncio.run(main())
 

@@ -172,6 +172,8 @@ def test_a_creation_that_goes_along_a_field_that_it_sets_is_told_to_name_the_arg
     help = next(d.help for d in told if "`create`" in d.message)
     assert help is not None
     assert 'write `on = "arg.room"`' in help
+    unreached = [f.diagnostic for f in report.findings if f.diagnostic.code == "LT201"]
+    assert any((d.help or "").startswith("`create`, `leave` would enter it") for d in unreached)
 
 
 def test_a_joint_step_that_its_own_side_refuses_is_an_action_that_is_never_taken() -> None:

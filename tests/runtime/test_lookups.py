@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from msgspec import json
+from tests.support import app_of
 
 from lathe.effect.render import MissingError
 from lathe.runtime.clock import SystemClock
 from lathe.runtime.config import AppSettings, Secret
-from lathe.runtime.lookups import lookups
+from lathe.runtime.lookups import lookups, wanting
 from lathe.runtime.tokens import Tokens
 from lathe.store.records import Outgoing
 
@@ -16,6 +17,25 @@ SETTINGS = AppSettings(
     env={"BANK": "https://bank.example"},
     secrets={"key": Secret(env="KEY", hosts=("bank.example",)), "any": Secret(env="ANY")},
 )
+
+
+PAYING = """
+blueprint = "Bill"
+[state]
+paying = { initial = true, run = "pay" }
+paid = { final = true }
+[action]
+create = { by = "role:clerk" }
+ended = { from = "paying", to = "paid" }
+[effect.pay]
+uses = "http"
+ok = "ended"
+error = "ended"
+[effect.pay.with]
+method = "PUT"
+url = "{env.BANK}/payments/{id}"
+headers = { Authorization = "Bearer {secret.KEY}" }
+"""
 
 
 def calling(*hosts: str) -> Outgoing:
@@ -66,3 +86,10 @@ def test_a_secret_goes_to_a_module_only_if_all_its_hosts_may_have_it(hosts: tupl
     with pytest.raises(MissingError):
         look_up(calling(*hosts))("secret", "key")
     assert look_up(calling("bank.example", "bank.example:8443"))("secret", "key") == "hidden"
+
+
+def test_what_effects_name_and_nobody_gave_is_told_before_they_run() -> None:
+    app = app_of(PAYING)
+    told = wanting(app, AppSettings())
+    assert [("{env.BANK}" in line, "{secret.KEY}" in line) for line in told] == [(True, False), (False, True)]
+    assert wanting(app, AppSettings(env={"BANK": "x"}, secrets={"KEY": Secret(env="KEY")})) == []

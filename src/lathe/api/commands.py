@@ -117,7 +117,9 @@ class Commands:
         live = self._engine.catalog.live(asked.tenant, asked.app)
         table = live.by_plural(asked.plural)
         if table is None:
-            raise Problem("LR404.route", f"`{asked.app}` has no `{asked.plural}`")
+            there = ", ".join(f"`{t.blueprint.plural}`" for t in live.table.blueprints.values())[:500]
+            said = f"`{asked.app}` has no `{asked.plural}`"
+            raise Problem("LR404.route", said, help=f"its collections are {there}")
         rule = table.rules.get(asked.action)
         if rule is None or (asked.action == "create") is not (asked.entity == ""):
             wish = Refusal("action", asked.entity or None, asked.action)

@@ -359,6 +359,8 @@ def _listed(names: list[str]) -> str:
 
 def _reach_help(blueprint: Blueprint, state: State) -> str:
     into = [a.name for a in blueprint.actions.values() if a.to == state.name]
+    if state.initial and "create" in blueprint.actions:
+        into.insert(0, "create")
     if into:
         return f"{_listed(into)} would enter it but can never be taken: see why, or drop the state"
     return f'let an action enter it (`to = "{state.name}"`), or drop the state'

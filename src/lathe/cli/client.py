@@ -177,7 +177,11 @@ def _typed(name: str, text: str, kind: Json) -> Json:
     if wanted == "string" or (isinstance(kind, dict) and "enum" in kind):
         return text
     if wanted == "array":
-        return [part for part in text.split(",") if part] if not text.startswith("[") else _json(name, text)
+        return (
+            [part for part in text.split(",") if part]
+            if not text.startswith("[")
+            else _json(name, text, kind)
+        )
     if (
         wanted is None
         and isinstance(kind, dict)
@@ -185,15 +189,25 @@ def _typed(name: str, text: str, kind: Json) -> Json:
         and text[:1] not in '{["-0123456789'
     ):
         return {"true": True, "false": False, "null": None}.get(text, text)
-    return _json(name, text)
+    return _json(name, text, kind)
 
 
-def _json(name: str, text: str) -> Json:
+def _json(name: str, text: str, kind: Json) -> Json:
     try:
         value: Json = json.loads(text)
     except ValueError:
-        raise click.UsageError(f"`{name}`: `{text[:80]}` is no value that it takes") from None
+        said = f"`{name}`: `{text[:80]}` is no value that it takes"
+        raise click.UsageError(f"{said}: {_wanted(kind)}" if _wanted(kind) else said) from None
     return value
+
+
+def _wanted(kind: Json) -> str:
+    """A type in words, as far as its schema is plain."""
+    if not isinstance(kind, dict) or not isinstance(kind.get("type"), str):
+        return ""
+    if "minimum" in kind and "maximum" in kind:
+        return f"{kind['type']}, {kind['minimum']} to {kind['maximum']}"
+    return str(kind["type"])
 
 
 def split(place: str, parts: int) -> list[str]:

@@ -35,6 +35,7 @@ from lathe.gate.judge import Judgement
 from lathe.govern.principal import MAIN
 from lathe.lang import read_app
 from lathe.runtime.config import AppSettings
+from lathe.runtime.lookups import wanting
 from lathe.runtime.swap import RefusedSwap
 
 DEV_FILE = "dev.toml"
@@ -213,6 +214,9 @@ class Development:
             if live.app.name == applied.plan.app:
                 for blueprint in live.app.blueprints.values():
                     output.talk(f"  {self._url}/v1/{live.app.name}/{blueprint.plural}")
+                given = self._assembly.config.app.get(live.app.name, AppSettings())
+                for missing in wanting(live.app, given):
+                    output.talk(f"  {missing}, or in `{DEV_FILE}` beside app.toml")
 
 
 def _unreadable(error: Exception) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
 
 from lathe.effect.base import settings_key
 from lathe.effect.render import Lookup, MissingError, resolve
+from lathe.lang.model import App, Placeholder, Setting, Template
 from lathe.runtime.config import AppSettings, Secret
 from lathe.runtime.tokens import Tokens
 from lathe.store.records import Outgoing
@@ -61,9 +62,31 @@ def _hosts(outgoing: Outgoing, settings: AppSettings) -> frozenset[str]:
 
 
 def _asked_for(outgoing: Outgoing, table: str, name: str) -> str:
-    key = settings_key(outgoing.tenant, outgoing.app)
-    section = f"[app.{key}]" if key == outgoing.app else f'[app."{key}"]'
+    return not_given(outgoing.app, settings_key(outgoing.tenant, outgoing.app), table, name)
+
+
+def not_given(app: str, key: str, table: str, name: str) -> str:
+    """That an app was not given an `env` or a `secret`, and where to give it. `key` is its settings' name."""
+    section = f"[app.{key}]" if key == app else f'[app."{key}"]'
     gives = f"env = {{ {name} = … }}" if table == "env" else f"secrets.{name} = {{ env = … }}"
-    return (
-        f"`{outgoing.app}` was given no `{{{table}.{name}}}`: say `{gives}` under `{section}` in lathe.toml"
-    )
+    return f"`{app}` was given no `{{{table}.{name}}}`: say `{gives}` under `{section}` in lathe.toml"
+
+
+def wanting(app: App, given: AppSettings) -> list[str]:
+    """What the app's effects name and its settings do not give, a sentence each."""
+    effects = [effect for blueprint in app.blueprints.values() for effect in blueprint.effects.values()]
+    named = {found for effect in effects for found in _late_names(effect.settings)}
+    there = {*(("env", name) for name in given.env), *(("secret", name) for name in given.secrets)}
+    return [not_given(app.name, app.name, *missing) for missing in sorted(named - there)]
+
+
+def _late_names(setting: Setting) -> Iterator[tuple[str, str]]:
+    if isinstance(setting, Template):
+        pieces = (piece for piece in setting.parts if isinstance(piece, Placeholder))
+        yield from ((p.scope, p.name) for p in pieces if p.scope in ("env", "secret"))
+    elif isinstance(setting, Mapping):
+        for inner in setting.values():
+            yield from _late_names(inner)
+    elif isinstance(setting, tuple):
+        for inner in setting:
+            yield from _late_names(inner)
