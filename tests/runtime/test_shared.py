@@ -13,6 +13,7 @@ from lathe.runtime.node import Node
 from lathe.runtime.swap import Swapper
 from lathe.sim.loop import SimLoop, run
 from lathe.sim.prepared import EXTRA
+from lathe.store.base import Query
 from lathe.store.faults import Point
 from lathe.store.memory import MemoryStore
 from lathe.store.records import Write
@@ -127,5 +128,29 @@ def test_what_is_created_while_a_swap_is_made_ready_is_brought_over_too() -> Non
         assert held is not None
         assert held.entity.fields["simulated_extra"] == 0
         await node.stop()
+
+    run(main, 1)
+
+
+def test_a_swap_that_is_planned_while_another_takes_over_looks_again() -> None:
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms, is_shared=True)
+        files = example("lease_queue")
+        more = {**files, "job.blueprint.toml": files["job.blueprint.toml"] + EXTRA}
+        app = await install(store, more)
+        first, second = node_of(loop, store, worker="first"), node_of(loop, store, worker="second")
+        await first.start()
+        await second.start()
+        await create(first, app, "Job", work="{}")
+
+        async def apply(node: Node, to: dict[str, bytes]) -> None:
+            swapper = Swapper(node.engine, OpenGate())
+            await swapper.apply(TENANT, to, Judged(to), confirm=None, by="test", allow_breaking=True)
+
+        await apply(first, files)
+        await apply(second, {**more, "app.toml": more["app.toml"] + b"# another text, the same app\n"})
+        assert (await store.find(Query(TENANT, app.name, "Job")))[0].digest == digest(read(more))
+        await first.stop()
+        await second.stop()
 
     run(main, 1)

@@ -8,10 +8,10 @@ nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
@@ -28,6 +28,8 @@ from lathe.runtime.plan import Held, Planned, Told, plan
 from lathe.store.audit import DecisionRow, Said, audited
 from lathe.store.base import PAGE_LIMIT, Apply, Query, Retiming
 from lathe.store.records import Answer, EntityRow, Governing, Version, Write
+
+T = TypeVar("T")
 
 EXAMPLES_LIMIT = 20
 """Entities that do not fit, told one by one."""
@@ -163,7 +165,21 @@ class Swapper:
             )
         table, digest = compiled(files)
         assert digest == judged.digest, "the gate judged these files"
-        return await self._plan(tenant, old, table, judged)
+        return await self._on_current(tenant, judged, lambda now: self._plan(tenant, now, table, judged))
+
+    async def _on_current(
+        self, tenant: str, judged: Judged, work: Callable[[Live | None], Awaitable[T]]
+    ) -> T:
+        """Do what looks at every entity; again, if another version took over while it did."""
+        for _ in range(TRIES_LIMIT):
+            old = self._current(tenant, judged.app)
+            try:
+                return await work(old)
+            except LookupError:  # it met an entity as another version has it
+                await self._engine.catalog.refresh()
+                if self._current(tenant, judged.app) is old:
+                    raise
+        raise RefusedSwap("plan", "other versions keep taking over", None, judged)
 
     async def _plan(self, tenant: str, old: Live | None, table: Table, judged: Judged) -> Plan:
         changes = tuple(diff(old.app, table.app)) if old is not None else ()
@@ -247,7 +263,13 @@ class Swapper:
             old = self._current(tenant, judged.app)
             if (old.digest if old else None) != made.old:
                 raise RefusedSwap("plan", "another version was applied since the plan was made", made, judged)
-            change, moved = await self._change(old, table, version)
+            try:
+                change, moved = await self._change(old, table, version)
+            except LookupError:  # it met an entity as another version has it
+                await self._engine.catalog.refresh()
+                if self._current(tenant, judged.app) is old:
+                    raise
+                continue
             lines = [_line(version, chain or (by,), made)]
             if deciding is not None:
                 lines.insert(0, deciding.said)
