@@ -263,13 +263,7 @@ class Swapper:
             old = self._current(tenant, judged.app)
             if (old.digest if old else None) != made.old:
                 raise RefusedSwap("plan", "another version was applied since the plan was made", made, judged)
-            try:
-                change, moved = await self._change(old, table, version)
-            except LookupError:  # it met an entity as another version has it
-                await self._engine.catalog.refresh()
-                if self._current(tenant, judged.app) is old:
-                    raise
-                continue
+            change, moved = await self._change(old, table, version)
             lines = [_line(version, chain or (by,), made)]
             if deciding is not None:
                 lines.insert(0, deciding.said)
