@@ -70,7 +70,7 @@ THIRD_PARTY = {
     "wasm": {"msgspec", "wasmtime"},
     "effect": {"msgspec", "httpx2"},
     "runtime": {"msgspec", "structlog", "prometheus_client", "opentelemetry"},
-    "govern": {"msgspec"},
+    "govern": {"msgspec", "joserfc"},
     "api": {"msgspec", "starlette", "uvicorn", "uvloop", "structlog", "prometheus_client"},
     "console": {"msgspec", "starlette"},
     "sim": {"msgspec"},
@@ -78,7 +78,7 @@ THIRD_PARTY = {
     "cli": {"click", "httpx2", "msgspec"},
     "testing": {"hypothesis"},
 }
-HEAVY = {"numpy", "scipy", "z3", "cedarpy", "wasmtime"}
+HEAVY = {"numpy", "scipy", "z3", "cedarpy", "wasmtime", "joserfc"}
 LAZY = (
     "lathe.check.arrays",
     "lathe.check.algebra",
@@ -93,6 +93,8 @@ LAZY = (
     "lathe.gate.modules",
     "lathe.gate.proofs",
     "lathe.gate.schedules",
+    "lathe.govern.issuers",
+    "lathe.govern.jwt",
     "lathe.wasm.call",
     "lathe.wasm.inspect",
 )

@@ -24,11 +24,12 @@ from lathe.api.session import Sessions
 from lathe.effect.base import Attempt, Ending
 from lathe.gate.judge import ChildGate
 from lathe.govern.decisions import Decisions
+from lathe.govern.issuers import Issuers
 from lathe.govern.keyring import Keyring
 from lathe.lang import digest, read_app
 from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Ids, SystemClock
-from lathe.runtime.config import ApplySettings
+from lathe.runtime.config import ApplySettings, IssuerSettings
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
@@ -66,7 +67,7 @@ class Clock:
 class House:
     """One process: a client for each token, and what is behind them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, issuers: Mapping[str, IssuerSettings] | None = None) -> None:
         self.clock = Clock()
         self.store = store
         ids = Ids(self.clock)
@@ -82,7 +83,13 @@ class House:
         catalog = self.node.engine.catalog
         self.keyring = Keyring(store, catalog, self.clock, ids)
         self.seconds = 0.0
-        self.bearers = Bearers(self.tokens, self.keyring, catalog, self.clock, lambda: self.seconds)
+        self.failures: list[str] = []
+        self.issuers: Issuers | None = None
+        if issuers is not None:
+            self.issuers = Issuers.of(issuers, self.clock, seconds=lambda: self.seconds, failed=self._failed)
+        self.bearers = Bearers(
+            self.tokens, self.keyring, catalog, self.clock, lambda: self.seconds, self.issuers
+        )
         self.api = Api(
             self.node,
             self.bearers,
@@ -94,6 +101,9 @@ class House:
         )
         self.deciding.commands = self.api.commands
         self.operator = ""
+
+    def _failed(self, work: str, error: Exception) -> None:
+        self.failures.append(f"{work}: {error}")
 
     def _routes(self, catalog: Catalog, ids: Ids) -> tuple[Route, ...]:
         """What this process answers beside what its apps do."""
@@ -143,14 +153,20 @@ class House:
 
 @asynccontextmanager
 async def house(
-    store: Store | None = None, *, files: Mapping[str, bytes] | None = None
+    store: Store | None = None,
+    *,
+    files: Mapping[str, bytes] | None = None,
+    issuers: Mapping[str, IssuerSettings] | None = None,
 ) -> AsyncIterator[House]:
-    """A process on a store: one in memory with the order example, if none is given."""
+    """A process on a store: one in memory with the order example, if none is given.
+
+    `issuers` are tables as the configuration has them.
+    """
     if store is None:
         memory = MemoryStore(SystemClock().now_ms)
         await install(memory, files or example("order"))
         store = memory
-    found = House(store)
+    found = House(store, issuers)
     await found.node.start()
     first = await found.keyring.first()
     if first is not None:
@@ -160,6 +176,8 @@ async def house(
     finally:
         found.api.stop()
         await found.node.stop()
+        if found.issuers is not None:
+            await found.issuers.close()
 
 
 async def install_for(store: Store, tenant: str, files: Mapping[str, bytes]) -> None:

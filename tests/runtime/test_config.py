@@ -11,8 +11,10 @@ import pytest
 
 from lathe.errors import UsageError
 from lathe.runtime.config import (
+    ApplySettings,
     AppSettings,
     Config,
+    IssuerSettings,
     LimitSettings,
     MonitorSettings,
     Secret,
@@ -33,7 +35,9 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "monitor": MonitorSettings,
     "wasm": WasmProcess,
     "app.NAME": AppSettings,
+    "issuer.NAME": IssuerSettings,
     "app.NAME.wasm": WasmSettings,
+    "app.NAME.apply": ApplySettings,
     "app.NAME.secrets.NAME": Secret,
 }
 

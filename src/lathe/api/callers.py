@@ -12,6 +12,7 @@ from typing import Protocol
 
 from lathe.api.answers import Scope
 from lathe.api.problem import Problem
+from lathe.govern.foreign import RefusedError, UnavailableError, Verifier, is_foreign
 from lathe.govern.guard import Guard
 from lathe.govern.keyring import Keyring
 from lathe.govern.principal import Principal
@@ -26,6 +27,8 @@ KNOWN_LIMIT = 10_000
 COOKIE = "lathe"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="lathe"'}
+ISSUER_SECONDS = 10
+"""When to come again if an issuer's keys cannot be had."""
 LOOPBACK = frozenset({"127.0.0.1", "[::1]", "::1", "localhost"})
 
 __all__ = ["LOOPBACK", "Authenticator", "Bearers", "Development", "Principal"]
@@ -33,7 +36,7 @@ __all__ = ["LOOPBACK", "Authenticator", "Bearers", "Development", "Principal"]
 
 class Authenticator(Protocol):
     """Finds the principal of a request, and says whether one is still known. Both raise `Problem`
-    (LR401, LR429.guessing).
+    (LR401, LR429.guessing, LR503.issuer).
     """
 
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal: ...
@@ -98,13 +101,23 @@ def granted(grant: Grant) -> Principal:
 
 
 class Bearers:
-    """Knows who shows a token. What was looked up is remembered until something else governs, or it ends."""
+    """Knows who shows a token. What was looked up is remembered until something else governs, or it ends.
+
+    `issuers` verify what others sign; without any, a JWT is a token like any that is not known.
+    """
 
     def __init__(
-        self, tokens: Tokens, keyring: Keyring, catalog: Catalog, clock: Clock, seconds: Callable[[], float]
+        self,
+        tokens: Tokens,
+        keyring: Keyring,
+        catalog: Catalog,
+        clock: Clock,
+        seconds: Callable[[], float],
+        issuers: Verifier | None = None,
     ) -> None:
         self._tokens = tokens
         self._keyring = keyring
+        self._issuers = issuers
         self._catalog = catalog
         self._clock = clock
         self.guard = Guard(seconds)
@@ -118,7 +131,7 @@ class Bearers:
         return await self.of_text(text, address_of(scope))
 
     async def of_text(self, text: str, address: str) -> Principal:
-        """Who shows this token. Raises `Problem` (LR401.token, LR429.guessing)."""
+        """Who shows this token. Raises `Problem` (LR401.token, LR429.guessing, LR503.issuer)."""
         key = sha256(text.encode("utf-8", "replace")).digest()
         known = self._known.get(key)
         if known is not None and self._is_fresh(known):
@@ -126,25 +139,38 @@ class Bearers:
         wait = self.guard.wait_seconds(address)
         if wait:
             raise Problem("LR429.guessing", headers={"Retry-After": str(wait)})
-        found = await self._look_up(text)
-        if found is None:
-            self._known.pop(key, None)
-            self.guard.failed(address, "unknown token")
-            raise unknown("the token is none of ours, is revoked, or has expired")
+        self._known.pop(key, None)
+        try:
+            found = await self._look_up(text)
+        except RefusedError as error:
+            self.guard.failed(address, error.reason)
+            raise unknown(str(error)) from None
+        except UnavailableError as error:
+            raise Problem("LR503.issuer", str(error), headers={"Retry-After": str(ISSUER_SECONDS)}) from None
         if len(self._known) >= KNOWN_LIMIT:
             del self._known[next(iter(self._known))]
         self._known[key] = found
         return found
 
-    async def _look_up(self, text: str) -> Principal | None:
+    async def _look_up(self, text: str) -> Principal:
+        """Raises `RefusedError`, `UnavailableError`."""
+        found: Principal | None = None
         if text.startswith(f"{PREFIX}_"):
-            return await self._keyring.find(text)
-        grant = self._tokens.read(text)
-        return None if grant is None else granted(grant)
+            found = await self._keyring.find(text)
+        elif self._issuers is not None and is_foreign(text):
+            return await self._issuers.find(text)
+        elif (grant := self._tokens.read(text)) is not None:
+            found = granted(grant)
+        if found is None:
+            raise RefusedError("unknown token", "the token is none of ours, is revoked, or has expired")
+        return found
 
     def _is_fresh(self, principal: Principal) -> bool:
         is_same = principal.token == "" or principal.stamp == self._catalog.generation
-        return is_same and (principal.expires_ms is None or self._clock.now_ms() < principal.expires_ms)
+        now = self._clock.now_ms()
+        return is_same and all(
+            until is None or now < until for until in (principal.expires_ms, principal.again_ms)
+        )
 
     async def stands(self, principal: Principal) -> None:
         """Whether what was shown counts still, by what the store says now."""

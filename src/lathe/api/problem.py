@@ -67,6 +67,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR500.defect": "a defect of Lathe",
         "LR501.extra": "this process was installed without what answers here",
         "LR503.busy": "more waits than can be committed",
+        "LR503.issuer": "the keys of the token's issuer cannot be had",
         "LR503.store": "the store does not answer",
         "LR503.stopping": "this process is stopping",
         "LR507.full": "the store has no room left",

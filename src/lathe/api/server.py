@@ -50,11 +50,12 @@ from lathe.errors import NotFoundError, UsageError
 from lathe.frozen import frozen
 from lathe.govern.auditor import Auditor
 from lathe.govern.decisions import Decisions
+from lathe.govern.foreign import UnavailableError, Verifier
 from lathe.govern.keyring import Keyring
 from lathe.lang.model import Json
 from lathe.runtime import telemetry
-from lathe.runtime.clock import Ids, SystemClock
-from lathe.runtime.config import ApplySettings, AppSettings, Config, Secret, new_key
+from lathe.runtime.clock import Clock, Ids, SystemClock
+from lathe.runtime.config import ApplySettings, AppSettings, Config, LimitSettings, Secret, new_key
 from lathe.runtime.failing import Failed
 from lathe.runtime.housekeeping import Housekeeper
 from lathe.runtime.lookups import lookups
@@ -93,6 +94,7 @@ class Assembly:
     housekeeper: Housekeeper
     keyring: Keyring
     auditor: Auditor
+    issuers: Verifier | None
 
 
 class Gatekeeper(Gate, Inspector, Protocol):
@@ -123,13 +125,13 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     )
     node.engine.traces = telemetry.from_environment(os.environ)
     keyring = Keyring(store, node.engine.catalog, clock, ids)
-    bearers = Bearers(tokens, keyring, node.engine.catalog, clock, perf_counter)
+    issuers = _issuers(config, clock, metrics)
+    bearers = Bearers(tokens, keyring, node.engine.catalog, clock, perf_counter, issuers)
     authenticator: Authenticator = bearers
     if mode != "serve":
         authenticator = Development(tokens, bearers, is_local=mode == "dev")
     swapper = Swapper(node.engine, gate)
     checks = Checks(clock.now_ms)
-    limits = config.limits
     decisions = Decisions(store, node.engine.catalog, clock, ids)
     holder = Holder(decisions, _applying(config.app, mode))
     blueprints = Blueprints(node.engine, swapper, authenticator, checks, holder)
@@ -140,13 +142,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
         cursors=Cursors(key),
         metrics=metrics,
         seconds=perf_counter,
-        limits=Limits(
-            limits.in_flight,
-            limits.per_principal_per_second,
-            limits.burst,
-            limits.body_bytes,
-            limits.followers,
-        ),
+        limits=_limits(config.limits),
         secrets=_secrets(config.app),
         routes=(
             *blueprints.routes(),
@@ -167,7 +163,24 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     housekeeper = Housekeeper(node.engine, api.intents, monitor, key=key, failed=failed)
     auditor = Auditor(store, clock, bearers.guard, key=key, failed=failed)
     metrics.overdue.set_function(lambda: housekeeper.overdue)
-    return Assembly(config, store, node, api, swapper, checks, metrics, housekeeper, keyring, auditor)
+    return Assembly(
+        config, store, node, api, swapper, checks, metrics, housekeeper, keyring, auditor, issuers
+    )
+
+
+def _limits(given: LimitSettings) -> Limits:
+    return Limits(
+        given.in_flight, given.per_principal_per_second, given.burst, given.body_bytes, given.followers
+    )
+
+
+def _issuers(config: Config, clock: Clock, metrics: Metrics) -> Verifier | None:
+    """Whoever else's tokens count here. Raises `UsageError`."""
+    if not config.issuer:
+        return None
+    from lathe.govern.issuers import Issuers  # late: it loads cryptography
+
+    return Issuers.of(config.issuer, clock, seconds=perf_counter, failed=_failing(metrics))
 
 
 def _applying(apps: Mapping[str, AppSettings], mode: Mode) -> Callable[[str, str], ApplySettings]:
@@ -208,7 +221,7 @@ def _failing(metrics: Metrics) -> Failed:
 
     def failed(work: str, error: Exception) -> None:
         metrics.failures.labels(work).inc()
-        if isinstance(error, (StoreError, NotFoundError)):
+        if isinstance(error, (StoreError, NotFoundError, UnavailableError)):
             log.warning("housekeeping", work=work, error=str(error))
         else:
             log.error("defect", work=work, error=str(error), exc_info=error)
@@ -401,6 +414,8 @@ async def serve(
             await assembly.housekeeper.stop()
             await assembly.auditor.stop()
             await assembly.node.stop()
+            if assembly.issuers is not None:
+                await assembly.issuers.close()
     finally:
         plug.close()
         await assembly.store.close()

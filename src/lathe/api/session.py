@@ -57,7 +57,7 @@ class Sessions:
         except msgspec.ValidationError as error:
             raise Problem("LR400.body", str(error)) from None
         holder = await self._bearers.of_text(asked.token.strip(), address_of(request.scope))
-        if not holder.token or holder.expires_ms is None:
+        if holder.grant is not None or holder.expires_ms is None:
             raise Problem("LR403.scope", "an effect's token begins no session")
         left = (holder.expires_ms - self._clock.now_ms()) // 1_000
         seconds = max(1, min(LONGEST_SECONDS, left))

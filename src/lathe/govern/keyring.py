@@ -95,7 +95,7 @@ class Keyring:
 
     async def create(self, holder: Principal, wanted: Wanted, *, is_session: bool = False) -> Made:
         """Make a token for somebody. Raises `GovernError`, `BusyError`."""
-        check(wanted)
+        check(wanted, holder=holder.id)
         _check_person(holder, wanted)
         tenant, asked = wanted.tenant or holder.tenant, wanted.expires_in
         if tenant != holder.tenant and not (holder.tenant == MAIN and holder.may("operator")):
@@ -240,17 +240,15 @@ class Keyring:
         """An operator's tenant's tokens; of anybody else their own, with those that come from it."""
         if holder.may("operator") and holder.tenant in (tenant, MAIN):
             return await self._store.tokens(tenant, after=after, limit=limit)
-        if not holder.token:
-            return []
         rows = {row.id: row for row in await self._all(holder.tenant)}
-        mine = [row for row in rows.values() if holder.token in {r.id for r in _lineage(row, rows)}]
+        mine = [row for row in rows.values() if _is_from(holder, _lineage(row, rows))]
         return [row for row in mine if row.id > after][:limit]
 
     async def _own(self, holder: Principal, token: str) -> list[TokenRow]:
         """A token's lineage, if the holder may handle it: an operator, itself, or one that it comes from."""
         lineage = await self._store.lineage(token)
         is_operators = bool(lineage) and holder.may("operator") and holder.tenant in (lineage[0].tenant, MAIN)
-        is_own = holder.token != "" and holder.token in {row.id for row in lineage}
+        is_own = bool(lineage) and _is_from(holder, lineage)
         if not (is_operators or is_own) or holder.grant is not None:
             raise GovernError("LR404.token", "there is no such token")
         return lineage
@@ -310,6 +308,14 @@ def told(row: TokenRow) -> dict[str, object]:
 
 def _said(holder: Principal, row: TokenRow, now_ms: int, kind: str, about: object) -> Said:
     return Said(row.tenant, now_ms, kind, holder.id, holder.chain or (holder.id,), row.id, about)
+
+
+def _is_from(holder: Principal, lineage: list[TokenRow]) -> bool:
+    """Whether a token is the holder's, or comes from what it holds: a token, or what an issuer says of it."""
+    if holder.token:
+        return holder.token in {row.id for row in lineage}
+    beyond = token_of(lineage[-1]).beyond
+    return bool(beyond) and beyond == holder.chain and lineage[-1].tenant == holder.tenant
 
 
 def _lineage(row: TokenRow, rows: Mapping[str, TokenRow]) -> list[TokenRow]:

@@ -38,6 +38,7 @@ class Principal:
     effect that calls back with its token. `token` is the id of the token that it came with, `proof` the hash
     of what it showed, `stamp` the catalog's generation under which that was looked at. `is_part`: the token
     was delegated by somebody, if only by its own principal.
+    From `again_ms` on it is to be verified anew.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Principal:
     proof: bytes = b""
     stamp: int = 0
     is_part: bool = False
+    again_ms: int | None = None
 
     @property
     def actor(self) -> str:

@@ -131,7 +131,7 @@ def principal_of(lineage: Sequence[TokenRow], *, proof: bytes, stamp: int) -> Pr
         token=lineage[0].id,
         proof=proof,
         stamp=stamp,
-        is_part=bool(oldest.beyond) or len(lineage) - own.is_session > 1,
+        is_part=len(lineage) + bool(oldest.beyond) - own.is_session > 1,
     )
 
 

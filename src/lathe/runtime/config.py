@@ -4,6 +4,7 @@
 [monitor]  share                           [wasm]    threads
 [limits]   in_flight, per_principal_per_second, burst, body_bytes, followers
 [app.NAME] env, secrets, commands, reach, webhook_secret, wasm, apply
+[issuer.NAME] url, audience, tenant, kind, roles, role_claim, role_map, role_prefix, scope_map, …
 """
 
 from __future__ import annotations
@@ -107,6 +108,30 @@ class WasmProcess(Struct, forbid_unknown_fields=True, frozen=True):
     threads: int = 4
 
 
+class IssuerSettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """Whose signed tokens (OIDC) count here, and what their claims come to; see `govern.issuer`.
+
+    `role_claim` names the claim whose values `role_map`, `role_prefix` and `scope_map` read. `require` are
+    claims that must be so. `reach` is as in an app, for keys at an address that is not public.
+    """
+
+    url: str = ""
+    audience: str = ""
+    tenant: str = "main"
+    kind: Literal["person", "agent", "service"] = "agent"
+    roles: tuple[str, ...] = ()
+    role_claim: str = ""
+    role_map: Mapping[str, tuple[str, ...]] = {}
+    role_prefix: str | None = None
+    scope_map: Mapping[str, tuple[str, ...]] = {}
+    apps: tuple[str, ...] | None = None
+    actions: tuple[str, ...] | None = None
+    require: Mapping[str, str | bool] = {}
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "Ed25519", "EdDSA")
+    skew_seconds: int = 30
+    reach: tuple[str, ...] = ()
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file."""
 
@@ -116,6 +141,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     monitor: MonitorSettings = MonitorSettings()
     wasm: WasmProcess = WasmProcess()
     app: Mapping[str, AppSettings] = {}
+    issuer: Mapping[str, IssuerSettings] = {}
 
 
 def read_config(text: bytes | None, environment: Mapping[str, str]) -> Config:

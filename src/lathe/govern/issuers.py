@@ -1,0 +1,166 @@
+"""All issuers of a process: whose key signed a token, and for whom it counts.
+
+Keys are got when they are first needed, and again when they are old or a token names one that is not there,
+within a bound, so that nobody makes this house ask an issuer without end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from lathe.errors import UsageError
+from lathe.govern.fetching import Fetcher, place_of
+from lathe.govern.foreign import RefusedError, UnavailableError
+from lathe.govern.issuer import Issuer, check_url, issuer_of, principal_of
+from lathe.govern.jwt import PublicKey, Unverified, check_claims, fitting, is_signed_by, read, read_keys
+from lathe.govern.principal import Principal
+from lathe.runtime.clock import Clock
+from lathe.runtime.config import IssuerSettings
+from lathe.runtime.failing import Failed
+
+FRESH_SECONDS = 300.0
+"""How long keys, and what they verified, count without another look: withdrawn ones count no longer."""
+STALE_SECONDS = 3_600.0
+"""How long they count while the issuer does not answer."""
+REFRESH_SECONDS = 10.0
+"""The shortest time between two times that an issuer is asked."""
+TRIED_LIMIT = 4
+"""Keys that are tried for one token, if it names none or several go by its name."""
+WELL_KNOWN = "/.well-known/openid-configuration"
+
+
+class Get(Protocol):
+    """Gets a document for an issuer. Raises `UnavailableError`."""
+
+    async def __call__(self, issuer: str, url: str) -> bytes: ...
+
+
+class Keys:
+    """The keys of one issuer. `seconds` is a clock that only grows."""
+
+    def __init__(self, name: str, url: str, get: Get, seconds: Callable[[], float], failed: Failed) -> None:
+        self._name = name
+        self._url = url
+        self._get = get
+        self._seconds = seconds
+        self._failed = failed
+        self._keys: tuple[PublicKey, ...] = ()
+        self._got: float | None = None
+        self._next = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def fitting(self, token: Unverified) -> list[PublicKey]:
+        """The keys that may have signed a token. Raises `UnavailableError`."""
+        found = fitting(token, self._keys)
+        if not found or self._age() >= FRESH_SECONDS:
+            async with self._lock:
+                found = fitting(token, self._keys)
+                if (not found or self._age() >= FRESH_SECONDS) and self._seconds() >= self._next:
+                    await self._renew()
+                    found = fitting(token, self._keys)
+        if self._age() >= STALE_SECONDS:
+            raise UnavailableError(f"the keys of the issuer `{self._name}` cannot be had")
+        return found
+
+    def left_seconds(self) -> float:
+        """How long what these keys verify counts without another look."""
+        return max(FRESH_SECONDS - self._age(), REFRESH_SECONDS)
+
+    def _age(self) -> float:
+        return float("inf") if self._got is None else self._seconds() - self._got
+
+    async def _renew(self) -> None:
+        self._next = self._seconds() + REFRESH_SECONDS
+        try:
+            self._keys = await self._read()
+        except UnavailableError as error:
+            self._failed("issuer", error)
+            return
+        self._got = self._seconds()
+
+    async def _read(self) -> tuple[PublicKey, ...]:
+        """The keys as the issuer tells them now: by its discovery document (OpenID Connect Discovery, 4)."""
+        try:
+            found = msgspec.json.decode(await self._get(self._name, self._url.rstrip("/") + WELL_KNOWN))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise UnavailableError(f"the discovery document of `{self._name}` is no JSON: {error}") from None
+        place = found.get("jwks_uri") if isinstance(found, dict) else None
+        if not isinstance(place, str) or found.get("issuer") != self._url:
+            raise UnavailableError(f"the discovery document of `{self._name}` is not one of `{self._url}`")
+        try:
+            check_url(place, where="jwks_uri")
+            return read_keys(await self._get(self._name, place))
+        except (UsageError, ValueError) as error:
+            raise UnavailableError(f"the keys of `{self._name}` cannot be read: {error}") from None
+
+
+class Issuers:
+    """Verifies tokens of issuers. One address may have several tables, for several kinds of callers."""
+
+    def __init__(
+        self,
+        issuers: Sequence[Issuer],
+        get: Get,
+        clock: Clock,
+        *,
+        seconds: Callable[[], float],
+        failed: Failed,
+    ) -> None:
+        self._clock = clock
+        self._issuers = issuers
+        self._keys = {i.url: Keys(i.name, i.url, get, seconds, failed) for i in reversed(issuers)}
+        self._fetcher: Fetcher | None = None
+
+    @classmethod
+    def of(
+        cls,
+        settings: Mapping[str, IssuerSettings],
+        clock: Clock,
+        *,
+        seconds: Callable[[], float],
+        failed: Failed,
+    ) -> Issuers:
+        """Those of a configuration. Raises `UsageError`."""
+        issuers = [issuer_of(name, given) for name, given in settings.items()]
+        fetcher = Fetcher({name: (place_of(given.url), *given.reach) for name, given in settings.items()})
+        found = cls(issuers, fetcher.get, clock, seconds=seconds, failed=failed)
+        found._fetcher = fetcher
+        return found
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._fetcher is not None:
+            await self._fetcher.close()
+
+    async def find(self, text: str) -> Principal:
+        """Who stands behind a token. Raises `RefusedError`, `UnavailableError`."""
+        token = read(text)
+        trusted = [issuer for issuer in self._issuers if issuer.url == token.issuer]
+        if not trusted:
+            raise RefusedError("jwt: issuer", "the token is of no issuer that is known here")
+        trusted = [issuer for issuer in trusted if token.algorithm in issuer.algorithms]
+        if not trusted:
+            raise RefusedError("jwt: algorithm", "the token is signed by an algorithm that is not allowed")
+        keys = self._keys[token.issuer]
+        candidates = await keys.fitting(token)
+        if not candidates:
+            raise RefusedError("jwt: key", "the token is signed by no key of its issuer")
+        if not any(is_signed_by(token, key) for key in candidates[:TRIED_LIMIT]):
+            raise RefusedError("jwt: signature", "the token's signature is not that of its issuer")
+        return self._first(trusted, token, again_ms=int(keys.left_seconds() * 1_000))
+
+    def _first(self, trusted: Sequence[Issuer], token: Unverified, *, again_ms: int) -> Principal:
+        """By the first table that takes it; else what the first one has against it."""
+        refusals = []
+        now = self._clock.now_ms()
+        for issuer in trusted:
+            try:
+                expires = check_claims(token, issuer, now_ms=now)
+                return principal_of(issuer, token.claims, expires_ms=expires, again_ms=now + again_ms)
+            except RefusedError as error:
+                refusals.append(error)
+        raise refusals[0]
