@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from lathe.check.mutants import mutants
+from lathe.lang import read_app
 from lathe.lang.canon import digest
 from lathe.lang.diff import Change, diff
 from lathe.lang.model import App
@@ -92,3 +95,15 @@ def test_where_an_effect_stands_in_its_file_is_no_change() -> None:
     first = several(Ticket=with_effect + effect)
     second = several(Ticket=with_effect.replace("[invariant]", "# one line more\n[invariant]") + effect)
     assert diff(app_of(first), app_of(second)) == []
+
+
+@pytest.mark.parametrize("wider", ['grants = ["log", "now"]', 'grants = ["log"], hosts = ["a.example"]'])
+def test_a_module_that_is_granted_more_is_weaker(wider: str) -> None:
+    folder = Path(__file__).parents[2] / "examples" / "pricing"
+    paths = [folder / "app.toml", *folder.glob("*.blueprint.toml"), *folder.glob("modules/*.wat")]
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    blueprint = files["quote.blueprint.toml"].replace(b'grants = ["log"]', wider.encode())
+    old, new = (read_app(f).app for f in (files, {**files, "quote.blueprint.toml": blueprint}))
+    assert old is not None and new is not None
+    found = {c.path: c for c in diff(old, new)}
+    assert found["Quote effect price with"].is_weaker

@@ -74,8 +74,10 @@ def event_text(row: Row) -> str:
         f"{name} {value_text(before)} → {value_text(after)}" for name, (before, after) in changes.items()
     ]
     by = row.get("actor") or row["by"]
+    policies = cast(list[str], row.get("policies") or [])
+    allowed = f"  ({', '.join(policies)})" if policies else ""
     said = f"{row['time']}  {row['entity']}  {what}" + (f" [{' '.join(detail)}]" if detail else "")
-    return f"{said}  by {by}" + (f"  {', '.join(changed)}" if changed else "")
+    return f"{said}  by {by}{allowed}" + (f"  {', '.join(changed)}" if changed else "")
 
 
 def table(rows: list[list[str]]) -> str:

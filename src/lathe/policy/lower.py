@@ -40,12 +40,17 @@ def readers(blueprint: Blueprint) -> tuple[Principal, ...]:
     return tuple(sorted(every, key=str))
 
 
+def permit_id(blueprint: str, action: str, principal: Principal) -> str:
+    """What the permit that `by` gives to a principal is called."""
+    return f"by:{blueprint}.{action}:{principal}"
+
+
 def _permit(blueprint: Blueprint, action: str, principal: Principal) -> Permit:
     name = f"{blueprint.name}.{action}"
     who = _scope(blueprint, principal)
     text = f"permit({who}, action == Action::{quoted(name)}, resource);"
     role = principal.name if principal.kind == "role" else None
-    return Permit(f"by:{name}:{principal}", name, text, role)
+    return Permit(permit_id(blueprint.name, action, principal), name, text, role)
 
 
 def _scope(blueprint: Blueprint, principal: Principal) -> str:

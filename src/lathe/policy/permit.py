@@ -8,6 +8,7 @@ from lathe.lang.model import Action
 from lathe.machine.event import Caller
 from lathe.machine.snapshot import Entity, Value
 from lathe.machine.step import Permit, admitted
+from lathe.policy.determining import Determining, determining_by_roles
 from lathe.policy.engine import Decider
 
 
@@ -39,6 +40,23 @@ def forbidden_by(decider: Decider) -> Permit:
         return not decision.allowed and bool(decision.policies or decision.errors)
 
     return forbidden
+
+
+def determining_by(decider: Decider) -> Determining:
+    """The ids of the policies that let a caller take an action: those of the decision, which is kept."""
+    by_roles = determining_by_roles()
+
+    def determining(
+        action: Action, entity: Entity, caller: Caller, args: Mapping[str, Value]
+    ) -> tuple[str, ...]:
+        found = decider.slice(entity.blueprint, action.name)
+        if not found.policies:
+            return by_roles(action, entity, caller, args)
+        seen = {**entity.fields, "state": entity.state}
+        decision = found.decide(principal_of(entity, caller), caller.roles, entity.id, seen, args)
+        return decision.policies if decision.allowed else ()
+
+    return determining
 
 
 READ = "read"

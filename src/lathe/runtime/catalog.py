@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 
 from lathe.errors import InternalError, NotFoundError
 from lathe.frozen import frozen
@@ -13,6 +13,7 @@ from lathe.machine.event import Caller
 from lathe.machine.snapshot import Entity
 from lathe.machine.step import Permit, admitted
 from lathe.machine.table import BlueprintTable, Table, compile_app
+from lathe.policy.determining import Determining, determining_by_roles
 from lathe.store.base import Store
 from lathe.store.records import Governing
 
@@ -37,6 +38,8 @@ class Live:
     """Set where an app has policies; without it, `read` and the actions' `by` say who reads."""
     forbids: Permit | None = None
     """Set where an app has policies: whether one of them forbids what none of them permits."""
+    determining: Determining = field(default_factory=determining_by_roles)
+    """Which policies let a caller take an action: for the journal."""
 
     def blueprint(self, name: str) -> BlueprintTable:
         """The rules of one blueprint. Raises `NotFoundError`."""
@@ -61,15 +64,18 @@ def compiled(files: Mapping[str, bytes]) -> tuple[Table, str]:
     return compile_app(reading.app), digest_of(reading.app)
 
 
-def deciding(app: App) -> tuple[Permit, MayRead | None, Permit | None]:
-    """Who may take what, who may read, what is forbidden; an app without policies loads nothing for it."""
+Deciding = tuple[Permit, MayRead | None, Permit | None, Determining]
+
+
+def deciding(app: App) -> Deciding:
+    """Who may take what, who may read, what is forbidden, by which policies; without any it loads nothing."""
     if not app.policies:
-        return admitted, None, None
+        return admitted, None, None, determining_by_roles()
     from lathe.policy.engine import Decider  # only here: it loads cedarpy
-    from lathe.policy.permit import forbidden_by, permit_by, reader_by
+    from lathe.policy.permit import determining_by, forbidden_by, permit_by, reader_by
 
     decider = Decider(app)
-    return permit_by(decider), reader_by(decider), forbidden_by(decider)
+    return permit_by(decider), reader_by(decider), forbidden_by(decider), determining_by(decider)
 
 
 def permit_of(app: App) -> Permit:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 
 from lathe.effect.render import Moment, kinds_of, render
+from lathe.frozen import evolve
 from lathe.lang.adapters import DEFAULT_TIMEOUT_MS
 from lathe.lang.model import Blueprint
 from lathe.lang.types import Kind
@@ -157,12 +158,25 @@ def _entry(
     revision = held.revision + 1 if held else 1
     action = part.action if part else None
     by = str(part.by) if part and part.by else told.by
+    policies = told.policies + _determining(live, part, told) if part else told.policies
     members = (
         live.tenant, live.app.name, entity.blueprint, entity.id, revision, entity.version, entity.visit,
-        entity.state, told.kind, action, by, told.chain, told.policies, live.digest, SEMANTICS, step,
+        entity.state, told.kind, action, by, told.chain, policies, live.digest, SEMANTICS, step,
         told.at_ms,
     )  # fmt: skip
     return Entry(*members, payload, hashed, previous, chained(previous, hashed, members))
+
+
+def _determining(live: Live, part: Part, told: Told) -> tuple[str, ...]:
+    """The policies that let this part pass, asked of what the machine had seen."""
+    if part.action is None or part.by is None:
+        return ()
+    blueprint = live.table.blueprints[part.blueprint]
+    entity = part.before or part.after  # policies read nothing of what is new
+    timer = blueprint.blueprint.timers.get(str(told.event.get("timer"))) if part.by.kind == "timer" else None
+    if timer is not None:  # a deadline is cleared before its action is taken
+        entity = evolve(entity, fields={**entity.fields, timer.at: None})
+    return live.determining(blueprint.rules[part.action].action, entity, part.by, part.args)
 
 
 def _payload(

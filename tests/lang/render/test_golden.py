@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,15 @@ FORMS = {
     "svg": "diagram.svg",
     "table": "table.md",
     "permissions": "permissions.md",
+    "permission_matrix": "permissions.json",
+    "graph": "graph.json",
 }
+
+
+def drawn(form: str, app: App) -> str:
+    """What a form draws; data as JSON."""
+    found = getattr(render, form)(app)
+    return found if isinstance(found, str) else json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -26,7 +35,7 @@ FORMS = {
 def test_what_is_drawn_is_the_golden_file(
     load: Callable[[str], App], golden: Callable[[str, str], None], name: str, form: str
 ) -> None:
-    golden(f"{name}/{FORMS[form]}", getattr(render, form)(load(name)))
+    golden(f"{name}/{FORMS[form]}", drawn(form, load(name)))
 
 
 def test_every_form_is_public_and_says_what_it_is() -> None:
@@ -51,10 +60,12 @@ def test_a_blueprint_is_drawn_as_an_app_of_one(load: Callable[[str], App]) -> No
 def test_the_order_of_hashing_does_not_show(load: Callable[[str], App]) -> None:
     """Sets are never iterated where it can be seen: two processes with other seeds draw the same."""
     script = (
-        "import sys, hashlib, pathlib; from lathe.lang import read_app, render\n"
+        "import sys, hashlib, json, pathlib; from lathe.lang import read_app, render\n"
         "files = {p.name: p.read_bytes() for p in pathlib.Path(sys.argv[1]).glob('*.toml')}\n"
         "app = read_app(files).app\n"
-        "for form in render.__all__: print(hashlib.sha256(getattr(render, form)(app).encode()).hexdigest())"
+        "for form in render.__all__:\n"
+        "    drawn = json.dumps(getattr(render, form)(app))\n"
+        "    print(form, hashlib.sha256(drawn.encode()).hexdigest())"
     )
     folder = Path(__file__).parents[2] / "golden" / "render" / "payment"
     outputs = {

@@ -24,7 +24,9 @@ RESERVED_BLUEPRINTS = frozenset(
 )
 """Constants of expressions, and the types of principals and actions in policies."""
 
-RESERVED_APPS = frozenset(["audit", "blueprints", "checks", "decisions", "events", "intents", "tokens"])
+RESERVED_APPS = frozenset(
+    ["apps", "audit", "blueprints", "checks", "decisions", "events", "intents", "me", "tokens"]
+)
 """First segments of the API's own paths."""
 
 
