@@ -89,6 +89,7 @@ LAZY = (
     "lathe.check.policyfindings",
     "lathe.policy.engine",
     "lathe.policy.permit",
+    "lathe.policy.clauses",
     "lathe.policy.policies",
     "lathe.gate.modules",
     "lathe.gate.proofs",

@@ -53,3 +53,151 @@ def as_(who: str) -> dict[str, str]:
 async def policies_of(client: httpx2.AsyncClient, place: str) -> list[list[str]]:
     found = (await client.get(f"{place}/journal")).json()["items"]
     return [entry["policies"] for entry in found]
+
+
+def test_a_denial_says_the_nearest_permit_and_what_forbids() -> None:
+    async def main() -> None:
+        async with serving("expense") as client:
+            place = await submitted(client, 3, "ann=employee,manager")
+            own = (await client.post(f"{place}/approve", headers=as_("ann=employee,manager"))).json()
+            assert own["code"] == "LR403.denied"
+            assert "nearest" not in own  # `by` lets her pass
+            assert own["forbids"] == [
+                {
+                    "policy": "not_own",
+                    "true": [
+                        "`resource has maker` is true",
+                        "`resource.maker == principal` is true: both are `ann`",
+                    ],
+                }
+            ]
+            other = (await client.post(f"{place}/approve", headers=as_("eve=employee"))).json()
+            assert other["nearest"] == {
+                "policy": "by:Expense.approve:role:manager",
+                "false": ["needs role `manager`; you hold `employee`"],
+            }
+            place = await submitted(client, 21, "ann=employee")
+            large = (await client.post(f"{place}/approve", headers=as_("bob=manager"))).json()
+            assert large["forbids"] == [
+                {
+                    "policy": "large_for_directors",
+                    "true": [
+                        "`resource.amount > 20` is true: `resource.amount` is `21`",
+                        "needs role `director`; you hold `manager`",
+                    ],
+                }
+            ]
+
+    asyncio.run(main())
+
+
+def test_an_action_is_explained_without_taking_it_also_in_fewer_roles() -> None:
+    async def main() -> None:
+        async with serving("expense") as client:
+            place = await submitted(client, 21, "ann=employee")
+
+            async def explained(who: str, **asked: str) -> httpx2.Response:
+                return await client.get(f"{place}/actions", params=asked, headers=as_(who))
+
+            (row,) = (await explained("bob=manager,director", explain="approve")).json()["items"]
+            assert row == {
+                "action": "approve",
+                "permitted": True,
+                "policies": ["by:Expense.approve:role:manager", "director_approves"],
+            }
+            (row,) = (await explained("bob=manager,director", explain="approve", roles="manager")).json()[
+                "items"
+            ]
+            assert row["permitted"] is False
+            assert row["forbids"][0]["policy"] == "large_for_directors"
+            (row,) = (await explained("joe=accountant", explain="pay", args='{"cash": true}')).json()["items"]
+            assert [f["policy"] for f in row["forbids"]] == ["little_cash"]
+            wider = await explained("bob=manager", explain="approve", roles="director")
+            assert (wider.status_code, wider.json()["code"]) == (403, "LR403.scope")
+            for asked, code in (
+                ({"explain": "create"}, "LR404.action"),
+                ({"explain": "pay", "args": "["}, "LR400.json"),
+                ({"explain": "pay", "args": '{"x": 1}'}, "LR422.type"),
+                ({"explain": "pay", "roles": "king"}, "LR400.query"),
+                ({"explain": "pay", "where": "x"}, "LR400.query"),
+            ):
+                assert (await explained("joe=accountant", **asked)).json()["code"] == code
+            assert (await client.get(place, headers=as_("ann=employee"))).json()["state"] == "submitted"
+
+    asyncio.run(main())
+
+
+def test_an_explanation_tells_nothing_of_what_the_caller_may_not_read() -> None:
+    """Whatever the entity holds, whoever may not read it is told the very same."""
+
+    async def main() -> None:
+        async with serving(files=HIDING) as client:
+            told = set()
+            for amount, owner in ((1, "ann"), (9, "ann"), (9, "eve")):
+                made = await client.post(
+                    "/v1/hiding/notes",
+                    json={"amount": amount, "pin": "s3cret"},
+                    headers=as_(f"{owner}=clerk"),
+                )
+                assert made.status_code == 201, made.text
+                place = made.headers["location"]
+                answer = await client.post(f"{place}/close", headers=as_("eve=guest"))
+                assert answer.status_code == 403
+                assert (
+                    await client.get(f"{place}/actions?explain=close", headers=as_("eve=guest"))
+                ).status_code == 404
+                told.add(answer.text.replace(place.rpartition("/")[2], ""))
+                seen = await client.post(f"{place}/close", headers=as_("kim=clerk"))
+                assert seen.status_code == (200 if amount == 1 else 403)
+                assert "s3cret" not in answer.text + seen.text
+                assert amount == 1 or "`9`" in seen.text
+            (only,) = told
+            assert (
+                '"nearest":{"policy":"small_for_guests","false":["what it asks of the entity is not told'
+                in only
+            )
+            assert "forbids" not in only and "ann" not in only
+
+    asyncio.run(main())
+
+
+HIDING = {
+    "app.toml": b"""
+app = "hiding"
+[role]
+clerk = "writes"
+guest = "may close what is small"
+""",
+    "note.blueprint.toml": b"""
+blueprint = "Note"
+[state]
+open = { initial = true, waits = "somebody closes it" }
+closed = { final = true }
+[field]
+amount = { type = "int", range = [0, 9] }
+pin = { type = "text", max = 9, secret = true }
+owner = { type = "id" }
+[action]
+create = { by = "role:clerk", sets = ["amount", "pin"], do = ["owner = actor"] }
+close = { from = "open", to = "closed", by = "role:clerk" }
+[read]
+by = "role:clerk"
+""",
+    "rules.cedar": b"""
+@id("small_for_guests")
+permit (principal in Role::"guest", action == Action::"Note.close", resource)
+when { resource.amount < 0 };
+@id("not_large")
+forbid (principal, action == Action::"Note.close", resource) when { resource.amount > 5 };
+@id("not_own")
+forbid (principal, action == Action::"Note.close", resource)
+when { resource has owner && resource.owner == principal };
+""",
+}
+
+
+async def submitted(client: httpx2.AsyncClient, amount: int, who: str) -> str:
+    made = await client.post("/v1/expense/expenses", json={"amount": amount}, headers=as_(who))
+    place = made.headers["location"]
+    assert (await client.post(f"{place}/submit", headers=as_(who))).status_code == 200
+    return place

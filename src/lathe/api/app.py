@@ -20,6 +20,7 @@ from lathe.api.apps import Apps
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.commands import KEY_CHARACTERS_LIMIT, Asked, Commands
 from lathe.api.cursor import Cursors
+from lathe.api.explaining import explain
 from lathe.api.inbound import Receiver, Secrets
 from lathe.api.limits import Limits, Throttle
 from lathe.api.openapi import openapi
@@ -265,6 +266,10 @@ class Api:
     async def _actions(self, request: Request) -> Response:
         live, table, principal = await self._blueprint(request)
         held = await self.reading.entity(live, table, request.path_params["id"], principal)
+        asked = request.query_params
+        if "explain" in asked:
+            row = explain(live, table, held, principal, dict(asked))
+            return _json({"items": [row]})
         return _json({"items": await self.reading.actions(live, table, held, principal)})
 
     async def _visit(self, request: Request) -> Response:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from lathe.api.callers import Principal
+from lathe.api.denials import explained
 from lathe.api.overriding import Overrides, ask_of, hindered, is_denied, question_of
 from lathe.api.problem import Problem, refused, why
 from lathe.api.seeing import is_told, may_read
@@ -282,6 +283,8 @@ class Commands:
         problem = refused(refusal, state=state, about=asked.entity)
         if not asked.entity:
             problem.more.pop("entity", None)  # it was never made
+        if refusal.reason == "denied":
+            problem.more.update(self._explained(result, asked, sees=sees))
         if refusal.reason == "guard" and action is not None and action.when is not None:
             problem.more["guard"] = action.when.text
         is_ours = refusal.reason == "state" or (refusal.reason == "denied" and live.permit is admitted)
@@ -291,6 +294,19 @@ class Commands:
             elif not asked.entity and refusal.action == "create" and (made := live.by_plural(asked.plural)):
                 problem.detail = why(made.rules["create"].action, None, replace(refusal, entity=None))
         return problem
+
+    def _explained(self, result: Refused, asked: Asked, *, sees: bool) -> dict[str, object]:
+        """Why it was denied, if it was at the action that is asked for, and not at one taken with it."""
+        refusal, live = result.refusal, result.live
+        table = live.by_plural(asked.plural)
+        rule = table.rules.get(asked.action) if table is not None else None
+        is_its = refusal.action == asked.action and asked.entity in ("", refusal.entity)
+        if table is None or rule is None or not is_its or refusal.detail:
+            return {}
+        args = arguments(rule.action.arguments, body_of(asked.body))
+        what = table.blueprint.name, rule.action
+        caller = asked.principal.caller(live.app)
+        return explained(live, what, caller, args, result.entity, sees=sees)
 
 
 def no_action(table: BlueprintTable, name: str) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -136,11 +136,25 @@ def problem_text(document: Json, status: int) -> str:
     more = [
         f"{name}: {document[name]}" for name in ("state", "guard", "entity", "help") if document.get(name)
     ]
+    more += reasons(document)
     code = str(document.get("code", status))
     sentence = f"{code}: {said}" + (f" ({'; '.join(more)})" if more else "")
     if code == "LR401.token":
         sentence += "\nset LATHE_TOKEN, or name a file that holds a token with `--token-file`"
     return "\n".join([sentence, *finding_lines(document.get("report"))])
+
+
+def reasons(document: Mapping[str, Json]) -> list[str]:
+    """Why something was denied: the nearest permit, and what forbids."""
+    forbids = document.get("forbids")
+    listed = [("nearest permit", "false", document.get("nearest"))]
+    listed += [("forbidden by", "true", one) for one in (forbids if isinstance(forbids, list) else [])]
+    found = []
+    for how, name, one in listed:
+        clauses = one.get(name) if isinstance(one, dict) else None
+        if isinstance(one, dict) and isinstance(clauses, list):
+            found.append(f"{how} {one.get('policy')}: {', '.join(map(str, clauses))}")
+    return found
 
 
 def code_of(status: int) -> int:

@@ -33,6 +33,7 @@ SUMMARIES = {
     "journal": "Print what happened to an entity.",
     "events": "Follow what is committed.",
     "token": "Make, list, rotate and revoke tokens.",
+    "policy": "Say by which policies somebody may take an action, or why not.",
     "audit": "Verify or export what was governed.",
     "store": "Verify, back up, export, import or erase what a store holds.",
     "mcp": "Serve an agent on stdin and stdout by the Model Context Protocol.",

@@ -107,6 +107,32 @@ class Slice:
 
     def _asked(self, who: Who, attributes: Mapping[str, Value], arguments: Mapping[str, Value]) -> Decision:
         """Ask Cedar, of what is read and of nothing else."""
+        result = self._answer(self._set, who, attributes, arguments)
+        reasons = tuple(sorted(self._names[r] for r in result.diagnostics.reasons))
+        errors = tuple(result.diagnostics.errors)
+        return Decision(result.allowed and not errors, reasons, errors)
+
+    def judged(
+        self,
+        policies: cedarpy.PolicySet,
+        who: tuple[tuple[str, str], frozenset[str], str | None],
+        attributes: Mapping[str, Value],
+        arguments: Mapping[str, Value],
+    ) -> cedarpy.AuthzResult:
+        """What Cedar says of a request by other policies, which read nothing more than the slice does."""
+        principal, roles, place = who
+        if max(len(self._people), len(self._entities)) >= MAX_DECISIONS:
+            self._people.clear()
+            self._entities.clear()
+        return self._answer(policies, (principal, roles, place or ""), attributes, arguments)
+
+    def _answer(
+        self,
+        policies: cedarpy.PolicySet,
+        who: Who,
+        attributes: Mapping[str, Value],
+        arguments: Mapping[str, Value],
+    ) -> cedarpy.AuthzResult:
         principal, _, place = who
         question: dict[str, object] = {
             "principal": uid(*principal),
@@ -115,10 +141,7 @@ class Slice:
         }
         if self._tells_context:
             question["context"] = json.dumps({"arg": record(self._arguments, arguments)})
-        result = cedarpy.is_authorized(question, self._set, self._known(who, attributes))
-        reasons = tuple(sorted(self._names[r] for r in result.diagnostics.reasons))
-        errors = tuple(result.diagnostics.errors)
-        return Decision(result.allowed and not errors, reasons, errors)
+        return cedarpy.is_authorized(question, policies, self._known(who, attributes))
 
     def _known(self, who: Who, attributes: Mapping[str, Value]) -> cedarpy.Entities:
         """The entities of a question; kept where it may be asked again with other arguments."""

@@ -10,6 +10,7 @@ from lathe.machine.snapshot import Entity, Value
 from lathe.machine.step import Permit, admitted
 from lathe.policy.determining import Determining, determining_by_roles
 from lathe.policy.engine import Decider
+from lathe.policy.requests import principal_to
 
 
 def permit_by(decider: Decider) -> Permit:
@@ -78,14 +79,4 @@ def reader_by(decider: Decider) -> MayRead:
 
 def principal_of(entity: Entity, caller: Caller) -> tuple[str, str]:
     """The principal of the schema that a caller is, to an entity."""
-    match caller.kind:
-        case "role":
-            return "Principal", caller.actor or ""
-        case "timer":
-            return "Timer", entity.blueprint
-        case "entity":
-            return "Entity", caller.name or ""
-        case "effect":
-            return "Effect", f"{entity.blueprint}.{caller.name}"
-        case _:
-            return "Inbound", f"{entity.blueprint}.{caller.name}"
+    return principal_to(entity.blueprint, caller)

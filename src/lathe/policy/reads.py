@@ -157,7 +157,7 @@ class _Found:
 
     def _used(self, node: Json, how: str) -> Iterator[Json]:
         """Read an attribute in this way; anything else is still to be read."""
-        name = _attribute(node)
+        name = attribute(node)
         if name is None:
             yield node
         else:
@@ -199,7 +199,8 @@ def entities(tree: Tree) -> Iterator[tuple[str, str]]:
             waiting.extend(node)
 
 
-def _attribute(node: Json) -> Name | None:
+def attribute(node: Json) -> Name | None:
+    """The attribute of the `resource`, or the argument (`arg`), that a node is."""
     inside = node.get(".") if isinstance(node, dict) else None
     if isinstance(inside, dict):
         if inside["left"] == {"Var": "resource"}:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from lathe.frozen import frozen
 from lathe.lang.model import Blueprint
 from lathe.lang.types import Type
+from lathe.machine.event import Caller
 
 Value = int | bool | str | None | frozenset["Value"]
 Json = int | bool | str | list["Json"] | dict[str, "Json"]
@@ -67,3 +68,18 @@ def _json(kind: Type, value: Value) -> Json:
     if kind.kind in ("id", "ref"):
         return {"__entity": uid("Principal" if kind.kind == "id" else kind.blueprint or "", str(value))}
     return value
+
+
+def principal_to(blueprint: str, caller: Caller) -> tuple[str, str]:
+    """The principal of the schema that a caller is, to the entities of a blueprint."""
+    match caller.kind:
+        case "role":
+            return "Principal", caller.actor or ""
+        case "timer":
+            return "Timer", blueprint
+        case "entity":
+            return "Entity", caller.name or ""
+        case "effect":
+            return "Effect", f"{blueprint}.{caller.name}"
+        case _:
+            return "Inbound", f"{blueprint}.{caller.name}"

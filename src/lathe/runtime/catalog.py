@@ -14,6 +14,7 @@ from lathe.machine.snapshot import Entity
 from lathe.machine.step import Permit, admitted
 from lathe.machine.table import BlueprintTable, Table, compile_app
 from lathe.policy.determining import Determining, determining_by_roles
+from lathe.policy.why import Explain, why_by_roles
 from lathe.store.base import Store
 from lathe.store.records import Governing
 
@@ -40,6 +41,8 @@ class Live:
     """Set where an app has policies: whether one of them forbids what none of them permits."""
     determining: Determining = field(default_factory=determining_by_roles)
     """Which policies let a caller take an action: for the journal."""
+    explain: Explain = why_by_roles
+    """Why a caller may not take an action."""
 
     def blueprint(self, name: str) -> BlueprintTable:
         """The rules of one blueprint. Raises `NotFoundError`."""
@@ -64,23 +67,34 @@ def compiled(files: Mapping[str, bytes]) -> tuple[Table, str]:
     return compile_app(reading.app), digest_of(reading.app)
 
 
-Deciding = tuple[Permit, MayRead | None, Permit | None, Determining]
+@frozen
+class Deciding:
+    """Who may take what, who may read, what is forbidden, by which policies, and why not."""
+
+    permit: Permit
+    may_read: MayRead | None
+    forbids: Permit | None
+    determining: Determining
+    explain: Explain
 
 
 def deciding(app: App) -> Deciding:
-    """Who may take what, who may read, what is forbidden, by which policies; without any it loads nothing."""
+    """How an app decides; one without policies loads nothing for it."""
     if not app.policies:
-        return admitted, None, None, determining_by_roles()
-    from lathe.policy.engine import Decider  # only here: it loads cedarpy
+        return Deciding(admitted, None, None, determining_by_roles(), why_by_roles)
+    from lathe.policy.clauses import explainer_by  # only here: it loads cedarpy
+    from lathe.policy.engine import Decider
     from lathe.policy.permit import determining_by, forbidden_by, permit_by, reader_by
 
-    decider = Decider(app)
-    return permit_by(decider), reader_by(decider), forbidden_by(decider), determining_by(decider)
+    made = Decider(app)
+    return Deciding(
+        permit_by(made), reader_by(made), forbidden_by(made), determining_by(made), explainer_by(made)
+    )
 
 
 def permit_of(app: App) -> Permit:
     """Who may take what."""
-    return deciding(app)[0]
+    return deciding(app).permit
 
 
 class Catalog:
@@ -127,7 +141,19 @@ class Catalog:
 
     async def _load(self, key: tuple[str, str], governed: Governing) -> Live:
         table = await self.table(*key, governed.digest)
-        return Live(key[0], table.app, table, governed.digest, governed.epoch, *deciding(table.app))
+        how = deciding(table.app)
+        return Live(
+            tenant=key[0],
+            app=table.app,
+            table=table,
+            digest=governed.digest,
+            epoch=governed.epoch,
+            permit=how.permit,
+            may_read=how.may_read,
+            forbids=how.forbids,
+            determining=how.determining,
+            explain=how.explain,
+        )
 
     def know(self, tables: Mapping[str, Table]) -> None:
         """Take tables that were compiled elsewhere, by their digests: a table is data, and may be shared."""
