@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import perf_counter
 
@@ -57,6 +57,7 @@ async def serving(
     limits: Limits | None = None,
     secrets: Mapping[str, str] | None = None,
     gate: Gatekeeper | None = None,
+    seed: Callable[[MemoryStore], Awaitable[None]] | None = None,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a node on which these examples run. With a gate, versions can be checked and loaded."""
     clock = SystemClock()
@@ -65,6 +66,8 @@ async def serving(
         await install(store, example(name))
     if files is not None:
         await install(store, files)
+    if seed is not None:
+        await seed(store)
     tokens = Tokens(KEY, clock)
     adapter = performer or Scripted()
     node = Node(
