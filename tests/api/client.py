@@ -33,7 +33,7 @@ KEY = b"k" * 32
 
 
 class Named:
-    """Lets a test say who calls: `x-test: ann=asker,worker`."""
+    """Lets a test say who calls: `x-test: ann=asker,worker`, or `ann=asker/close` with a limited token."""
 
     def __init__(self, others: Authenticator) -> None:
         self._others = others
@@ -42,8 +42,10 @@ class Named:
         given = headers.get(b"x-test")
         if given is None:
             return await self._others.principal(headers, scope)
-        name, _, roles = given.decode().partition("=")
-        return Principal(name, frozenset(roles.split(",")), (name,))
+        name, _, rest = given.decode().partition("=")
+        roles, _, actions = rest.partition("/")
+        limits = frozenset(actions.split(",")) if actions else None
+        return Principal(name, frozenset(roles.split(",")), (name,), actions=limits)
 
     async def stands(self, principal: Principal) -> None:
         """Whoever a test names is known."""

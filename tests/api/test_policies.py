@@ -149,6 +149,8 @@ def test_an_explanation_tells_nothing_of_what_the_caller_may_not_read() -> None:
                 told.add(answer.text.replace(place.rpartition("/")[2], ""))
                 seen = await client.post(f"{place}/close", headers=as_("kim=clerk"))
                 assert seen.status_code == (200 if amount == 1 else 403)
+                unread = await client.post(f"{place}/close", headers=as_("kim=clerk/close"))
+                assert unread.status_code == 409 or "`9`" not in unread.text
                 assert "s3cret" not in answer.text + seen.text
                 assert amount == 1 or "`9`" in seen.text
             (only,) = told

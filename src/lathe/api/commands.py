@@ -22,6 +22,7 @@ from lathe.api.seeing import is_told, may_read
 from lathe.api.view import View, encode, event_id
 from lathe.frozen import frozen
 from lathe.govern.asking import Question, keys_of
+from lathe.govern.principal import READ
 from lathe.lang.model import Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
@@ -305,6 +306,7 @@ class Commands:
             return {}
         args = arguments(rule.action.arguments, body_of(asked.body))
         what = table.blueprint.name, rule.action
+        sees = sees and asked.principal.takes(table.blueprint.name, READ)
         caller = asked.principal.caller(live.app)
         return explained(live, what, caller, args, result.entity, sees=sees)
 
