@@ -233,7 +233,18 @@ def problem(document: Json, status: int) -> str:
         return f"the runtime answers {status}"
     code = str(document.get("code", status))
     lines = [f"{code}: {document.get('detail') or document.get('title') or status}"]
-    for name in ("state", "guard", "values", "help", "nearest", "policies", "decision", "ask", "retry_after"):
+    for name in (
+        "state",
+        "guard",
+        "values",
+        "help",
+        "nearest",
+        "forbids",
+        "policies",
+        "decision",
+        "ask",
+        "retry_after",
+    ):
         if document.get(name):
             lines.append(f"  {name}: {value(document[name])}")
     if isinstance(document.get("report"), dict):
