@@ -22,5 +22,6 @@ def no_shared_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
 
 @pytest.fixture(autouse=True)
 def few_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check tries one simulated world, unless it is told how many."""
+    """A check tries one simulated world and one plan of requests, unless it is told how many."""
     monkeypatch.setattr("lathe.gate.schedules.SEEDS", 1)
+    monkeypatch.setattr("lathe.probe.level.PLANS", 1)

@@ -22,8 +22,6 @@ BOUNDS_LIMIT = 6
 DIGEST_LENGTH = 12
 MARGIN = 2
 LABEL_WIDTH = len("not covered")
-LEVELS = (0, 1, 2, 3)
-"""The levels that exist; of the others it is said that they do not."""
 
 
 @frozen
@@ -125,19 +123,11 @@ def _summary(report: Report, view: View) -> list[str]:
     if all(level.verdict in ("fails", "skipped") for level in report.levels if level.level < 2):
         return []
     bounds = [bound for bound in report.not_covered if not bound.startswith("level ")]
-    rows = [("level", _level(level, bounds)) for level in report.levels if level.level in LEVELS]
+    rows = [("level", _level(level, bounds)) for level in report.levels]
     rows += [("covered", text) for text in _covered(report)]
     rows += [("not covered", bound) for bound in bounds[:BOUNDS_LIMIT]]
     if len(bounds) > BOUNDS_LIMIT:
         rows.append(("not covered", f"and {len(bounds) - BOUNDS_LIMIT} more: `--json` has all"))
-    absent = [f"{level.level} {level.name}" for level in report.levels if level.level not in LEVELS]
-    if absent:
-        rows.append(
-            (
-                "not covered",
-                f"{'levels' if absent[1:] else 'level'} {', '.join(absent)}: not part of this version",
-            )
-        )
     labels = ["" if i and label == rows[i - 1][0] else label for i, (label, _) in enumerate(rows)]
     return [
         f"{view.paint('faint', label.ljust(LABEL_WIDTH))}  {clean(text)}"

@@ -17,17 +17,14 @@ from lathe.lang import digest, read_app
 from lathe.lang.model import App
 from lathe.lang.source import Source
 
-HIGHEST_LEVEL = 3
+HIGHEST_LEVEL = 4
 DEFAULT_LEVEL = 2
 """What a runtime asks for before it loads an app: level 3 is about the runtime itself (ADR 20)."""
 
 GOES_ON = {"LT406", "LT801"}
 """Errors of the reading that do not keep the search from going on."""
 
-NAMES = {1: "algebra", 2: "reach", 3: "schedules"}
-LATER: Mapping[int, tuple[str, str]] = {
-    4: ("properties", "not part of this version"),
-}
+NAMES = {1: "algebra", 2: "reach", 3: "schedules", 4: "properties"}
 
 
 @frozen
@@ -72,7 +69,29 @@ def check_files(files: Mapping[str, bytes], options: Options = DEFAULTS, clock: 
     report = check_app(reading.app, options, clock, noted=noted, started=started)
     if options.level >= 3:
         report = _with_schedules(report, reading.app, files, options, clock)
+    if options.level >= 4:
+        report = _with_properties(report, reading.app, files, options, clock)
     return Outcome(report, reading.sources, reading.app)
+
+
+def _with_properties(
+    report: Report, app: App, files: Mapping[str, bytes], options: Options, clock: Clock
+) -> Report:
+    """The report with level 4; of an app that the levels below admitted alone."""
+    if report.verdict != "admitted":
+        level = _skipped(4, "the levels before did not admit it")
+        return replace(report, levels=tuple(level if one.level == 4 else one for one in report.levels))
+    from lathe.gate.properties import properties  # only here: it loads the runtime
+
+    ran = properties(app, files, plans=options.seeds, first=options.seed, clock=clock)
+    not_covered = [line for line in report.not_covered if not line.startswith("level 4 ")]
+    return replace(
+        report,
+        verdict="refused" if ran.findings else report.verdict,
+        levels=tuple(ran.level if one.level == 4 else one for one in report.levels),
+        findings=(*report.findings, *ran.findings),
+        not_covered=(*not_covered, ran.not_covered),
+    )
 
 
 def _with_schedules(
@@ -177,8 +196,7 @@ def _defect(app: App, error: InternalError) -> Finding:
 
 
 def _skipped(level: int, why: str) -> LevelReport:
-    name, later = LATER.get(level, (NAMES.get(level, ""), why))
-    return LevelReport(level, name, "skipped", why=later)
+    return LevelReport(level, NAMES[level], "skipped", why=why)
 
 
 def _report(
@@ -189,7 +207,7 @@ def _report(
     reached: Reached | None,
     options: Options,
 ) -> Report:
-    missing = {1, 3, *LATER} - {x.level for x in levels}
+    missing = {1, 3, 4} - {x.level for x in levels}
     every = sorted((*levels, *(_skipped(n, "not asked for") for n in missing)), key=lambda x: x.level)
     verdict = _verdict(findings, every)
     accepted: tuple[str, ...] = ()

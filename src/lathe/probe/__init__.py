@@ -1,3 +1,3 @@
-"""Level 4: a second reading of the blueprint, which the answers of the runtime are held against."""
+"""Level 4: random requests to the real API, each answer compared with a second reading of the blueprint."""
 
 from __future__ import annotations

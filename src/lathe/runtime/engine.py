@@ -18,7 +18,7 @@ from lathe.frozen import evolve, frozen
 from lathe.lang.model import Unique
 from lathe.machine.event import Create, Event
 from lathe.machine.outcome import Refusal, Step
-from lathe.machine.snapshot import Entity, Value, Values
+from lathe.machine.snapshot import Entity, Value, Values, claim_of
 from lathe.machine.step import Permit, step
 from lathe.runtime.allowance import NAME as DECISION, Allowance, Overriding, broken_by
 from lathe.runtime.cache import Cache, Key
@@ -327,10 +327,28 @@ class Engine:
         loaded: dict[str, Held | None] = {}
         for _ in range(LOADS_LIMIT):
             try:
-                return step(live.table, _World(self.cache, live, (), loaded), event, permit=permit)
+                found = step(live.table, _World(self.cache, live, (), loaded), event, permit=permit)
             except _Absent as absent:
                 loaded |= await self.load(live, [absent.entity])
+                continue
+            return (await self._claimed(live, found) or found) if isinstance(found, Step) else found
         raise BusyError(f"it reads more than {LOADS_LIMIT} entities")
+
+    async def _claimed(self, live: Live, found: Step) -> Refusal | None:
+        """The refusal of a step that wants what another entity holds: the store alone knows every claim."""
+        wanted: dict[tuple[str, bytes], str] = {}
+        for entity in found.written.values():
+            for unique in live.table.blueprints[entity.blueprint].blueprint.unique.values():
+                claim = claim_of(unique, entity)
+                if claim is not None:
+                    wanted[f"{entity.blueprint}.{unique.name}", encode_json(claim)] = entity.id
+        if not wanted:
+            return None
+        holders = await self.store.holders(live.tenant, live.app.name, list(wanted))
+        for claim_key, holder in holders.items():
+            if holder not in found.written:
+                return Refusal("unique", wanted[claim_key], None)
+        return None
 
     async def load(self, live: Live, ids: list[str]) -> dict[str, Held | None]:
         """Bring entities into memory, as they are committed; None: there is none."""

@@ -36,7 +36,8 @@ class Body(Struct, omit_defaults=True, gc=False):
     invoked: int = 0
 
 
-_encode = msgspec.json.Encoder(enc_hook=lambda value: sorted(value, key=_order)).encode
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Body).decode
 
 
@@ -45,8 +46,8 @@ def _order(member: Scalar) -> tuple[str, Scalar]:
 
 
 def encode_json(value: object) -> bytes:
-    """Canonical bytes of plain data in which sets may stand."""
-    return _encode(value)
+    """Canonical bytes of plain data in which sets may stand: neither they nor names are in hash order."""
+    return _encode_sorted(value)
 
 
 def body_of(entity: Entity) -> bytes:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lathe.lang import App, digest, read_app
-from lathe.probe.reader import Reader, Taken
-from lathe.probe.world import Being, By, RefusedError, Request, World
+from lathe.reader.reader import Reader, Taken
+from lathe.reader.world import Being, By, RefusedError, Request, World
 
 HERE = Path(__file__).parents[2] / "conformance"
 VECTORS = [json.loads(line) for line in (HERE / "steps.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lathe.lang.model import App, Blueprint, Effect
-from lathe.probe.joint import Joint, Permits, Take, Taken, by_admits, kept
-from lathe.probe.world import Being, By, RefusedError, Request, Values, World
+from lathe.reader.joint import Joint, Permits, Take, Taken, by_admits, kept
+from lathe.reader.world import Being, By, RefusedError, Request, Values, World
 
 WAS_REFUSED: Values = {"cause": "refused", "message": "it was refused"}
 
@@ -22,6 +22,7 @@ class Reader:
 
     def __init__(self, app: App, permits: Permits = by_admits) -> None:
         self.app = app
+        self.permits = permits
         self._joint = Joint(app, permits)
 
     def empty(self) -> World:

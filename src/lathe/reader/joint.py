@@ -13,8 +13,8 @@ from lathe.frozen import frozen
 from lathe.lang.expr import Expression
 from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, Principal
 from lathe.lang.types import Type
-from lathe.probe.terms import Scope, value
-from lathe.probe.world import Being, By, RefusedError, Request, Value, Values, World, claim, clamped, fits
+from lathe.reader.terms import Scope, value
+from lathe.reader.world import Being, By, RefusedError, Request, Value, Values, World, claim, clamped, fits
 
 JOINT_DEPTH_LIMIT = 8
 
@@ -71,7 +71,7 @@ class Joint:
 
     def __init__(self, app: App, permits: Permits) -> None:
         self._app = app
-        self._permits = permits
+        self.permits = permits
 
     def take(self, world: World, takes: Sequence[Take], now: int) -> Taken:
         """These actions and all that is taken with them: every guard first, then what is stored, then ghosts,
@@ -120,7 +120,7 @@ class Joint:
         if not take.is_new and being.state not in rule.from_states:
             raise RefusedError("state", take.who, take.action)
         args = self._arguments(world, take, rule)
-        if not self._permits(blueprint, rule, being, take.by, args, take.is_new):
+        if not self.permits(blueprint, rule, being, take.by, args, take.is_new):
             raise RefusedError("denied", take.who, take.action)
         scope = Scope(world, being, being.fields, args, take.by.actor, now)
         if rule.when is not None and _at(take, rule.when, scope) is not True:

@@ -11,7 +11,7 @@ from dataclasses import field, replace
 from lathe.frozen import frozen
 from lathe.lang import expr
 from lathe.lang.expr import Node
-from lathe.probe.world import Being, Member, RefusedError, Value, Values, World
+from lathe.reader.world import Being, Member, RefusedError, Value, Values, World
 
 
 @frozen

@@ -1,0 +1,55 @@
+"""Level 4: random requests to the real API, answered once more by a second reading of the same blueprint.
+
+Like level 3 it finds defects of the runtime, or of what all levels share: the machine. It runs when the
+levels below have admitted the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lathe.check.graph import Clock
+from lathe.check.read import finding
+from lathe.check.report import Finding, LevelReport
+from lathe.frozen import frozen
+from lathe.lang.model import App
+from lathe.probe.level import Difference, probe
+
+NAME = "properties"
+
+
+@frozen
+class Compared:
+    """What the level found, and what it did not cover."""
+
+    level: LevelReport
+    findings: tuple[Finding, ...]
+    not_covered: str
+
+
+def properties(
+    app: App, files: Mapping[str, bytes], *, plans: int | None, first: int, clock: Clock
+) -> Compared:
+    """Try `plans` plans of requests from seed `first` on; without a number, about half a second of them."""
+    if app.policies:
+        why = "the second reader reads no policies"
+        return Compared(LevelReport(4, NAME, "skipped", why=why), (), f"level 4 ({NAME}): {why}")
+    started = clock()
+    found = probe(app, files, plans=plans, first=first, clock=clock)
+    level = LevelReport(
+        level=4,
+        name=NAME,
+        verdict="fails" if found.difference else "passes",
+        seconds=clock() - started,
+        seeds=found.plans,
+    )
+    findings = (_finding(app, found.difference),) if found.difference else ()
+    bound = f"level 4 ({NAME}): more than {found.plans} {'seed' if found.plans == 1 else 'seeds'}"
+    return Compared(level, findings, bound)
+
+
+def _finding(app: App, difference: Difference) -> Finding:
+    repeat = f"`lathe check PATH --level 4 --seeds 1 --seed {difference.seed}` repeats it"
+    cure = f"{repeat}; the blueprint is not at fault: report it with the app's files and these requests"
+    message = f"the runtime did not do what the blueprint says: {difference.said}"
+    return finding("LT811", message, app.span, "\n".join((cure, *difference.transcript)))

@@ -1,0 +1,277 @@
+"""What was committed, taken again by the second reader, entry by entry.
+
+The journal says in which order things happened, and which of several ways they went; what each of them does
+to the entities is the reader's own account, and where the two part, the follower says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from lathe.lang.model import App, Effect, Json
+from lathe.lang.types import Type
+from lathe.probe.convert import NotOfTypeError, taken_in
+from lathe.probe.foresee import Foresight, Sent
+from lathe.probe.host import Adapter
+from lathe.reader.joint import Taken
+from lathe.reader.reader import Reader
+from lathe.reader.world import Being, RefusedError, Request, Value, Values, World
+from lathe.store.records import Entry
+
+SLACK_MS = 62_000
+"""By how much later than due a timer may be tried again, once its action is possible."""
+LEASE_MS = 20_000
+LIVED_SECONDS = 1.5
+
+
+class _Event(Struct, frozen=True, gc=False):
+    """What a journal entry says of its event, as far as there is more than one way."""
+
+    timer: str = ""
+    effect: str = ""
+    number: int = 0
+    ok: bool = False
+    cause: str = ""
+    message: str = ""
+    new_ids: tuple[str, ...] = ()
+
+
+class _Payload(Struct, frozen=True, gc=False):
+    changes: dict[str, tuple[object, object]] = {}
+    event: _Event = _Event()
+
+
+_decode = msgspec.json.Decoder(_Payload).decode
+
+
+class DifferenceError(Exception):
+    """The runtime did something else than the blueprint says."""
+
+
+class Follower:
+    """Follows one run."""
+
+    def __init__(self, app: App, reader: Reader, adapter: Adapter) -> None:
+        self.app = app
+        self.world = reader.empty()
+        self.revisions: dict[str, int] = {}
+        self.worlds: list[World] = [self.world]
+        """The worlds since `forget`, oldest first: what was refused may rest on any of them."""
+        self.events: dict[str, Being] = {}
+        """Each entity as an event left it."""
+        self.steps = 0
+        self._reader = reader
+        self._foresight = Foresight(app, reader)
+        self._adapter = adapter
+        self._armed: dict[str, int] = {}
+        self._owed: dict[tuple[str, ...], tuple[int, float]] = {}
+
+    def forget(self) -> None:
+        """Only the newest world counts from now on."""
+        self.worlds = [self.world]
+
+    def take(self, entries: list[Entry], sent: Mapping[str, Sent]) -> None:
+        """Take what was committed. `sent` are the requests that were answered, by event."""
+        at = 0
+        while at < len(entries):
+            group = [e for e in entries[at:] if e.step == entries[at].step]
+            at += len(group)
+            self._take(group, sent)
+
+    def _take(self, group: list[Entry], sent: Mapping[str, Sent]) -> None:
+        first = group[0]
+        event = _payload(first).event
+        try:
+            done = self._step(first, event, group, sent)
+        except RefusedError as refused:
+            raise DifferenceError(
+                f"`{first.kind}` of {first.blueprint} was taken, and is refused: {refused.reason}"
+            ) from None
+        wrote = {entry.entity for entry in group}
+        if wrote != set(done.written):
+            raise DifferenceError(f"`{first.kind}` of {first.blueprint} wrote other entities than it changes")
+        actions = dict(done.actions)
+        for entry in group:
+            self._compare(entry, done.world.beings[entry.entity], actions.get(entry.entity))
+            self.events[f"{entry.entity}.{entry.revision}"] = done.world.beings[entry.entity]
+            self._arm(entry, self.world.beings.get(entry.entity), done.world.beings[entry.entity])
+        self.world = done.world
+        self.worlds.append(done.world)
+        self.steps += 1
+
+    def _step(self, first: Entry, event: _Event, group: list[Entry], sent: Mapping[str, Sent]) -> Taken:
+        now, reader = first.at_ms, self._reader
+        if first.kind in ("create", "act"):
+            return self._asked(group, sent, now)
+        if first.kind == "timer":
+            return self._timer(first, event, now)
+        who, request = self._invocation(group, event)
+        match first.kind:
+            case "start":
+                return reader.start(self.world, who)
+            case "execute":
+                return reader.execute(self.world, who)
+            case "stop":
+                return reader.stop(self.world, who)
+            case "deliver":
+                return reader.deliver(self.world, who, now, event.new_ids)
+            case "notify":
+                ids = event.new_ids
+                return reader.notify(self.world, who, request.effect, now, new_ids=ids, number=request.number)
+            case "end":
+                return self._end(who, request, event, now)
+        raise DifferenceError(f"nothing is called `{first.kind}`")
+
+    def _asked(self, group: list[Entry], sent: Mapping[str, Sent], now: int) -> Taken:
+        for entry in group:
+            found = sent.get(f"{entry.entity}.{entry.revision}")
+            if found is not None:
+                done = self._foresight.step(self.world, found, now, entry.entity)
+                if isinstance(done, str):
+                    raise DifferenceError(
+                        f"`{found.action}` of {found.blueprint} was taken, and should be refused: {done}"
+                    )
+                return done
+        raise DifferenceError(
+            f"`{group[0].action}` of {group[0].blueprint} was taken, and nobody was told so"
+        )
+
+    def _timer(self, first: Entry, event: _Event, now: int) -> Taken:
+        """The timer of an entity: the one that the first entry is about, which must be due."""
+        name = event.timer or None
+        being = self._held(first.entity)
+        due = self._due(being, name)
+        if due is None or now < due:
+            raise DifferenceError(f"a timer of {first.blueprint} fired that is not due")
+        return self._reader.timer(self.world, first.entity, name, now)
+
+    def _due(self, being: Being, deadline: str | None) -> int | None:
+        blueprint = self.app.blueprints[being.blueprint]
+        if deadline is not None:
+            at = being.fields[blueprint.timers[deadline].at]
+            return at if isinstance(at, int) else None
+        after = blueprint.states[being.state].after_ms
+        return None if after is None else self._armed.get(being.id, 0) + after
+
+    def _held(self, who: str) -> Being:
+        found = self.world.beings.get(who)
+        if found is None:
+            raise DifferenceError("something happened to an entity that nobody made")
+        return found
+
+    def _invocation(self, group: list[Entry], event: _Event) -> tuple[str, Request]:
+        for entry in group:
+            being = self.world.beings.get(entry.entity)
+            for request in being.requests if being else ():
+                if (request.number, request.effect) == (event.number, event.effect):
+                    return entry.entity, request
+        raise DifferenceError(f"`{event.effect}` went on, and is over or was never asked for")
+
+    def _end(self, who: str, request: Request, event: _Event, now: int) -> Taken:
+        """An end: as the adapter gave it, with results that fit."""
+        being = self._held(who)
+        effect = self.app.blueprints[being.blueprint].effects[request.effect]
+        outcome = self._adapter.ends.get((who, request.number))
+        cause, results = "timeout", {}
+        if outcome is not None:
+            cause = outcome.cause
+            try:
+                results = self._results(being, effect, outcome.results) if not cause else {}
+            except NotOfTypeError:
+                cause = "invalid"
+        said = "" if event.ok else event.cause
+        if said != cause:
+            raise DifferenceError(
+                f"`{effect.name}` ended as `{said or 'ok'}`, its adapter as `{cause or 'ok'}`"
+            )
+        tries = self._adapter.tries.get((who, request.number), 0)
+        if cause not in ("", "invalid") and tries != effect.attempts:
+            raise DifferenceError(f"`{effect.name}` was tried {tries} times before it ended badly")
+        bad: Values = {"cause": cause, "message": event.message}
+        return self._reader.end(self.world, who, ok=not cause, results=bad if cause else results, now=now)
+
+    def _results(self, being: Being, effect: Effect, given: Mapping[str, Json]) -> dict[str, Value]:
+        if effect.ok is None:
+            return {}
+        wanted = self.app.blueprints[being.blueprint].actions[effect.ok].arguments
+        return {name: taken_in(wanted[name].type, data) for name, data in given.items() if name in wanted}
+
+    def _compare(self, entry: Entry, being: Being, action: str | None) -> None:
+        """An entry with the entity as the reader has it afterwards."""
+        about = f"`{entry.action or entry.kind}` of {entry.blueprint}"
+        said = (entry.state, entry.visit, entry.version, entry.action)
+        should = (being.state, being.visit, being.version, action)
+        if said != should:
+            raise DifferenceError(f"after {about} it is {said}, and should be {should}")
+        self.revisions[entry.entity] = self.revisions.get(entry.entity, 0) + 1
+        if entry.revision != self.revisions[entry.entity]:
+            raise DifferenceError(f"{about} is entry {entry.revision}, and others are missing before it")
+        before = self.world.beings.get(entry.entity)
+        changes = dict(self._changes(before, being))
+        found = _payload(entry).changes
+        if found != changes:
+            names = sorted(n for n in {*found, *changes} if found.get(n) != changes.get(n))
+            raise DifferenceError(f"{about} changes `{', '.join(names)}` otherwise than it should")
+
+    def _changes(self, before: Being | None, after: Being) -> Iterator[tuple[str, tuple[object, object]]]:
+        was = before.state if before else None
+        if was != after.state:
+            yield "state", (was, after.state)
+        fields = self.app.blueprints[after.blueprint].fields
+        for name, new in after.fields.items():
+            old = before.fields[name] if before else None
+            if old != new:
+                yield name, (_plain(fields[name].type, old), _plain(fields[name].type, new))
+
+    def _arm(self, entry: Entry, before: Being | None, after: Being) -> None:
+        """A visit arms the state's timer; its own action that stays arms it again."""
+        then = self.app.blueprints[after.blueprint].states[after.state].then
+        again = entry.kind == "timer" and entry.by == "timer" and entry.action == then
+        if before is None or before.visit != after.visit or again:
+            self._armed[after.id] = entry.at_ms
+
+    # What should have happened.
+
+    def overdue(self, now: int, lived: float) -> None:
+        """Raise for what has been possible for long, and did not happen though somebody saw to it."""
+        owed = {}
+        for being in self.world.beings.values():
+            for key, patience in self._debts(being, now):
+                since, seen = owed[key] = self._owed.get(key, (now, lived))
+                if now - since > patience and lived - seen >= LIVED_SECONDS:
+                    raise DifferenceError(
+                        f"{' '.join(key[1:3])} of {being.blueprint} is due, and does not come"
+                    )
+        self._owed = owed
+
+    def _debts(self, being: Being, now: int) -> Iterator[tuple[tuple[str, ...], int]]:
+        blueprint = self.app.blueprints[being.blueprint]
+        for name in (None, *blueprint.timers):
+            due = self._due(being, name)
+            if due is None or due > now:
+                continue
+            try:
+                self._reader.timer(self.world, being.id, name, now)
+            except RefusedError:
+                continue
+            yield (being.id, "timer", name or "of the state", str(due)), SLACK_MS
+        running = [r for r in being.requests if r.phase in ("started", "stopping")]
+        waiting = [r for r in being.requests if r.phase == "waiting"]
+        if waiting and not running:
+            yield (being.id, "effect", waiting[0].effect, str(waiting[0].number)), LEASE_MS
+        for request in running:
+            if request.phase == "stopping":
+                yield (being.id, "stop", request.effect, str(request.number)), LEASE_MS
+
+
+def _payload(entry: Entry) -> _Payload:
+    assert entry.payload is not None, "nothing is erased in a run"
+    return _decode(entry.payload)
+
+
+def _plain(kind: Type, value: Value) -> object:
+    """A value as the journal keeps it."""
+    return sorted(value, key=lambda m: (type(m).__name__, m)) if isinstance(value, frozenset) else value

@@ -1,0 +1,176 @@
+"""What the API must answer, worked out from a world of the second reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lathe.frozen import frozen
+from lathe.lang.model import App, Blueprint, Json
+from lathe.probe.convert import NotOfTypeError, taken_in, told
+from lathe.reader.joint import Taken, admits
+from lathe.reader.reader import Reader
+from lathe.reader.terms import Scope, value
+from lathe.reader.world import Being, By, Reason, RefusedError, Value, World
+
+CODES: Mapping[Reason, str] = {
+    "missing": "LR404.entity",
+    "action": "LR404.action",
+    "state": "LR409.state",
+    "denied": "LR403.denied",
+    "type": "LR422.type",
+    "guard": "LR409.guard",
+    "range": "LR409.range",
+    "unset": "LR409.unset",
+    "zero": "LR409.zero",
+    "unique": "LR409.unique",
+    "busy": "LR409.busy",
+    "twice": "LR409.joint",
+    "depth": "LR409.joint",
+    "stale": "LR409.stale",
+    "lost": "LR409.state",
+}
+"""The problem that each refusal is answered with."""
+
+
+@frozen
+class Sent:
+    """A request to create or act, as it went out. `entity` is empty for a creation.
+
+    `number` is the invocation whose token it carried, if it came from an effect.
+    """
+
+    blueprint: str
+    action: str
+    by: By
+    args: Mapping[str, Json]
+    entity: str = ""
+    visit: int | None = None
+    version: int | None = None
+    key: str = ""
+    body: bytes = b""
+    number: int | None = None
+
+    @property
+    def same(self) -> tuple[object, ...]:
+        """What a repetition under the same key has the same of."""
+        return self.blueprint, self.entity, self.action, self.version, self.body
+
+
+class Foresight:
+    """Answers for one app."""
+
+    def __init__(self, app: App, reader: Reader) -> None:
+        self._app = app
+        self._reader = reader
+
+    def _args(self, sent: Sent) -> dict[str, Value]:
+        declared = self._app.blueprints[sent.blueprint].actions[sent.action].arguments
+        return {name: taken_in(declared[name].type, data) for name, data in sent.args.items()}
+
+    def is_misfit(self, sent: Sent) -> bool:
+        """Whether an argument is of another type, whoever sends it and whatever it is asked of."""
+        try:
+            self._args(sent)
+        except NotOfTypeError:
+            return True
+        return False
+
+    def step(self, world: World, sent: Sent, now: int, new_id: str = "") -> Taken | str:
+        """The step that the request takes in this world, or the code of its problem."""
+        rule = self._app.blueprints[sent.blueprint].actions[sent.action]
+        try:
+            args = self._args(sent)
+        except NotOfTypeError:
+            return "LR422.type"
+        being = world.beings.get(sent.entity)
+        try:
+            if sent.action == "create":
+                return self._reader.create(world, sent.blueprint, new_id or "(new)", args, sent.by, now)
+            if being is None or being.blueprint != sent.blueprint:
+                return "LR404.entity"
+            if sent.version is not None and being.version != sent.version:
+                return "LR412.version"
+            if sent.visit is not None and being.visit != sent.visit:
+                return "LR412.visit"
+            if sent.number is not None and sent.number not in _running(being):
+                return "LR403.denied"
+            return self._reader.act(world, sent.entity, sent.action, args, sent.by, now, sent.visit)
+        except RefusedError as refused:
+            if refused.reason == "missing" and sent.action == "create":
+                return "LR422.type"
+            if refused.reason == "stale" and rule.fenced and sent.visit is None and sent.by.kind == "role":
+                return "LR428.visit"
+            return CODES[refused.reason]
+
+    def reads(self, being: Being, by: By) -> bool:
+        """Whether a caller may get, list and follow an entity."""
+        blueprint = self._app.blueprints[being.blueprint]
+        if blueprint.read is None:
+            return any(admits(action.by, by) for action in blueprint.actions.values())
+        if not admits(blueprint.read.by, by):
+            return False
+        if blueprint.read.when is None:
+            return True
+        scope = Scope(World({}, {}), being, being.fields, {}, by.actor)
+        try:
+            return value(blueprint.read.when.tree, scope) is True
+        except RefusedError:
+            return False
+
+    def view(self, being: Being) -> dict[str, Json]:
+        """An entity as it is told: nothing secret."""
+        fields = self._app.blueprints[being.blueprint].fields
+        shown: dict[str, Json] = {
+            f.name: told(f.type, being.fields[f.name]) for f in fields.values() if not f.secret
+        }
+        return {
+            "id": being.id, "state": being.state, "version": being.version, "visit": being.visit,
+            "fields": shown,
+        }  # fmt: skip
+
+    def offers(self, world: World, being: Being, by: By, now: int) -> dict[str, str]:
+        """Each action with the problem that it would meet; empty where it is possible.
+
+        What needs arguments is judged by state and caller alone.
+        """
+        found = {}
+        blueprint = self._app.blueprints[being.blueprint]
+        for action in blueprint.actions.values():
+            if action.name == "create":
+                continue
+            try:
+                if all(a.optional or a.has_default for a in action.arguments.values()):
+                    self._reader.act(world, being.id, action.name, {}, by, now, being.visit)
+                elif being.state not in action.from_states:
+                    raise RefusedError("state")
+                elif not self._reader.permits(blueprint, action, being, by, {}, False):
+                    raise RefusedError("denied")
+                found[action.name] = ""
+            except RefusedError as refused:
+                found[action.name] = CODES[refused.reason]
+        return found
+
+    def pick(
+        self, world: World, blueprint: Blueprint, sent: Sent, now: int, new_id: str = ""
+    ) -> tuple[str, Taken | str | None]:
+        """What `:take` finds: the first entity, by id, on which the action is possible, or the problem."""
+        action = blueprint.actions[sent.action]
+        if action.name == "create":
+            return "", "LR404.action"
+        if not self._app.policies and not admits(action.admits, sent.by):
+            return "", "LR403.denied"
+        for name in sorted(world.beings):
+            being = world.beings[name]
+            if being.blueprint != blueprint.name or being.state not in action.from_states:
+                continue
+            one = Sent(sent.blueprint, sent.action, sent.by, sent.args, entity=name)
+            found = self.step(world, one, now)
+            if isinstance(found, str) and found.startswith(("LR403.", "LR409.", "LR412.", "LR404.entity")):
+                continue
+            return name, found
+        return "", None
+
+
+def _running(being: Being) -> set[int]:
+    """The invocation whose token is good."""
+    return {r.number for r in being.requests if r.phase in ("started", "stopping")}

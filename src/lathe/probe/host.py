@@ -1,0 +1,251 @@
+"""The real API in process: its node and store, in a world with virtual time, called without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from hashlib import sha256
+from typing import cast
+
+import msgspec
+
+from lathe.api.answers import Scope
+from lathe.api.app import Api
+from lathe.api.callers import Authenticator, Development, Principal
+from lathe.api.cursor import Cursors
+from lathe.effect.base import MAIN, Attempt, Ending
+from lathe.frozen import frozen
+from lathe.lang import digest
+from lathe.lang.adapters import ADAPTERS
+from lathe.lang.model import Json
+from lathe.machine.event import Cause
+from lathe.machine.table import Table
+from lathe.probe.plan import Outcome, Person
+from lathe.runtime.clock import Ids
+from lathe.runtime.metrics import Metrics
+from lathe.runtime.node import Node
+from lathe.runtime.outbox import Settings
+from lathe.runtime.tokens import Tokens
+from lathe.sim.loop import SimLoop
+from lathe.store.base import Apply, JournalQuery
+from lathe.store.memory import MemoryStore
+from lathe.store.records import Entry, Outgoing, Version
+
+KEY = b"level 4: no secret, for no network"
+PERSON = b"x-probe"
+PERFORMED = ("http", "emit", "process", "wasm")
+
+
+@frozen
+class Answer:
+    """What a request was answered."""
+
+    status: int
+    body: Json
+    headers: Mapping[str, str]
+
+    @property
+    def code(self) -> str:
+        """The problem's code; empty where there is none."""
+        code = self.body.get("code") if isinstance(self.body, dict) else None
+        return code if isinstance(code, str) else ""
+
+
+@frozen
+class Said:
+    """A request as it was sent, for a reader who wants to send it again."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+class _Callers:
+    """Who calls is whoever the request says; effects come with their token."""
+
+    def __init__(self, others: Authenticator) -> None:
+        self._others = others
+
+    async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
+        given = headers.get(PERSON)
+        if given is None:
+            return await self._others.principal(headers, scope)
+        name, _, roles = given.decode().partition("=")
+        return Principal(name, frozenset(r for r in roles.split(",") if r), (name,))
+
+    async def stands(self, principal: Principal) -> None:
+        """Everybody who is named is known."""
+
+
+Report = Callable[[str, int, str, int], Awaitable[None]]
+"""Reports progress of an invocation: entity, number, effect, how often."""
+
+
+class Adapter:
+    """Does what the plan says, and remembers how each try went."""
+
+    def __init__(self, outcomes: Mapping[str, tuple[Outcome, ...]]) -> None:
+        self._outcomes = outcomes
+        self._turns: dict[str, int] = {}
+        self.tokens: dict[tuple[str, int], str] = {}
+        self.ends: dict[tuple[str, int], Outcome] = {}
+        """How the newest try of an invocation went, by entity and number, once it is over."""
+        self.tries: dict[tuple[str, int], int] = {}
+        self.in_flight = 0
+        self.report: Report | None = None
+
+    async def perform(self, attempt: Attempt) -> Ending:
+        """One try."""
+        self.in_flight += 1
+        try:
+            return await self._perform(attempt)
+        finally:
+            self.in_flight -= 1
+
+    async def _perform(self, attempt: Attempt) -> Ending:
+        entity, _, number = attempt.id.rpartition(".")
+        key = entity, int(number)
+        self.ends.pop(key, None)
+        self.tries[key] = self.tries.get(key, 0) + 1
+        found = next((o for n, o in self._outcomes.items() if n.endswith(f".{attempt.effect}")), (Outcome(),))
+        turn = self._turns.get(attempt.effect, 0)
+        self._turns[attempt.effect] = turn + 1
+        outcome = found[turn % len(found)]
+        if outcome.reports and self.report is not None:
+            await self.report(*key, attempt.effect, outcome.reports)
+        if outcome.seconds:
+            await asyncio.sleep(outcome.seconds)
+        self.ends[key] = outcome
+        if outcome.cause == "crashed":
+            raise RuntimeError("the adapter gave up")
+        if outcome.cause:
+            return Ending(ok=False, cause=cast(Cause, outcome.cause), message="it went wrong", again=True)
+        return Ending(ok=True, results=outcome.results)
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+class Host:
+    """A node with the app, and its API."""
+
+    def __init__(self, loop: SimLoop, table: Table, files: Mapping[str, bytes], adapter: Adapter) -> None:
+        self.app = table.app
+        self._digest = digest(table.app)
+        self._files = files
+        self._loop = loop
+        self.adapter = adapter
+        self.store = MemoryStore(loop.now_ms)
+        self.tokens = Tokens(sha256(KEY).digest(), loop)
+        self.troubles: list[str] = []
+        self.lived = 0.0
+        self._read = 0
+        self.node = Node(
+            self.store,
+            loop,
+            Ids(loop, loop.random.getrandbits),
+            performers=dict.fromkeys(PERFORMED, adapter),
+            lookups=self._lookups,
+            settings=Settings("probe", jitter=lambda: 0.5),
+            failed=lambda what, error: self.troubles.append(f"{what}: {error!r}"),
+        )
+        self.node.engine.catalog.know({self._digest: table})
+        callers = _Callers(Development(self.tokens))
+        self.api = Api(
+            self.node, callers, cursors=Cursors(sha256(KEY).digest()), metrics=Metrics(), seconds=loop.time
+        )
+
+    def _lookups(self, outgoing: Outgoing) -> Callable[[str, str], str]:
+        self.adapter.tokens[outgoing.entity, outgoing.number] = self.tokens.mint(outgoing, 60_000)
+        return lambda scope, name: name
+
+    async def start(self) -> None:
+        """Make the app current and begin."""
+        version = Version(MAIN, self.app.name, self._digest, dict(self._files), b"{}", 0, "probe")
+        found = await self.store.apply(Apply(version, None))
+        assert found.verdict == "accepted", "an empty store takes any app"
+        await self.node.start()
+
+    async def stop(self) -> None:
+        """End it."""
+        self.api.stop()
+        await self.node.stop()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass: second by second while something is tried, then the rest at once."""
+        calm = 0
+        while seconds > 3.0 and calm < 2:  # what has just ended is still to be committed
+            seconds -= 0.5
+            self.lived += 0.5
+            await asyncio.sleep(0.5)
+            calm = 0 if self.adapter.in_flight else calm + 1
+        if seconds > 3.0:
+            self._loop.jump(seconds - 2.0)
+            seconds = 2.0
+        self.lived += seconds
+        await asyncio.sleep(seconds)
+
+    def now_ms(self) -> int:
+        return self._loop.now_ms()
+
+    async def call(self, said: Said) -> Answer:
+        """Send a request, and wait for its answer."""
+        path, _, query = said.path.partition("?")
+        scope = {
+            "type": "http",
+            "method": said.method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(n.lower().encode(), v.encode()) for n, v in said.headers.items()],
+            "http_version": "1.1",
+            "scheme": "http",
+            "server": ("probe", 80),
+            "client": ("probe", 1),
+            "root_path": "",
+        }
+        sent: list[Mapping[str, object]] = []
+        is_read = False
+
+        async def receive() -> Mapping[str, object]:
+            nonlocal is_read
+            if is_read:
+                await asyncio.get_running_loop().create_future()
+            is_read = True
+            return {"type": "http.request", "body": said.body, "more_body": False}
+
+        async def send(message: Mapping[str, object]) -> None:
+            sent.append(message)
+
+        await self.api(scope, receive, send)  # type: ignore[arg-type]
+        return _answer(sent)
+
+    async def entries(self) -> list[Entry]:
+        """What was committed since this was asked last, in the order of its positions."""
+        found = await self.store.entries(JournalQuery(MAIN, self._read))
+        if found:
+            self._read = found[-1].position
+        return found
+
+
+def named(person: Person) -> dict[str, str]:
+    """The header that says who calls."""
+    return {PERSON.decode(): f"{person.name}={','.join(sorted(person.roles))}"}
+
+
+def _answer(sent: list[Mapping[str, object]]) -> Answer:
+    status, headers = 0, {}
+    body = b""
+    for message in sent:
+        if message["type"] == "http.response.start":
+            status = int(str(message["status"]))
+            pairs = cast("Iterable[tuple[bytes, bytes]]", message.get("headers", ()))
+            headers = {name.decode().lower(): value.decode() for name, value in pairs}
+        else:
+            body += cast(bytes, message.get("body", b""))
+    data: Json = msgspec.json.decode(body) if body else None
+    return Answer(status, data, headers)
+
+
+assert set(PERFORMED) <= set(ADAPTERS), "every adapter that performs is there"

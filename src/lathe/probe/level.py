@@ -1,0 +1,116 @@
+"""Level 4: plans from seeds, until one shows a difference, which is made small, or enough were tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from lathe.frozen import frozen
+from lathe.lang.model import App
+from lathe.machine.table import compile_app
+from lathe.probe.follow import DifferenceError
+from lathe.probe.plan import Plan, Step, Together, Wait, draw_plan
+from lathe.probe.run import Subject, carry_out
+from lathe.reader.reader import Reader
+
+PLANS = 40
+"""How many plans, where nothing else is said: about half a second's worth."""
+SECONDS = 0.5
+"""When those are stopped, done or not."""
+SHRINKING_LIMIT = 150
+"""Runs that a difference may cost to be made small."""
+
+
+@frozen
+class Difference:
+    """Where runtime and blueprint part, with the requests that show it and the seed of the plan."""
+
+    said: str
+    seed: int
+    plan: Plan
+    transcript: tuple[str, ...]
+
+
+@frozen
+class Probed:
+    """What was tried, and what was found."""
+
+    plans: int
+    requests: int
+    refused: int
+    steps: int
+    difference: Difference | None = None
+
+
+def probe(
+    app: App,
+    files: Mapping[str, bytes],
+    *,
+    plans: int | None = None,
+    first: int = 0,
+    clock: Callable[[], float],
+    reader: Reader | None = None,
+) -> Probed:
+    """Try `plans` plans from seed `first` on; without a number, as many as fit into about half a second.
+
+    `reader` is what the runtime is held against: by default the second reading of this very app.
+    """
+    subject = Subject(compile_app(app), files, reader or Reader(app))
+    started = clock()
+    done = requests = refused = steps = 0
+    for seed in range(first, first + (PLANS if plans is None else plans)):
+        plan = draw_plan(app, seed)
+        done += 1
+        try:
+            counts = carry_out(subject, plan)
+        except DifferenceError as error:
+            return Probed(done, requests, refused, steps, _small(subject, plan, error))
+        requests, refused, steps = (
+            requests + counts.requests,
+            refused + counts.refused,
+            steps + counts.steps,
+        )
+        if plans is None and clock() - started > SECONDS:
+            break
+    return Probed(done, requests, refused, steps)
+
+
+def _small(subject: Subject, plan: Plan, error: DifferenceError) -> Difference:
+    """The shortest plan that is found in which runtime and reader still part."""
+    tries, is_shorter = 0, True
+    while is_shorter and tries < SHRINKING_LIMIT:
+        is_shorter = False
+        for less in _less(plan):
+            tries += 1
+            if tries > SHRINKING_LIMIT:
+                break
+            try:
+                carry_out(subject, less)
+            except DifferenceError as again:
+                plan, error, is_shorter = less, again, True
+                break
+    return Difference(str(error), plan.seed, plan, _transcript(error))
+
+
+def _less(plan: Plan) -> Iterator[Plan]:
+    """Plans with fewer steps: without the second half, without each, with one of several at once."""
+    steps = plan.steps
+    if len(steps) > 3:
+        yield replace(plan, steps=steps[: len(steps) // 2])
+    for at in reversed(range(len(steps))):
+        yield replace(plan, steps=(*steps[:at], *steps[at + 1 :]))
+    for at, step in enumerate(steps):
+        for simpler in _simpler(step):
+            yield replace(plan, steps=(*steps[:at], simpler, *steps[at + 1 :]))
+
+
+def _simpler(step: Step) -> Iterator[Step]:
+    if isinstance(step, Together):
+        yield from step.asks
+    elif isinstance(step, Wait) and step.seconds > 2.0:
+        yield Wait(2.0)
+
+
+def _transcript(error: DifferenceError) -> tuple[str, ...]:
+    notes: list[str] = getattr(error, "__notes__", [])
+    return tuple(note for note in notes if not note.startswith("seed "))

@@ -1,0 +1,415 @@
+"""One plan against the real API, with the second reader beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import field
+
+import msgspec
+
+from lathe.frozen import frozen, mutable
+from lathe.lang.model import Blueprint, Json
+from lathe.machine.table import Table
+from lathe.probe.follow import DifferenceError, Follower
+from lathe.probe.foresee import Foresight, Sent
+from lathe.probe.host import Adapter, Answer, Host, Said, named
+from lathe.probe.plan import Ask, Broken, Given, Look, Person, Pick, Plan, Ref, Step, Together, Wait, people
+from lathe.reader.joint import Taken
+from lathe.reader.reader import Reader
+from lathe.reader.world import Being, By
+from lathe.sim.loop import SimLoop, run as run_in_world
+
+SETTLE_SECONDS = 0.05
+DAY_MS = 24 * 3_600_000
+BROKEN: tuple[tuple[str, str, bytes, str], ...] = (
+    ("POST", "/v1/{app}/{plural}", b"{", "LR400.json"),
+    ("POST", "/v1/{app}/{plural}", b"[]", "LR400.body"),
+    ("POST", "/v1/{app}/{plural}x", b"{}", "LR404.route"),
+    ("POST", "/v1/no{app}/{plural}", b"{}", "LR404.app"),
+    ("POST", "/v1/{app}/{plural}/nobody/no_such_action", b"{}", "LR404.action"),
+    ("GET", "/v1/{app}/{plural}?limit=0", b"", "LR400.query"),
+    ("DELETE", "/v1/{app}/{plural}", b"", "LR405.method"),
+    ("GET", "/v1/{app}/{plural}?where=no_such_field", b"", "LR422.where"),
+)
+"""Requests that no client should make, and what they are answered."""
+
+
+@mutable
+class Counts:
+    """What a run did."""
+
+    requests: int = 0
+    refused: int = 0
+    steps: int = 0
+    transcript: list[str] = field(default_factory=list)
+
+
+@frozen
+class _Receipt:
+    same: tuple[object, ...]
+    status: int
+    body: Json
+    until_ms: int
+    turn: int
+
+
+@frozen
+class Subject:
+    """What is tried: an app as the runtime has it, and its second reader."""
+
+    table: Table
+    files: Mapping[str, bytes]
+    reader: Reader
+
+
+def carry_out(subject: Subject, plan: Plan) -> Counts:
+    """Run a plan to its end. Raises `DifferenceError`, with the requests so far as its notes."""
+    counts = Counts()
+    try:
+        run_in_world(lambda loop: _Run(loop, subject, plan, counts).all(), plan.seed)
+    except DifferenceError as error:
+        for line in counts.transcript:
+            error.add_note(line)
+        raise
+    return counts
+
+
+class _Run:
+    def __init__(self, loop: SimLoop, subject: Subject, plan: Plan, counts: Counts) -> None:
+        app, reader = subject.table.app, subject.reader
+        self._app = app
+        self._plan = plan
+        self._adapter = Adapter(plan.outcomes)
+        self._adapter.report = self._report
+        self._host = Host(loop, subject.table, subject.files, self._adapter)
+        self._follower = Follower(app, reader, self._adapter)
+        self._foresight = Foresight(app, reader)
+        self._persons = people(app)
+        self._sent: dict[str, Sent] = {}
+        self._receipts: dict[tuple[str, str], _Receipt] = {}
+        self._waiting: list[tuple[Sent, Answer]] = []
+        self._counts = counts
+        self._turn = 0
+
+    async def all(self) -> None:
+        """Every step, then a while in which all must come to rest."""
+        await self._host.start()
+        try:
+            for step in self._plan.steps:
+                await self._step(step)
+            for _ in range(3):
+                await self._step(Wait(70.0))
+            await self._stored()
+        finally:
+            await self._host.stop()
+            self._counts.steps = self._follower.steps
+
+    async def _step(self, step: Step) -> None:
+        self._turn += 1
+        match step:
+            case Ask():
+                await self._asked((step,))
+            case Together(asks=asks):
+                await self._asked(asks)
+            case Look():
+                await self._looked(step)
+            case Pick():
+                await self._picked(step)
+            case Broken():
+                await self._broken(step)
+            case Wait(seconds=seconds):
+                self._say(f"wait {seconds:g} s")
+                await self._host.pass_time(seconds)
+                await self._settle()
+        if self._host.troubles:
+            raise DifferenceError(f"a worker of the runtime failed: {self._host.troubles[0]}")
+
+    async def _settle(self) -> None:
+        """Let what is due happen, then compare all that was committed and answered."""
+        await self._host.pass_time(SETTLE_SECONDS)
+        self._follower.take(await self._host.entries(), self._sent)
+        for sent, answer in sorted(self._waiting, key=lambda one: _turn_of(one[1])):
+            self._judge(sent, answer)
+        self._waiting.clear()
+        self._follower.overdue(self._host.now_ms(), self._host.lived)
+        self._follower.forget()
+
+    # Requests that change something.
+
+    async def _asked(self, asks: tuple[Ask, ...]) -> None:
+        made = [self._request(ask) for ask in asks]
+        found = await asyncio.gather(*(self._host.call(said) for _, said in made))
+        for (sent, said), answer in zip(made, found, strict=True):
+            self._note(sent, said, answer)
+        await self._settle()
+
+    def _note(self, sent: Sent, said: Said, answer: Answer) -> None:
+        """Keep what was answered, until all that was committed is known."""
+        self._tell(said, answer)
+        event = answer.body.get("event") if isinstance(answer.body, dict) else None
+        if answer.status < 300 and isinstance(event, str) and "idempotent-replayed" not in answer.headers:
+            self._sent[event] = sent
+        self._waiting.append((sent, answer))
+
+    def _request(self, ask: Ask) -> tuple[Sent, Said]:
+        blueprint, person = self._app.blueprints[ask.blueprint], self._persons[ask.person]
+        args = {name: self._given(given) for name, given in ask.args.items()}
+        body = msgspec.json.encode(args) if args else b""
+        being = self._meant(blueprint, ask) if ask.action != "create" else None
+        entity = "" if ask.action == "create" else being.id if being else "nobody"
+        visit = _named(ask.visit, being.visit if being else 1)
+        version = _named(ask.version, being.version if being else 1)
+        key = f"k{ask.key}" if ask.key else ""
+        sent = Sent(
+            blueprint=ask.blueprint,
+            action=ask.action,
+            by=_by(person),
+            args=args,
+            entity=entity,
+            visit=visit,
+            version=version,
+            key=key,
+            body=body,
+        )
+        headers = named(person)
+        headers |= {"if-visit": str(visit)} if visit is not None else {}
+        headers |= {"if-match": f'"{version}"'} if version is not None else {}
+        headers |= {"idempotency-key": key} if key else {}
+        path = f"/v1/{self._app.name}/{blueprint.plural}" + (f"/{entity}/{ask.action}" if entity else "")
+        return sent, Said("POST", path, headers, body)
+
+    def _meant(self, blueprint: Blueprint, ask: Ask) -> Being | None:
+        """The entity that a number means: of those on which the state allows the action, if that is meant."""
+        every = self._every(blueprint.name)
+        states = blueprint.actions[ask.action].from_states
+        fit = [b for b in every if b.state in states] if ask.is_apt else []
+        return _at(fit or every, ask.number)
+
+    def _every(self, blueprint: str) -> list[Being]:
+        beings = self._follower.world.beings
+        return [beings[name] for name in sorted(beings) if beings[name].blueprint == blueprint]
+
+    def _given(self, given: Given) -> Json:
+        if isinstance(given, Ref):
+            found = _at(self._every(given.blueprint), given.number)
+            return found.id if found else "nobody"
+        return [self._given(one) for one in given] if isinstance(given, tuple) else given
+
+    def _judge(self, sent: Sent, answer: Answer) -> None:
+        """An answer must be one that some world since the request gives."""
+        self._counts.requests += 1
+        now = self._host.now_ms()
+        about = f"`{sent.action}` of {sent.blueprint}"
+        if answer.status < 300:
+            self._taken(sent, answer, about, now)
+            return
+        self._counts.refused += 1
+        worlds = self._follower.worlds
+        expected = [self._foresight.step(world, sent, now) for world in worlds]
+        receipt = self._receipts.get((sent.by.actor or "", sent.key)) if sent.key else None
+        is_kept = receipt is not None and now < receipt.until_ms
+        if (
+            receipt is not None
+            and is_kept
+            and receipt.same != sent.same
+            and not self._foresight.is_misfit(sent)
+        ):
+            expected = ["LR422.key", *(expected if receipt.turn == self._turn else ())]
+        if answer.code not in expected or not 400 <= answer.status < 500:
+            said = sorted({one if isinstance(one, str) else "taken" for one in expected})
+            raise DifferenceError(f"{about} was answered {answer.code}, and should be {' or '.join(said)}")
+
+    def _taken(self, sent: Sent, answer: Answer, about: str, now: int) -> None:
+        """What was taken is told as it is afterwards, to whoever may see it."""
+        body = answer.body
+        assert isinstance(body, dict), "an answer is an object"
+        slot = (sent.by.actor or "", sent.key)
+        if "idempotent-replayed" in answer.headers:
+            receipt = self._receipts.get(slot)
+            if (
+                receipt is None
+                or receipt.same != sent.same
+                or (receipt.status, receipt.body)
+                != (
+                    answer.status,
+                    body,
+                )
+            ):
+                raise DifferenceError(f"{about} was answered with what another request was answered")
+            return
+        if answer.status != (201 if sent.action == "create" else 200):
+            raise DifferenceError(f"{about} was answered {answer.status}")
+        held = self._receipts.get(slot) if sent.key else None
+        if held is not None and now < held.until_ms:
+            raise DifferenceError(f"{about} was taken under a key that had been used")
+        if sent.key:
+            self._receipts[slot] = _Receipt(sent.same, answer.status, body, now + DAY_MS, self._turn)
+        entity = str(body.get("id"))
+        event = str(body.get("event"))
+        if self._sent.get(event) is not sent or event not in self._follower.events:
+            raise DifferenceError(f"{about} was answered as taken, and was not committed")
+        being = self._follower.events[event]
+        sees = self._foresight.reads(being, sent.by) or self._app.blueprints[being.blueprint].read is None
+        shown = self._foresight.view(being)
+        if not sees:
+            shown = {name: shown[name] for name in ("id", "version", "visit")}
+        said = {name: value for name, value in body.items() if name not in ("at", "event")}
+        if entity != being.id or said != shown:
+            raise DifferenceError(f"{about} was answered with {_apart(said, shown)}")
+
+    async def _report(self, entity: str, number: int, effect: str, count: int) -> None:
+        """The other side reports progress, with its token."""
+        being = self._follower.world.beings.get(entity)
+        token = self._adapter.tokens.get((entity, number))
+        if being is None or token is None:
+            return
+        blueprint = self._app.blueprints[being.blueprint]
+        mine = [
+            a for a in blueprint.actions.values()
+            if any(p.kind == "effect" and p.name == effect for p in a.by) and not a.arguments
+        ]  # fmt: skip
+        for turn in range(count if mine else 0):
+            action = mine[turn % len(mine)]
+            sent = Sent(
+                blueprint=blueprint.name, action=action.name, by=By("effect", effect), args={}, entity=entity,
+                number=number,
+            )  # fmt: skip
+            path = f"/v1/{self._app.name}/{blueprint.plural}/{entity}/{action.name}"
+            said = Said("POST", path, {"authorization": f"Bearer {token}"})
+            self._note(sent, said, await self._host.call(said))
+
+    # Requests that read, or that should never be made.
+
+    async def _looked(self, look: Look) -> None:
+        person, blueprint = self._persons[look.person], self._app.blueprints[look.blueprint]
+        by, now = _by(person), self._host.now_ms()
+        base = f"/v1/{self._app.name}/{blueprint.plural}"
+        world = self._follower.world
+        if look.what == "list":
+            query = f"?state={look.state}" if look.state else ""
+            answer = await self._call(Said("GET", base + query, named(person)))
+            wanted = [b for b in self._every(blueprint.name) if look.state in ("", b.state)]
+            self._same(
+                _items(answer), [self._foresight.view(b) for b in wanted if self._foresight.reads(b, by)]
+            )
+            return
+        being = _at(self._every(blueprint.name), look.number)
+        path = f"{base}/{being.id if being else 'nobody'}"
+        rest = "" if look.what == "entity" else f"/{look.what}"
+        answer = await self._call(Said("GET", path + rest, named(person)))
+        if being is None or not self._foresight.reads(being, by):
+            self._same([answer.code], ["LR404.entity"])
+        elif look.what == "entity":
+            assert isinstance(answer.body, dict), "an entity is an object"
+            body: Json = {name: value for name, value in answer.body.items() if name != "at"}
+            self._same([body], [self._foresight.view(being)])
+        elif look.what == "journal":
+            self._same([len(_items(answer))], [min(self._follower.revisions[being.id], 50)])
+        else:
+            offers = {str(o["action"]): str(o.get("code", "")) for o in _items(answer) if isinstance(o, dict)}
+            self._same([dict(offers)], [dict(self._foresight.offers(world, being, by, now))])
+
+    def _same(self, found: list[Json], expected: list[Json]) -> None:
+        if found == expected:
+            return
+        apart = next(((f, e) for f, e in zip(found, expected, strict=False) if f != e), None)
+        raise DifferenceError(
+            f"a read gives {_apart(*apart)}" if apart else f"a read gives {len(found)}, not {len(expected)}"
+        )
+
+    async def _picked(self, pick: Pick) -> None:
+        person, blueprint = self._persons[pick.person], self._app.blueprints[pick.blueprint]
+        sent = Sent(blueprint=pick.blueprint, action=pick.action, by=_by(person), args={})
+        world = self._follower.world
+        said = Said(
+            "POST",
+            f"/v1/{self._app.name}/{blueprint.plural}:take",
+            named(person),
+            msgspec.json.encode({"action": pick.action}),
+        )
+        answer = await self._host.call(said)
+        self._tell(said, answer)
+        entity, found = self._foresight.pick(world, blueprint, sent, self._host.now_ms())
+        if isinstance(found, Taken):
+            if answer.status != 200:
+                raise DifferenceError(f"`:take` of `{pick.action}` finds nothing, and should")
+            sent = Sent(blueprint=pick.blueprint, action=pick.action, by=_by(person), args={}, entity=entity)
+            assert isinstance(answer.body, dict), "an answer is an object"
+            self._sent[str(answer.body["event"])] = sent
+            self._waiting.append((sent, answer))
+        elif (answer.status, answer.code) != ((204, "") if found is None else (int(found[2:5]), found)):
+            raise DifferenceError(f"`:take` of `{pick.action}` was answered {answer.code or answer.status}")
+        await self._settle()
+
+    async def _broken(self, broken: Broken) -> None:
+        method, path, body, code = BROKEN[broken.kind % len(BROKEN)]
+        plural = self._app.blueprints[broken.blueprint].plural
+        said = Said(method, path.format(app=self._app.name, plural=plural), named(self._persons[0]), body)
+        answer = await self._call(said)
+        if (answer.code, answer.status) != (code, int(code[2:5])):
+            raise DifferenceError(f"{method} {said.path} was answered {answer.code}, and should be {code}")
+
+    async def _call(self, said: Said) -> Answer:
+        answer = await self._host.call(said)
+        self._counts.requests += 1
+        self._tell(said, answer)
+        return answer
+
+    async def _stored(self) -> None:
+        """At the end, every row of the store is what the reader has."""
+        names = sorted(self._follower.world.beings)
+        rows = await self._host.store.load("main", self._app.name, names)
+        for name in names:
+            row, being = rows.get(name), self._follower.world.beings[name]
+            if row is None or (row.state, row.visit, row.version) != (
+                being.state,
+                being.visit,
+                being.version,
+            ):
+                raise DifferenceError(f"the row of a {being.blueprint} is not what its journal says")
+
+    # Telling.
+
+    def _say(self, line: str) -> None:
+        self._counts.transcript.append(line)
+
+    def _tell(self, said: Said, answer: Answer) -> None:
+        hidden = {"authorization": "Bearer {token}"}  # it is good in this world alone
+        headers = "".join(f" {n}: {hidden.get(n, v)};" for n, v in said.headers.items())
+        body = f" {said.body.decode()}" if said.body else ""
+        self._say(f"{said.method} {said.path}{headers}{body} -> {answer.code or answer.status}")
+
+
+def _by(person: Person) -> By:
+    return By("role", None, person.roles, person.name)
+
+
+def _turn_of(answer: Answer) -> int:
+    """What was taken is judged first: an answer that repeats it, or a refusal, may rest on it."""
+    return 2 if answer.status >= 300 else int("idempotent-replayed" in answer.headers)
+
+
+def _at(beings: list[Being], number: int) -> Being | None:
+    """The newest is number 0: what was made last is what is worked on."""
+    return beings[-1 - number % len(beings)] if beings else None
+
+
+def _named(which: str, current: int) -> int | None:
+    return {"now": current, "before": current - 1}.get(which)
+
+
+def _items(answer: Answer) -> list[Json]:
+    found = answer.body.get("items") if isinstance(answer.body, dict) else None
+    if not isinstance(found, list):
+        return [answer.code]
+    return [{n: v for n, v in i.items() if n != "at"} if isinstance(i, dict) else i for i in found]
+
+
+def _apart(found: Json, expected: Json) -> str:
+    """Where two documents part."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in sorted({*found, *expected}):
+            if found.get(name) != expected.get(name):
+                return f"`{name}`: {_apart(found.get(name), expected.get(name))}"
+    return f"{found!r}, and should be {expected!r}"

@@ -1,0 +1,123 @@
+"""Level 4: it agrees with a sound runtime, says the same for the same seed, and tells a difference small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from lathe.gate import Options, check_files
+from lathe.lang import read_app
+from lathe.lang.model import App
+from lathe.machine import step, values
+from lathe.machine.event import Act
+from lathe.machine.table import compile_app
+from lathe.probe.level import Probed, probe
+from lathe.probe.plan import draw_plan, people
+from lathe.probe.run import Subject, carry_out
+from lathe.reader.reader import Reader
+from lathe.runtime.outbox import Outbox
+
+from ..runtime.harness import example
+
+EXAMPLES = ("rollout", "saga", "order", "lease_queue", "wallet", "approval", "subscription", "incident")
+
+
+def app_of(name: str) -> App:
+    app = read_app(example(name)).app
+    assert app is not None
+    return app
+
+
+def probed(name: str, plans: int, first: int = 0) -> Probed:
+    return probe(app_of(name), example(name), plans=plans, first=first, clock=monotonic)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_sound_runtime_answers_as_the_blueprint_says(name: str) -> None:
+    found = probed(name, 12)
+    assert found.difference is None, found.difference
+    assert found.refused > 20 and found.steps > 5, "what is legal is tried, and what is not"
+
+
+@settings(max_examples=25, deadline=None, database=None, derandomize=True)
+@given(st.sampled_from(EXAMPLES), st.integers(0, 2**32))
+def test_whatever_the_seed(name: str, seed: int) -> None:
+    app = app_of(name)
+    carry_out(Subject(compile_app(app), example(name), Reader(app)), draw_plan(app, seed))
+
+
+def test_a_seed_is_the_same_plan_and_the_same_run() -> None:
+    app = app_of("order")
+    assert draw_plan(app, 7) == draw_plan(app, 7) != draw_plan(app, 8)
+    subject = Subject(compile_app(app), example("order"), Reader(app))
+    assert carry_out(subject, draw_plan(app, 7)) == carry_out(subject, draw_plan(app, 7))
+
+
+def test_nobody_holds_roles_that_exclude_each_other() -> None:
+    app = replace(app_of("approval"), exclusive=(("clerk", "manager"),))
+    assert all(len(person.roles & {"clerk", "manager"}) < 2 for person in people(app))
+
+
+def no_lower_end(patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(values, "_misfit_int", lambda kind, value: "range" if value > kind.high else None)
+    return "rollout"
+
+
+def fence_without_visits(patch: pytest.MonkeyPatch) -> str:
+    real: Callable[..., None] = step._RULES[Act]
+
+    def act(draft: Any, event: Act) -> None:
+        real(draft, replace(event, visit=draft.entity(event.entity).visit))
+
+    patch.setitem(step._RULES, Act, act)
+    return "lease_queue"
+
+
+def one_try_more(patch: pytest.MonkeyPatch) -> str:
+    real = Outbox._again
+
+    async def again(self: Outbox, outgoing: Any, effect: Any, ending: Any) -> bool:
+        return await real(self, outgoing, replace(effect, attempts=effect.attempts + 1), ending)
+
+    patch.setattr(Outbox, "_again", again)
+    return "subscription"
+
+
+@pytest.mark.parametrize("bug", [no_lower_end, fence_without_visits, one_try_more])
+def test_a_runtime_that_is_wrong_is_found_and_told_in_few_requests(
+    bug: Callable[[pytest.MonkeyPatch], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = bug(monkeypatch)
+    found = probed(name, 150)
+    assert found.difference is not None
+    assert len(found.difference.plan.steps) <= 8
+    again = probed(name, 1, found.difference.seed)
+    assert again.difference == found.difference, "the seed repeats it"
+
+
+def test_the_gate_tells_it_with_its_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    fence_without_visits(monkeypatch)
+    report = check_files(example("lease_queue"), Options(level=4, seeds=60)).report
+    found = [f for f in report.findings if f.diagnostic.code == "LT811"]
+    assert report.verdict == "refused"
+    help_text = found[-1].diagnostic.help or ""
+    assert "--seed " in help_text
+    assert "POST /v1/lease_queue/jobs" in help_text
+
+
+def test_the_gate_says_how_much_was_tried() -> None:
+    report = check_files(example("rollout"), Options(level=4, seeds=3)).report
+    assert (report.verdict, report.levels[4].verdict, report.levels[4].seeds) == ("admitted", "passes", 3)
+    assert "level 4 (properties): more than 3 seeds" in report.not_covered
+
+
+def test_what_is_left_out_is_said() -> None:
+    assert check_files(example("rollout")).report.levels[4].why == "not asked for"
+    report = check_files(example("expense"), Options(level=4, seeds=1)).report
+    assert report.levels[4].verdict == "skipped"
+    assert "policies" in report.levels[4].why
