@@ -108,6 +108,16 @@ def test_a_store_that_became_read_only_says_so(tmp_path: Path) -> None:
     on_store(tmp_path, freeze)
 
 
+def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "data")
+        await store.open()
+        await store.close()
+
+    asyncio.run(main())
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ReadOnlyError, match="cannot be made"):

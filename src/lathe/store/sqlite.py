@@ -77,7 +77,7 @@ class SqliteStore:
         assert self._writer is None, "it is opened once"
         check_version()
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ReadOnlyError(f"`{self._folder}` cannot be made: {error.strerror}") from error
         self._lock.take()
