@@ -104,7 +104,8 @@ def command(
             output.data(_line(row))
     elif work == "me":
         for key, value in cast(Row, document).items():
-            output.data(output.clean(f"{key}: {_said(value)}"))
+            said = "none" if value is None and key in ("token", "expires") else _said(value)
+            output.data(output.clean(f"{key}: {said}"))
     else:
         row = cast(Row, document)
         output.talk(_line(row))
