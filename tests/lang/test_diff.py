@@ -14,7 +14,7 @@ from lathe.lang.diff import Change, diff
 from lathe.lang.model import App
 from lathe.testing import strategies
 
-from ..support import app_of, several
+from ..support import app_of, files_of, several
 
 TICKET = """
 [state]
@@ -46,6 +46,7 @@ def changes(old: str, new: str) -> list[Change]:
     ('close = { from = "open", to = "done", by = "role:clerk" }', "", "Ticket action close", True, False),
     ('to = "done", by = "role:clerk"', 'to = "done", by = "any"', "Ticket action close by any", False, True),
     ('after = "5m"', 'after = "9m"', "Ticket state open timer", False, False),
+    ("[invariant]", 'shut = { from = "open", by = "any" }\n[invariant]', "Ticket action shut", False, True),
 ])  # fmt: skip
 def test_a_change_is_told_for_what_it_is(
     old: str, new: str, path: str, *, breaking: bool, weaker: bool
@@ -53,6 +54,29 @@ def test_a_change_is_told_for_what_it_is(
     found = {c.path: c for c in changes(old, new)}
     assert path in found
     assert (found[path].is_breaking, found[path].is_weaker) == (breaking, weaker)
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ({}, {"modules/m.wat": b"(module)"}),
+    ({"gauges/g.json": b'{"trace": {}, "expect": "admitted"}'}, {}),
+    ({}, {"more.cedar": b"permit(principal, action, resource);"}),
+    ({}, {"other.blueprint.toml": b'blueprint = "Other"\n' + TICKET.encode()}),
+])  # fmt: skip
+def test_files_that_allow_more_or_promise_less_are_weaker(
+    before: dict[str, bytes], after: dict[str, bytes]
+) -> None:
+    files = files_of(several(Ticket=TICKET))
+    old, new = read_app({**files, **before}).app, read_app({**files, **after}).app
+    assert old is not None and new is not None
+    assert [change.is_weaker for change in diff(old, new)] == [True]
+
+
+def test_what_an_effect_is_granted_is_weaker() -> None:
+    effect = '[effect.tell]\nuses = "http"\nwith = { url = "https://example.com/{id}" }\n'
+    first = TICKET.replace("done = { final = true }", 'done = { final = true, run = "tell" }') + effect
+    second = first.replace("https://example.com", "https://elsewhere.example")
+    (found,) = diff(app_of(several(Ticket=first)), app_of(several(Ticket=second)))
+    assert (found.path, found.is_weaker) == ("Ticket effect tell with", True)
 
 
 def test_a_narrower_range_is_breaking() -> None:

@@ -164,14 +164,13 @@ class Commands:
         overrides = self._overrides
         if overrides is None or asked.principal.grant is not None:
             raise Problem("LR403.scope", "an effect asks for no decision")
-        if asked.entity:
-            held = await self._engine.read(live, asked.entity)
-            if held is None or held.entity.blueprint != table.blueprint.name:
-                raise Problem("LR404.entity")
+        held = await self._engine.read(live, asked.entity) if asked.entity else None
+        if asked.entity and (held is None or held.entity.blueprint != table.blueprint.name):
+            raise Problem("LR404.entity")
         found = await self._engine.preview(live, command.event(self._engine.clock.now_ms()))
         if not isinstance(found, Refusal):
             raise Problem("LR422.decision", "no decision is needed: the caller may")
-        refused = Refused(found, None, live)
+        refused = Refused(found, held, live)
         if not is_denied(refused, command, asked.action):
             raise self.problem(refused, asked)
         why = await overrides.hindrance(live, table, asked.action, command)

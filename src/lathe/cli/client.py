@@ -141,6 +141,8 @@ def problem_text(document: Json, status: int) -> str:
     sentence = f"{code}: {said}" + (f" ({'; '.join(more)})" if more else "")
     if code == "LR401.token":
         sentence += "\nset LATHE_TOKEN, or name a file that holds a token with `--token-file`"
+    if isinstance(document.get("ask"), dict):
+        sentence += "; `lathe decisions ask` asks a person"
     return "\n".join([sentence, *finding_lines(document.get("report"))])
 
 

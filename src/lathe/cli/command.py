@@ -30,6 +30,7 @@ SUMMARIES = {
     "get": "Print an entity, or what may be done with it now.",
     "list": "List entities.",
     "take": "Take an action on the first entity on which it is possible.",
+    "decisions": "List, approve, deny and ask for decisions by people.",
     "journal": "Print what happened to an entity.",
     "events": "Follow what is committed.",
     "token": "Make, list, rotate and revoke tokens.",

@@ -50,9 +50,12 @@ class Change:
 
 @frozen
 class _Entry:
+    """`opens`: it lets somebody outside do something."""
+
     kind: str
     text: str
     parent: str = ""
+    opens: bool = False
 
 
 BREAKING: dict[str, frozenset[What]] = {
@@ -91,6 +94,10 @@ WEAKER: dict[str, frozenset[What]] = {
     "scope": frozenset({"removed", "changed"}),
     "policy": frozenset({"added", "removed", "changed"}),
     "module": frozenset({"added", "changed"}),
+    "inbound": frozenset({"added", "changed"}),
+    "frozen": frozenset({"removed"}),
+    "gauge": frozenset({"removed", "changed"}),
+    "blueprint": frozenset({"added", "removed"}),
 }
 """Differences by which less may be promised than before, or more allowed."""
 
@@ -117,7 +124,9 @@ def _change(path: str, was: _Entry | None, now: _Entry | None) -> Change:
     is_breaking = what in BREAKING.get(kind, frozenset())
     if kind == "range" and what == "changed":
         is_breaking = _is_narrower(*texts)
-    return Change(path, kind, what, *texts, is_breaking, what in WEAKER.get(kind, frozenset()))
+    is_opened = now is not None and now.opens and what == "added"
+    is_weaker = is_opened or what in WEAKER.get(kind, frozenset())
+    return Change(path, kind, what, *texts, is_breaking, is_weaker)
 
 
 def _is_narrower(was: str, now: str) -> bool:
@@ -138,6 +147,8 @@ def _entries(app: App) -> Entries:
     yield from ((f"scope {name}", _Entry("scope", str(n))) for name, n in scope.items() if n is not None)
     yield from ((f"policy {name}", _Entry("policy", text)) for name, text in app.policies.items())
     yield from ((f"module {name}", _Entry("module", text)) for name, text in app.modules.items())
+    for name, text in app.gauges.items():
+        yield f"gauge {name}", _Entry("gauge", text)
     for ghost in app.ghosts.values():
         yield f"ghost {ghost.name}", _Entry("ghost", _ghost(ghost))
     for prop in app.properties.values():
@@ -225,7 +236,8 @@ def _typed(path: str, kind: Type) -> Entries:
 
 def _action(owner: str, action: Action) -> Entries:
     path = f"{owner} action {action.name}"
-    yield path, _Entry("action", action.name, owner)
+    is_open = any(principal.kind in ("role", "any") for principal in action.by)
+    yield path, _Entry("action", action.name, owner, is_open)
     yield from ((f"{path} from {s}", _Entry("source", s, path)) for s in action.from_states)
     yield from ((f"{path} by {p}", _Entry("caller", str(p), path)) for p in action.by)
     target = action.to_if.text if action.to_if is not None else action.to

@@ -187,10 +187,11 @@ class Swapper:
         unfit: list[Unfit] = []
         count = moved = 0
         if old is not None:
+            referred = await self._referred(old)
             async for row in self._rows(old):
                 held = held_of(row)
                 population[row.blueprint, row.state] += 1
-                found = self._moved(old, table, held.entity)
+                found = self._moved(old, table, held.entity, referred)
                 if isinstance(found, Unfit):
                     count += 1
                     if len(unfit) < EXAMPLES_LIMIT:
@@ -306,15 +307,26 @@ class Swapper:
                 last = rows[-1].id
                 query = Query(live.tenant, live.app.name, name, after=(last, last))
 
-    def _moved(self, old: Live, table: Table, entity: Entity) -> Entity | Unfit | None:
+    async def _referred(self, live: Live) -> dict[str, Entity]:
+        """Every entity by id, where one may refer to another; else nothing, for nobody looks."""
+        fields = (f for t in live.table.blueprints.values() for f in t.blueprint.fields.values())
+        if not any((f.type.element or f.type).kind == "ref" for f in fields):
+            return {}
+        return {row.id: held_of(row).entity async for row in self._rows(live)}
+
+    def _moved(
+        self, old: Live, table: Table, entity: Entity, referred: Mapping[str, Entity]
+    ) -> Entity | Unfit | None:
         """The entity in the new version; None: it stays as it is."""
-        moved = migrate(old.table, table, entity, MemoryWorld({entity.id: entity}, old.table.ghosts))
+        before = MemoryWorld(_Entities(entity, referred), old.table.ghosts)
+        moved = migrate(old.table, table, entity, before)
         if moved is None:
             return None
         if isinstance(moved, tuple):
             code = "LT701" if moved[0].has_no_place else "LT702"
             return Unfit(code, entity.id, entity.blueprint, entity.state, _said(moved))
-        broken = _broken(table, moved)
+        after = MemoryWorld(_Entities(moved, referred, (old.table, table, before)), table.ghosts)
+        broken = _broken(table, moved, after)
         if broken is not None:
             return Unfit("LT703", entity.id, entity.blueprint, entity.state, f"`{broken}` would be false")
         if _has_other_deadlines(old.table, table, entity, moved):
@@ -336,8 +348,10 @@ class Swapper:
         moved: dict[str, Write] = {}
         examined: dict[str, bytes] = {}
 
+        referred = await self._referred(old)
+
         def examine(row: EntityRow) -> Write | None:
-            found = self._write(old, new, row, version)
+            found = self._write(old, new, row, version, referred)
             moved.pop(row.id, None)
             if found is not None:
                 moved[row.id] = found
@@ -346,6 +360,7 @@ class Swapper:
             return found
 
         def again(rows: Sequence[EntityRow]) -> list[Write]:
+            referred.update((row.id, held_of(row).entity) for row in rows)
             known = (row for row in rows if row.blueprint in old.table.blueprints)
             return [found for row in known if (found := examine(row)) is not None]
 
@@ -356,10 +371,12 @@ class Swapper:
         retimings = tuple(_retimings(old.table, table))
         return Apply(version, expected, tuple(moved.values()), retimings, examined, again), moved
 
-    def _write(self, old: Live, new: Live, row: EntityRow, version: Version) -> Write | None:
+    def _write(
+        self, old: Live, new: Live, row: EntityRow, version: Version, referred: Mapping[str, Entity]
+    ) -> Write | None:
         """How an entity is rewritten; None if it stays as it is. Raises `RefusedSwap`."""
         held = held_of(row)
-        moved = self._moved(old, new.table, held.entity)
+        moved = self._moved(old, new.table, held.entity, referred)
         if isinstance(moved, Unfit):
             raise RefusedSwap("population", f"{moved.entity}: {moved.why}", None)
         return None if moved is None else self._migration(new, held, moved, version).write
@@ -407,10 +424,41 @@ def _said(misfits: tuple[Misfit, ...]) -> str:
     return f"{first.kind} `{first.name}` {first.about}".strip()
 
 
-def _broken(table: Table, entity: Entity) -> str | None:
+class _Entities(Mapping[str, Entity]):
+    """One entity, and those that it refers to as they are, or as another version has them."""
+
+    def __init__(
+        self,
+        first: Entity,
+        others: Mapping[str, Entity],
+        versions: tuple[Table, Table, MemoryWorld] | None = None,
+    ) -> None:
+        self._first = first
+        self._others = others
+        self._versions = versions
+
+    def __getitem__(self, name: str) -> Entity:
+        if name == self._first.id:
+            return self._first
+        other = self._others[name]
+        if self._versions is None:
+            return other
+        moved = migrate(self._versions[0], self._versions[1], other, self._versions[2])
+        if isinstance(moved, tuple):
+            raise KeyError(name)  # it is told itself that it does not fit
+        return moved or other
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({self._first.id: None, **dict.fromkeys(self._others)})
+
+    def __len__(self) -> int:
+        return len(self._others.keys() | {self._first.id})
+
+
+def _broken(table: Table, entity: Entity, world: MemoryWorld) -> str | None:
     """The first invariant of its own that the entity would not keep."""
     blueprint = table.blueprints[entity.blueprint].blueprint
-    frame = entity_frame(MemoryWorld({entity.id: entity}, table.ghosts), entity)
+    frame = entity_frame(world, entity)
     for name, prop in blueprint.properties.items():
         if prop.kind != "invariant" or (prop.in_states and entity.state not in prop.in_states):
             continue

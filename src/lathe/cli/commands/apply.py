@@ -11,6 +11,7 @@ from lathe.agents.bodies import app_body
 from lathe.cli import exitcode, files, output
 from lathe.cli.client import run, told, where_option
 from lathe.cli.command import command as make_command
+from lathe.cli.deciding import held_text
 from lathe.cli.entities import Row, json_text
 from lathe.cli.findings import finding_lines
 from lathe.lang.model import Json
@@ -62,13 +63,18 @@ def command(
         output.data(plan_text(plan))
         if "applied" in document:
             output.data(f"applied {document['applied']}, {document['moved']} entities rewritten")
+        elif document.get("decision"):
+            output.data(held_text(cast(Row, document["decision"])))
         elif plan["possible"]:
-            output.data(f"nothing has changed yet: `lathe apply {path} --confirm {plan['digest']}`")
+            held = ", which then waits for a person" if document.get("held") else ""
+            output.data(f"nothing has changed yet: `lathe apply {path} --confirm {plan['digest']}`{held}")
         else:
             found = finding_lines(document.get("report"))
             is_said = bool(found or plan["unfit"])
             hint = "nothing has changed" + ("" if is_said else f": `lathe check {path}` says why")
             output.data("\n".join([*found, hint]))
+    if document.get("decision"):
+        return exitcode.DENIED
     possible = cast(Row, document["plan"])["possible"]
     return exitcode.DONE if possible else exitcode.FINDINGS
 

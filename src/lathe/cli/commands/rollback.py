@@ -11,6 +11,7 @@ from lathe.cli import exitcode, output
 from lathe.cli.client import run, told, where_option
 from lathe.cli.command import command as make_command
 from lathe.cli.commands.apply import plan_text
+from lathe.cli.deciding import held_text
 from lathe.cli.entities import Row, json_text, rows_of, table
 from lathe.lang.model import Json
 
@@ -42,6 +43,9 @@ def command(
         output.data(output.clean(table([["version", "applied", "by", "note"], *rows])))
     else:
         output.data(plan_text(cast(Row, document["plan"])))
+        if document.get("decision"):
+            output.data(held_text(cast(Row, document["decision"])))
+            return exitcode.DENIED
         said = (
             f"applied {document['applied']}"
             if "applied" in document
