@@ -117,3 +117,12 @@ with = { blueprint = "Thing" }
 ok = "made"
 """
     assert "LT504" not in codes(text)
+
+
+@pytest.mark.parametrize(("method", "expected"), [("PUT", ["LT504"]), ("GET", []), ("HEAD", [])])
+def test_what_changes_nothing_may_come_late(method: str, expected: list[str]) -> None:
+    text = changed(
+        ('drop = { from = "draft", to = "undoing"', 'drop = { from = ["draft", "sending"], to = "dropped"'),
+        ('method = "PUT"', f'method = "{method}"'),
+    )
+    assert [code for code in codes(text) if code == "LT504"] == expected
