@@ -48,7 +48,8 @@ APPS = sorted(p.parent for p in EXAMPLES.rglob("app.toml") if "broken" not in p.
 def test_search_and_machine_take_the_same_steps_in_the_examples(example: str) -> None:
     folder = EXAMPLES / example
     paths = [folder / "app.toml", *folder.glob("*.blueprint.toml"), *folder.glob("*.cedar")]
-    app = read_app({path.name: path.read_bytes() for path in sorted(paths)}).app
+    paths += folder.glob("modules/*")
+    app = read_app({path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths)}).app
     assert app is not None
     assert differences(app, 1, states=400, sample=20) == []
     assert differences(app, 2, states=400, sample=10) == []

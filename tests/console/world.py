@@ -126,7 +126,8 @@ class World:
             self.first_token = made.text
         swapper = Swapper(engine, gate)
         decisions = Decisions(store, engine.catalog, self.clock, ids)
-        holder = Holder(decisions, lambda tenant, app: ApplySettings())
+        held = ApplySettings(held="never") if self._is_open else ApplySettings()
+        holder = Holder(decisions, lambda tenant, app: held)
         blueprints = Blueprints(engine, swapper, authenticator, checks, holder)
         deciding = DecisionRoutes(engine, swapper, authenticator, decisions, blueprints)
         self.api = Api(

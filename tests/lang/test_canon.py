@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -17,8 +20,8 @@ from .test_resolve_bytes import dump, tomllib
 APPS = sorted(path.parent for path in EXAMPLES.glob("*/app.toml"))
 
 
-def digest_of(files: dict[str, str]) -> str:
-    reading = read_app({path: text.encode() for path, text in files.items()})
+def digest_of(files: dict[str, str], modules: Mapping[str, bytes] = MappingProxyType({})) -> str:
+    reading = read_app({**{path: text.encode() for path, text in files.items()}, **modules})
     assert reading.app is not None, told(reading)
     return digest(reading.app)
 
@@ -140,10 +143,11 @@ def test_formatting_never_changes_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("folder", APPS, ids=lambda path: path.name)
-def test_formatting_never_changes_an_example(folder: object) -> None:
-    files = {path.name: path.read_text() for path in folder.glob("*.toml")}  # type: ignore[attr-defined]
+def test_formatting_never_changes_an_example(folder: Path) -> None:
+    files = {path.name: path.read_text() for path in folder.glob("*.toml")}
+    modules = {f"modules/{path.name}": path.read_bytes() for path in folder.glob("modules/*")}
     formatted = {name: format_text(text, file=name) for name, text in files.items()}
-    assert digest_of(formatted) == digest_of(files)
+    assert digest_of(formatted, modules) == digest_of(files, modules)
 
 
 def test_the_digest_of_the_rollout_is_what_it_was() -> None:

@@ -311,8 +311,9 @@ class Oracle:
         for write in writes:
             self._chains(write)
             self._take_duties(write)
+        everybody = MemoryWorld(before.entities, old.table.ghosts)
         for name, entity in before.entities.items():
-            found = migrate(old.table, new.table, entity, MemoryWorld({name: entity}, old.table.ghosts))
+            found = migrate(old.table, new.table, entity, everybody)
             if isinstance(found, tuple):
                 self.fail("swap", f"{name} has no place in the new version, and it was applied")
                 return
@@ -334,8 +335,9 @@ class Oracle:
         truth = self._truth
         assert truth is not None, "there is one"
         moved: dict[str, Entity] = {}
+        everybody = MemoryWorld(truth.entities, old.table.ghosts)
         for name, entity in truth.entities.items():
-            found = migrate(old.table, new.table, entity, MemoryWorld({name: entity}, old.table.ghosts))
+            found = migrate(old.table, new.table, entity, everybody)
             moved[name] = entity if found is None or isinstance(found, tuple) else found
         return MemoryWorld(moved, {**new.table.ghosts, **_kept(truth, new)})
 

@@ -40,7 +40,7 @@ export function Plan({ subject }) {
     return html`<p class="notice bad"><${Icon} name="close" /><span>What the verifier does not admit is not loaded. <a href=${to(...subject.base, "report")}>The report</a> says why.</span></p>`;
   }
   if (runs) return html`<p class="notice good"><${Icon} name="done" />This version is in force${current.data.items[0]?.note ? html`: <bdi>${current.data.items[0].note}</bdi>` : ""}.</p>`;
-  const confirm = (note) => send({ confirm: state.plan.digest, breaking: true, note }, () => go(to("apps", subject.app, "versions", "current", "graph")));
+  const confirm = (note) => send({ confirm: state.plan.digest, breaking: true, note }, ({ decision }) => go(decision ? to("decisions") : to("apps", subject.app, "versions", "current", "graph")));
   return html`<div class="plan">
     <${Trouble} problem=${state.problem} onRetry=${() => send({}, setState)} />
     ${state.plan && state.plan.verdict !== "admitted" && html`<${Against} plan=${state.plan} check=${state.check} findings=${findingsOf(state.report)} />`}
