@@ -216,9 +216,10 @@ def _lathe(stack: ExitStack, data: Path, url: str, port: int, durability: str) -
     base = stack.enter_context(server(url, port=port))
     ids = data / f"ids-{port}"
     ids.write_text("\n".join(made(base)))
-    seeds = iter(range(1_000))
+    token, seeds = os.environ["BENCH_TOKEN"], iter(range(1_000))
 
     def run(connections: int) -> Found:
+        os.environ["BENCH_TOKEN"] = token  # each server has its own
         script = data / f"lathe-{port}.lua"
         script.write_text(LUA % {"ids": ids, "seed": next(seeds)})
         found = load(base, script, connections=connections, seconds=_seconds())
