@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import statistics
@@ -26,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter, sleep
 
+import wrk
 from common import ROOT, Row, is_quick, report
 
 ENTITIES = 1_000
@@ -91,7 +91,7 @@ response = function(status) if status ~= 200 then bad = bad + 1 end end
 
 def main() -> int:
     """Measure, print, and answer 1 if a bound was not kept."""
-    if shutil.which("wrk") is None:
+    if not wrk.has_wrk():
         report([Row("wrk is missing: nothing was measured", 0, "actions/s")], sys.argv[1:])
         return 0
     rows: list[Row] = []
@@ -130,8 +130,9 @@ def _measured(name: str, url: str, least: int, rows: list[Row]) -> bool:
         for seed in range(2 if is_quick() else RUNS):
             flushes.append(flush_seconds(Path(folder)))
             found.append(load(base, ids, seed))
-    rate = statistics.median(f[0] for f in found)
-    p50, p99 = (statistics.median(f[i] for f in found) for i in (1, 2))
+    rate = statistics.median(one.rate for one in found)
+    p50 = statistics.median(one.p50 for one in found)
+    p99 = statistics.median(one.p99 for one in found)
     flush = statistics.median(flushes)
     rows.append(Row(f"{name}: F, fdatasync after 4 KiB", round(flush * 1000, 3), "ms"))
     bound = least if flush < SLOW_DISK_SECONDS else 0.7 * CONNECTIONS / (2 * flush)
@@ -239,25 +240,11 @@ def made(base: str, count: int = ENTITIES) -> list[str]:
     return [str(call(base, "POST", "/v1/task/tasks", {"owner": f"o{n}"})["id"]) for n in range(count)]
 
 
-def load(base: str, ids: Path, seed: int) -> tuple[float, float, float]:
-    """One run of `wrk`: actions a second, p50 and p99 in milliseconds."""
+def load(base: str, ids: Path, seed: int) -> wrk.Load:
+    """One run of `wrk` with the actions of this bench."""
     script = ids.with_suffix(".lua")
     script.write_text(LUA % {"ids": ids, "seed": seed})
-    seconds = 2 if is_quick() else SECONDS
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), base]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
-    if failed is not None:
-        raise SystemExit(f"{failed[1]} requests failed:\n{told}")
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
-    assert rate is not None, told
-    return float(rate[1]), _milliseconds(told, "50%"), _milliseconds(told, "99%")
-
-
-def _milliseconds(told: str, which: str) -> float:
-    found = re.search(rf"{which}\s+([\d.]+)(us|ms|s)\b", told)
-    assert found is not None, told
-    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+    return wrk.load(base, script, connections=CONNECTIONS, seconds=2 if is_quick() else SECONDS)
 
 
 if __name__ == "__main__":
