@@ -25,7 +25,11 @@ from lathe.lang.schema import PUBLISHED
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("examples/**/*.md")])
-PLAYED = (DOCS / "tutorial" / "first-counterexample.md", DOCS / "howto" / "migrate-a-live-app.md")
+PLAYED = (
+    ROOT / "README.md",
+    DOCS / "tutorial" / "first-counterexample.md",
+    DOCS / "howto" / "migrate-a-live-app.md",
+)
 """Pages whose commands are run."""
 UPDATE = os.environ.get("LATHE_UPDATE_GOLDEN") == "1"
 
