@@ -22,7 +22,8 @@ SCROLL = """async () => {
   frame.scrollTop += 300;
   const isDrawn = () => {
     const rows = frame.querySelectorAll("tr[data-row]");
-    const [sight, first, last] = [frame, rows[0], rows[rows.length - 1]].map((one) => one.getBoundingClientRect());
+    const placed = [frame, rows[0], rows[rows.length - 1]].map((one) => one.getBoundingClientRect());
+    const [sight, first, last] = placed;
     const isLast = !frame.querySelector("tr.space:last-child");
     return (first.top <= sight.top + 40 || frame.scrollTop < 40) && (last.bottom >= sight.bottom || isLast);
   };
