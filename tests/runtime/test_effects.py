@@ -7,10 +7,12 @@ import asyncio
 import pytest
 
 from lathe.effect.base import Attempt, Ending
+from lathe.runtime.catalog import Live
+from lathe.runtime.plan import Held
 from lathe.sim.loop import SimLoop, run
 from lathe.store.memory import MemoryStore
 
-from .harness import Scripted, act, create, example, install, node_of, state_of
+from .harness import Scripted, act, create, example, install, node_of, person, state_of
 from .oracles import journal_replays
 
 SEEDS = range(15)
@@ -111,6 +113,34 @@ def test_a_silent_worker_loses_its_invocation_to_another(seed: int) -> None:
         await settled(loop, 40.0)
         assert await state_of(second, app, rollout) == "done"
         await second.stop()
+        await journal_replays(store, app)
+
+    run(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS[:5])
+def test_a_creation_is_named_by_the_row_that_it_is_decided_on(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read before may be older: a lost acknowledgement leaves behind what was there before it."""
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, example("saga"))
+        node = node_of(loop, store)
+        await node.start()
+        older = node.engine.read
+
+        async def read(live: Live, entity: str) -> Held | None:
+            await older(live, entity)
+            return None
+
+        monkeypatch.setattr(node.engine, "read", read)
+        trip = await create(node, app, "Trip", person(app))
+        await settled(loop)
+        monkeypatch.setattr(node.engine, "read", older)
+        assert await state_of(node, app, trip) == "booked"
+        await node.stop()
         await journal_replays(store, app)
 
     run(main, seed)

@@ -23,11 +23,11 @@ from lathe.lang.adapters import DEFAULT_TIMEOUT_MS
 from lathe.lang.model import Effect, Json
 from lathe.machine.event import Delivers, Ends, Event, Executes, Notifies, Starts, Stops
 from lathe.machine.outcome import Refusal
-from lathe.machine.snapshot import Invocation, Value
+from lathe.machine.snapshot import Value
 from lathe.runtime import telemetry
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
-from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Result
+from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Required, Result
 from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, value_of
@@ -295,7 +295,12 @@ class Outbox:
         return table.blueprints[outgoing.blueprint].effects[outgoing.effect].effect
 
     async def _step(
-        self, outgoing: Outgoing, kind: str, event: Callable[[int], Event], told: Mapping[str, object]
+        self,
+        outgoing: Outgoing,
+        kind: str,
+        event: Callable[[int], Event],
+        told: Mapping[str, object],
+        requires: Required | None = None,
     ) -> Result:
         """Take what follows, while the lease runs: what has happened outside is not forgotten for a store
         that does not answer just now.
@@ -309,7 +314,7 @@ class Outbox:
             told={"effect": outgoing.effect, "number": outgoing.number, **told},
             by=f"effect:{outgoing.effect}",
             lease=(self._settings.worker, outgoing.entity, outgoing.number),
-            requires=partial(_is_there, outgoing),
+            requires=requires or partial(_is_there, outgoing),
         )
         for tries in range(STEP_TRIES):
             try:
@@ -321,36 +326,33 @@ class Outbox:
 
     async def _deliver(self, outgoing: Outgoing, effect: Effect) -> None:
         """A call or creation reaches its target, in one transaction with the caller's `ok`."""
-        new_ids = await self._new_ids(outgoing, effect)
+        new_ids: list[str] = []
         result = await self._step(
             outgoing,
             "deliver",
-            lambda now: Delivers(outgoing.entity, now, new_ids),
+            lambda now: Delivers(outgoing.entity, now, tuple(new_ids)),
             {"new_ids": new_ids},
+            partial(self._is_named, outgoing, effect, new_ids),
         )
         await self._after_end(outgoing, result)
 
-    async def _new_ids(self, outgoing: Outgoing, effect: Effect) -> tuple[str, ...]:
-        """An id for each entity that a `create` will make."""
-        target = effect.target
-        if target is None or target.action != "create":
-            return ()
-        invocation = await self._invocation(outgoing)
-        count = len(invocation.deliveries) if invocation else 0
-        return tuple(self._engine.ids.new() for _ in range(count))
-
-    async def _invocation(self, outgoing: Outgoing) -> Invocation | None:
-        live = self._engine.catalog.live(outgoing.tenant, outgoing.app)
-        held = await self._engine.read(live, outgoing.entity)
-        found = held.entity.invocations if held else ()
-        return next((i for i in found if i.number == outgoing.number), None)
+    def _is_named(
+        self, outgoing: Outgoing, effect: Effect, new_ids: list[str], live: Live, held: Held | None
+    ) -> Refusal | None:
+        """The invocation is still open, and `new_ids` has an id for each entity that it will create: of what
+        the decision itself meets, because an earlier look may have been at an older row.
+        """
+        refusal = _is_there(outgoing, live, held)
+        if refusal is None and held is not None and effect.target and effect.target.action == "create":
+            mine = next(i for i in held.entity.invocations if i.number == outgoing.number)
+            new_ids.extend(self._engine.ids.new() for _ in range(len(mine.deliveries) - len(new_ids)))
+        return refusal
 
     async def _notify(self, outgoing: Outgoing, effect: Effect) -> None:
         """A notice: tried until it went well or its attempts are used up; nobody waits for it."""
         told: dict[str, object] = {}
-        new_ids: tuple[str, ...] = ()
+        new_ids: list[str] = []
         if effect.target is not None:
-            new_ids = await self._new_ids(outgoing, effect)
             told["new_ids"] = new_ids
         else:
             ending = await self._attempt(outgoing, effect)
@@ -361,11 +363,12 @@ class Outbox:
             told |= {"ok": ending.ok, **_spent(ending)}
             if effect.uses == "emit":
                 told["emitted"] = _request(outgoing)
+
+        def notifies(now: int) -> Event:
+            return Notifies(outgoing.entity, outgoing.effect, now, tuple(new_ids), number=outgoing.number)
+
         await self._step(
-            outgoing,
-            "notify",
-            lambda now: Notifies(outgoing.entity, outgoing.effect, now, new_ids, number=outgoing.number),
-            told,
+            outgoing, "notify", notifies, told, partial(self._is_named, outgoing, effect, new_ids)
         )
 
     async def _try(self, outgoing: Outgoing, effect: Effect) -> None:
