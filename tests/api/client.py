@@ -20,6 +20,7 @@ from lathe.api.cursor import Cursors
 from lathe.api.kept import Checks, summary
 from lathe.api.limits import Limits
 from lathe.api.server import Gatekeeper
+from lathe.api.simulations import Simulations, notice
 from lathe.effect.base import Performer
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.metrics import Metrics
@@ -86,11 +87,14 @@ async def serving(
     authenticator = Named(Development(tokens))
     checks = Checks(clock.now_ms)
     routes: tuple[Route, ...] = ()
+    simulations: Simulations | None = None
     if gate is not None:
         swapper = Swapper(node.engine, gate)
+        simulations = Simulations(node.engine, gate, authenticator, checks)
         routes = (
             *Blueprints(node.engine, swapper, authenticator, checks).routes(),
             *CheckRoutes(node.engine, swapper, gate, authenticator, checks).routes(),
+            *simulations.routes(),
         )
     api = Api(
         node,
@@ -103,9 +107,15 @@ async def serving(
         routes=routes,
     )
     checks.on_kept(lambda kept: api.stream.announce("check", kept.tenant, kept.app, summary(kept)))
+    if simulations is not None:
+        simulations.on_change(
+            lambda one: api.stream.announce("simulation", one.tenant, one.subject.app, notice(one))
+        )
     transport = httpx2.ASGITransport(api, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
+    if simulations is not None:
+        await simulations.stop()
     api.stop()
     await node.stop()
 

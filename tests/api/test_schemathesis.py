@@ -17,7 +17,7 @@ from lathe.api.problem import PROBLEMS
 EXAMPLES = 12
 """Requests to each operation: the whole is bounded to some half a minute."""
 APPS = ("rollout", "lease_queue")
-ELSEWHERE = ("/v1/checks", "/v1/blueprints")
+ELSEWHERE = ("/v1/checks", "/v1/blueprints", "/v1/simulations")
 """They run the verifier in a process of its own for each request that can be read."""
 
 

@@ -29,9 +29,10 @@ from lathe.api.cursor import Cursors
 from lathe.api.decisions import DecisionRoutes
 from lathe.api.governing import Governing
 from lathe.api.holding import Holder
-from lathe.api.kept import Checks
+from lathe.api.kept import Checks, summary
 from lathe.api.overriding import Overrides
 from lathe.api.session import Sessions
+from lathe.api.simulations import Simulations, notice
 from lathe.console.app import Console
 from lathe.gate.judge import ChildGate
 from lathe.govern.decisions import Decisions
@@ -83,6 +84,7 @@ class World:
         self._thread: threading.Thread | None = None
         self.api: Api | None = None
         self.node: Node | None = None
+        self.simulations: Simulations | None = None
 
     @property
     def url(self) -> str:
@@ -125,6 +127,7 @@ class World:
             assert made is not None, "the store is empty"
             self.first_token = made.text
         swapper = Swapper(engine, gate)
+        simulations = self.simulations = Simulations(engine, gate, authenticator, checks)
         decisions = Decisions(store, engine.catalog, self.clock, ids)
         held = ApplySettings(held="never") if self._is_open else ApplySettings()
         holder = Holder(decisions, lambda tenant, app: held)
@@ -140,12 +143,16 @@ class World:
                 *blueprints.routes(),
                 *deciding.routes(),
                 *CheckRoutes(engine, swapper, gate, authenticator, checks).routes(),
+                *simulations.routes(),
                 *Governing(authenticator, keyring, store).routes(),
                 *Sessions(authenticator, bearers, keyring, self.clock).routes(),
             ),
             overrides=Overrides(engine, decisions),
         )
         deciding.commands = self.api.commands
+        announce = self.api.stream.announce
+        checks.on_kept(lambda kept: announce("check", kept.tenant, kept.app, summary(kept)))
+        simulations.on_change(lambda one: announce("simulation", one.tenant, one.subject.app, notice(one)))
         await self.listen()
 
     async def listen(self) -> None:
@@ -236,7 +243,9 @@ class World:
 
         async def ending(world: World) -> None:
             assert world.api is not None and world.node is not None
+            assert world.simulations is not None
             world.over.set()
+            await world.simulations.stop()
             await world.gate.describe({}, against=None)  # behind whatever is still being looked at
             world.api.stop()
             if world._server is not None and world._served is not None:

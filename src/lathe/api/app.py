@@ -43,7 +43,9 @@ from lathe.store.base import StoreError
 
 TENANTS_DESCRIBED = 256
 """Tenants whose OpenAPI documents are kept ready."""
-FIXED = frozenset({"apps", "blueprints", "checks", "decisions", "intents", "tokens", "audit", "events", "me"})
+FIXED = frozenset(
+    ["apps", "audit", "blueprints", "checks", "decisions", "events", "intents", "me", "simulations", "tokens"]
+)
 """First segments under `/v1` that are no app; no app may be called so."""
 
 Seconds = Callable[[], float]

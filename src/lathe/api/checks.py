@@ -21,9 +21,9 @@ from lathe.api.callers import Authenticator, Principal
 from lathe.api.commands import body_of
 from lathe.api.kept import Checks, Kept, summary
 from lathe.api.problem import Problem
+from lathe.api.subjects import Files, Subject, Subjects, reviewer
 from lathe.api.view import encode
 from lathe.errors import NotFoundError
-from lathe.frozen import frozen
 from lathe.lang.model import Json
 from lathe.runtime.engine import Engine
 from lathe.runtime.swap import Swapper
@@ -36,8 +36,6 @@ FILES_LIMIT = 500
 ANSWERS_LIMIT = 64
 """Descriptions and survivors that are kept: what was asked of the same files is the same."""
 UNREADABLE = {"why": "the files cannot be read"}
-
-Files = Mapping[str, bytes]
 
 
 class Inspector(Protocol):
@@ -62,16 +60,6 @@ class Taken(Struct, forbid_unknown_fields=True, frozen=True):
     trace: dict[str, object]
 
 
-@frozen
-class Subject:
-    """What is looked at: files under a name that is theirs alone. `app` is empty if they do not say."""
-
-    name: str
-    app: str
-    verdict: str
-    files: Files
-
-
 class CheckRoutes:
     """The routes around checks, and those of versions that are asked the same."""
 
@@ -88,6 +76,7 @@ class CheckRoutes:
         self._inspector = inspector
         self._authenticator = authenticator
         self._checks = checks
+        self._subjects = Subjects(engine, checks)
         self._answers: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
 
     def routes(self) -> tuple[Route, ...]:
@@ -106,11 +95,7 @@ class CheckRoutes:
         )
 
     async def _caller(self, request: Request) -> Principal:
-        """Who asks; the other side of an effect has no business here."""
-        found = await self._authenticator.principal(dict(request.scope["headers"]), request.scope)
-        if found.grant is not None:
-            raise Problem("LR403.denied", "a token of an effect is for its entity alone")
-        return found
+        return await reviewer(self._authenticator, request)
 
     async def _list(self, request: Request) -> Response:
         """The newest checks first; with `app`, those of one."""
@@ -130,13 +115,15 @@ class CheckRoutes:
 
     async def _one(self, request: Request) -> Response:
         """A check with its files and its report."""
-        kept = self._kept(await self._caller(request), request.path_params["id"])
+        kept = self._subjects.kept(await self._caller(request), request.path_params["id"])
         return _json({**self._told(kept), "files": texts_of(kept.files), "report": msgspec.Raw(kept.report)})
 
     async def _describe(self, request: Request) -> Response:
         """Graph, permissions, and what differs from a version: the one in force, or `against`."""
         subject, by = await self._subject(request)
-        against = await self._version_before(by, subject, request.query_params.get("against", "current"))
+        against = await self._subjects.version_before(
+            by, subject, request.query_params.get("against", "current")
+        )
         before = against.name if against is not None else ""
 
         async def ask() -> bytes | None:
@@ -186,39 +173,8 @@ class CheckRoutes:
         by = await self._caller(request)
         asked = request.path_params
         if "id" in asked:
-            kept = self._kept(by, asked["id"])
-            return Subject(kept.id, kept.app, kept.verdict, kept.files), by
-        app, digest = asked["app"], asked["digest"]
-        by.enters(app)
-        found = await self._version(by, app, digest)
-        if found is None:
-            raise Problem("LR404.version", f"`{app[:80]}` has no version {digest[:80]}")
-        return found, by
-
-    def _kept(self, by: Principal, name: str) -> Kept:
-        found = self._checks.get(by.tenant, name)
-        if found is None or not by.is_for(found.app):
-            raise Problem("LR404.check", f"no check {name[:80]} is kept here (any more)")
-        return found
-
-    async def _version_before(self, by: Principal, subject: Subject, digest: str) -> Subject | None:
-        """The version to compare with; none where it is the same, or the app is not loaded."""
-        if not subject.app:
-            return None
-        try:
-            found = await self._version(by, subject.app, digest)
-        except NotFoundError:
-            return None
-        if found is None:
-            raise Problem("LR404.version", f"`{subject.app}` has no version {digest[:80]}")
-        return found if found.name != subject.name else None
-
-    async def _version(self, by: Principal, app: str, digest: str) -> Subject | None:
-        """A version that was in force once, or is. Raises `NotFoundError` if the app is not loaded."""
-        live = self._engine.catalog.live(by.tenant, app)
-        name = live.digest if digest == "current" else digest
-        found = await self._engine.store.version(live.tenant, live.app.name, name)
-        return Subject(found.digest, live.app.name, "admitted", found.files) if found is not None else None
+            return self._subjects.check(by, asked["id"]), by
+        return await self._subjects.version(by, asked["app"], asked["digest"]), by
 
     def _told(self, kept: Kept) -> dict[str, object]:
         """A summary, with whether it is what runs now."""

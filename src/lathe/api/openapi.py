@@ -85,6 +85,15 @@ _REPLAY: _Operation = (
     {"trace": {"type": "object"}},
 )
 _MADE: dict[str, object] = {"confirm": _CONFIRM, "breaking": {"type": "boolean"}, "note": {"type": "string"}}
+_CAMPAIGN: dict[str, object] = {
+    "app": {"type": "string", "description": "An app that is loaded; or `check`."},
+    "digest": {"type": "string", "description": "Which version of it: `current` is the one in force."},
+    "check": {"type": "string"},
+    "seed": {"type": "integer", "description": "The first seed."},
+    "seeds": {"type": ["integer", "null"], "description": "How many seeds of each mix."},
+    "seconds": {"type": ["number", "null"], "description": "How long at most."},
+    "mix": {"enum": ["calm", "moderate", "chaos", "all"]},
+}
 _LOOKED: Mapping[str, Mapping[str, _Operation]] = {
     "/v1/blueprints": {
         "get": ("Every app that is loaded.", {}),
@@ -115,6 +124,13 @@ _LOOKED: Mapping[str, Mapping[str, _Operation]] = {
     },
     "/v1/checks/{id}/survivors": {"post": _SURVIVORS},
     "/v1/checks/{id}/replay": {"post": _REPLAY},
+    "/v1/simulations": {
+        "get": ("The newest campaigns of simulated worlds.", {}),
+        "post": ("Begin a campaign, of a version or of a check.", _CAMPAIGN),
+    },
+    "/v1/simulations/{id}": {"get": ("A campaign as far as it came.", {})},
+    "/v1/simulations/{id}/cancel": {"post": ("End a campaign with what is known by now.", {})},
+    "/v1/simulations/{id}/runs/{mix}/{seed}": {"get": ("One seed, made small, with its trace.", {})},
 }
 """What is asked about versions and checks: by path and method what it is, and the members of its body."""
 

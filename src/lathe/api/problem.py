@@ -33,6 +33,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR404.action": "there is no such action",
         "LR404.version": "there is no such version",
         "LR404.check": "no such check is kept",
+        "LR404.simulation": "no such campaign is kept",
         "LR405.method": "this address does not take that method",
         "LR409.state": "it is not possible in this state",
         "LR409.guard": "its guard is false",

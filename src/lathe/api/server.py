@@ -38,6 +38,7 @@ from lathe.api.kept import Checks, Kept, summary
 from lathe.api.limits import Limits
 from lathe.api.overriding import Overrides
 from lathe.api.session import Sessions
+from lathe.api.simulations import Campaign, Simulations, Simulator, notice
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import Performer, settings_key
 from lathe.effect.emit import Emit
@@ -90,6 +91,7 @@ class Assembly:
     api: Api
     swapper: Swapper
     checks: Checks
+    simulations: Simulations
     metrics: Metrics
     housekeeper: Housekeeper
     keyring: Keyring
@@ -97,7 +99,7 @@ class Assembly:
     issuers: Verifier | None
 
 
-class Gatekeeper(Gate, Inspector, Protocol):
+class Gatekeeper(Gate, Inspector, Simulator, Protocol):
     """What judges apps, and shows them to whoever reviews them."""
 
 
@@ -132,6 +134,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
         authenticator = Development(tokens, bearers, is_local=mode == "dev")
     swapper = Swapper(node.engine, gate)
     checks = Checks(clock.now_ms)
+    simulations = Simulations(node.engine, gate, authenticator, checks)
     decisions = Decisions(store, node.engine.catalog, clock, ids)
     holder = Holder(decisions, _applying(config.app, mode))
     blueprints = Blueprints(node.engine, swapper, authenticator, checks, holder)
@@ -149,6 +152,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
             *deciding.routes(),
             *Backups(store, authenticator).routes(),
             *CheckRoutes(node.engine, swapper, gate, authenticator, checks).routes(),
+            *simulations.routes(),
             *Governing(authenticator, keyring, store).routes(),
             *Sessions(authenticator, bearers, keyring, clock).routes(),
         ),
@@ -157,6 +161,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     )
     deciding.commands = api.commands
     checks.on_kept(_announcing(api))
+    simulations.on_change(_announcing_campaign(api))
     monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
     node.engine.watch(monitor)
     failed = _failing(metrics)
@@ -164,7 +169,18 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     auditor = Auditor(store, clock, bearers.guard, key=key, failed=failed)
     metrics.overdue.set_function(lambda: housekeeper.overdue)
     return Assembly(
-        config, store, node, api, swapper, checks, metrics, housekeeper, keyring, auditor, issuers
+        config,
+        store,
+        node,
+        api,
+        swapper,
+        checks,
+        simulations,
+        metrics,
+        housekeeper,
+        keyring,
+        auditor,
+        issuers,
     )
 
 
@@ -199,6 +215,11 @@ def _applying(apps: Mapping[str, AppSettings], mode: Mode) -> Callable[[str, str
 def _announcing(api: Api) -> Callable[[Kept], None]:
     """Whoever follows is told of a check, so that a refusal is seen when it happens."""
     return lambda kept: api.stream.announce("check", kept.tenant, kept.app, summary(kept))
+
+
+def _announcing_campaign(api: Api) -> Callable[[Campaign], None]:
+    """Whoever follows is told how far a campaign came."""
+    return lambda one: api.stream.announce("simulation", one.tenant, one.subject.app, notice(one))
 
 
 def _every(share: float) -> Callable[[], bool]:
@@ -411,6 +432,7 @@ async def serve(
         try:
             await serving.serve(sockets=[plug])
         finally:
+            await assembly.simulations.stop()
             await assembly.housekeeper.stop()
             await assembly.auditor.stop()
             await assembly.node.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from time import perf_counter
 
 from lathe.cli import files, output
@@ -13,6 +12,7 @@ from lathe.frozen import frozen
 from lathe.lang.model import Json
 from lathe.sim.campaign import Chunk, Failure, Tally, campaign, chunks
 from lathe.sim.menu import Mix
+from lathe.sim.report import by_cause, failure_json
 
 EXAMPLES_LIMIT = 3
 """Seeds that are told of each cause."""
@@ -82,13 +82,9 @@ def _kept(asked: Asked) -> tuple[set[tuple[str, int]], Tally]:
 def _keep(asked: Asked, chunk: Chunk, tally: Tally) -> None:
     if asked.resume is None:
         return
-    failures: list[Json] = [_failure(failure) for failure in tally.failures]
+    failures: list[Json] = [failure_json(failure) for failure in tally.failures]
     line: dict[str, Json] = {"digest": asked.digest, "mix": chunk.mix, "first": chunk.first}
     files.add_line(asked.resume, json.dumps({**line, "last": chunk.last, "failures": failures}))
-
-
-def _failure(failure: Failure) -> dict[str, Json]:
-    return {"cause": failure.cause, "said": failure.said, "seed": failure.seed, "mix": failure.mix}
 
 
 def _progress(total: Tally, passed: float) -> str:
@@ -99,12 +95,6 @@ def _progress(total: Tally, passed: float) -> str:
     )
 
 
-def by_cause(total: Tally) -> dict[str, list[Failure]]:
-    """The failures of each cause, those of the lowest seeds first."""
-    ordered = sorted(total.failures, key=lambda f: (f.cause, f.seed, f.mix))
-    return {cause: list(group) for cause, group in groupby(ordered, key=lambda f: f.cause)}
-
-
 def tally_text(total: Tally, passed: float, path: str) -> list[str]:
     """What is printed at the end."""
     strikes, hours = sum(total.faults.values()), total.virtual_seconds / 3600
@@ -113,26 +103,10 @@ def tally_text(total: Tally, passed: float, path: str) -> list[str]:
         f"{total.committed:,} committed, {strikes:,} faults",
         f"{hours:,.1f} hours of virtual time, {total.virtual_seconds / passed:,.0f} times as fast as life",
     ]
-    for cause, failures in by_cause(total).items():
+    for cause, failures in by_cause(total.failures).items():
         said.append(f"{cause}: {len(failures)} {'seed' if len(failures) == 1 else 'seeds'}")
         said.append(f"  {failures[0].said}")
         said += [f"  lathe sim {path} --seed {f.seed} --mix {f.mix}" for f in failures[:EXAMPLES_LIMIT]]
     if not total.failures:
         said.append("nothing found")
     return [output.clean(line) for line in said]
-
-
-def tally_json(total: Tally, passed: float) -> dict[str, Json]:
-    """The same as data."""
-    return {
-        "v": 1,
-        "ok": not total.failures,
-        "seeds": total.seeds,
-        "seconds": round(passed, 3),
-        "steps": total.steps,
-        "committed": total.committed,
-        "virtual_seconds": round(total.virtual_seconds, 3),
-        "faults": dict(total.faults),
-        "taken": {f"{blueprint}.{action}": count for (blueprint, action), count in total.taken.items()},
-        "failures": [_failure(failure) for failures in by_cause(total).values() for failure in failures],
-    }

@@ -1,7 +1,7 @@
 """The gate of a server: one check at a time, each in a child process with bounded memory and time.
 
-What a reviewer asks besides (descriptions, replays, survivors) waits in a line of its own, so that nobody who
-looks holds up somebody who loads.
+What a reviewer asks besides (descriptions, replays, survivors) waits in a line of its own, and so do
+campaigns of simulated worlds, so that nobody who looks holds up somebody who loads.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import json
 import os
 import resource
 import sys
+from asyncio.subprocess import Process
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from lathe.errors import InternalError, QueueFullError
@@ -26,6 +27,12 @@ SECONDS_LIMIT = 120
 """Processor time and patience for one check."""
 SURVIVORS_SECONDS = 60.0
 """How long mutants are tried for whoever asks a server."""
+CAMPAIGN_SECONDS_LIMIT = 600
+"""How long a campaign of simulated worlds may go on."""
+GRACE_SECONDS = 60
+"""How much longer than it was asked for: the seeds that were begun are done."""
+LINE_BYTES_LIMIT = 16 * 1024 * 1024
+"""What a child may say at once."""
 NICENESS = 10
 """What is asked only to be looked at gives way to what serves."""
 
@@ -68,6 +75,7 @@ class ChildGate:
     def __init__(self) -> None:
         self._checks = _Line()
         self._looks = _Line()
+        self._campaigns = _Line()
 
     async def judge(self, files: Files, *, against: Files | None, accept_bounds: bool) -> Judgement:
         """Check these files, in place of `against` if that is given. Raises `QueueFullError`."""
@@ -101,39 +109,101 @@ class ChildGate:
         """A trace taken again by an admitted app, on the model alone. Raises `QueueFullError`."""
         return await self._look({"what": "replay", "files": _text(files), "trace": trace})
 
+    async def what_if(self, files: Files, asked: Mapping[str, Json]) -> bytes | None:
+        """A run that somebody goes on with by hand (`lathe.gate.describing.what_if`).
+
+        Raises `QueueFullError`.
+        """
+        return await self._look({"what": "what_if", "files": _text(files), **asked})
+
+    async def simulate(self, files: Files, asked: Mapping[str, Json]) -> AsyncGenerator[bytes]:
+        """A campaign of simulated worlds: what is known of it, again and again, until it is over.
+
+        `asked` are `seed`, `seeds`, `seconds` and `mix`. One campaign at a time; who stops reading ends it.
+        Raises `QueueFullError`, `InternalError` if it ends otherwise than it should.
+        """
+        seconds = min(float(str(asked["seconds"] or CAMPAIGN_SECONDS_LIMIT)), CAMPAIGN_SECONDS_LIMIT)
+        told: dict[str, Json] = {"what": "campaign", "files": _text(files), **asked, "seconds": seconds}
+        patience = seconds + GRACE_SECONDS
+        async with self._campaigns.turn(), _child("lathe.gate.simulating", int(patience)) as process:
+            try:
+                async with asyncio.timeout(patience):
+                    await _give(process, told)
+                    while line := await _line(process):
+                        yield line
+                    code = await process.wait()
+            except TimeoutError:
+                raise InternalError("the campaign took too long") from None
+        if code != 0:
+            raise InternalError(f"the campaign ended with {code}")
+
+    async def simulated(self, files: Files, seed: int, mix: str) -> bytes | None:
+        """One seed of a campaign, with its trace made small. Raises `QueueFullError`."""
+        asked: dict[str, Json] = {"what": "run", "files": _text(files), "seed": seed, "mix": mix}
+        async with self._looks.turn():
+            out, why = await _asked(asked, niceness=NICENESS, module="lathe.gate.simulating")
+        return None if why else out
+
     async def _look(self, asked: dict[str, Json]) -> bytes | None:
         async with self._looks.turn():
             out, why = await _asked(asked, niceness=NICENESS)
         return None if why else out
 
 
-async def _asked(asked: dict[str, Json], *, niceness: int) -> tuple[bytes, str]:
-    """What a child answers, or why it does not."""
+@asynccontextmanager
+async def _child(
+    module: str, seconds: int, *, niceness: int = NICENESS, errors: int = asyncio.subprocess.DEVNULL
+) -> AsyncIterator[Process]:
+    """A process of its own for a module, killed on the way out if it still runs."""
 
     def bounded() -> None:
         """Runs in the child before it becomes the check: bounds that it cannot raise."""
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_LIMIT, SECONDS_LIMIT))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         os.nice(niceness)
 
+    pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lathe.gate.child",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        preexec_fn=bounded,
+        sys.executable, "-m", module, stdin=pipe, stdout=pipe, stderr=errors,
+        preexec_fn=bounded, limit=LINE_BYTES_LIMIT,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(SECONDS_LIMIT):
-            out, err = await process.communicate(json.dumps(asked).encode())
-    except TimeoutError:
-        return b"", "the check took too long"
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def _asked(
+    asked: dict[str, Json], *, niceness: int, module: str = "lathe.gate.child"
+) -> tuple[bytes, str]:
+    """What a child answers, or why it does not."""
+    errors = asyncio.subprocess.PIPE
+    async with _child(module, SECONDS_LIMIT, niceness=niceness, errors=errors) as process:
+        try:
+            async with asyncio.timeout(SECONDS_LIMIT):
+                out, err = await process.communicate(json.dumps(asked).encode())
+        except TimeoutError:
+            return b"", "the check took too long"
     if process.returncode != 0:
         last = err.decode(errors="replace").strip().splitlines()[-1:]
         return b"", f"the check ended with {process.returncode}: {''.join(last)[:300]}"
     return out, ""
+
+
+async def _give(process: Process, asked: Mapping[str, Json]) -> None:
+    """Write a request, and end the input."""
+    assert process.stdin is not None, "the child was given a pipe"
+    process.stdin.write(json.dumps(asked).encode())
+    await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _line(process: Process) -> bytes:
+    """The next line of what it says; empty at its end."""
+    assert process.stdout is not None, "the child was given a pipe"
+    return await process.stdout.readline()
 
 
 def _answer(out: bytes) -> dict[str, Json]:

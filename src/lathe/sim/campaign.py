@@ -83,19 +83,24 @@ def run_chunk(prepared: Prepared, chunk: Chunk) -> Tally:
 
 
 def chunks(
-    mixes: Sequence[Mix], first: int, count: int | None, done: Collection[tuple[str, int]] = ()
+    mixes: Sequence[Mix],
+    first: int,
+    count: int | None,
+    done: Collection[tuple[str, int]] = (),
+    *,
+    size: int = CHUNK_SEEDS,
 ) -> Iterator[Chunk]:
     """The chunks of a campaign, mix by mix in turn; without end if there is no `count` of seeds.
 
-    `done` names chunks, as (mix, first seed), that are left out.
+    `done` names chunks, as (mix, first seed), that are left out. `size` are the seeds of one.
     """
     at = first
     while count is None or at < first + count:
-        last = at + CHUNK_SEEDS - 1 if count is None else min(at + CHUNK_SEEDS, first + count) - 1
+        last = at + size - 1 if count is None else min(at + size, first + count) - 1
         for mix in mixes:
             if (mix, at) not in done:
                 yield Chunk(mix, at, last)
-        at += CHUNK_SEEDS
+        at += size
 
 
 def campaign(

@@ -10,13 +10,12 @@ from lathe.cli import exitcode, files, output, steps
 from lathe.cli.command import command as make_command
 from lathe.cli.options import seconds
 from lathe.cli.reading import read
-from lathe.cli.simulating import Asked, run_campaign, tally_json, tally_text
+from lathe.cli.simulating import Asked, run_campaign, tally_text
 from lathe.errors import UsageError
 from lathe.lang import digest
-from lathe.lang.model import Json
-from lathe.machine import tracejson
 from lathe.sim.menu import MIXES, Mix
 from lathe.sim.prepared import Prepared, prepare
+from lathe.sim.report import run_json, tally_json
 from lathe.sim.run import Outcome, setting_of, simulate
 from lathe.sim.shrink import shrink
 from lathe.sim.telling import trace_of
@@ -101,7 +100,7 @@ def _one(path: str, prepared: Prepared, seed: int, mix: Mix, *, as_json: bool) -
     found = simulate(prepared, setting_of(seed, mix))
     small = shrink(prepared, found) if found.violation is not None else found
     if as_json:
-        output.data(json.dumps(_json(found, small), ensure_ascii=False))
+        output.data(json.dumps(run_json(found, small), ensure_ascii=False))
     else:
         output.data("\n".join(map(output.clean, _text(found, small, files.printable(path)))))
     return exitcode.FINDINGS if found.violation is not None else exitcode.DONE
@@ -128,24 +127,3 @@ def _text(found: Outcome, small: Outcome, path: str) -> list[str]:
         *(f"  {line}" for line in steps.draw(trace_of(small), is_whole=True)),
         f"repeat it: lathe sim {path} {found.line}",
     ]
-
-
-def _json(found: Outcome, small: Outcome) -> dict[str, Json]:
-    violation = found.violation
-    data: dict[str, Json] = {
-        "v": 1,
-        "app": found.app,
-        "digest": found.digest,
-        "seed": found.setting.seed,
-        "mix": found.setting.mix,
-        "steps": found.steps,
-        "committed": found.committed,
-        "virtual_seconds": round(found.virtual_seconds, 3),
-        "journal": found.journal,
-        "log": found.log,
-        "faults": dict(found.faults),
-    }
-    if violation is None:
-        return {**data, "ok": True}
-    found_json: dict[str, Json] = {"cause": violation.cause, "said": violation.said}
-    return {**data, "ok": False, "violation": found_json, "trace": tracejson.to_json(trace_of(small))}

@@ -25,7 +25,7 @@ RESERVED_BLUEPRINTS = frozenset(
 """Constants of expressions, and the types of principals and actions in policies."""
 
 RESERVED_APPS = frozenset(
-    ["apps", "audit", "blueprints", "checks", "decisions", "events", "intents", "me", "tokens"]
+    ["apps", "audit", "blueprints", "checks", "decisions", "events", "intents", "me", "simulations", "tokens"]
 )
 """First segments of the API's own paths."""
 
