@@ -34,11 +34,11 @@ from lathe.api.decisions import DecisionRoutes
 from lathe.api.governing import Governing
 from lathe.api.holding import Holder
 from lathe.api.inbound import Secrets
-from lathe.api.kept import Checks, Kept, summary
+from lathe.api.kept import Checks, summary
 from lathe.api.limits import Limits
 from lathe.api.overriding import Overrides
 from lathe.api.session import Sessions
-from lathe.api.simulations import Campaign, Simulations, Simulator, notice
+from lathe.api.simulations import Simulations, Simulator, notice
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import Performer, settings_key
 from lathe.effect.emit import Emit
@@ -115,17 +115,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     tokens = Tokens(key, clock)
     metrics = Metrics()
     ids = Ids(clock)
-    node = Node(
-        store,
-        clock,
-        ids,
-        performers=performers(config, clock, store),
-        lookups=lookups(config.app, tokens, read_secret),
-        settings=Settings(worker=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"),
-        report=_report(metrics),
-        failed=_failing(metrics),
-    )
-    node.engine.traces = telemetry.from_environment(os.environ)
+    node = _node(config, store, clock, ids, tokens=tokens, metrics=metrics)
     keyring = Keyring(store, node.engine.catalog, clock, ids)
     issuers = _issuers(config, clock, metrics)
     bearers = Bearers(tokens, keyring, node.engine.catalog, clock, perf_counter, issuers)
@@ -160,10 +150,8 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
         overrides=Overrides(node.engine, decisions),
     )
     deciding.commands = api.commands
-    checks.on_kept(_announcing(api))
-    simulations.on_change(_announcing_campaign(api))
-    monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
-    node.engine.watch(monitor)
+    _announce(api, checks, simulations)
+    monitor = _watching(node, config, metrics)
     failed = _failing(metrics)
     housekeeper = Housekeeper(node.engine, api.intents, monitor, key=key, failed=failed)
     auditor = Auditor(store, clock, bearers.guard, key=key, failed=failed)
@@ -212,14 +200,37 @@ def _applying(apps: Mapping[str, AppSettings], mode: Mode) -> Callable[[str, str
     return of_app
 
 
-def _announcing(api: Api) -> Callable[[Kept], None]:
-    """Whoever follows is told of a check, so that a refusal is seen when it happens."""
-    return lambda kept: api.stream.announce("check", kept.tenant, kept.app, summary(kept))
+def _node(
+    config: Config, store: Store, clock: SystemClock, ids: Ids, *, tokens: Tokens, metrics: Metrics
+) -> Node:
+    """What keeps the apps alive, with its adapters and its traces."""
+    node = Node(
+        store,
+        clock,
+        ids,
+        performers=performers(config, clock, store),
+        lookups=lookups(config.app, tokens, read_secret),
+        settings=Settings(worker=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"),
+        report=_report(metrics),
+        failed=_failing(metrics),
+    )
+    node.engine.traces = telemetry.from_environment(os.environ)
+    return node
 
 
-def _announcing_campaign(api: Api) -> Callable[[Campaign], None]:
-    """Whoever follows is told how far a campaign came."""
-    return lambda one: api.stream.announce("simulation", one.tenant, one.subject.app, notice(one))
+def _watching(node: Node, config: Config, metrics: Metrics) -> Monitor:
+    """The monitor of a node's live steps, as many of them as the operator said."""
+    clock = node.engine.clock
+    monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
+    node.engine.watch(monitor)
+    return monitor
+
+
+def _announce(api: Api, checks: Checks, simulations: Simulations) -> None:
+    """Whoever follows is told of checks, so that a refusal is seen when it happens, and of campaigns."""
+    tell = api.stream.announce
+    checks.on_kept(lambda kept: tell("check", kept.tenant, kept.app, summary(kept)))
+    simulations.on_change(lambda one: tell("simulation", one.tenant, one.subject.app, notice(one)))
 
 
 def _every(share: float) -> Callable[[], bool]:
