@@ -66,9 +66,15 @@ def test_every_variable_on_the_page_sets_its_key_and_no_other_key_has_one() -> N
         given = "true" if name in SWITCHES else "7"
         changed = read_config(None, {variable or guessed: given})
         if variable:
-            assert str(getattr(getattr(changed, table), key)) in ("7", "7.0", "True"), variable
+            assert str(getattr(getattr(changed, table), key)) in ("7", "7.0", "True", "('7',)"), variable
         else:
             assert changed == Config(), name
+
+
+def test_a_list_has_commas_in_its_variable() -> None:
+    given = {"LATHE_SERVER_PROXIES": "10.0.0.1, fd00::/8,"}
+    assert read_config(None, given).server.proxies == ("10.0.0.1", "fd00::/8")
+    assert read_config(None, {"LATHE_SERVER_PROXIES": ""}).server.proxies == ()
 
 
 def test_the_schema_takes_what_is_read_and_nothing_else() -> None:

@@ -37,6 +37,7 @@ from lathe.api.inbound import Secrets
 from lathe.api.kept import Checks, summary
 from lathe.api.limits import Limits
 from lathe.api.overriding import Overrides
+from lathe.api.proxied import Proxied, networks_of
 from lathe.api.session import Sessions
 from lathe.api.simulations import Simulations, Simulator, notice
 from lathe.effect.addresses import Addresses
@@ -411,6 +412,8 @@ async def serve(
     that is made if there is none at all yet.
     """
     server = assembly.config.server
+    proxies = networks_of(server.proxies)
+    answering = application or assembly.api
     plug = bound(server.host, server.port)
     try:
         await assembly.store.open()
@@ -425,7 +428,7 @@ async def serve(
         if first_token is not None and made is not None:
             first_token(made.text)
         config = uvicorn.Config(
-            application or assembly.api,
+            Proxied(answering, proxies) if proxies else answering,
             host=server.host,
             port=server.port,
             http=Connection,

@@ -77,7 +77,7 @@ class Sessions:
 
 def _with_cookie(request: Request, value: str, seconds: int) -> Response:
     """204 with the cookie; `Secure` where the browser's side of the connection is TLS."""
-    is_secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
+    is_secure = request.url.scheme == "https"
     response = Response(status_code=204, headers={"cache-control": "no-store"})
     response.set_cookie(
         COOKIE, value, max_age=seconds, path="/", secure=is_secure, httponly=True, samesite="strict"

@@ -1,6 +1,6 @@
 """`lathe.toml`: what the operator decides. Everything has a default; `LATHE_*` in the environment wins.
 
-[server]   host, port, key, open_metrics   [store]   url, schema
+[server]   host, port, key, open_metrics, proxies   [store]   url, schema
 [monitor]  share                           [wasm]    threads
 [limits]   in_flight, per_principal_per_second, burst, body_bytes, followers
 [app.NAME] env, secrets, commands, reach, webhook_secret, wasm, apply
@@ -26,13 +26,15 @@ PREFIX = "LATHE_"
 class Server(Struct, forbid_unknown_fields=True, frozen=True):
     """Where it listens. `key` signs tokens and cursors: every process needs the same one (32 or more).
 
-    With `open_metrics` whoever reaches it reads `/metrics`.
+    With `open_metrics` whoever reaches it reads `/metrics`. `proxies` are addresses and networks whose
+    `X-Forwarded-For`, `-Proto` and `-Host` are believed.
     """
 
     host: str = "127.0.0.1"
     port: int = 7411
     key: str = ""
     open_metrics: bool = False
+    proxies: tuple[str, ...] = ()
 
 
 class StoreSettings(Struct, forbid_unknown_fields=True, frozen=True):
@@ -168,15 +170,20 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _given(environment: Mapping[str, str]) -> dict[tuple[str, str], str]:
-    """`LATHE_SERVER_PORT=…` is `[server] port`, and so on for each table with fixed keys."""
+def _given(environment: Mapping[str, str]) -> dict[tuple[str, str], str | list[str]]:
+    """`LATHE_SERVER_PORT=…` is `[server] port`, and so on for each table with fixed keys.
+
+    A list has commas.
+    """
     tables: dict[str, type[Struct]] = {"server": Server, "store": StoreSettings, "limits": LimitSettings}
-    found = {}
+    found: dict[tuple[str, str], str | list[str]] = {}
     for table, kind in tables.items():
-        for key in kind.__struct_fields__:
-            value = environment.get(f"{PREFIX}{table}_{key}".upper())
+        for field in msgspec.structs.fields(kind):
+            value = environment.get(f"{PREFIX}{table}_{field.name}".upper())
             if value is not None:
-                found[table, key] = value
+                is_list = isinstance(field.default, tuple)
+                words = [word.strip() for word in value.split(",")]
+                found[table, field.name] = [word for word in words if word] if is_list else value
     return found
 
 
