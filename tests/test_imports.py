@@ -108,6 +108,7 @@ LAZY = (
     "lathe.gate.proofs",
     "lathe.gate.schedules",
     "lathe.govern.issuers",
+    "lathe.govern.signin",
     "lathe.govern.jwt",
     "lathe.wasm.call",
     "lathe.wasm.inspect",

@@ -19,6 +19,7 @@ from lathe.api.decisions import DecisionRoutes
 from lathe.api.governing import Governing
 from lathe.api.holding import Holder
 from lathe.api.kept import Checks
+from lathe.api.oidc import SignInRoutes
 from lathe.api.overriding import Overrides
 from lathe.api.session import Sessions
 from lathe.effect.base import Attempt, Ending
@@ -26,6 +27,7 @@ from lathe.gate.judge import ChildGate
 from lathe.govern.decisions import Decisions
 from lathe.govern.issuers import Issuers
 from lathe.govern.keyring import Keyring
+from lathe.govern.signin import SignIns
 from lathe.lang import digest, read_app
 from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Ids, SystemClock
@@ -85,8 +87,12 @@ class House:
         self.seconds = 0.0
         self.failures: list[str] = []
         self.issuers: Issuers | None = None
+        self.sign_in: SignIns | None = None
         if issuers is not None:
             self.issuers = Issuers.of(issuers, self.clock, seconds=lambda: self.seconds, failed=self._failed)
+            self.sign_in = SignIns.of(
+                self.issuers, issuers, key=KEY, clock=self.clock, read_secret=lambda secret: secret.env
+            )
         self.bearers = Bearers(
             self.tokens, self.keyring, catalog, self.clock, lambda: self.seconds, self.issuers
         )
@@ -115,10 +121,12 @@ class House:
         self.decisions = Decisions(self.store, catalog, self.clock, ids)
         holder = Holder(self.decisions, lambda tenant, app: self.applying)
         blueprints = Blueprints(engine, swapper, bearers, checks, holder)
+        sessions = Sessions(bearers, bearers, self.keyring, self.clock)
         self.deciding = DecisionRoutes(engine, swapper, bearers, self.decisions, blueprints)
         return (
             *Governing(bearers, self.keyring, self.store).routes(),
-            *Sessions(bearers, bearers, self.keyring, self.clock).routes(),
+            *sessions.routes(),
+            *SignInRoutes(self.sign_in, sessions, bearers).routes(),
             *blueprints.routes(),
             *self.deciding.routes(),
         )

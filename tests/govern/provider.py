@@ -1,15 +1,19 @@
-"""A real issuer on loopback: discovery, keys, and tokens that it, or somebody who is not it, has signed."""
+"""A real issuer on loopback: discovery, keys, sign-in by code, and tokens that it, or another, has signed."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 import time
-from base64 import urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
@@ -28,24 +32,84 @@ class Provider:
         self.keys: list[Mapping[str, Any]] = [key.as_dict(private=False) for key in (RSA, EC, ED)]
         self.answers: dict[str, bytes | int] = {}
         self.asked: list[str] = []
+        self.more: dict[str, object] = {}
+        """What its discovery document says besides, or instead."""
+        self.secret = ""
+        """The secret of its client; empty: a public one."""
+        self.redirects: set[str] = set()
+        self.codes: dict[str, dict[str, str]] = {}
+        self.claimed: dict[str, object] = {}
+        """What tokens claim besides, or instead; None leaves a claim out."""
+        self.forms: list[Mapping[str, str]] = []
 
     def answer(self, path: str) -> bytes | int:
         self.asked.append(path)
         if path in self.answers:
             return self.answers[path]
         if path == "/.well-known/openid-configuration":
-            return json.dumps({"issuer": self.url, "jwks_uri": f"{self.url}/keys"}).encode()
+            places = {"authorization_endpoint": "/authorize", "token_endpoint": "/token", "jwks_uri": "/keys"}
+            named = {name: f"{self.url}{place}" for name, place in places.items()}
+            return json.dumps({"issuer": self.url, **named, **self.more}).encode()
         return json.dumps({"keys": self.keys}).encode() if path == "/keys" else 404
 
     def claims(self, **more: object) -> dict[str, object]:
         """Claims that are in order; None leaves one out."""
         now = int(time.time())
-        claims = {"iss": self.url, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 600, **more}
+        claims = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "ann",
+            "iat": now,
+            "exp": now + 600,
+            **self.claimed,
+            **more,
+        }
         return {name: value for name, value in claims.items() if value is not None}
 
     def token(self, **more: object) -> str:
         """A token that is in order but for `more`."""
         return signed(self.claims(**more))
+
+    # Sign-in by code (OpenID Connect Core 1.0, 3.1; RFC 7636).
+
+    def authorize(self, query: Mapping[str, str]) -> bytes | int:
+        """The page on which somebody says who they are: what is not in order gets no page."""
+        is_known = query.get("client_id") == AUDIENCE and query.get("redirect_uri") in self.redirects
+        wanted = query.get("response_type"), query.get("code_challenge_method")
+        if not is_known or wanted != ("code", "S256") or not query.get("code_challenge"):
+            return 400
+        told = {"code": self.code(query), "state": query["state"], "iss": self.url}
+        refused = {"error": "access_denied", "state": query["state"], "iss": self.url}
+        yes, no = (escape(f"{query['redirect_uri']}?{urlencode(one)}") for one in (told, refused))
+        links = f'<a href="{yes}">Ann</a> <a href="{no}">Nobody</a>'
+        page = f'<title>issuer</title><link rel="icon" href="data:,"><h1>Who are you?</h1>{links}'
+        return page.encode()
+
+    def code(self, query: Mapping[str, str]) -> str:
+        """A code for what was asked, good once."""
+        code = secrets.token_urlsafe(16)
+        self.codes[code] = dict(query)
+        return code
+
+    def exchange(self, form: Mapping[str, str], shown: str) -> tuple[int, bytes]:
+        """The answer to a code, whose verifier, address and client must be those that it was given to."""
+        self.forms.append(form)
+        given = self.codes.pop(form.get("code", ""), None)
+        basic = b64decode(shown.removeprefix("Basic ")).decode() if shown else ""
+        own, _, secret = (unquote_plus(part) for part in basic.partition(":"))
+        who = (own or form.get("client_id"), secret or form.get("client_secret", ""))
+        verifier = form.get("code_verifier", "")
+        is_its = (
+            given is not None
+            and who == (AUDIENCE, self.secret)
+            and form.get("grant_type") == "authorization_code"
+            and form.get("redirect_uri") == given["redirect_uri"]
+            and _text(sha256(verifier.encode()).digest()) == given["code_challenge"]
+        )
+        if not is_its or given is None:
+            return 400, b'{"error": "invalid_grant"}'
+        token = self.token(nonce=given["nonce"])
+        return 200, json.dumps({"access_token": "x", "token_type": "Bearer", "id_token": token}).encode()
 
 
 def signed(claims: Mapping[str, object], key: Key = RSA, **header: object) -> str:
@@ -73,9 +137,24 @@ def provider() -> Iterator[Provider]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer = found.answer(self.path)
-            body = b"" if isinstance(answer, int) else answer
-            self.send_response(answer if isinstance(answer, int) else 200)
+            parts = urlsplit(self.path)
+            is_page = parts.path == "/authorize"
+            answer = found.authorize(dict(parse_qsl(parts.query))) if is_page else found.answer(self.path)
+            status, body = (answer, b"") if isinstance(answer, int) else (200, answer)
+            self._answered(status, body, "text/html" if is_page else "application/json")
+
+        def do_POST(self) -> None:
+            assert self.headers["content-type"] == "application/x-www-form-urlencoded"
+            form = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"])).decode()))
+            answer = found.answers.get(self.path)
+            if answer is None:
+                self._answered(*found.exchange(form, self.headers.get("authorization", "")))
+            else:
+                self._answered(*((answer, b"") if isinstance(answer, int) else (200, answer)))
+
+        def _answered(self, status: int, body: bytes, kind: str = "application/json") -> None:
+            self.send_response(status)
+            self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -498,7 +498,7 @@ def test_an_issuer_that_does_not_answer_in_time_is_not_waited_for(monkeypatch: p
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with house(issuers={"corp": settings(url)}) as one:
-            fetcher = one.issuers._fetcher if one.issuers is not None else None
+            fetcher = one.issuers.fetcher if one.issuers is not None else None
             assert fetcher is not None
             with pytest.raises(UnavailableError, match="did not answer"):
                 await fetcher.get("corp", url)

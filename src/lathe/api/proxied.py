@@ -1,6 +1,6 @@
 """Requests behind proxies: where they come from, and by which name, as a proxy of the operator's says.
 
-`X-Forwarded-For`, `-Proto` and `-Host` are believed of such a proxy alone; of everybody else they say nothing.
+`X-Forwarded-For`, `-Proto` and `-Host` are believed of such a proxy alone; of anybody else they say nothing.
 What comes after this reads the request's own address, scheme and `Host`, and never these headers.
 """
 

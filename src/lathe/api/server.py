@@ -36,6 +36,7 @@ from lathe.api.holding import Holder
 from lathe.api.inbound import Secrets
 from lathe.api.kept import Checks, summary
 from lathe.api.limits import Limits
+from lathe.api.oidc import SignInRoutes
 from lathe.api.overriding import Overrides
 from lathe.api.proxied import Proxied, networks_of
 from lathe.api.session import Sessions
@@ -52,7 +53,7 @@ from lathe.errors import NotFoundError, UsageError
 from lathe.frozen import frozen
 from lathe.govern.auditor import Auditor
 from lathe.govern.decisions import Decisions
-from lathe.govern.foreign import UnavailableError, Verifier
+from lathe.govern.foreign import SignIn, UnavailableError, Verifier
 from lathe.govern.keyring import Keyring
 from lathe.lang.model import Json
 from lathe.runtime import telemetry
@@ -118,7 +119,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     ids = Ids(clock)
     node = _node(config, store, clock, ids, tokens=tokens, metrics=metrics)
     keyring = Keyring(store, node.engine.catalog, clock, ids)
-    issuers = _issuers(config, clock, metrics)
+    issuers, sign_in = _issuers(config, clock, metrics, key)
     bearers = Bearers(tokens, keyring, node.engine.catalog, clock, perf_counter, issuers)
     authenticator: Authenticator = bearers
     if mode != "serve":
@@ -130,6 +131,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     holder = Holder(decisions, _applying(config.app, mode))
     blueprints = Blueprints(node.engine, swapper, authenticator, checks, holder)
     deciding = DecisionRoutes(node.engine, swapper, authenticator, decisions, blueprints)
+    sessions = Sessions(authenticator, bearers, keyring, clock)
     api = Api(
         node,
         authenticator,
@@ -145,7 +147,8 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
             *CheckRoutes(node.engine, swapper, gate, authenticator, checks).routes(),
             *simulations.routes(),
             *Governing(authenticator, keyring, store).routes(),
-            *Sessions(authenticator, bearers, keyring, clock).routes(),
+            *sessions.routes(),
+            *SignInRoutes(sign_in, sessions, bearers).routes(),
         ),
         has_open_metrics=config.server.open_metrics,
         overrides=Overrides(node.engine, decisions),
@@ -179,13 +182,17 @@ def _limits(given: LimitSettings) -> Limits:
     )
 
 
-def _issuers(config: Config, clock: Clock, metrics: Metrics) -> Verifier | None:
-    """Whoever else's tokens count here. Raises `UsageError`."""
+def _issuers(
+    config: Config, clock: Clock, metrics: Metrics, key: bytes
+) -> tuple[Verifier | None, SignIn | None]:
+    """Whoever else's tokens count here, and how people sign in by them. Raises `UsageError`."""
     if not config.issuer:
-        return None
-    from lathe.govern.issuers import Issuers  # late: it loads cryptography
+        return None, None
+    from lathe.govern.issuers import Issuers  # late: they load cryptography
+    from lathe.govern.signin import SignIns
 
-    return Issuers.of(config.issuer, clock, seconds=perf_counter, failed=_failing(metrics))
+    found = Issuers.of(config.issuer, clock, seconds=perf_counter, failed=_failing(metrics))
+    return found, SignIns.of(found, config.issuer, key=key, clock=clock, read_secret=read_secret)
 
 
 def _applying(apps: Mapping[str, AppSettings], mode: Mode) -> Callable[[str, str], ApplySettings]:

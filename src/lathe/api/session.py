@@ -16,12 +16,14 @@ from lathe.api.callers import COOKIE, Authenticator, Bearers, address_of, cookie
 from lathe.api.commands import body_of
 from lathe.api.problem import Problem
 from lathe.govern.keyring import Keyring
+from lathe.govern.principal import Principal
 from lathe.govern.wanted import Wanted
 from lathe.runtime.clock import Clock
 
 LONGEST_SECONDS = 12 * 3_600
 BODY_BYTES_LIMIT = 65_536
 NOTE = "browser session"
+NO_STORE = {"cache-control": "no-store"}
 
 
 class SignIn(Struct, forbid_unknown_fields=True, frozen=True):
@@ -44,11 +46,11 @@ class Sessions:
     def routes(self) -> tuple[Route, ...]:
         """What this part answers."""
         return (
-            Route("/session", self._begin, methods=["POST"]),
+            Route("/session", self._sign_in, methods=["POST"]),
             Route("/session", self._end, methods=["DELETE"]),
         )
 
-    async def _begin(self, request: Request) -> Response:
+    async def _sign_in(self, request: Request) -> Response:
         """Sign in. Nothing but JSON is taken, which a form of another site cannot send."""
         if not request.headers.get("content-type", "").startswith("application/json"):
             raise Problem("LR415.type")
@@ -57,13 +59,19 @@ class Sessions:
         except msgspec.ValidationError as error:
             raise Problem("LR400.body", str(error)) from None
         holder = await self._bearers.of_text(asked.token.strip(), address_of(request.scope))
+        response = Response(status_code=204, headers=NO_STORE)
+        await self.begin(request, response, holder)
+        return response
+
+    async def begin(self, request: Request, response: Response, holder: Principal) -> None:
+        """A session of somebody's, whose cookie goes with an answer. Raises `Problem`, `GovernError`."""
         if holder.grant is not None or holder.expires_ms is None:
             raise Problem("LR403.scope", "an effect's token begins no session")
         left = (holder.expires_ms - self._clock.now_ms()) // 1_000
-        seconds = max(1, min(LONGEST_SECONDS, left))
+        seconds = max(1, min(LONGEST_SECONDS, left - 1))  # what is a part ends before the whole
         wanted = Wanted(holder.id, holder.kind, parent="self", expires_in=seconds, note=NOTE)
         made = await self._keyring.create(holder, wanted, is_session=True)
-        return _with_cookie(request, made.text, seconds)
+        _set_cookie(request, response, made.text, seconds)
 
     async def _end(self, request: Request) -> Response:
         """Sign out."""
@@ -72,14 +80,14 @@ class Sessions:
             caller = await self._authenticator.principal(headers, request.scope)
             if caller.token:
                 await self._keyring.revoke(caller, caller.token)
-        return _with_cookie(request, "", 0)
+        response = Response(status_code=204, headers=NO_STORE)
+        _set_cookie(request, response, "", 0)
+        return response
 
 
-def _with_cookie(request: Request, value: str, seconds: int) -> Response:
-    """204 with the cookie; `Secure` where the browser's side of the connection is TLS."""
+def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
+    """The cookie; `Secure` where the browser's side of the connection is TLS."""
     is_secure = request.url.scheme == "https"
-    response = Response(status_code=204, headers={"cache-control": "no-store"})
     response.set_cookie(
         COOKIE, value, max_age=seconds, path="/", secure=is_secure, httponly=True, samesite="strict"
     )
-    return response

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Collection, Mapping
 from email.utils import parsedate_to_datetime
 from typing import cast
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import httpx2
 import msgspec
@@ -59,12 +59,15 @@ class Http:
             return answer
         return _ending(attempt, *answer)
 
-    async def exchange(self, attempt: Attempt, *, only: Collection[str] | None = None) -> Exchanged | Ending:
+    async def exchange(
+        self, attempt: Attempt, *, only: Collection[str] | None = None, form: Mapping[str, str] | None = None
+    ) -> Exchanged | Ending:
         """The answer, whatever its status, or the bad end of having none. `only` are `host` (on the scheme's
-        own port) or `host:port`, beyond which neither the request nor a redirect goes.
+        own port) or `host:port`, beyond which neither the request nor a redirect goes. A `form` is sent in
+        place of JSON, and to nobody whom a redirect names.
         """
         try:
-            return await self._exchange(attempt, only)
+            return await self._exchange(attempt, only, form)
         except ForbiddenError as error:
             return Ending(ok=False, cause="refused", message=str(error), log=str(error))
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, _TooMuchError) as error:
@@ -74,7 +77,9 @@ class Http:
         except (httpx2.TransportError, OSError) as error:
             return Ending(ok=False, cause="unreachable", message=_said(error), again=True)
 
-    async def _exchange(self, attempt: Attempt, only: Collection[str] | None) -> Exchanged:
+    async def _exchange(
+        self, attempt: Attempt, only: Collection[str] | None, form: Mapping[str, str] | None
+    ) -> Exchanged:
         """The answer behind all redirects."""
         request = attempt.request
         method = str(request.get("method") or "GET")
@@ -82,10 +87,13 @@ class Http:
         body = request.get("body")
         content = None if body is None else msgspec.json.encode(body)
         headers = self._headers(attempt, has_body=content is not None)
+        if form is not None:
+            content = urlencode(form).encode()
+            headers["content-type"] = "application/x-www-form-urlencoded"
         for _ in range(REDIRECTS_LIMIT + 1):
             _check_granted(url, only)
             status, got, answer = await self._send(attempt.settings_key, method, url, headers, content)
-            if status not in (301, 302, 303, 307, 308) or "location" not in got:
+            if form is not None or status not in (301, 302, 303, 307, 308) or "location" not in got:
                 return status, got, answer
             target = urljoin(url, got["location"])
             if status == 303 or (status in (301, 302) and method == "POST"):

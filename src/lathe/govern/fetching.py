@@ -11,6 +11,7 @@ from lathe.effect.addresses import Addresses
 from lathe.effect.base import MAIN, Attempt, Ending
 from lathe.effect.http import Http
 from lathe.govern.foreign import UnavailableError
+from lathe.lang.model import Json
 
 TIMEOUT_SECONDS = 5.0
 
@@ -24,13 +25,28 @@ class Fetcher:
 
     async def get(self, issuer: str, url: str) -> bytes:
         """The document at an address, on its own host alone. Raises `UnavailableError`."""
+        status, body = await self._asked(issuer, {"method": "GET", "url": url}, None)
+        if status != 200:
+            raise UnavailableError(f"`{url[:200]}` answers {status}")
+        return body
+
+    async def post(
+        self, issuer: str, url: str, form: Mapping[str, str], headers: Mapping[str, Json]
+    ) -> tuple[int, bytes]:
+        """The answer to a form, whatever its status. Raises `UnavailableError` if there is none."""
+        return await self._asked(issuer, {"method": "POST", "url": url, "headers": {**headers}}, form)
+
+    async def _asked(
+        self, issuer: str, request: Mapping[str, Json], form: Mapping[str, str] | None
+    ) -> tuple[int, bytes]:
+        url = str(request["url"])
         attempt = Attempt(
             id=f"issuer-{issuer}", tenant=MAIN, app=issuer, effect="issuer", number=0,
-            request={"method": "GET", "url": url}, takes=(), timeout_ms=int(TIMEOUT_SECONDS * 1_000),
+            request=request, takes=(), timeout_ms=int(TIMEOUT_SECONDS * 1_000),
         )  # fmt: skip
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                answer = await self._http.exchange(attempt, only=(place_of(url),))
+                answer = await self._http.exchange(attempt, only=(place_of(url),), form=form)
         except TimeoutError:
             raise UnavailableError(
                 f"`{url[:200]}` did not answer within {TIMEOUT_SECONDS:g} seconds"
@@ -38,9 +54,7 @@ class Fetcher:
         if isinstance(answer, Ending):
             raise UnavailableError(f"`{url[:200]}` cannot be read: {answer.message}")
         status, _, body = answer
-        if status != 200:
-            raise UnavailableError(f"`{url[:200]}` answers {status}")
-        return body
+        return status, body
 
     async def close(self) -> None:
         """Let go of connections."""

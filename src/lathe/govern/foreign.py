@@ -1,13 +1,30 @@
-"""Callers whom somebody else vouches for: what is asked of whoever verifies it, and how it says no."""
+"""Callers whom somebody else vouches for: what is asked of whoever verifies it, and how it says no.
+
+LatheError
+├── RefusedError         nobody stands behind it
+├── UnavailableError     it cannot be known now
+└── SignInError          a browser's sign-in ends without anybody
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from lathe.errors import LatheError
+from lathe.frozen import frozen
 from lathe.govern.principal import Principal
 
-__all__ = ["RefusedError", "UnavailableError", "Verifier", "is_foreign"]
+__all__ = [
+    "Begun",
+    "Entered",
+    "RefusedError",
+    "SignIn",
+    "SignInError",
+    "UnavailableError",
+    "Verifier",
+    "is_foreign",
+]
 
 DOTS = 2
 """Between the parts of a signed JWT; neither our tokens nor those of effects have two."""
@@ -31,6 +48,47 @@ class Verifier(Protocol):
     async def find(self, text: str) -> Principal: ...
 
     async def close(self) -> None: ...
+
+
+class SignInError(LatheError):
+    """A sign-in that ends without anybody. `code` is told to the browser: one of ours, or the issuer's own
+    (RFC 6749, 4.1.2.1); `reason` is counted. `issuer` and `next` are empty where they are not known.
+    """
+
+    def __init__(self, code: str, reason: str, *, said: str = "") -> None:
+        super().__init__(said or f"the sign-in failed: {code}")
+        self.code = code
+        self.reason = reason
+        self.issuer = ""
+        self.next = ""
+
+
+@frozen
+class Begun:
+    """A sign-in that a browser takes to its issuer: where it goes, and the cookie that it comes back with."""
+
+    url: str
+    cookie: str
+
+
+@frozen
+class Entered:
+    """Who came back from an issuer, and the page that they wanted."""
+
+    principal: Principal
+    next: str
+
+
+class SignIn(Protocol):
+    """Signs people in by issuers. `redirect` is the address at which a browser comes back, to the letter."""
+
+    def names(self) -> tuple[str, ...]: ...
+
+    async def begin(self, issuer: str, *, redirect: str, next: str) -> Begun:
+        """Raises `UnavailableError`."""
+
+    async def end(self, cookie: str, answer: Mapping[str, str], *, redirect: str) -> Entered:
+        """Raises `SignInError`."""
 
 
 def is_foreign(text: str) -> bool:

@@ -91,8 +91,11 @@ def issuer_of(name: str, settings: IssuerSettings) -> Issuer:
     )  # fmt: skip
 
 
-def check_url(url: str, *, where: str) -> None:
-    """Raises `UsageError` for what is neither https nor http on loopback, or no plain address."""
+def check_url(url: str, *, where: str, is_plain: bool = True) -> None:
+    """Raises `UsageError` for what is neither https nor http on loopback, or no plain address.
+
+    Where it need not be plain it may have a query.
+    """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -101,7 +104,7 @@ def check_url(url: str, *, where: str) -> None:
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
     if not is_safe or not host:
         raise UsageError(f"{where}: an issuer has an `https://` address; `http://` is for loopback alone")
-    if parts.query or parts.fragment or "@" in parts.netloc:
+    if (is_plain and parts.query) or parts.fragment or "@" in parts.netloc:
         raise UsageError(f"{where}: the address has no query, no fragment and no password")
 
 

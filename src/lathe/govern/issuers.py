@@ -8,44 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
-import msgspec
-
-from lathe.errors import UsageError
+from lathe.govern.discovery import FRESH_SECONDS, REFRESH_SECONDS, STALE_SECONDS, Discovery, Get, place_in
 from lathe.govern.fetching import Fetcher, place_of
 from lathe.govern.foreign import RefusedError, UnavailableError
-from lathe.govern.issuer import Issuer, check_url, issuer_of, principal_of
+from lathe.govern.issuer import Issuer, issuer_of, principal_of
 from lathe.govern.jwt import PublicKey, Unverified, check_claims, fitting, is_signed_by, read, read_keys
 from lathe.govern.principal import Principal
+from lathe.lang.model import Json
 from lathe.runtime.clock import Clock
 from lathe.runtime.config import IssuerSettings
 from lathe.runtime.failing import Failed
 
-FRESH_SECONDS = 300.0
-"""How long keys, and what they verified, count without another look: withdrawn ones count no longer."""
-STALE_SECONDS = 3_600.0
-"""How long they count while the issuer does not answer."""
-REFRESH_SECONDS = 10.0
-"""The shortest time between two times that an issuer is asked."""
 TRIED_LIMIT = 4
 """Keys that are tried for one token, if it names none or several go by its name."""
-WELL_KNOWN = "/.well-known/openid-configuration"
-
-
-class Get(Protocol):
-    """Gets a document for an issuer. Raises `UnavailableError`."""
-
-    async def __call__(self, issuer: str, url: str) -> bytes: ...
 
 
 class Keys:
     """The keys of one issuer. `seconds` is a clock that only grows."""
 
-    def __init__(self, name: str, url: str, get: Get, seconds: Callable[[], float], failed: Failed) -> None:
-        self._name = name
-        self._url = url
-        self._get = get
+    def __init__(self, discovery: Discovery, seconds: Callable[[], float], failed: Failed) -> None:
+        self._discovery = discovery
+        self._name = discovery.name
         self._seconds = seconds
         self._failed = failed
         self._keys: tuple[PublicKey, ...] = ()
@@ -83,18 +67,11 @@ class Keys:
         self._got = self._seconds()
 
     async def _read(self) -> tuple[PublicKey, ...]:
-        """The keys as the issuer tells them now: by its discovery document (OpenID Connect Discovery, 4)."""
+        """The keys as the issuer tells them now."""
+        place = place_in(await self._discovery.read(), "jwks_uri", issuer=self._name)
         try:
-            found = msgspec.json.decode(await self._get(self._name, self._url.rstrip("/") + WELL_KNOWN))
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise UnavailableError(f"the discovery document of `{self._name}` is no JSON: {error}") from None
-        place = found.get("jwks_uri") if isinstance(found, dict) else None
-        if not isinstance(place, str) or found.get("issuer") != self._url:
-            raise UnavailableError(f"the discovery document of `{self._name}` is not one of `{self._url}`")
-        try:
-            check_url(place, where="jwks_uri")
-            return read_keys(await self._get(self._name, place))
-        except (UsageError, ValueError) as error:
+            return read_keys(await self._discovery.get(place))
+        except ValueError as error:
             raise UnavailableError(f"the keys of `{self._name}` cannot be read: {error}") from None
 
 
@@ -112,8 +89,9 @@ class Issuers:
     ) -> None:
         self._clock = clock
         self._issuers = issuers
-        self._keys = {i.url: Keys(i.name, i.url, get, seconds, failed) for i in reversed(issuers)}
-        self._fetcher: Fetcher | None = None
+        self.discoveries = {i.url: Discovery(i.name, i.url, get, seconds) for i in reversed(issuers)}
+        self._keys = {url: Keys(one, seconds, failed) for url, one in self.discoveries.items()}
+        self.fetcher: Fetcher | None = None
 
     @classmethod
     def of(
@@ -128,13 +106,13 @@ class Issuers:
         issuers = [issuer_of(name, given) for name, given in settings.items()]
         fetcher = Fetcher({name: (place_of(given.url), *given.reach) for name, given in settings.items()})
         found = cls(issuers, fetcher.get, clock, seconds=seconds, failed=failed)
-        found._fetcher = fetcher
+        found.fetcher = fetcher
         return found
 
     async def close(self) -> None:
         """Let go of connections."""
-        if self._fetcher is not None:
-            await self._fetcher.close()
+        if self.fetcher is not None:
+            await self.fetcher.close()
 
     async def find(self, text: str) -> Principal:
         """Who stands behind a token. Raises `RefusedError`, `UnavailableError`."""
@@ -145,13 +123,30 @@ class Issuers:
         trusted = [issuer for issuer in trusted if token.algorithm in issuer.algorithms]
         if not trusted:
             raise RefusedError("jwt: algorithm", "the token is signed by an algorithm that is not allowed")
+        keys = await self._signing(token)
+        return self._first(trusted, token, again_ms=int(keys.left_seconds() * 1_000))
+
+    async def vouched(self, issuer: Issuer, text: str) -> tuple[Mapping[str, Json], Principal]:
+        """The claims of a token that is for one table, and whom they make. Raises as `find` does."""
+        token = read(text)
+        if token.issuer != issuer.url:
+            raise RefusedError("jwt: issuer", "the token is of another issuer")
+        if token.algorithm not in issuer.algorithms:
+            raise RefusedError("jwt: algorithm", "the token is signed by an algorithm that is not allowed")
+        await self._signing(token)
+        now = self._clock.now_ms()
+        expires = check_claims(token, issuer, now_ms=now)
+        return token.claims, principal_of(issuer, token.claims, expires_ms=expires, again_ms=expires)
+
+    async def _signing(self, token: Unverified) -> Keys:
+        """The keys one of which has signed a token. Raises `RefusedError`, `UnavailableError`."""
         keys = self._keys[token.issuer]
         candidates = await keys.fitting(token)
         if not candidates:
             raise RefusedError("jwt: key", "the token is signed by no key of its issuer")
         if not any(is_signed_by(token, key) for key in candidates[:TRIED_LIMIT]):
             raise RefusedError("jwt: signature", "the token's signature is not that of its issuer")
-        return self._first(trusted, token, again_ms=int(keys.left_seconds() * 1_000))
+        return keys
 
     def _first(self, trusted: Sequence[Issuer], token: Unverified, *, again_ms: int) -> Principal:
         """By the first table that takes it; else what the first one has against it."""

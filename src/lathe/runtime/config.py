@@ -4,7 +4,7 @@
 [monitor]  share                           [wasm]    threads
 [limits]   in_flight, per_principal_per_second, burst, body_bytes, followers
 [app.NAME] env, secrets, commands, reach, webhook_secret, wasm, apply
-[issuer.NAME] url, audience, tenant, kind, roles, role_claim, role_map, role_prefix, scope_map, …
+[issuer.NAME] url, audience, tenant, kind, roles, role_claim, role_map, role_prefix, scope_map, sign_in, …
 """
 
 from __future__ import annotations
@@ -110,6 +110,18 @@ class WasmProcess(Struct, forbid_unknown_fields=True, frozen=True):
     threads: int = 4
 
 
+class SignInSettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """How people sign in to the console by an issuer: `client_id` is the audience if it is left out.
+
+    `secret`, where the issuer gave one, may go to its own address alone, or to its `hosts`.
+    """
+
+    client_id: str = ""
+    secret: Secret | None = None
+    scopes: tuple[str, ...] = ("openid",)
+    session_seconds: int = 43_200
+
+
 class IssuerSettings(Struct, forbid_unknown_fields=True, frozen=True):
     """Whose signed tokens (OIDC) count here, and what their claims come to; see `govern.issuer`.
 
@@ -132,6 +144,7 @@ class IssuerSettings(Struct, forbid_unknown_fields=True, frozen=True):
     algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "Ed25519", "EdDSA")
     skew_seconds: int = 30
     reach: tuple[str, ...] = ()
+    sign_in: SignInSettings | None = None
 
 
 class Config(Struct, forbid_unknown_fields=True, frozen=True):

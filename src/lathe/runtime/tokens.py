@@ -51,26 +51,33 @@ class Tokens:
             outgoing.tenant, outgoing.app, outgoing.blueprint, outgoing.entity, outgoing.number,
             outgoing.visit, outgoing.effect, self._clock.now_ms() + timeout_ms + GRACE_MS,
         )  # fmt: skip
-        said = _encode(grant)
-        return f"{_text(said)}.{_text(self._sign(said))}"
+        return sealed(self._key, _encode(grant))
 
     def read(self, token: str) -> Grant | None:
         """What a token grants; None if it is not ours or has expired."""
-        if len(token) > TOKEN_CHARACTERS_LIMIT or not token.isascii():
-            return None
-        said, dot, signature = token.partition(".")
-        try:
-            data = _bytes(said)
-            is_ours = bool(dot) and hmac.compare_digest(_bytes(signature), self._sign(data))
-        except ValueError:
-            return None
-        if not is_ours:
+        data = unsealed(self._key, token)
+        if data is None:
             return None
         grant = _decode(data)
         return grant if grant.expires_ms > self._clock.now_ms() else None
 
-    def _sign(self, said: bytes) -> bytes:
-        return hmac.new(self._key, said, sha256).digest()
+
+def sealed(key: bytes, said: bytes) -> str:
+    """What is said, readable and signed, as ASCII."""
+    return f"{_text(said)}.{_text(hmac.new(key, said, sha256).digest())}"
+
+
+def unsealed(key: bytes, text: str) -> bytes | None:
+    """What was said; None if it was not sealed with this key."""
+    if len(text) > TOKEN_CHARACTERS_LIMIT or not text.isascii():
+        return None
+    said, dot, signature = text.partition(".")
+    try:
+        data = _bytes(said)
+        is_ours = bool(dot) and hmac.compare_digest(_bytes(signature), hmac.new(key, data, sha256).digest())
+    except ValueError:
+        return None
+    return data if is_ours else None
 
 
 def _text(data: bytes) -> str:
