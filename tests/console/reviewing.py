@@ -37,6 +37,18 @@ def check(world: World, files: dict[str, str]) -> dict[str, Any]:
     return found
 
 
+def ended(world: World, **wanted: object) -> dict[str, Any]:
+    """A campaign of simulated worlds, once it is over."""
+    begun = world.request("POST", "/v1/simulations", json=wanted)
+    end = time.monotonic() + SECONDS
+    while True:
+        found: dict[str, Any] = world.request("GET", f"/v1/simulations/{begun['id']}")
+        if found["state"] not in ("waiting", "running"):
+            return found
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+
+
 def report_of(files: dict[str, str]) -> dict[str, Any]:
     """What `lathe check --json` prints of these files."""
     contents = {name: text.encode() for name, text in files.items()}

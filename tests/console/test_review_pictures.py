@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FloatRect
+from playwright.sync_api import FloatRect, Route
 from tests.console.conftest import WIDE, Opening
-from tests.console.reviewing import broken, check
+from tests.console.reviewing import broken, check, ended
 from tests.console.test_pictures import DIFFERENT_LIMIT, UPDATE, different, has_fonts
 from tests.console.world import NOON_MS, World, world
 
@@ -16,7 +16,24 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images" / "review"
 LAID_OUT_MS = 60_000
 VIEW: FloatRect = {"x": 216, "y": 0, "width": WIDE["width"] - 216, "height": WIDE["height"]}
 """Without the navigation: what else there is, is no part of these pages."""
-PICTURES = ("report-light", "trace-dark", "changes-light", "graph-light")
+THERE = {"report": ".properties", "simulation": ".finding"}
+"""What is waited for, where it is no graph."""
+PICTURES = ("report-light", "trace-dark", "changes-light", "graph-light", "simulation-light")
+
+
+def at_one_speed(route: Route) -> None:
+    """A campaign as it would be told on a machine that does it in two seconds."""
+    answer = route.fetch()
+    told = answer.json()
+    told["progress"]["seconds"] = 2.0
+    route.fulfill(response=answer, json=told)
+
+
+@pytest.fixture(scope="module")
+def campaign(standing: World) -> str:
+    """The id of a campaign that found something, over."""
+    found = check(standing, broken("rollout", "drain_too_early"))
+    return str(ended(standing, check=found["id"], seeds=20)["id"])
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +47,23 @@ def standing() -> Iterator[World]:
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_a_page_looks_as_it_did(tab_of: Opening, standing: World, picture: str) -> None:
+def test_a_page_looks_as_it_did(tab_of: Opening, standing: World, campaign: str, picture: str) -> None:
     view, _, scheme = picture.partition("-")
     found = check(standing, broken("rollout", "drain_too_early"))
     one = f"/console/checks/{found['id']}"
     trace = found["report"]["findings"][0]["trace"]["id"][:12]
     tab = tab_of(standing.url, size=WIDE, scheme=scheme, still=True)
+    tab.page.route("**/v1/simulations/*", at_one_speed)
     page = tab.go(
         {
             "report": one,
             "trace": f"{one}/traces/{trace}",
             "changes": f"{one}/changes",
             "graph": "/console/apps/rollout/versions/current?pick=retry",
+            "simulation": f"/console/simulations/{campaign}",
         }[view]
     )
-    if view == "report":
-        page.wait_for_selector(".properties", timeout=LAID_OUT_MS)
-    else:
-        page.wait_for_selector(".graph svg .node", timeout=LAID_OUT_MS)
+    page.wait_for_selector(THERE.get(view, ".graph svg .node"), timeout=LAID_OUT_MS)
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
     made = page.screenshot(animations="disabled", caret="hide", clip=VIEW)

@@ -13,6 +13,7 @@ from lathe.api.problem import Problem
 from lathe.console.ask import Ask
 from lathe.console.governed import GOVERNED
 from lathe.console.review import REVIEW
+from lathe.console.simulated import SIMULATED
 from lathe.console.writing import rows, table, text, value
 from lathe.lang.model import Json
 from lathe.lang.render.escape import code, prose
@@ -180,5 +181,6 @@ VIEWS: dict[str, View] = {
     "apps/:app/intents": _intents,
     **GOVERNED,
     **REVIEW,
+    **SIMULATED,
 }
 """Each view's path below `/console/`, as the router has it."""

@@ -186,11 +186,12 @@ def _trace(found: Row, name: str) -> list[str]:
         data = finding.get("trace")
         if isinstance(data, dict) and text(data, "id").startswith(name):
             trace = from_json(data)
-            return [f"# {text(finding, 'code')}: {prose(text(finding, 'message'))}", "", *_told(trace)]
+            return [f"# {text(finding, 'code')}: {prose(text(finding, 'message'))}", "", *told_trace(trace)]
     raise Problem("LR404.route", f"the report has no trace `{name[:80]}`")
 
 
-def _told(trace: Trace) -> list[str]:
+def told_trace(trace: Trace) -> list[str]:
+    """The steps of a run in sentences, and the false clauses with what they read."""
     lines = []
     for number, step in enumerate(trace.steps, 1):
         if number - 1 == trace.loop_from:

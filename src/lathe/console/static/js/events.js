@@ -15,7 +15,7 @@ export const recent = signal([]);
 /** How often the server came back: whoever shows something asks for it again. */
 export const returns = signal(0);
 
-const NOTICES = ["version", "check"];
+const NOTICES = ["version", "check", "simulation"];
 const listeners = new Set();
 const noticed = new Set();
 let source = null;

@@ -10,6 +10,9 @@ addViews([
   { path: "open", page: "open", title: () => "Open a report" },
   { path: "open/:tab", page: "open", title: () => "An opened report" },
   { path: "open/traces/:trace", page: "trace", title: (p) => `Trace ${p.trace}` },
+  { path: "simulations", page: "simulations", title: () => "Simulator" },
+  { path: "simulations/:id", page: "simulation", title: () => "A campaign" },
+  { path: "simulations/:id/runs/:mix/:seed", page: "trace", title: (p) => `Seed ${p.seed}, ${p.mix}` },
   { path: "apps/:app/history", page: "history", title: (p) => `Versions · ${p.app}` },
   { path: "apps/:app/versions/:digest", page: "version", title: (p) => `Blueprint · ${p.app}` },
   { path: "apps/:app/versions/:digest/:tab", page: "version", title: (p) => `${p.tab} · ${p.app}` },
@@ -19,4 +22,4 @@ ofApp.unshift(
   { name: "blueprint", to: (app) => to("apps", app, "versions", "current") },
   { name: "versions", to: (app) => to("apps", app, "history") },
 );
-common.push({ name: "Checks", icon: "report", to: () => to("checks") });
+common.push({ name: "Checks", icon: "report", to: () => to("checks") }, { name: "Simulator", icon: "dice", to: () => to("simulations") });

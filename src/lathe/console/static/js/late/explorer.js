@@ -83,14 +83,15 @@ export function Explorer({ subject, finding, trace }) {
 }
 
 function Title({ subject, finding, trace }) {
-  const where = `Look at it: ${location.origin}${to(...subject.base, "traces", trace.id.slice(0, 12))}`;
-  const text = markdown({ trace, finding: finding.file ? finding : null, files: subject.files, where });
-  const crumbs = [...subject.crumbs, [subject.kind === "version" ? "report" : subject.title, to(...subject.base, "report")]];
+  const where = `Look at it: ${location.origin}${subject.address ?? to(...subject.base, "traces", trace.id.slice(0, 12))}`;
+  const text = markdown({ trace, finding: finding.file || finding.repeat ? finding : null, files: subject.files, where });
+  const crumbs = subject.address ? subject.crumbs : [...subject.crumbs, [subject.kind === "version" ? "report" : subject.title, to(...subject.base, "report")]];
   return html`<div class="trace-head">
     <${Head} title=${finding.property ?? finding.code} crumbs=${crumbs} about=${html`<${Prose} text=${finding.message} />`}>
       <${Copy} text=${text} label="Copy for an agent" />
       <${Gauge} trace=${trace} finding=${finding} app=${subject.app} />
     <//>
+    ${finding.repeat && html`<div class="command repeat"><span class="muted">Repeat it</span><pre tabindex="0">${finding.repeat}</pre><${Copy} text=${finding.repeat} /></div>`}
   </div>`;
 }
 

@@ -41,6 +41,7 @@ export function Subject({ subject, tab, home = "report" }) {
     <${Head} title=${subject.title} crumbs=${subject.crumbs} about=${about(subject)}>
       <${Verdict} verdict=${subject.report.verdict} />
       ${subject.digest && html`<code class="digest" title=${subject.digest}>${shortDigest(subject.digest)}</code>`}
+      ${subject.api && subject.digest && html`<a class="button small" href=${simulating(subject)}><${Icon} name="dice" />Simulate</a>`}
     <//>
     <nav class="tabs" aria-label="Views of it">
       ${shown.map(({ name, title }) => html`<a key=${name} href=${to(...subject.base, ...(name === home && !subject.long ? [] : [name]))} aria-current=${name === chosen.name ? "page" : undefined}>
@@ -52,6 +53,8 @@ export function Subject({ subject, tab, home = "report" }) {
     ${subject.api && html`<${Call} path=${subject.api + (NEEDS_DESCRIPTION.has(chosen.name) ? "/description" : "")} command=${COMMANDS[chosen.name]?.(subject)} />`}
   </div>`;
 }
+
+const simulating = ({ kind, app, digest, data }) => to("simulations", kind === "check" ? { check: data.id } : { app, digest });
 
 const NEEDS_DESCRIPTION = new Set(["graph", "permissions", "changes"]);
 const COMMANDS = {

@@ -1,7 +1,8 @@
 // What a reviewer looks at: a version that is or was in force, a check that was asked for, or a report from a file.
 import { at, useGet } from "../api.js";
-import { onNotice } from "../events.js";
+import { onNotice, returns } from "../events.js";
 import { HOME, to } from "../router.js";
+import { repeating } from "./campaign.js";
 import { signal, useEffect, useState } from "../ui.js";
 
 /** A report that was opened from a file; it stays in this tab and is sent nowhere. */
@@ -37,6 +38,21 @@ export function useVersion(app, digest, against) {
   };
 }
 
+/** A seed of a campaign, as a subject with one finding: what it found, and the run that was made small of it. */
+export function useRun(id, mix, seed) {
+  const campaign = useGet(at("simulations", id)).data;
+  const { data, problem, reload } = useGet(at("simulations", id, "runs", mix, seed));
+  const api = campaign && (campaign.check ? at("checks", campaign.check) : at("blueprints", campaign.app, campaign.digest));
+  const described = useGet(api && `${api}/description`);
+  const files = useGet(api).data?.files ?? {};
+  const report = data?.trace ? alone(data.trace, data, files) : undefined;
+  return {
+    kind: campaign?.check ? "check" : "version", app: data?.app, digest: data?.digest, title: `Seed ${seed}, ${mix}`, base: ["simulations", id, "runs", mix, seed], api,
+    address: to("simulations", id, "runs", mix, seed), crumbs: [["Simulator", to("simulations")], [campaign?.app || "campaign", to("simulations", id)]], data, report, files, reload,
+    description: described.data, descriptionProblem: described.problem, problem,
+  };
+}
+
 /** The report that was opened, as a subject; the graph is that of the app's version in force, if it is loaded. */
 export function openedSubject() {
   const found = opened.value;
@@ -48,11 +64,18 @@ export function openedSubject() {
   };
 }
 
-/** A number that grows with each notice that matters. */
-export function useNotices(matters) {
+/** A number that grows with the notices that matter, at most once in `everyMs`, and when the server returns. */
+export function useNotices(matters, everyMs = 0) {
   const [fresh, setFresh] = useState(0);
-  useEffect(() => onNotice((kind, data) => matters(kind, data) && setFresh((n) => n + 1)), []);
-  return fresh;
+  useEffect(() => {
+    let timer = 0;
+    const soon = () => {
+      if (!timer) timer = setTimeout(() => ((timer = 0), setFresh((n) => n + 1)), everyMs);
+    };
+    const ended = onNotice((kind, data) => matters(kind, data) && soon());
+    return () => (ended(), clearTimeout(timer));
+  }, []);
+  return fresh + returns.value;
 }
 
 /** The findings of a report, errors first, each with its number. */
@@ -83,11 +106,25 @@ export function read(text, name) {
   throw new Error("it is neither a report (`lathe check --json`) nor a trace (`lathe.trace/1`), a gauge or a failure (`lathe sim --json`)");
 }
 
+const PROPERTY = /^property:(\w+)$/;
+
+/** Where a property stands in the files: its line begins with its name, or with its table's. */
+function placeOf(property, files) {
+  for (const [file, text] of Object.entries(files)) {
+    const lines = text.split("\n");
+    const at = lines.findIndex((line) => line.startsWith(`${property} =`) || (line.startsWith("[") && line.includes(`.${property}]`)));
+    if (at >= 0) return { file, line: at + 1, column: lines[at].indexOf(property) + 1, end_column: lines[at].indexOf(property) + 1 + property.length };
+  }
+  return null;
+}
+
 /** A trace without a report, as a report with one finding: a gauge, a failure of `lathe sim`, or a run alone. */
-function alone(trace, { expect, violation }) {
+function alone(trace, { expect, violation, seed, mix }, files = {}) {
   const message = violation?.said ?? (expect ? `a gauge that must give: ${expect}` : "a run without a finding");
-  const property = expect?.startsWith("refused: ") ? expect.slice(9) : undefined;
+  const property = expect?.startsWith("refused: ") ? expect.slice(9) : PROPERTY.exec(violation?.cause ?? "")?.[1];
   const code = violation?.cause ?? "trace";
-  const finding = { code, severity: violation ? "error" : "note", message, property, file: "", line: 1, column: 1, trace };
+  const repeat = violation && seed !== undefined ? repeating({ seed, mix }) : undefined;
+  const place = (property && placeOf(property, files)) ?? { file: "", line: 1, column: 1 };
+  const finding = { code, severity: violation ? "error" : "note", message, property, repeat, ...place, trace };
   return { verdict: violation ? "refused" : "unknown", app: trace.app, digest: trace.digest, levels: [], findings: [finding], covered: {}, not_covered: [], accepted_bounds: [] };
 }

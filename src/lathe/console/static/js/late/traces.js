@@ -120,7 +120,7 @@ export function markdown({ trace, finding, files, where }) {
   const lines = [];
   if (finding) {
     lines.push(`# ${finding.code}${finding.property ? ` ${finding.property}` : ""}`, "", finding.message, "");
-    lines.push(`At \`${finding.file}:${finding.line}:${finding.column}\`:`, "", "```toml", ...excerptOf(finding, files), "```", "");
+    if (finding.file) lines.push(`At \`${finding.file}:${finding.line}:${finding.column}\`:`, "", "```toml", ...excerptOf(finding, files), "```", "");
   } else lines.push(`# Trace ${trace.id}`, "");
   const one = new Set(trace.steps.map((step) => step.entity)).size === 1;
   lines.push(`A run of \`${trace.app}\`${one ? `, entity ${trace.steps[0]?.entity}` : ""} (\`${trace.digest.slice(0, 19)}\`), ${trace.length} steps:`, "", "```text");
@@ -136,6 +136,7 @@ export function markdown({ trace, finding, files, where }) {
     lines.push("", `False: \`${text}\`${read ? ` with ${read}` : ""}`);
   }
   if (finding?.help) lines.push("", `Help: ${finding.help}`);
+  if (finding?.repeat) lines.push("", `Repeat it: \`${finding.repeat}\``);
   if (where) lines.push("", where);
   return `${lines.join("\n")}\n`;
 }

@@ -1,15 +1,22 @@
 // The trace of a finding: of a check, of a version, or of a report that was opened.
 import { Explorer } from "../late/explorer.js";
-import { openedSubject, traceOf, useCheck, useVersion } from "../late/subjects.js";
+import { openedSubject, traceOf, useCheck, useRun, useVersion } from "../late/subjects.js";
 import { Empty, Trouble } from "../parts/bits.js";
 import { Waiting } from "../parts/shell.js";
 import { to } from "../router.js";
 import { html } from "../ui.js";
 
-export default function TracePage({ id, app, digest, trace }) {
+export default function TracePage({ id, app, digest, trace, mix, seed }) {
+  if (seed) return html`<${OfRun} id=${id} mix=${mix} seed=${seed} />`;
   if (id) return html`<${OfCheck} id=${id} trace=${trace} />`;
   if (app) return html`<${OfVersion} app=${app} digest=${digest} trace=${trace} />`;
   return html`<${Found} subject=${openedSubject()} trace=${trace} />`;
+}
+
+function OfRun({ id, mix, seed }) {
+  const subject = useRun(id, mix, seed);
+  if (subject.data && !subject.report) return html`<${Empty} title=${`Seed ${seed}, ${mix}, finds nothing.`}><a href=${to("simulations", id)}>To the campaign</a><//>`;
+  return html`<${Found} subject=${subject} trace="" />`;
 }
 
 const OfCheck = ({ id, trace }) => html`<${Found} subject=${useCheck(id)} trace=${trace} />`;
