@@ -31,9 +31,12 @@ def free_port() -> int:
 class Process:
     """`lathe serve` on a store. It may be killed and started again, on the same port."""
 
-    def __init__(self, store: str, folder: Path, *, schema: str = "lathe") -> None:
+    def __init__(
+        self, store: str, folder: Path, *, schema: str = "lathe", before: tuple[str, ...] = ()
+    ) -> None:
         self.port = free_port()
         self.folder = folder
+        self._command = (*before, sys.executable, "-m", "lathe.cli", "serve")
         self._environment = {
             **os.environ,
             "LATHE_STORE_URL": store,
@@ -52,7 +55,7 @@ class Process:
     def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
             self._running = subprocess.Popen(
-                [sys.executable, "-m", "lathe.cli", "serve"],
+                self._command,
                 env=self._environment, cwd=self.folder, stderr=log, stdout=log,
             )  # fmt: skip
         until = time.monotonic() + START_SECONDS
@@ -65,6 +68,23 @@ class Process:
             except httpx2.TransportError:
                 time.sleep(0.02)
         raise AssertionError(f"the server does not come up: {self.log}")
+
+    @property
+    def pid(self) -> int:
+        assert self._running is not None
+        return self._running.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._running is not None
+
+    def refused(self) -> tuple[int, str]:
+        """The exit code of a start that does not come up, and what it says."""
+        done = subprocess.run(
+            self._command, env=self._environment, cwd=self.folder, capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
 
     def _operator(self) -> dict[str, str]:
         """The token that the first start on a store printed; none on a later one."""
@@ -116,9 +136,11 @@ class Process:
 
 
 @contextmanager
-def serving(store: str, folder: Path, *, schema: str = "lathe") -> Iterator[Process]:
-    """A server for as long as the block lasts."""
-    process = Process(store, folder, schema=schema)
+def serving(
+    store: str, folder: Path, *, schema: str = "lathe", before: tuple[str, ...] = ()
+) -> Iterator[Process]:
+    """A server for as long as the block lasts. `before` are words that stand before its command."""
+    process = Process(store, folder, schema=schema, before=before)
     process.start()
     try:
         yield process

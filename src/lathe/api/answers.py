@@ -12,7 +12,7 @@ from lathe.errors import NotFoundError, QueueFullError, UsageError
 from lathe.govern.principal import GovernError
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError
-from lathe.store.base import FullError, StoreError
+from lathe.store.base import CorruptError, FullError, StoreError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -60,7 +60,10 @@ def problem_of(error: Exception) -> Problem:
         case BusyError():
             return Problem("LR409.busy", str(error), headers={"Retry-After": "1"})
         case FullError():
-            return Problem("LR507.full", str(error))
+            return Problem("LR507.full", str(error), headers={"Retry-After": "5"}, cause=error.code)
+        case CorruptError():
+            log.error("damage", error=str(error))
+            return Problem("LR503.store", str(error), headers={"Retry-After": "60"}, cause=error.code)
         case StoreError():
             said = (
                 "; it may have been committed: ask again with the same idempotency key" if error.maybe else ""

@@ -39,7 +39,9 @@ from lathe.runtime.engine import BusyError
 from lathe.runtime.intents import Intents
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
-from lathe.store.base import StoreError
+from lathe.store.base import CorruptError, StoreError
+from lathe.store.journal import breaks
+from lathe.store.records import Entry
 
 TENANTS_DESCRIBED = 256
 """Tenants whose OpenAPI documents are kept ready."""
@@ -262,6 +264,7 @@ class Api:
         limit = limit_of(asked)
         after = _whole(asked.get("after", "0"), "after")
         found = await self.node.store.history(live.tenant, live.app.name, entity, after=after, limit=limit)
+        _check_chain(found)
         items = self.reading.entries(live, found)
         return _json({"items": items, "next": found[-1].revision if len(found) == limit else None})
 
@@ -332,7 +335,8 @@ class Api:
         try:
             await self.node.store.ping()
         except StoreError as error:
-            raise Problem("LR503.store", str(error), cause=error.code) from None
+            headers = {"Retry-After": "2"}
+            raise Problem("LR503.store", str(error), headers=headers, cause=error.code) from None
         return _json({"ok": True, "store": self.node.store.name})
 
     async def _metrics(self, request: Request) -> Response:
@@ -367,6 +371,14 @@ class Api:
 
 def _json(data: object, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     return Response(encode(data), status, headers, media_type="application/json")
+
+
+def _check_chain(found: list[Entry]) -> None:
+    """Raises `CorruptError` if entries of one entity are not what was written."""
+    if found:
+        first = found[0]
+        for broken in breaks(found, previous=first.previous, revision=first.revision - 1):
+            raise CorruptError(f"revision {broken.revision} of `{broken.entity}`: {broken.why}")
 
 
 def _key(given: str | None) -> str | None:

@@ -68,7 +68,7 @@ from lathe.runtime.node import Node
 from lathe.runtime.outbox import Report, Settings
 from lathe.runtime.swap import Gate, Swapper
 from lathe.runtime.tokens import Tokens
-from lathe.store.base import Store, StoreError
+from lathe.store.base import ReadOnlyError, Store, StoreError
 from lathe.store.records import Outgoing
 
 GRACE_SECONDS = 20
@@ -341,6 +341,15 @@ def signing_key(config: Config, folder: str | None) -> bytes:
     if folder is None:
         raise UsageError("set `[server] key`: processes that share a store need the same one")
     path = Path(folder) / KEY_FILE
+    try:
+        return _kept_key(path)
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise ReadOnlyError(f"the key `{path}` cannot be read or made: {said}") from error
+
+
+def _kept_key(path: Path) -> bytes:
+    """The key in a file, which is made if there is none. Raises `OSError`."""
     if path.exists():
         return path.read_bytes().strip()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -412,11 +421,12 @@ async def serve(
     listening: asyncio.Event | None = None,
     application: Application | None = None,
     first_token: Callable[[str], None] | None = None,
+    opened: Callable[[], None] = lambda: None,
 ) -> None:
     """Open the store, answer requests until SIGTERM or SIGINT, then drain.
 
     `application` stands before the API where it is more than that. `first_token` is told the operator's token
-    that is made if there is none at all yet.
+    that is made if there is none at all yet; `opened` that everything is there, just before requests are.
     """
     server = assembly.config.server
     proxies = networks_of(server.proxies)
@@ -434,6 +444,7 @@ async def serve(
         made = await assembly.keyring.first() if first_token is not None else None
         if first_token is not None and made is not None:
             first_token(made.text)
+        opened()
         config = uvicorn.Config(
             Proxied(answering, proxies) if proxies else answering,
             host=server.host,

@@ -16,6 +16,7 @@ from lathe.machine.trace import HIDDEN
 from lathe.runtime.plan import Held
 from lathe.runtime.snapshot import value_of_journal
 from lathe.runtime.values import json_of
+from lathe.store.base import CorruptError
 from lathe.store.records import Entry
 
 encode = msgspec.json.Encoder().encode
@@ -95,6 +96,15 @@ class Payload(Struct, gc=False):
 _payload = msgspec.json.Decoder(Payload).decode
 
 
+def _payload_of(found: Entry) -> Payload:
+    """Raises `CorruptError`."""
+    try:
+        return Payload() if found.payload is None else _payload(found.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        said = f"revision {found.revision} of `{found.entity}` cannot be read"
+        raise CorruptError(said) from error
+
+
 def event_id(entity: str, revision: int) -> str:
     """The id of a journal entry: it is the same wherever the entry is shown."""
     return f"{entity}.{revision}"
@@ -105,7 +115,7 @@ def entry(view: View | None, found: Entry) -> dict[str, object]:
 
     Without a view (its blueprint is not loaded any more) what changed is told by name alone.
     """
-    payload = Payload() if found.payload is None else _payload(found.payload)
+    payload = _payload_of(found)
     changes, event = payload.changes, payload.event
     told: dict[str, object] = {
         "id": event_id(found.entity, found.revision),

@@ -36,6 +36,16 @@ def worst(codes: Sequence[int]) -> int:
     return min(codes, key=_BY_URGENCY.index, default=DONE)
 
 
+OF_STORE = {
+    "unavailable": UNAVAILABLE,
+    "full": UNAVAILABLE,
+    "read_only": DENIED,
+    "schema": CONFLICT,
+    "corrupt": FINDINGS,
+}
+"""By what a store fails with, which is told with it."""
+
+
 def of_os_error(error: OSError) -> int:
     """4 if it was not allowed, 5 if something is in the way, 6 if nothing is there, else 7."""
     match error:

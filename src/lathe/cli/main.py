@@ -88,8 +88,11 @@ def _refused(error: LatheError) -> int:
             return _failed(str(error.args[0] if error.args else error), exitcode.NOT_FOUND)
         case InternalError():
             return _defect(str(error))
-        case _:
-            return _failed(str(error), exitcode.FINDINGS)
+    from lathe.store.base import StoreError  # late: it is for what went wrong alone
+
+    if isinstance(error, StoreError):
+        return _failed(f"{error} ({error.code})", exitcode.OF_STORE.get(error.code, exitcode.UNAVAILABLE))
+    return _failed(str(error), exitcode.FINDINGS)
 
 
 def _failed(message: str, code: int) -> int:

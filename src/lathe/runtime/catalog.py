@@ -15,7 +15,7 @@ from lathe.machine.step import Permit, admitted
 from lathe.machine.table import BlueprintTable, Table, compile_app
 from lathe.policy.determining import Determining, determining_by_roles
 from lathe.policy.why import Explain, why_by_roles
-from lathe.store.base import Store
+from lathe.store.base import CorruptError, Store
 from lathe.store.records import Governing
 
 COMPILED_LIMIT = 64
@@ -167,9 +167,12 @@ class Catalog:
         version = await self._store.version(tenant, app, digest)
         if version is None:
             raise NotFoundError(f"`{app}` has no version {digest}")
-        table, name = compiled(version.files)
+        try:
+            table, name = compiled(version.files)
+        except InternalError as error:
+            raise CorruptError(f"`{app}` {digest} is not what was stored: {error}") from error
         if name != digest:
-            raise InternalError(f"`{app}` was stored as {digest} and reads as {name}")
+            raise CorruptError(f"`{app}` was stored as {digest} and reads as {name}")
         while len(self._tables) >= COMPILED_LIMIT:
             del self._tables[next(iter(self._tables))]
         self._tables[digest] = table

@@ -34,8 +34,9 @@ from lathe.machine.step import Permit, admitted, step
 from lathe.machine.table import Table
 from lathe.runtime.allowance import NAME as DECISION, replaying
 from lathe.runtime.plan import changes_of
-from lathe.runtime.snapshot import encode_json, value_of_journal
-from lathe.store.records import Entry
+from lathe.runtime.snapshot import encode_json, entity_of, value_of_journal
+from lathe.store.journal import payload_hash
+from lathe.store.records import EntityRow, Entry
 
 
 @frozen
@@ -59,12 +60,23 @@ class Replayer:
             for digest, table in tables.items()
         }
         self.entities: dict[str, Entity] = {}
+        self.unsure: set[str] = set()
+        """Entities of which a step could not be taken: what they came to is not known."""
 
     def take(self, entries: list[Entry]) -> Iterator[Parting]:
         """One step: its entries, the one with the event first."""
+        partings = list(self._take(entries))
+        if partings:
+            self.unsure.update(entry.entity for entry in entries)
+        yield from partings
+
+    def _take(self, entries: list[Entry]) -> Iterator[Parting]:
         first = entries[0]
         if any(e.payload is None for e in entries):
             yield _parting(first, "its payload was erased, so that it cannot be taken again")
+            return
+        if any(payload_hash(e.payload or b"") != e.payload_hash for e in entries):
+            yield _parting(first, "its payload is not what was written, so that it cannot be taken again")
             return
         table = self._tables.get(first.digest)
         if table is None:
@@ -88,6 +100,16 @@ class Replayer:
             if now is not None:
                 yield from self._compared(entry, self.entities.get(entry.entity), now)
         self.entities.update(found.written)
+
+    def comes_to(self, row: EntityRow) -> bool:
+        """Whether a row is what its steps came to, as far as they could be taken. Raises `CorruptError`."""
+        found = self.entities.get(row.id)
+        if row.id in self.unsure or found is None:
+            return True
+        said = entity_of(row)
+        return (said.state, said.visit, said.version, said.fields) == (
+            found.state, found.visit, found.version, found.fields,
+        )  # fmt: skip
 
     def _compared(self, entry: Entry, before: Entity | None, now: Entity) -> Iterator[Parting]:
         said = (entry.state, entry.visit, entry.version)

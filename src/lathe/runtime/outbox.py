@@ -32,7 +32,7 @@ from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, value_of
 from lathe.store.base import StoreError
-from lathe.store.records import Leased, Outgoing
+from lathe.store.records import Leased, Outgoing, Receipt
 
 LEASE_MS = 15_000
 """How long a silent worker keeps an invocation from the others."""
@@ -44,6 +44,10 @@ POLL_SECONDS = 1.0
 """How long a worker sleeps when nothing wakes it."""
 STEP_TRIES = 20
 """How often a step that follows from an invocation is tried again while its lease runs."""
+NOTED = "lathe:outbox"
+"""In whose name it is noted that a step was taken which may be taken again, and which counts once."""
+NOTED_MS = 3_600_000
+"""For how long: far longer than it is tried."""
 LOST_MS = 60_000
 """When an end for which no action is possible is offered again."""
 
@@ -301,9 +305,12 @@ class Outbox:
         event: Callable[[int], Event],
         told: Mapping[str, object],
         requires: Required | None = None,
+        *,
+        once: str = "",
     ) -> Result:
         """Take what follows, while the lease runs: what has happened outside is not forgotten for a store
-        that does not answer just now.
+        that does not answer just now. `once` names a step that nothing in the state keeps from being taken
+        twice, where only the acknowledgement was lost.
         """
         command = Command(
             tenant=outgoing.tenant,
@@ -315,6 +322,8 @@ class Outbox:
             by=f"effect:{outgoing.effect}",
             lease=(self._settings.worker, outgoing.entity, outgoing.number),
             requires=requires or partial(_is_there, outgoing),
+            key=(NOTED, once) if once else None,
+            receiving=partial(self._noted, once) if once else None,
         )
         for tries in range(STEP_TRIES):
             try:
@@ -323,6 +332,10 @@ class Outbox:
                 self._report("later", outgoing, str(error))
                 await asyncio.sleep(min(0.05 * 2**tries, 5.0))
         return await self._engine.execute(command)
+
+    def _noted(self, once: str, live: Live, after: Mapping[str, Held]) -> Receipt:
+        expires_ms = self._engine.clock.now_ms() + NOTED_MS
+        return Receipt(live.tenant, NOTED, once, b"", 0, b"", expires_ms)
 
     async def _deliver(self, outgoing: Outgoing, effect: Effect) -> None:
         """A call or creation reaches its target, in one transaction with the caller's `ok`."""
@@ -384,7 +397,8 @@ class Outbox:
                 ending = replace(ending, ok=False, cause="invalid", message=str(error))
         if ending.ok:
             if effect.world:
-                await self._step(outgoing, "execute", lambda now: Executes(outgoing.entity, now), {})
+                executes = partial(Executes, outgoing.entity)
+                await self._step(outgoing, "execute", executes, {}, once=self._engine.ids.new())
             well = partial(_ends_well, outgoing.entity, results)
             result = await self._step(
                 outgoing, "end", well, {"ok": True, "results": results, **_spent(ending)}

@@ -86,7 +86,7 @@ def plan(
     after: dict[str, Held] = {}
     changes = _Changes(live, told.at_ms, is_swap=told.kind == "migrate")
     name_of_step = ""
-    for name, entity in step.written.items():
+    for name, entity in _subject_first(step):
         held = before[name]
         is_first = not name_of_step
         name_of_step = name_of_step or f"{name}.{held.revision + 1 if held else 1}"
@@ -116,6 +116,18 @@ def plan(
         decision=decision,
     )
     return Planned(write, after)
+
+
+def _subject_first(step: Step) -> Iterable[tuple[str, Entity]]:
+    """What is written, the entity that the event is about first: its entry tells of the event. `world` writes
+    what it reaches before that is noted of the entity itself.
+    """
+    written = step.written
+    subject = getattr(step.event, "entity", None)
+    if subject is None or next(iter(written)) == subject:
+        return written.items()
+    rest = [item for item in written.items() if item[0] != subject]
+    return [(subject, written[subject]), *rest]
 
 
 def _head(held: Held | None) -> bytes:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from lathe.machine.snapshot import Delivery, Entity, Invocation, Phase, Scalar, Value, Values
+from lathe.store.base import CorruptError
 from lathe.store.records import EntityRow
 
 
@@ -77,8 +78,11 @@ def _plain(values: Values) -> dict[str, Any]:
 
 
 def entity_of(row: EntityRow) -> Entity:
-    """The entity of a row, as the machine has it."""
-    body = _decode(row.body)
+    """The entity of a row, as the machine has it. Raises `CorruptError`."""
+    try:
+        body = _decode(row.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptError(f"what is stored of `{row.id}` cannot be read") from error
     invocations = tuple(
         Invocation(
             number=i.number,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import astuple
 
+from lathe.store.base import CorruptError
 from lathe.store.records import EntityRow, Entry, Outgoing, Timer, Version
 from lathe.store.tables import Row, columns
 
@@ -67,9 +68,12 @@ def entities(found: Iterable[Row]) -> list[EntityRow]:
 
 
 def entry_of(row: Row) -> Entry:
-    """An entry from the columns `ENTRY`."""
+    """An entry from the columns `ENTRY`. Raises `CorruptError`."""
     values = list(row)
-    values[11], values[12] = _names(values[11]), _names(values[12])
+    try:
+        values[11], values[12] = _names(values[11]), _names(values[12])
+    except msgspec.DecodeError as error:
+        raise CorruptError(f"revision {values[4]} of `{values[3]}` cannot be read") from error
     return Entry(*values)
 
 
@@ -79,7 +83,10 @@ def entries(found: Iterable[Row]) -> list[Entry]:
 
 
 def version_of(row: Row) -> Version:
-    """A version from the columns of `columns(Version)`."""
+    """A version from the columns of `columns(Version)`. Raises `CorruptError`."""
     values = list(row)
-    values[3] = _files(values[3])
+    try:
+        values[3] = _files(values[3])
+    except msgspec.DecodeError as error:
+        raise CorruptError(f"the files of `{values[1]}` {values[2]} cannot be read") from error
     return Version(*values)

@@ -8,7 +8,7 @@ from heapq import merge
 from tempfile import TemporaryFile
 from typing import IO
 
-from lathe.store.records import Entry
+from lathe.store.records import EntityRow, Entry
 from lathe.store.tables import decode_row, encode_row
 
 HASH_BYTES = 32
@@ -67,6 +67,28 @@ class Entries:
         """Let go of the files."""
         for run in self._runs:
             run.close()
+
+
+class Entities:
+    """Rows of entities, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = TemporaryFile()  # noqa: SIM115  closed by `close`
+
+    def add(self, row: EntityRow) -> None:
+        """Keep a row."""
+        self._file.write(encode_row(row) + b"\n")
+
+    def __iter__(self) -> Iterator[EntityRow]:
+        self._file.seek(0)
+        for line in self._file:
+            row = decode_row("entity", line)
+            assert isinstance(row, EntityRow), "what was written"
+            yield row
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
 
 def _read(run: IO[bytes]) -> Iterator[Entry]:

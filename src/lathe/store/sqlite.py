@@ -19,7 +19,16 @@ import apsw
 from lathe.errors import UsageError
 from lathe.store import queries, sqlite_duties as duties, sqlite_governed as governed
 from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow
-from lathe.store.base import PAGE_LIMIT, Apply, Bounds, JournalQuery, Query, ReadOnlyError, Swept
+from lathe.store.base import (
+    PAGE_LIMIT,
+    Apply,
+    Bounds,
+    CorruptError,
+    JournalQuery,
+    Query,
+    ReadOnlyError,
+    Swept,
+)
 from lathe.store.dialect import Sqlite
 from lathe.store.lock import FolderLock
 from lathe.store.records import (
@@ -70,6 +79,8 @@ class SqliteStore:
         self._lock = FolderLock(folder)
         self._listeners: list[Callable[[], None]] = []
         self._governed: list[Callable[[], None]] = []
+        self._damage: CorruptError | None = None
+        """What SQLite found: it is met again only where it is, and the file is no good all the same."""
         self._writer: Worker[Committer] | None = None
         self._reader: Worker[apsw.Connection] | None = None
 
@@ -81,8 +92,8 @@ class SqliteStore:
         except OSError as error:
             raise ReadOnlyError(f"`{self._folder}` cannot be made: {error.strerror}") from error
         self._lock.take()
-        writer: Worker[Committer] = Worker("lathe-writer", translate)
-        reader: Worker[apsw.Connection] = Worker("lathe-reader", translate)
+        writer: Worker[Committer] = Worker("lathe-writer", self._translate)
+        reader: Worker[apsw.Connection] = Worker("lathe-reader", self._translate)
         try:
             await writer.start(lambda: Committer(connect_writer(self._path)))
             self._writer = writer
@@ -103,7 +114,15 @@ class SqliteStore:
         self._listeners.clear()
         self._governed.clear()
 
+    def _translate(self, error: Exception) -> Exception:
+        told = translate(error)
+        if isinstance(told, CorruptError):
+            self._damage = told
+        return told
+
     async def ping(self) -> None:
+        if self._damage is not None:
+            raise CorruptError(str(self._damage))
         now = self._clock()
 
         def write(db: apsw.Connection) -> None:
@@ -380,7 +399,7 @@ class SqliteStore:
 
     async def dump(self) -> AsyncIterator[tuple[str, bytes]]:
         """On a connection of its own, so that it sees one moment and holds nobody up."""
-        worker: Worker[apsw.Connection] = Worker("lathe-dump", translate)
+        worker: Worker[apsw.Connection] = Worker("lathe-dump", self._translate)
         await worker.start(lambda: connect_reader(self._path))
         try:
             rows = await worker.call(dumped)

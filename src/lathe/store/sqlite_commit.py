@@ -18,6 +18,7 @@ from lathe.store.duties import POSTPONED
 from lathe.store.fold import Net, changed_claims, net
 from lathe.store.records import GENESIS, Answer, Claim, Governing, Receipt, Write
 from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER, bind_entity, bind_entry
+from lathe.store.sqlite_file import by_the_system
 from lathe.store.sqlite_rows import RowStatement
 from lathe.store.tables import columns
 
@@ -101,9 +102,12 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
     try:
         yield
         connection.execute("commit")
-    except BaseException:
+    except BaseException as error:
+        told = by_the_system(connection, error)
         if is_busy(connection):
             connection.execute("rollback")
+        if told is not error:
+            raise told from error
         raise
 
 

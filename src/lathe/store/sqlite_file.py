@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import apsw
@@ -48,8 +49,11 @@ def connect_writer(path: Path) -> apsw.Connection:
         for setting in _SETTINGS:
             connection.execute(f"pragma {setting}").fetchall()
         _migrate(connection)
-    except BaseException:
+    except BaseException as error:
+        told = by_the_system(connection, error)
         connection.close()
+        if told is not error:
+            raise told from error
         raise
     return connection
 
@@ -97,6 +101,24 @@ def translate(error: Exception) -> Exception:
             return UnavailableError(f"the data file does not answer: {error}")
         case apsw.Error():
             return StoreError(f"SQLite refuses: {error}")
+    return error
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_READ_ONLY = (errno.EROFS, errno.EPERM, errno.EACCES)
+
+
+def by_the_system(connection: apsw.Connection, error: BaseException) -> BaseException:
+    """What the system said of a failed write, where SQLite knows no better than that it failed: a quota or a
+    limit that is reached is a full disk. Asked before the connection does anything else.
+    """
+    if not isinstance(error, apsw.IOError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_FSYNC:
+        return error
+    said = connection.system_errno
+    if said in _FULL:
+        return FullError(f"the disk is full: {errno.errorcode[said]}")
+    if said in _READ_ONLY:
+        return ReadOnlyError(f"the data folder cannot be written: {errno.errorcode[said]}")
     return error
 
 

@@ -24,15 +24,18 @@ def root_after(root: bytes, hashes: bytes) -> bytes:
     return sha256(root + hashes).digest()
 
 
-def _nothing(entry: Entry) -> None:
+def _nothing(entry: Entry | EntityRow) -> None:
     """Nobody replays."""
 
 
 class Verification:
     """Feed every row, then ask for what only the whole shows."""
 
-    def __init__(self, each: Callable[[Entry], None] = _nothing) -> None:
+    def __init__(
+        self, each: Callable[[Entry], None] = _nothing, row: Callable[[EntityRow], None] = _nothing
+    ) -> None:
         self._each = each
+        self._row = row
         self._rows: dict[Key, tuple[int, bytes]] = {}
         self._ends: dict[Key, tuple[int, bytes]] = {}
         self._hashes = Hashes()
@@ -45,8 +48,10 @@ class Verification:
         match row:
             case EntityRow():
                 self._rows[row.tenant, row.app, row.id] = row.revision, row.head
+                self._row(row)
             case ArchivedRow(row=old):
                 self._rows[old.tenant, old.app, old.id] = old.revision, old.head
+                self._row(old)
             case Checkpoint():
                 self._checkpoints.append(row)
             case Entry():
@@ -97,9 +102,16 @@ class Verification:
         self._hashes.close()
 
 
-async def verify(store: Store, each: Callable[[Entry], None] = _nothing) -> AsyncIterator[Broken]:
-    """Everything that is wrong with a store; `each` is given every entry, an entity's in their order."""
-    verification = Verification(each)
+async def verify(
+    store: Store,
+    each: Callable[[Entry], None] = _nothing,
+    row: Callable[[EntityRow], None] = _nothing,
+) -> AsyncIterator[Broken]:
+    """Everything that is wrong with a store; `each` is given every entry, an entity's in their order.
+
+    `row` is given every entity.
+    """
+    verification = Verification(each, row)
     try:
         async for table, data in store.dump():
             for broken in verification.feed(table, data):

@@ -33,11 +33,10 @@ def command(*, path: str | None, wants_config: bool) -> int:
         return exitcode.DONE
     assembly = put_together(config)
     configure(output.log_stream())
-    output.talk(
-        f"serving {config.store.url.partition('://')[0]} at http://{config.server.host}:{config.server.port}"
-    )
+    store = config.store.url.partition("://")[0]
+    said = f"serving {store} at http://{config.server.host}:{config.server.port}"
     application = Agents(Console(assembly.api), assembly.api)
-    run(serve(assembly, application=application, first_token=_first))
+    run(serve(assembly, application=application, first_token=_first, opened=lambda: output.talk(said)))
     return exitcode.DONE
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import httpx2
@@ -14,8 +14,12 @@ import httpx2
 from lathe.cli import exitcode, output
 from lathe.cli.client import run, token_option, told
 from lathe.cli.command import command as make_command
-from lathe.errors import UsageError
-from lathe.store.base import Store
+from lathe.errors import InternalError, UsageError
+from lathe.store.base import CorruptError, Store
+
+if TYPE_CHECKING:
+    from lathe.machine.table import Table
+    from lathe.store.spool import Entities, Entries
 
 T = TypeVar("T")
 WORK = ("verify", "backup", "export", "import", "erase")
@@ -91,14 +95,12 @@ def _with(url: str, schema: str, use: Callable[[Store], Awaitable[int]]) -> int:
 
 
 async def verify(store: Store) -> int:
-    """Whether everything is what was written, and every step what its version says."""
-    from lathe.runtime.catalog import compiled, permit_of
-    from lathe.runtime.conformance import Replayer, steps_of
+    """Whether everything is what was written, each step what its version says, and each entity their sum."""
     from lathe.store import verify as verifying
     from lathe.store.records import Entry
-    from lathe.store.spool import Entries
+    from lathe.store.spool import Entities, Entries
 
-    entries, wrong = Entries(), 0
+    entries, rows, wrong = Entries(), Entities(), 0
     named: set[tuple[str, str, str]] = set()
 
     def keep(entry: Entry) -> None:
@@ -106,25 +108,57 @@ async def verify(store: Store) -> int:
         named.add((entry.tenant, entry.app, entry.digest))
 
     try:
-        async for one in verifying.verify(store, keep):
+        async for one in verifying.verify(store, keep, rows.add):
             wrong += 1
             output.data(output.clean(f"{one.entity} revision {one.revision}: {one.why}"))
         tables = {}
         for tenant, app, digest in sorted(named):
-            version = await store.version(tenant, app, digest)
-            if version is not None:
-                tables[digest] = compiled(version.files)[0]
-        by_app: dict[tuple[str, str], Replayer] = {}
-        for group in steps_of(entries.sorted()):
-            replayer = by_app.setdefault((group[0].tenant, group[0].app), Replayer(tables, permit_of))
-            for parting in replayer.take(group):
+            table = await _table(store, tenant, app, digest)
+            if table is None:
                 wrong += 1
-                place = f"{parting.entity} revision {parting.revision}, position {parting.position}"
-                output.data(output.clean(f"LT811: {place}: {parting.why}"))
+                output.data(output.clean(f"version {digest} of {app} is not what was stored"))
+            else:
+                tables[digest] = table
+        for said in _partings(tables, entries, rows):
+            wrong += 1
+            output.data(output.clean(said))
     finally:
         entries.close()
+        rows.close()
     output.data(f"{entries.count} entries: {f'{wrong} places are wrong' if wrong else 'verified'}")
     return exitcode.FINDINGS if wrong else exitcode.DONE
+
+
+async def _table(store: Store, tenant: str, app: str, digest: str) -> Table | None:
+    """A version as it runs; None: what is stored is another, or none."""
+    from lathe.runtime.catalog import compiled
+
+    try:
+        version = await store.version(tenant, app, digest)
+        table, name = compiled(version.files) if version is not None else (None, "")
+    except (CorruptError, InternalError):
+        return None
+    return table if name == digest else None
+
+
+def _partings(tables: Mapping[str, Table], entries: Entries, rows: Entities) -> Iterator[str]:
+    """Where a step is not what its version says, and where an entity is not what its steps come to."""
+    from lathe.runtime.catalog import permit_of
+    from lathe.runtime.conformance import Replayer, steps_of
+
+    by_app: dict[tuple[str, str], Replayer] = {}
+    for group in steps_of(entries.sorted()):
+        replayer = by_app.setdefault((group[0].tenant, group[0].app), Replayer(tables, permit_of))
+        for parting in replayer.take(group):
+            place = f"{parting.entity} revision {parting.revision}, position {parting.position}"
+            yield f"LT811: {place}: {parting.why}"
+    for row in rows:
+        replayer = by_app.get((row.tenant, row.app), Replayer({}))
+        try:
+            if not replayer.comes_to(row):
+                yield f"{row.id} revision {row.revision}: the entity is not what its steps come to"
+        except CorruptError as error:
+            yield f"{row.id} revision {row.revision}: {error}"
 
 
 async def _backup(store: Store, target: str) -> int:
