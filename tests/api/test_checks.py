@@ -8,20 +8,9 @@ from pathlib import Path
 
 import httpx2
 from tests.api.client import serving
-from tests.runtime.harness import EXAMPLES, example, install
+from tests.runtime.harness import EXAMPLES
 
-from lathe.api.callers import Development
-from lathe.api.commands import Commands
-from lathe.api.stream import Followed, Stream
-from lathe.api.view import encode
 from lathe.gate.judge import ChildGate
-from lathe.govern.principal import MAIN
-from lathe.lang import digest
-from lathe.runtime.clock import Ids, SystemClock
-from lathe.runtime.engine import Engine
-from lathe.runtime.intents import Intents
-from lathe.runtime.tokens import Tokens
-from lathe.store.memory import MemoryStore
 
 
 def texts(folder: Path) -> dict[str, str]:
@@ -174,32 +163,5 @@ def test_what_was_read_is_what_is_loaded_and_a_refusal_is_kept() -> None:
             kept = (await client.get(f"/v1/checks/{refused.json()['check']}")).json()
             assert (kept["outcome"], kept["source"]) == ("refused", "apply")
             assert (await client.put("/v1/blueprints", json={"check": "0"})).json()["code"] == "LR404.check"
-
-    asyncio.run(main())
-
-
-def test_followers_are_told_of_checks_and_of_another_version() -> None:
-    async def main() -> None:
-        clock = SystemClock()
-        store = MemoryStore(clock.now_ms)
-        await install(store, example("rollout"))
-        tokens = Tokens(b"k" * 32, clock)
-        engine = Engine(store, clock, Ids(clock))
-        await engine.start()
-        named = Development(tokens)
-        stream = Stream(engine, Commands(engine, Intents(clock), named.stands), named.stands, limit=4)
-        followed = stream.follow(Followed(MAIN, 0, "rollout"), await named.principal({}, {}))
-        assert (await anext(followed)).startswith(b":")
-        stream.announce("check", MAIN, "order", {"id": "0"})
-        stream.announce("check", MAIN, "rollout", {"id": "1"})
-        assert await anext(followed) == b'event: check\ndata: {"id":"1"}\n\n'
-        app = await install(store, example("rollout/versions/applies"))
-        await engine.catalog.refresh()
-        stream.announce("check", MAIN, "rollout", {"id": "2"})
-        told = {"app": "rollout", "digest": digest(app)}
-        assert await anext(followed) == b'event: check\ndata: {"id":"2"}\n\n'
-        stream.announce("check", MAIN, "order", {"id": "3"})
-        assert await anext(followed) == b"event: version\ndata: " + encode(told) + b"\n\n"
-        await engine.stop()
 
     asyncio.run(main())

@@ -328,6 +328,8 @@ async def the_journal_has_positions_without_gaps(store: Store) -> None:
     assert [e.entity for e in found] == [*"abcab"]
     assert await store.position() == 5
     assert [e.position for e in await store.entries(JournalQuery(TENANT, after=2, limit=2))] == [3, 4]
+    assert [e.position for e in await store.entries(JournalQuery(TENANT, after=1, until=3))] == [2, 3]
+    assert await store.entries(JournalQuery(TENANT, after=3, until=3)) == []
     assert [e.position for e in await store.entries(JournalQuery(TENANT, entity="a"))] == [1, 4]
     assert [e.position for e in await store.entries(JournalQuery(TENANT, app=APP, entity="a", after=1))] == [
         4

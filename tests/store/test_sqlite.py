@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import apsw
@@ -19,6 +19,7 @@ from lathe.errors import UsageError
 from lathe.store.base import (
     CorruptError,
     FullError,
+    JournalQuery,
     ReadOnlyError,
     SchemaError,
     StoreError,
@@ -29,6 +30,7 @@ from lathe.store.records import Answer
 from lathe.store.sqlite import SqliteStore
 from lathe.store.sqlite_commit import Committer
 from lathe.store.sqlite_file import NAME, check_version, translate
+from lathe.store.tables import Row
 from lathe.store.verify import verify
 
 ROUNDS = 3
@@ -51,6 +53,30 @@ async def setting(store: SqliteStore, pragma: str) -> None:
     writer = store._writer
     assert writer is not None
     await writer.call(lambda committer: committer.connection.execute(f"pragma {pragma}").fetchall())
+
+
+def test_who_follows_a_tenant_or_an_app_reads_along_the_positions(tmp_path: Path) -> None:
+    """A question at the end of a long journal costs what is new, not the whole of it."""
+
+    async def planned(store: SqliteStore) -> None:
+        asked: list[tuple[str, tuple[object, ...]]] = []
+
+        async def rows(statement: str, bound: Sequence[object] = ()) -> list[Row]:
+            asked.append((statement, tuple(bound)))
+            return []
+
+        store._rows = rows  # type: ignore[method-assign]
+        for query in (JournalQuery(TENANT), JournalQuery(TENANT, app=APP), JournalQuery(None)):
+            await store.entries(query)
+        for statement, bound in asked:
+            plan = await store._read(
+                lambda db, s=statement, b=bound: db.execute(f"explain query plan {s}", b).fetchall()
+            )
+            assert [row[3] for row in plan] == [
+                "SEARCH journal USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+            ]
+
+    on_store(tmp_path, planned)
 
 
 def test_one_process_owns_a_folder(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from lathe.store.records import Entry
 HEARTBEAT_SECONDS = 15.0
 """How often a silent stream says that it is still there."""
 BATCH = 200
+LOOKED_AT = 20_000
+"""Positions that one question to the store goes through, whatever is looked for."""
 NOTICES_LIMIT = 64
 """Notices that wait for one follower; the oldest go: they only say that there is something new to be read."""
 
@@ -88,10 +90,7 @@ class Stream:
 
     async def follow(self, what: Followed, principal: Principal) -> AsyncIterator[bytes]:
         """The bytes of one stream, until its reader goes away or is not known any more, or until the end."""
-        if len(self._followers) >= self._limit:
-            raise Problem("LR503.busy", "too many event streams are open", headers={"Retry-After": "5"})
-        follower = _Follower(what.tenant)
-        self._followers.add(follower)
+        follower = self._joined(what)
         after = what.after
         loaded = self._loaded(what, principal)
         try:
@@ -103,10 +102,8 @@ class Stream:
                     stamp = self._engine.catalog.generation
                     if not await self._is_known(principal):
                         return
-                query = JournalQuery(what.tenant, after, what.app, what.blueprint, what.entity, BATCH)
-                found = await self._engine.store.entries(query)
+                found, after, is_more = await self._behind(after, what)
                 for one in found:
-                    after = one.position
                     if await self._may_see(one, principal):
                         yield self._told(one)
                 before, loaded = loaded, self._loaded(what, principal)
@@ -118,7 +115,7 @@ class Stream:
                     app, chunk = follower.notices.popleft()
                     if principal.grant is None and what.app in (None, app) and principal.is_for(app):
                         yield chunk
-                if len(found) < BATCH and not await self._woken(follower.woken):
+                if not is_more and not await self._woken(follower.woken):
                     yield b": still here\n\n"
         finally:
             self._followers.discard(follower)
@@ -128,30 +125,58 @@ class Stream:
     ) -> tuple[list[dict[str, object]], int]:
         """Events behind a position, at most `limit`, and the position to go on from.
 
-        If there is none that the caller may see, it waits for one for so long.
+        If there is none that the caller may see, it waits for one for so long. Raises Problem if there are
+        too many followers, and as soon as the caller is not known any more.
         """
-        follower = _Follower(what.tenant)
-        self._followers.add(follower)
+        follower = self._joined(what)
         after, items = what.after, list[dict[str, object]]()
         clock = asyncio.get_running_loop().time
         until = clock() + wait_seconds
+        stamp = principal.stamp
         try:
             while True:
                 follower.woken.clear()
-                query = JournalQuery(what.tenant, after, what.app, what.blueprint, what.entity, BATCH)
-                found = await self._engine.store.entries(query)
+                if stamp != self._engine.catalog.generation:
+                    stamp = self._engine.catalog.generation
+                    await self._stands(principal)
+                found, through, is_more = await self._behind(after, what)
                 for one in found:
                     if len(items) == limit:
                         return items, after
                     after = one.position
                     if await self._may_see(one, principal):
                         items.append(self._entry(one))
-                if len(found) == BATCH:
+                after = through
+                if is_more:
                     continue
                 if items or self._is_closing or not await self._woken(follower.woken, until - clock()):
                     return items, after
         finally:
             self._followers.discard(follower)
+
+    def _joined(self, what: Followed) -> _Follower:
+        """One follower more. Raises Problem if there are too many."""
+        if len(self._followers) >= self._limit:
+            raise Problem("LR503.busy", "too many event streams are open", headers={"Retry-After": "5"})
+        follower = _Follower(what.tenant)
+        self._followers.add(follower)
+        return follower
+
+    async def _behind(self, after: int, what: Followed) -> tuple[list[Entry], int, bool]:
+        """The next entries behind a position; how far was looked; whether there may be more at once.
+
+        Also where nothing fits the position moves on: what was looked at is not looked at again.
+        """
+        store = self._engine.store
+        last = await store.position()
+        until = min(last, after + LOOKED_AT)
+        if until <= after:
+            return [], after, False
+        query = JournalQuery(what.tenant, after, until, what.app, what.blueprint, what.entity, BATCH)
+        found = await store.entries(query)
+        if len(found) == BATCH:
+            return found, found[-1].position, True
+        return found, until, until < last
 
     def _loaded(self, what: Followed, principal: Principal) -> dict[str, str]:
         """The digest in force of each app that is followed."""

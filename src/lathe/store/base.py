@@ -78,10 +78,11 @@ def sort_value(row: EntityRow, sort: SortKey) -> tuple[str | int, str]:
 
 @frozen
 class JournalQuery:
-    """Which entries, by position: those after `after`, oldest first. None leaves open what it names."""
+    """Which entries, by position: those after `after` up to `until`, oldest first. None leaves it open."""
 
     tenant: str | None
     after: int = 0
+    until: int | None = None
     app: str | None = None
     blueprint: str | None = None
     entity: str | None = None

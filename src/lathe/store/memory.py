@@ -226,7 +226,8 @@ class MemoryStore:
     async def entries(self, query: JournalQuery) -> list[Entry]:
         await self._reach("read", "entries")
         found: list[Entry] = []
-        for position in range(query.after + 1, self._position + 1):
+        last = self._position if query.until is None else min(self._position, query.until)
+        for position in range(query.after + 1, last + 1):
             entry = self._journal.get(position)
             if entry is not None and is_asked(entry, query):
                 found.append(entry)

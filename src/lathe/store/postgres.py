@@ -7,6 +7,7 @@ sequencer's lock, leases by the database's clock. A connection that was lost is 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -68,6 +69,8 @@ _AFTER = """join batch b on b.id = j.batch
     where b.first >= coalesce((select max(first) from batch where first <= $1 + 1), 0)
     and b.first + j.ordinal > $1"""
 """Entries with a position after the first parameter."""
+_UNTIL = "and b.first <= $3 and b.first + j.ordinal <= $3"
+"""And up to the third."""
 _NEW_VERSION = f"insert into version ({_VERSION}) values ($1, $2, $3, $4, $5, $6, $7, $8)"
 _GOVERN = """insert into governing values ($1, $2, $3, $4)
     on conflict (tenant, app) do update set digest = excluded.digest, epoch = excluded.epoch
@@ -166,9 +169,10 @@ class PostgresStore:
             "tenant": query.tenant, "app": query.app, "blueprint": query.blueprint, "entity": query.entity
         }  # fmt: skip
         given = {name: value for name, value in asked.items() if value is not None}
-        conditions = "".join(f" and j.{name} = ${n}" for n, name in enumerate(given, 3))
-        statement = f"{_ENTRIES} {_AFTER}{conditions} order by b.first, j.ordinal limit $2"
-        rows = await self._fetch(statement, query.after, query.limit, *given.values())
+        conditions = "".join(f" and j.{name} = ${n}" for n, name in enumerate(given, 4))
+        statement = f"{_ENTRIES} {_AFTER} {_UNTIL}{conditions} order by b.first, j.ordinal limit $2"
+        until = sys.maxsize if query.until is None else query.until
+        rows = await self._fetch(statement, query.after, query.limit, until, *given.values())
         return [entry_of(row) for row in rows]
 
     async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:

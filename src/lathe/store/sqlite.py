@@ -7,6 +7,7 @@ what is committed. The event loop only hands over and takes back.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
@@ -46,7 +47,7 @@ from lathe.store.records import (
     Write,
 )
 from lathe.store.rows import ENTITY_BACK, ENTRY, bind_version, entities, entries, version_of
-from lathe.store.sqlite_commit import Committer, Refused, transaction, unsynced
+from lathe.store.sqlite_commit import Committer, Refused, last_position, transaction, unsynced
 from lathe.store.sqlite_dump import dumped, is_empty, take_in
 from lathe.store.sqlite_file import NAME, Copy, check_version, connect_reader, connect_writer, translate
 from lathe.store.tables import Row, columns, paged
@@ -202,9 +203,13 @@ class SqliteStore:
             "tenant": query.tenant, "app": query.app, "blueprint": query.blueprint, "entity": query.entity
         }  # fmt: skip
         given = {name: value for name, value in asked.items() if value is not None}
-        conditions = "".join(f" and {name} = ?" for name in given)
-        statement = f"{_ENTRIES} position > ?{conditions} order by position limit ?"
-        return entries(await self._rows(statement, (query.after, *given.values(), query.limit)))
+        # A plus keeps its condition from an index. Only an entity's entries are few enough to be sorted each
+        # time; everything else is read along the positions, behind which there is little.
+        plain = "" if query.entity is not None else "+"
+        conditions = "".join(f" and {plain}{name} = ?" for name in given)
+        until = sys.maxsize if query.until is None else query.until
+        statement = f"{_ENTRIES} position > ? and position <= ?{conditions} order by position limit ?"
+        return entries(await self._rows(statement, (query.after, until, *given.values(), query.limit)))
 
     async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
         statement = "select position, hash from journal where position > ? order by position limit ?"
@@ -219,8 +224,7 @@ class SqliteStore:
         return entries(await self._rows(statement, (tenant, app, entity, after, limit)))
 
     async def position(self) -> int:
-        assert self._writer is not None, "the store is open"
-        return await self._writer.call(_position)
+        return await self._read(last_position)
 
     async def receipt(self, tenant: str, principal: str, key: str) -> Receipt | None:
         rows = await self._rows(_RECEIPT, (tenant, principal, key, self._clock()))
@@ -488,11 +492,6 @@ def _take_in(page: Sequence[tuple[str, bytes]], committer: Committer) -> None:
 
 def _execute(committer: Committer, statement: str) -> None:
     committer.connection.execute(statement)
-
-
-def _position(committer: Committer) -> int:
-    committer.settle()
-    return committer.position
 
 
 def _end_restore(committer: Committer) -> None:
