@@ -418,6 +418,42 @@ def test_guessing_is_slowed_but_not_for_who_is_known() -> None:
     asyncio.run(main())
 
 
+def test_others_failures_keep_nobody_out_who_is_known_whatever_is_governed_meanwhile() -> None:
+    async def main() -> None:
+        async with house() as one:
+            for number in range(300):
+                one.bearers.guard.failed(f"198.51.{number // 200}.{number % 200}", "unknown token")
+            for _ in range(12):
+                one.bearers.guard.failed("127.0.0.1", "unknown token")
+            assert code(await one.ask("lathe_a_b", "GET", "/v1/me")) == "LR429.guessing"
+            assert code(await one.ask(one.operator, "GET", "/v1/me")) == "LR429.guessing", "not known yet"
+            one.seconds += 60
+            await one.made(one.operator, "ann", kind="person", roles=["customer"])
+            for _ in range(300):
+                one.bearers.guard.failed("127.0.0.1", "unknown token")
+            assert code(await one.ask("lathe_a_b", "GET", "/v1/me")) == "LR429.guessing"
+            bob = await one.ask(one.operator, "POST", "/v1/tokens", {"principal": "bob"})
+            answers = [one.ask(one.operator, "GET", "/v1/me") for _ in range(5)]  # all look it up anew
+            assert [code(each) for each in await asyncio.gather(*answers)] == ["200"] * 5
+            assert bob.status_code == 201
+
+    asyncio.run(main())
+
+
+def test_a_token_that_is_known_no_more_waits_like_any_other() -> None:
+    async def main() -> None:
+        async with house() as one:
+            ann = await one.made(one.operator, "ann", kind="person", roles=["customer"])
+            assert code(await one.ask(ann, "GET", "/v1/me")) == "200"
+            await one.ask(one.operator, "DELETE", f"/v1/tokens/{(parts_of(ann) or ('',))[0]}")
+            for _ in range(12):
+                one.bearers.guard.failed("127.0.0.1", "unknown token")
+            codes = [code(await one.ask(ann, "GET", "/v1/me")) for _ in range(2)]
+            assert codes == ["LR401.token", "LR429.guessing"]
+
+    asyncio.run(main())
+
+
 def test_all_that_is_governed_is_in_one_chain() -> None:
     async def main() -> None:
         async with house() as one:

@@ -136,17 +136,18 @@ class Bearers:
         known = self._known.get(key)
         if known is not None and self._is_fresh(known):
             return known
-        wait = self.guard.wait_seconds(address)
+        wait = self.guard.wait_seconds(address) if known is None else 0
         if wait:
             raise Problem("LR429.guessing", headers={"Retry-After": str(wait)})
-        self._known.pop(key, None)
         try:
             found = await self._look_up(text)
         except RefusedError as error:
+            self._known.pop(key, None)
             self.guard.failed(address, error.reason)
             raise unknown(str(error)) from None
         except UnavailableError as error:
             raise Problem("LR503.issuer", str(error), headers={"Retry-After": str(ISSUER_SECONDS)}) from None
+        self._known.pop(key, None)
         if len(self._known) >= KNOWN_LIMIT:
             del self._known[next(iter(self._known))]
         self._known[key] = found

@@ -1,11 +1,13 @@
 """Guessing is slow: who failed too often waits, one address by itself and all addresses together.
 
-Only what is not known yet passes here, so that nobody who was known is kept out by others' failures.
+Only who was not known before passes here, so that nobody who was is kept out by others' failures. Whoever has
+an address of IPv6 has a network of them, so that the whole network is one address.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from lathe.frozen import frozen
 
@@ -15,6 +17,8 @@ ADDRESS_SECONDS = 2.0
 ALL_BURST = 200
 ALL_SECONDS = 0.05
 ADDRESSES_LIMIT = 10_000
+NETWORK_BITS = 64
+"""The part of an address of IPv6 that is not its holder's to choose."""
 COUNTED_LIMIT = 20
 """Addresses told one by one in one account of the failures; the rest is added up."""
 
@@ -38,20 +42,21 @@ class Guard:
 
     def wait_seconds(self, address: str) -> int:
         """How long an address must wait before it may try; 0: not at all."""
-        own = self._missing(address, ADDRESS_BURST, ADDRESS_SECONDS) * ADDRESS_SECONDS
+        own = self._missing(place_of(address), ADDRESS_BURST, ADDRESS_SECONDS) * ADDRESS_SECONDS
         all_of = self._missing("", ALL_BURST, ALL_SECONDS) * ALL_SECONDS
         longest = max(own, all_of)
         return int(longest) + 1 if longest > 0 else 0
 
     def failed(self, address: str, reason: str) -> None:
         """One failure of an address."""
-        for name, burst, every in ((address, ADDRESS_BURST, ADDRESS_SECONDS), ("", ALL_BURST, ALL_SECONDS)):
+        place = place_of(address)
+        for name, burst, every in ((place, ADDRESS_BURST, ADDRESS_SECONDS), ("", ALL_BURST, ALL_SECONDS)):
             left = self._left(name, burst, every)
             self._buckets.pop(name, None)
             self._buckets[name] = (max(0.0, left - 1), self._seconds())
         if len(self._buckets) > ADDRESSES_LIMIT:
             del self._buckets[next(iter(self._buckets))]
-        key = (address, reason)
+        key = (place, reason)
         if key in self._counts or len(self._counts) < COUNTED_LIMIT:
             self._counts[key] = self._counts.get(key, 0) + 1
         else:
@@ -72,3 +77,15 @@ class Guard:
 
     def _missing(self, name: str, burst: int, every: float) -> float:
         return max(0.0, 1 - self._left(name, burst, every))
+
+
+def place_of(address: str) -> str:
+    """What an address is counted under: itself, or its network of IPv6."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    inner = found.ipv4_mapped
+    return str(inner or IPv6Network((found.packed, NETWORK_BITS), strict=False))
