@@ -26,11 +26,13 @@ from lathe.api.limits import Limits, Throttle
 from lathe.api.openapi import openapi
 from lathe.api.overriding import Overrides
 from lathe.api.problem import Problem
+from lathe.api.readiness import Readiness
 from lathe.api.reading import Reading, limit_of
 from lathe.api.stream import Followed, Stream
 from lathe.api.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
 from lathe.api.view import encode
-from lathe.errors import LatheError
+from lathe.errors import LatheError, NotFoundError
+from lathe.govern.principal import MAIN
 from lathe.machine.table import BlueprintTable
 from lathe.runtime import telemetry
 from lathe.runtime.catalog import Live
@@ -81,8 +83,9 @@ class Api:
         self.stream = Stream(node.engine, self.commands, authenticator.stands, limit=limits.followers)
         now_ms = node.engine.clock.now_ms
         self.receiver = Receiver(node.engine, self.commands, secrets, now_ms, throttle=self.throttle)
+        self._readiness = Readiness(node.store.ping)
         self._told = (0, 0)
-        self._counters: dict[tuple[str, str, str], Counter] = {}
+        self._counters: dict[tuple[str, str, str, str], Counter] = {}
         self._authenticator = authenticator
         self._has_open_metrics = has_open_metrics
         self._seconds = seconds
@@ -155,13 +158,13 @@ class Api:
     async def _command(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
         """The hot path: create, or act."""
         begun = self._seconds()
-        app, action = parts[2], parts[5] if len(parts) == 6 else "create"
+        asked: Asked | None = None
         outcome = "taken"
         try:
             self.throttle.enter()
             try:
                 asked = await self._asked(scope, receive, parts)
-                self.throttle.spend(asked.principal.id, app)
+                self.throttle.spend(asked.principal.id, asked.app)
                 found = await self.commands.take(asked)
             finally:
                 self.throttle.leave()
@@ -172,17 +175,28 @@ class Api:
             problem = problem_of(error)
             outcome = problem.code
             await answer_problem(send, problem)
-        self._count(app, action, outcome)
+        self._count(asked, outcome)
         self.metrics.seconds.observe(self._seconds() - begun)
 
-    def _count(self, app: str, action: str, outcome: str) -> None:
-        """Count a command, under names that exist: what is not there is counted together."""
-        known = outcome == "taken" or not outcome.startswith(("LR404", "LR400"))
-        labels = (app, action, outcome) if known else ("", "", outcome)
+    def _count(self, asked: Asked | None, outcome: str) -> None:
+        """Count a command under names that are there. What is not, and what failed before it was known who
+        asks for what, is counted together: no caller makes up names.
+        """
+        labels = ("", "", "", outcome) if asked is None else (asked.tenant, asked.app, asked.action, outcome)
         counter = self._counters.get(labels)
         if counter is None:
+            if asked is not None and not self._is_there(asked):
+                self._count(None, outcome)
+                return
             counter = self._counters[labels] = self.metrics.commands.labels(*labels)
         counter.inc()
+
+    def _is_there(self, asked: Asked) -> bool:
+        try:
+            table = self.node.engine.catalog.live(asked.tenant, asked.app).by_plural(asked.plural)
+        except NotFoundError:
+            return False
+        return table is not None and asked.action in table.rules
 
     async def _asked(self, scope: Scope, receive: Receive, parts: list[str]) -> Asked:
         headers = dict(scope["headers"])
@@ -333,7 +347,7 @@ class Api:
         if self.throttle.is_stopping:
             raise Problem("LR503.stopping")
         try:
-            await self.node.store.ping()
+            await self._readiness.check()
         except StoreError as error:
             headers = {"Retry-After": "2"}
             raise Problem("LR503.store", str(error), headers=headers, cause=error.code) from None
@@ -341,7 +355,11 @@ class Api:
 
     async def _metrics(self, request: Request) -> Response:
         if not self._has_open_metrics:
-            (await self.principal(request.scope)).needs("metrics")
+            principal = await self.principal(request.scope)
+            principal.needs("metrics")
+            if principal.tenant != MAIN:
+                said = f"the metrics are those of every tenant: they are for `{MAIN}`"
+                raise Problem("LR403.scope", said)
         metrics, engine = self.metrics, self.node.engine
         groups, writes = engine.committer.groups, engine.committer.writes
         metrics.groups.inc(groups - self._told[0])
@@ -355,7 +373,7 @@ class Api:
         for live in engine.catalog.everything():
             counts = await self.node.store.count(live.tenant, live.app.name)
             for (blueprint, state), count in sorted(counts.items()):
-                metrics.entities.labels(live.app.name, blueprint, state).set(count)
+                metrics.entities.labels(live.tenant, live.app.name, blueprint, state).set(count)
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def _described(self, request: Request) -> Response:

@@ -24,8 +24,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.commands = Counter(
-            "lathe_commands_total", "Commands by what became of them.", ("app", "action", "outcome"),
-            registry=registry,
+            "lathe_commands_total", "Commands by what became of them.",
+            ("tenant", "app", "action", "outcome"), registry=registry,
         )  # fmt: skip
         self.seconds = Histogram(
             "lathe_command_seconds", "Time from request to answer.", buckets=SECONDS, registry=registry
@@ -36,7 +36,7 @@ class Metrics:
         self.cached = Gauge("lathe_cached_entities", "Entities in memory.", registry=registry)
         self.running = Gauge("lathe_effects_running", "Effects that are being tried.", registry=registry)
         self.entities = Gauge(
-            "lathe_entities", "Entities by state.", ("app", "blueprint", "state"), registry=registry
+            "lathe_entities", "Entities by state.", ("tenant", "app", "blueprint", "state"), registry=registry
         )
         self.overdue = Gauge(
             "lathe_overdue", "Timers and effects that should have happened.", registry=registry
