@@ -30,6 +30,7 @@ from lathe.api.readiness import Readiness
 from lathe.api.reading import Reading, limit_of
 from lathe.api.stream import Followed, Stream
 from lathe.api.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
+from lathe.api.tracing import Tracing
 from lathe.api.view import encode
 from lathe.errors import LatheError, NotFoundError
 from lathe.govern.principal import MAIN
@@ -79,6 +80,7 @@ class Api:
         self.intents = Intents(node.engine.clock)
         self.commands = Commands(node.engine, self.intents, authenticator.stands, overrides)
         self.reading = Reading(node.engine, self.commands, cursors)
+        self.tracing = Tracing(node.engine, self.reading)
         self.taking = Taking(node.engine, self.commands, self.reading)
         self.stream = Stream(node.engine, self.commands, authenticator.stands, limit=limits.followers)
         now_ms = node.engine.clock.now_ms
@@ -116,6 +118,7 @@ class Api:
             Route("/v1/{app}/{plural}", self._list),
             Route("/v1/{app}/{plural}/{id}", self._get),
             Route("/v1/{app}/{plural}/{id}/journal", self._journal),
+            Route("/v1/{app}/{plural}/{id}/trace", self._trace),
             Route("/v1/{app}/{plural}/{id}/actions", self._actions),
             Route("/v1/{app}/{plural}/{id}/visit", self._visit),
         ]
@@ -281,6 +284,14 @@ class Api:
         _check_chain(found)
         items = self.reading.entries(live, found)
         return _json({"items": items, "next": found[-1].revision if len(found) == limit else None})
+
+    async def _trace(self, request: Request) -> Response:
+        """A command's worth of work, so it keeps to the same limits."""
+        with self.throttle.admitted():
+            live, table, principal = await self._blueprint(request)
+            self.throttle.spend(principal.id, live.app.name)
+            asked = dict(request.query_params)
+            return _json(await self.tracing.trace(live, table, request.path_params["id"], principal, asked))
 
     async def _actions(self, request: Request) -> Response:
         live, table, principal = await self._blueprint(request)

@@ -67,6 +67,18 @@ def _paths(live: Live, blueprint: Blueprint, entity: dict[str, object]) -> Itera
             f"{base}/{{id}}/{what}",
             {"parameters": [_ID], "get": {"summary": said, "responses": pages, "tags": tag}},
         )
+    said = "What happened to it, and to all that had a part, as a trace that can be taken again."
+    yield (
+        f"{base}/{{id}}/trace",
+        {
+            "parameters": [_ID, _SINCE],
+            "get": {
+                "summary": said,
+                "responses": _answers({"200": _content({"type": "object"}, said)}, 403, 404, 409),
+                "tags": tag,
+            },
+        },
+    )
     for action in blueprint.actions.values():
         if action.name != "create":
             operation = {**_acting(action, entity, status="200"), "tags": tag}
@@ -74,6 +86,12 @@ def _paths(live: Live, blueprint: Blueprint, entity: dict[str, object]) -> Itera
             yield f"{base}/{{id}}/{action.name}", {"parameters": [_ID], "post": operation}
 
 
+_SINCE = {
+    "name": "since",
+    "in": "query",
+    "schema": {"type": "string", "format": "date-time"},
+    "description": "It begins at the last moment before at which nothing was in flight.",
+}
 _FILES = {"type": "object", "additionalProperties": {"type": "string"}, "description": "Texts by path."}
 _BINARY = {**_FILES, "description": "Modules by path, in base64."}
 _CONFIRM = {"type": ["string", "null"], "description": "A plan's digest, or `any`; without, a plan is made."}

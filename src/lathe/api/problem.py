@@ -52,6 +52,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR409.population": "entities that live now do not fit it",
         "LR409.decided": "there is nothing to decide any more",
         "LR409.digest": "the digest is not that of what is asked",
+        "LR409.trace": "what happened cannot be told as a trace",
         "LR412.version": "the entity is not of the version in `If-Match`",
         "LR412.visit": "the visit in `If-Visit` is over",
         "LR413.body": "the body is too large",

@@ -57,6 +57,15 @@ class Reading:
             raise Problem("LR404.entity", f"there is no `{table.blueprint.name}` of this id")
         return held
 
+    async def may(self, live: Live, entity: str, principal: Principal) -> bool:
+        """Whether a caller may read an entity of any blueprint; not if there is none."""
+        held = await self._engine.read(live, entity)
+        table = live.table.blueprints.get(held.entity.blueprint) if held is not None else None
+        if held is None or table is None:
+            return False
+        sees = principal.takes(table.blueprint.name, READ) and principal.sees(live.app.name, entity)
+        return sees and may_read(live, table, held, principal.caller(live.app))
+
     def told(self, live: Live, held: Held) -> dict[str, object]:
         """An entity as JSON data."""
         return self._commands.view(live, held.entity.blueprint).entity(held)

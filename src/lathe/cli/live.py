@@ -21,7 +21,11 @@ from lathe.lang.model import App, Json
 
 def running(url: str, path: str) -> App:
     """What a runtime runs of the app at `path`. Raises `Stop`, `UnreadableError`."""
-    name = read(path).name
+    return running_app(url, read(path).name)[0]
+
+
+def running_app(url: str, name: str) -> tuple[App, str]:
+    """What a runtime runs of the app of this name, and its digest. Raises `Stop`."""
 
     async def use(client: httpx2.AsyncClient) -> Json:
         return told(await client.get(f"/v1/blueprints/{name}/current"))
@@ -32,7 +36,7 @@ def running(url: str, path: str) -> App:
     app = read_app({place: text.encode() for place, text in texts.items()}).app
     if app is None:
         raise Stop(f"what `{url}` runs of `{name}` cannot be read here", code=exitcode.UNAVAILABLE)
-    return app
+    return app, str(version["digest"])
 
 
 def with_population(report: Report, url: str, path: str) -> Report:

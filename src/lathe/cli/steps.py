@@ -25,6 +25,7 @@ _BETWEEN = {
     "deliver": "arrives",
     "end": "ends",
     "swap": "takes over",
+    "given": "as it was",
 }
 
 

@@ -74,6 +74,9 @@ def run(
         if step.event not in tracejson.EVENTS:
             raise unreadable("LT004", f"event {number} is of no kind that there is", file)
         values = [*step.results.values(), *(given for part in step.parts for given in part.args.values())]
+        if step.event == "given":
+            told = [step.world, *(part.changes for part in step.parts)]
+            values += [after for changes in told for _, after in changes.values()]
         if not all(map(_is_plain, values)):
             raise unreadable("LT004", f"a value of event {number} is none of the language", file)
     try:

@@ -89,6 +89,8 @@ def _lead(step: TraceStep, names: Names) -> str:
         case "swap":
             doing = "cannot take over" if step.refused is not None else "takes over"
             return f"the new version {doing} {_name(part)}"
+        case "given":
+            return f"the run begins with {_name(part)} as it was"
         case "deliver":
             return f"{effect} of {_name(part)} arrives, {_taken(step)}"
         case _:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import cast
 
 from lathe.frozen import frozen
 from lathe.lang.model import App, Argument, Json
+from lathe.machine.beginning import beginning, milliseconds, told_beginning, value_of
 from lathe.machine.event import (
     Act,
     Caller,
@@ -28,7 +28,7 @@ from lathe.machine.event import (
 from lathe.machine.migrate import migrate_world
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.properties import Broken, broken, false_invariants
-from lathe.machine.snapshot import MemoryWorld, Scalar, Value
+from lathe.machine.snapshot import MemoryWorld, Value
 from lathe.machine.step import Permit, admitted, step
 from lathe.machine.swap import told_misfit, told_swap
 from lathe.machine.table import Table, compile_app
@@ -50,18 +50,43 @@ class Replayed:
     @property
     def is_same(self) -> bool:
         """Whether the step went as the trace says: the same changes, or refused both times."""
-        if (self.recorded.refused is None) != (self.actual.refused is None):
-            return False
-        return self.recorded.refused is not None or _changes(self.recorded) == _changes(self.actual)
+        return not parting(self.recorded, self.actual)
 
 
 def _changes(told_step: TraceStep) -> dict[str, dict[str, tuple[Json, Json]]]:
-    """What changed, times apart: a replay has its own clock."""
+    """What changed, times apart where a replay has its own clock."""
+    is_timed = told_step.at is not None
     return {
-        part.entity: {name: pair for name, pair in part.changes.items() if not any(map(_is_time, pair))}
+        part.entity: {
+            name: pair for name, pair in part.changes.items() if is_timed or not any(map(_is_time, pair))
+        }
         for part in told_step.parts
         if part.changes
     }
+
+
+def parting(recorded: TraceStep, actual: TraceStep) -> str:
+    """Where a step parts from the trace, in a clause with entity and field; empty if it does not."""
+    if actual.refused is not None:
+        return "" if recorded.refused is not None else f"it is refused: {actual.refused}"
+    if recorded.refused is not None:
+        return f"it was refused ({recorded.refused}), and is not"
+    was, now = _changes(recorded), _changes(actual)
+    for entity in sorted({*was, *now}):
+        before, after = was.get(entity, {}), now.get(entity, {})
+        for name in sorted({*before, *after}):
+            if before.get(name) != after.get(name):
+                told = f"`{name}` of {entity}"
+                return f"{told} {_went(before.get(name))} in the trace, and {_went(after.get(name))} now"
+    return ""
+
+
+def _went(pair: tuple[Json, Json] | None) -> str:
+    return "stays as it is" if pair is None else f"goes from {_shown(pair[0])} to {_shown(pair[1])}"
+
+
+def _shown(value: Json) -> str:
+    return "unset" if value is None else f"`{value}`"
 
 
 def _is_time(value: Json) -> bool:
@@ -80,7 +105,11 @@ def replay(
     world = MemoryWorld({}, table.ghosts)
     found: list[Replayed] = []
     for number, recorded in enumerate(trace.steps):
-        now = STEP_MS * (number + 1)
+        now = STEP_MS * (number + 1) if recorded.at is None else milliseconds(recorded.at)
+        if recorded.event == "given":
+            world, given = _given(table, world, recorded)
+            found.append(given)
+            continue
         if recorded.event == "swap":
             later = compile_app(app)
             moved, swapped = _swapped((table, later), world, recorded, is_known=before is not None)
@@ -88,12 +117,12 @@ def replay(
             table, world, may = (later, moved, permit) if moved is not None else (table, world, may)
             continue
         try:
-            event = _event(table.app, world, recorded, now)
+            event = event_of(table.app, world, recorded, now)
             outcome = step(table, world, event, permit=may)
-            actual = told(table, world, event, outcome)
+            actual = replace(told(table, world, event, outcome), at=recorded.at)
         except LookupError as error:
             outcome = Refusal("missing", recorded.entity, recorded.action, f"the app has no {error}")
-            actual = TraceStep(recorded.event, recorded.parts[:1], recorded.by, refused=str(outcome))
+            actual = refused(recorded, str(outcome))
         breaks: tuple[Broken, ...] = ()
         if isinstance(outcome, Step):
             after = world.after(outcome.written, outcome.ghosts)
@@ -101,6 +130,22 @@ def replay(
             world = after
         found.append(Replayed(recorded, actual, breaks))
     return found
+
+
+def refused(recorded: TraceStep, why: str) -> TraceStep:
+    """A step of a trace that cannot be taken now."""
+    return TraceStep(recorded.event, recorded.parts[:1], recorded.by, refused=why, at=recorded.at)
+
+
+def _given(table: Table, world: MemoryWorld, recorded: TraceStep) -> tuple[MemoryWorld, Replayed]:
+    """The world as a trace begins with it."""
+    try:
+        begun = beginning(table, recorded)
+    except LookupError as error:
+        return world, Replayed(recorded, refused(recorded, f"the app has no {error}"), ())
+    after = world.after(begun.entities, {**world.ghosts, **begun.ghosts})
+    actual = told_beginning(table, after, begun.entities, by=recorded.by)
+    return after, Replayed(recorded, replace(actual, at=recorded.at), tuple(false_invariants(table, after)))
 
 
 def _swapped(
@@ -114,11 +159,12 @@ def _swapped(
     moved = migrate_world(old, new, world)
     if isinstance(moved, tuple):
         return None, Replayed(recorded, told_misfit(new, recorded.entity, moved[0]), ())
-    told_step = told_swap(old, new, world, moved)
+    told_step = replace(told_swap(old, new, world, moved), at=recorded.at)
     return moved, Replayed(recorded, told_step, tuple(false_invariants(new, moved)))
 
 
-def _event(app: App, world: MemoryWorld, told_step: TraceStep, now: int) -> Event:
+def event_of(app: App, world: MemoryWorld, told_step: TraceStep, now: int) -> Event:
+    """The machine's event that a step of a trace tells of. Raises LookupError for what the app has not."""
     entity = told_step.entity
     match told_step.event:
         case "create":
@@ -142,8 +188,8 @@ def _event(app: App, world: MemoryWorld, told_step: TraceStep, now: int) -> Even
             return LateExecution(entity, told_step.effect or "", now)
         case "notify":
             return Notifies(entity, told_step.effect or "", now, _made(told_step))
-        case "swap":
-            raise AssertionError("a swap is no event of one version")
+        case "swap" | "given":
+            raise AssertionError("neither happens to an entity of one version")
         case "deliver":
             return Delivers(entity, now, _made(told_step) or _spare(app, world, told_step))
         case "end":
@@ -171,7 +217,7 @@ def _end(app: App, world: MemoryWorld, told_step: TraceStep, now: int) -> Event:
     for name in (effect.error, effect.ok):
         if name is not None:
             arguments |= blueprint.actions[name].arguments
-    results = {n: _value(arguments.get(n), v) for n, v in told_step.results.items()}
+    results = {n: value_of(arguments.get(n), v) for n, v in told_step.results.items()}
     cause = cast(Cause, told_step.cause or "timeout")
     message = str(told_step.results.get("message", "")) if not told_step.ok else ""
     return Ends(told_step.entity, bool(told_step.ok), now, results, cause, message)
@@ -185,14 +231,4 @@ def _caller(told_step: TraceStep) -> Caller:
 
 
 def _arguments(arguments: Mapping[str, Argument], told_step: TraceStep) -> dict[str, Value]:
-    return {n: _value(arguments.get(n), v) for n, v in told_step.parts[0].args.items()}
-
-
-def _value(argument: Argument | None, value: Json) -> Value:
-    """A machine value from its JSON: lists are sets, RFC 3339 text is a time."""
-    if isinstance(value, list):
-        return frozenset(cast(list[Scalar], value))
-    if argument is not None and argument.type.kind == "time" and isinstance(value, str):
-        return int(datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1000)
-    assert value is None or isinstance(value, (bool, int, str)), "arguments are plain values"
-    return value
+    return {n: value_of(arguments.get(n), v) for n, v in told_step.parts[0].args.items()}

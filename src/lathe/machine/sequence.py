@@ -89,6 +89,8 @@ class _Chart:
                 self._arrow(self._outside_id(), "-->>", me, told)
             case "swap":
                 self._note(me, f"the new version takes over{_refused(step)}")
+            case "given":
+                self._note(me, "as it was")
             case "deliver":
                 self._arrow(me, "->>", me, f"{effect} arrives, {action}{_refused(step)}")
 

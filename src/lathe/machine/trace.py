@@ -30,10 +30,13 @@ EventKind = Literal[
     "notify",  # a notice is executed
     "deliver",  # a call or create reaches its target
     "swap",  # another version of the app takes over
+    "given",  # where a trace begins in the middle: entities as they were, with no invocation that is not over
 ]
 
 COMMITTED: frozenset[str] = frozenset({"create", "act", "timer", "end", "notify", "deliver"})
-"""The kinds that commit a step, if an action is taken; a swap does; the others happen between steps."""
+"""The kinds that commit a step, if an action is taken; a swap does; the others happen between steps, or
+before the first.
+"""
 
 
 @frozen
@@ -54,7 +57,8 @@ class TraceStep:
     `by` is a principal (`role:operator`, `timer`, `effect:patch`, `inbound:paid`); `actor` the
     identity behind it, if there is one. `effect` names the invocation's effect, `timer` the
     deadline (None: the state's own timer). `ok`, `cause`, `results` belong to ends.
-    `refused` says why the step was refused, where a refused step ends the trace.
+    `refused` says why the step was refused, where a refused step ends the trace. `at` is when it happened
+    (RFC 3339), where the trace is of something that did.
     """
 
     event: EventKind
@@ -68,6 +72,7 @@ class TraceStep:
     results: Mapping[str, Json] = field(default_factory=dict)
     world: Mapping[str, tuple[Json, Json]] = field(default_factory=dict)
     refused: str | None = None
+    at: str | None = None
 
     @property
     def entity(self) -> str:

@@ -21,7 +21,7 @@ EVENTS: tuple[str, ...] = get_args(EventKind)
 
 _PART = frozenset({"entity", "action", "by", "args", "changes"})
 _STEP = _PART | {"event", "part_by", "actor", "effect", "timer", "ok", "cause", "results", "world"}
-_STEP |= {"refused", "also"}
+_STEP |= {"refused", "also", "at"}
 _TRACE = frozenset({"format", "id", "app", "digest", "length", "steps", "clauses", "loop_from"})
 _CLAUSE = frozenset({"text", "values"})
 
@@ -58,6 +58,7 @@ def step_to_json(step: TraceStep) -> Json:
         "world": _changes_to_json(step.world) or None,
         "refused": step.refused,
         "also": [_part_to_json(part) for part in step.parts[1:]] or None,
+        "at": step.at,
     }
     data.update((name, value) for name, value in optional.items() if value is not None)
     return data
@@ -222,6 +223,7 @@ class _Reader:
             results=self.values(step, "results"),
             world=self.changes(step, "world"),
             refused=refused,
+            at=self.optional_text(step, "at"),
         )
 
     def part(self, data: _Object, *, by: str) -> TracePart:

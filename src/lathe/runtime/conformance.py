@@ -29,7 +29,7 @@ from lathe.machine.event import (
     TimerFires,
 )
 from lathe.machine.outcome import Refusal
-from lathe.machine.snapshot import Entity, MemoryWorld
+from lathe.machine.snapshot import Entity, MemoryWorld, Value, Values
 from lathe.machine.step import Permit, admitted, step
 from lathe.machine.table import Table
 from lathe.runtime.allowance import NAME as DECISION, replaying
@@ -41,13 +41,16 @@ from lathe.store.records import EntityRow, Entry
 
 @frozen
 class Parting:
-    """Where runtime and blueprint part: an entry, and what the machine says instead."""
+    """Where runtime and blueprint part: an entry (position 0: the row that the journal adds up to), the
+    field if it is about one, and what the machine says instead.
+    """
 
     app: str
     entity: str
     revision: int
     position: int
     why: str
+    field: str = ""
 
 
 class Replayer:
@@ -62,6 +65,9 @@ class Replayer:
         self.entities: dict[str, Entity] = {}
         self.unsure: set[str] = set()
         """Entities of which a step could not be taken: what they came to is not known."""
+        self.heads: dict[str, tuple[int, str]] = {}
+        """Of each entity, the last revision that was taken and the version that it was taken by."""
+        self._came_over: set[str] = set()
 
     def take(self, entries: list[Entry]) -> Iterator[Parting]:
         """One step: its entries, the one with the event first."""
@@ -72,6 +78,8 @@ class Replayer:
 
     def _take(self, entries: list[Entry]) -> Iterator[Parting]:
         first = entries[0]
+        for entry in entries:
+            self.heads[entry.entity] = entry.revision, entry.digest
         if any(e.payload is None for e in entries):
             yield _parting(first, "its payload was erased, so that it cannot be taken again")
             return
@@ -98,31 +106,40 @@ class Replayer:
         for entry in entries:
             now = found.written.get(entry.entity)
             if now is not None:
-                yield from self._compared(entry, self.entities.get(entry.entity), now)
+                yield from compared(table, entry, self.entities.get(entry.entity), now)
         self.entities.update(found.written)
 
-    def comes_to(self, row: EntityRow) -> bool:
-        """Whether a row is what its steps came to, as far as they could be taken. Raises `CorruptError`."""
-        found = self.entities.get(row.id)
-        if row.id in self.unsure or found is None:
-            return True
-        said = entity_of(row)
-        return (said.state, said.visit, said.version, said.fields) == (
-            found.state, found.visit, found.version, found.fields,
-        )  # fmt: skip
+    def fits(self, row: EntityRow) -> Iterator[Parting]:
+        """Every field in which the row of an entity is not what its steps come to, as far as they could be
+        taken; nothing is said of one that has moved on. Raises `CorruptError`.
 
-    def _compared(self, entry: Entry, before: Entity | None, now: Entity) -> Iterator[Parting]:
-        said = (entry.state, entry.visit, entry.version)
-        does = (now.state, now.visit, now.version)
-        if said != does:
-            yield _parting(entry, f"it says {said}, the machine {does}")
-        changes = msgspec.json.decode(encode_json(changes_of(before, now)))
-        if _payload(entry)["changes"] != changes:
-            yield _parting(entry, f"it changes {_payload(entry)['changes']}, the machine {changes}")
+        Ghosts are not looked at where a version took over, or where the app has some: no process keeps those.
+        """
+        now, head = self.entities.get(row.id), self.heads.get(row.id)
+        if row.id in self.unsure or now is None or head is None or head[0] != row.revision:
+            return
+        table = self._tables.get(head[1])
+        if table is None:
+            return
+        found = entity_of(row)
+        said: list[tuple[str, object, object]] = [
+            ("state", found.state, now.state),
+            ("visit", found.visit, now.visit),
+            ("version", found.version, now.version),
+            *_differing(table, found.blueprint, found.fields, now.fields),
+            ("invocations", _in_flight(found), _in_flight(now)),
+        ]
+        if not table.app.ghosts and row.id not in self._came_over:
+            said += _differing(table, found.blueprint, found.ghosts, now.ghosts)
+        for name, was, does in said:
+            if was != does:
+                why = f"the row has {_shown(was)} for `{name}`, its steps come to {_shown(does)}"
+                yield Parting(row.app, row.id, row.revision, 0, why, name)
 
     def _brought_over(self, table: Table, entries: list[Entry]) -> None:
         """What a swap rewrote is taken as it was written: `machine.migrate` is judged before a swap."""
         for entry in entries:
+            self._came_over.add(entry.entity)
             before = self.entities[entry.entity]
             fields = dict(table.blueprints[entry.blueprint].fields)
             fields.update({n: v for n, v in before.fields.items() if n in fields})
@@ -133,6 +150,62 @@ class Replayer:
                 entry.entity, entry.blueprint, entry.state, fields, before.ghosts, entry.visit, entry.version,
                 before.invocations, before.invoked,
             )  # fmt: skip
+
+
+def compared(table: Table, entry: Entry, before: Entity | None, now: Entity) -> Iterator[Parting]:
+    """Every field in which an entry says otherwise than the machine."""
+    for name, said, does in (
+        ("state", entry.state, now.state),
+        ("visit", entry.visit, now.visit),
+        ("version", entry.version, now.version),
+    ):
+        if said != does:
+            yield _parting(entry, f"it says `{name}` is {_shown(said)}, the machine {_shown(does)}", name)
+    wrote = _payload(entry)["changes"]
+    makes = msgspec.json.decode(encode_json(changes_of(before, now)))
+    for name in sorted({*wrote, *makes}):
+        if wrote.get(name) != makes.get(name):
+            said, does = (
+                _went(table, entry.blueprint, name, pair) for pair in (wrote.get(name), makes.get(name))
+            )
+            yield _parting(entry, f"it says `{name}` {said}, the machine that it {does}", name)
+
+
+def _went(table: Table, blueprint: str, name: str, pair: list[Any] | None) -> str:
+    if pair is None:
+        return "stays as it is"
+    if _is_secret(table, blueprint, name):
+        return "changes, and it is secret"
+    return f"goes from {_shown(pair[0])} to {_shown(pair[1])}"
+
+
+def _is_secret(table: Table, blueprint: str, name: str) -> bool:
+    rules = table.blueprints.get(blueprint)
+    return rules is None or (name in rules.blueprint.fields and rules.blueprint.fields[name].secret)
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else f"`{value}`"
+
+
+def _differing(
+    table: Table, blueprint: str, found: Values, now: Values
+) -> Iterator[tuple[str, object, object]]:
+    """What two readings of the same names say; of a secret only that they are not the same."""
+    for name in sorted({*found, *now}):
+        was, does = found.get(name), now.get(name)
+        if was != does and _is_secret(table, blueprint, name):
+            yield name, "one secret", "another"
+        else:
+            yield name, _plain(was), _plain(does)
+
+
+def _plain(value: Value) -> object:
+    return sorted(value, key=str) if isinstance(value, frozenset) else value
+
+
+def _in_flight(entity: Entity) -> list[str]:
+    return [f"{one.number} {one.effect} {one.phase}" for one in entity.invocations]
 
 
 def steps_of(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
@@ -198,5 +271,5 @@ def _payload(entry: Entry) -> dict[str, Any]:
     return found
 
 
-def _parting(entry: Entry, why: str) -> Parting:
-    return Parting(entry.app, entry.entity, entry.revision, entry.position, why)
+def _parting(entry: Entry, why: str, name: str = "") -> Parting:
+    return Parting(entry.app, entry.entity, entry.revision, entry.position, why, name)

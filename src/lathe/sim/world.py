@@ -195,7 +195,7 @@ UNKNOWN = (StoreError, BusyError, OverloadedError, DisconnectedError)
 """What leaves a client in doubt: it asks again, with the same key."""
 
 
-class _Judgement:
+class Judgement:
     """What a gate would say of a version that is swapped to."""
 
     verdict = "admitted"
@@ -206,12 +206,12 @@ class _Judgement:
         self.digest = loaded.digest
 
 
-class _OpenGate:
+class OpenGate:
     """Versions that are swapped to were admitted before."""
 
     async def judge(
         self, files: Mapping[str, bytes], *, against: Mapping[str, bytes] | None, accept_bounds: bool
-    ) -> _Judgement:
+    ) -> Judgement:
         raise AssertionError("what is swapped to was judged")
 
 
@@ -446,11 +446,11 @@ class World:
         await asyncio.wait([task], timeout=SLEEP_SECONDS)
 
     async def _swap_inside(self, process: Process, loaded: Loaded) -> None:
-        swapper = Swapper(process.node.engine, _OpenGate())
+        swapper = Swapper(process.node.engine, OpenGate())
         said = "swapped"
         try:
             await swapper.apply(
-                TENANT, loaded.files, _Judgement(loaded), confirm=None, by="simulator", allow_breaking=True
+                TENANT, loaded.files, Judgement(loaded), confirm=None, by="simulator", allow_breaking=True
             )
         except (StoreError, RefusedSwap, BusyError, NotFoundError) as error:
             said = type(error).__name__

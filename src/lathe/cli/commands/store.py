@@ -19,6 +19,7 @@ from lathe.store.base import CorruptError, Store
 
 if TYPE_CHECKING:
     from lathe.machine.table import Table
+    from lathe.runtime.conformance import Parting
     from lathe.store.spool import Entities, Entries
 
 T = TypeVar("T")
@@ -150,15 +151,19 @@ def _partings(tables: Mapping[str, Table], entries: Entries, rows: Entities) -> 
     for group in steps_of(entries.sorted()):
         replayer = by_app.setdefault((group[0].tenant, group[0].app), Replayer(tables, permit_of))
         for parting in replayer.take(group):
-            place = f"{parting.entity} revision {parting.revision}, position {parting.position}"
-            yield f"LT811: {place}: {parting.why}"
+            yield _parted(parting)
     for row in rows:
         replayer = by_app.get((row.tenant, row.app), Replayer({}))
         try:
-            if not replayer.comes_to(row):
-                yield f"{row.id} revision {row.revision}: the entity is not what its steps come to"
+            yield from map(_parted, replayer.fits(row))
         except CorruptError as error:
             yield f"{row.id} revision {row.revision}: {error}"
+
+
+def _parted(parting: Parting) -> str:
+    """The exact row at which runtime and blueprint part."""
+    at = f"position {parting.position}" if parting.position else "the entity's row"
+    return f"LT811: {parting.app} {parting.entity} revision {parting.revision}, {at}: {parting.why}"
 
 
 async def _backup(store: Store, target: str) -> int:

@@ -10,7 +10,9 @@ TRACE_FILE = "trace.schema.json"
 GAUGE_FILE = "gauge.schema.json"
 REPORT_FILE = "report.schema.json"
 
-EVENTS = ("create", "act", "timer", "start", "execute", "end", "stop", "late", "notify", "deliver", "swap")
+EVENTS = (
+    "create", "act", "timer", "start", "execute", "end", "stop", "late", "notify", "deliver", "swap", "given",
+)  # fmt: skip
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _LINE: Schema = {"type": "integer", "minimum": 1}
@@ -76,6 +78,7 @@ def _trace_definitions() -> dict[str, Schema]:
         "world": _told("Ghosts that the execution changed: name to `[before, after]`.", _CHANGES),
         "refused": _told("Why the step was refused, where a refused one ends the trace.", TEXT),
         "also": _told("The other entities that took part in the step.", list_of(ref("part"))),
+        "at": _told("When it happened (RFC 3339), in a trace of something that did.", TEXT),
     }
     clause = {
         "text": _told("The clause in the author's words.", TEXT),

@@ -4,7 +4,7 @@ import { value } from "../format.js";
 const COMMITTED = new Set(["create", "act", "timer", "end", "notify", "deliver"]);
 const BETWEEN = {
   start: "starts", execute: "is executed", stop: "has stopped", late: "is executed late", notify: "is sent",
-  deliver: "arrives", end: "ends", swap: "takes over",
+  deliver: "arrives", end: "ends", swap: "takes over", given: "as it was",
 };
 const WORLD = "the world";
 
