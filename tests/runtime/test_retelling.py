@@ -118,3 +118,36 @@ def test_what_the_machine_does_not_take_again_is_no_trace() -> None:
     del steps[1]
     with pytest.raises(UntraceableError, match="cannot be taken again"):
         retell(versions(app), steps)
+
+
+@pytest.mark.parametrize("what", ["erased", "archived"])
+def test_what_is_not_there_any_more_is_said(what: str) -> None:
+    app = prepared("saga")
+
+    async def main(loop: SimLoop) -> str:
+        world = World(loop, app, setting_of(2, "calm", without=frozenset({"swap"})))
+        await world.run()
+        engine = world.processes[0].node.engine
+        live = engine.catalog.live(TENANT, app.first.app.name)
+
+        async def anybody(entity: str) -> bool:
+            return True
+
+        steps = {}
+        for entity in sorted(e.id for e in world.oracle.world):
+            steps[entity] = await gather(world.store, engine.catalog, live, entity, anybody)
+        first, others = next(
+            (name, parts - {name})
+            for name, groups in steps.items()
+            if len(parts := {entry.entity for group in groups for entry in group}) > 1
+        )
+        other = min(others)
+        if what == "erased":
+            assert await world.store.erase(TENANT, live.app.name, other)
+        else:
+            world.store._archive([row for row in world.store._entities.values() if row.id == other])
+        with pytest.raises(UntraceableError) as refused:
+            await gather(world.store, engine.catalog, live, first, anybody)
+        return str(refused.value)
+
+    assert what in run(main, 2)[0]

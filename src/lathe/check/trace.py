@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from hashlib import sha256
 from itertools import combinations, pairwise
 from typing import cast
 
@@ -47,7 +46,7 @@ from lathe.machine.snapshot import Invocation, MemoryWorld, Value
 from lathe.machine.step import Permit, step
 from lathe.machine.table import Table
 from lathe.machine.telling import told
-from lathe.machine.trace import FalseClause, Trace, TraceStep
+from lathe.machine.trace import FalseClause, Trace, TraceStep, identity
 
 Picked = Mapping[str, int]
 """The codes of a command's parameters."""
@@ -365,5 +364,4 @@ def make_trace(
 ) -> Trace:
     """The finished trace; its id is made from what happens in it."""
     steps = tuple(run.steps)
-    name = sha256(repr(steps).encode()).hexdigest()[:12]
-    return Trace(name, run.system.layout.app.name, digest, steps, clauses, loop_from)
+    return Trace(identity(steps), run.system.layout.app.name, digest, steps, clauses, loop_from)

@@ -6,8 +6,9 @@ plain data, so it can be saved, kept as a gauge, and exported from a journal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import field
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
+from hashlib import sha256
 from typing import Literal
 
 from lathe.frozen import frozen
@@ -88,6 +89,12 @@ class TraceStep:
         took_action = any(part.action is not None for part in self.parts)
         is_committed = self.event == "swap" or (took_action and self.event in COMMITTED)
         return self.refused is not None or is_committed
+
+
+def identity(steps: Sequence[TraceStep]) -> str:
+    """The id of a trace: that of its steps, whenever they were."""
+    told = repr(tuple(replace(step, at=None) for step in steps)).replace(", at=None)", ")")
+    return sha256(told.encode()).hexdigest()[:12]
 
 
 @frozen

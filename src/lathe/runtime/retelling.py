@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 
 from lathe.frozen import frozen
 from lathe.machine.beginning import is_quiet, told_beginning
@@ -23,7 +22,7 @@ from lathe.machine.step import Permit, step
 from lathe.machine.swap import reason, told_swap
 from lathe.machine.table import BlueprintTable, Table
 from lathe.machine.telling import told
-from lathe.machine.trace import Trace, TraceStep
+from lathe.machine.trace import Trace, TraceStep, identity
 from lathe.runtime.allowance import NAME as DECISION, replaying
 from lathe.runtime.conformance import compared, event_of
 from lathe.runtime.gathering import UntraceableError
@@ -94,8 +93,7 @@ def retell(
     current = versions[steps[-1][0].digest]
     tables.setdefault(current.digest, current)
     steps_told = tuple(renamed(one, names) for one in told_steps)
-    identity = sha256(repr(steps_told).encode()).hexdigest()[:12]
-    trace = Trace(identity, current.table.app.name, current.digest, steps_told)
+    trace = Trace(identity(steps_told), current.table.app.name, current.digest, steps_told)
     return _tried(trace, list(tables.values()), since_ms is not None and not cut)
 
 

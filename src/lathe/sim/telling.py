@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from lathe.machine.naming import name_all, renamed
 from lathe.machine.swap import told_swap
 from lathe.machine.telling import told
-from lathe.machine.trace import Trace, TraceStep
+from lathe.machine.trace import Trace, TraceStep, identity
 from lathe.sim.oracle import Swapped
 from lathe.sim.run import Outcome
 
@@ -28,5 +26,4 @@ def trace_of(outcome: Outcome) -> Trace:
     told_steps = tuple(renamed(step, names) for step in steps)
     found = outcome.violation
     clauses = found.broken.clauses if found is not None and found.broken is not None else ()
-    identity = sha256(repr(told_steps).encode()).hexdigest()[:12]
-    return Trace(identity, outcome.app, outcome.digest, told_steps, clauses)
+    return Trace(identity(told_steps), outcome.app, outcome.digest, told_steps, clauses)

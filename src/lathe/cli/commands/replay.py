@@ -95,9 +95,9 @@ def command(
     (`{"trace": …, "expect": …}`). A server runs its own version, so it takes no PATH; because a replay acts
     there, it needs --yes. Exit code: 0 if it goes as recorded (a gauge: if it keeps its verdict), 1 if not.
     """
-    saved = gauge.load(files.read_file(trace), files.printable(trace))
     if (path is None) != (where == "server"):
         raise UsageError("a replay takes an app, at PATH, or --on server")
+    saved = gauge.load(files.read_file(trace), files.printable(trace))
     asked = Asked(trace, path, against, url or DEFAULT_URL, wait or WAIT_SECONDS)
     app, run, notes = (
         _on_server(saved, asked, is_meant=is_meant) if path is None else _here(saved, asked, where)

@@ -1,0 +1,72 @@
+"""`lathe store verify` names the exact row at which runtime and blueprint part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from msgspec.structs import replace
+
+from lathe.store.journal import payload_hash, sealed
+from lathe.store.records import Entry
+from lathe.store.rows import ENTRY, entries
+from lathe.store.sqlite_file import NAME
+
+
+@pytest.fixture
+def data(lathe: Callable[..., Any], ticket: Path, tmp_path: Path) -> Path:
+    """A data folder with one finished ticket."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    assert lathe("apply", ticket, "--data", folder, "--yes").code == 0
+    made = lathe("create", "ticket/tickets", "--data", folder, "--json")
+    entity = json.loads(made.out)["id"]
+    assert lathe("act", f"ticket/tickets/{entity}", "finish", "--data", folder).code == 0
+    assert lathe("store", "verify", "--data", folder).code == 0
+    return folder
+
+
+def test_a_row_that_is_not_what_its_journal_adds_up_to(lathe: Callable[..., Any], data: Path) -> None:
+    with apsw.Connection(str(data / NAME)) as file:
+        (entity, body), *_ = file.execute("select id, body from entity")
+        wrong = body.replace('"left":1', '"left":3')
+        assert wrong != body
+        file.execute("update entity set body = ?", (wrong,))
+    said = lathe("store", "verify", "--data", data)
+    assert said.code == 1
+    assert said.out.splitlines() == [
+        f"LT811: ticket {entity} revision 2, the entity's row: the row has `3` for `left`, its journal adds "
+        f"up to `1`",
+        "2 entries: 1 places are wrong",
+    ]
+
+
+def test_an_entry_that_says_what_the_machine_does_not(lathe: Callable[..., Any], data: Path) -> None:
+    """Forged with all its hashes, so that the chain holds: only taking the step again shows it."""
+    with apsw.Connection(str(data / NAME)) as file:
+        rows = list(file.execute(f"select {ENTRY} from journal order by revision"))
+        wrote = entries(rows)[1]
+        payload = json.loads(wrote.payload or b"")
+        payload["changes"]["left"] = [1, 0]
+        forged = forge(wrote, json.dumps(payload).encode())
+        file.execute(
+            "update journal set payload = ?, payload_hash = ?, hash = ? where revision = 2",
+            (forged.payload, forged.payload_hash, forged.hash),
+        )
+        file.execute("update entity set head = ?", (forged.hash,))
+    said = lathe("store", "verify", "--data", data)
+    assert said.code == 1
+    place = f"ticket {forged.entity} revision 2, position {forged.position}"
+    assert said.out.splitlines() == [
+        f"LT811: {place}: it says `left` goes from `1` to `0`, the machine that it stays as it is",
+        "2 entries: 1 places are wrong",
+    ]
+
+
+def forge(entry: Entry, payload: bytes) -> Entry:
+    draft = replace(entry, payload=payload, payload_hash=payload_hash(payload))
+    return replace(draft, hash=sealed(draft))
