@@ -39,8 +39,8 @@ def test_a_row_that_is_not_what_its_journal_adds_up_to(lathe: Callable[..., Any]
     said = lathe("store", "verify", "--data", data)
     assert said.code == 1
     assert said.out.splitlines() == [
-        f"LT811: ticket {entity} revision 2, the entity's row: the row has `3` for `left`, its journal adds "
-        f"up to `1`",
+        f"LT811: ticket {entity} revision 2, the entity's row: the row has `3` for `left`, its steps come "
+        f"to `1`",
         "2 entries: 1 places are wrong",
     ]
 
