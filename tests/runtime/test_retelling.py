@@ -106,6 +106,15 @@ def test_what_another_version_took_over_is_told_with_both() -> None:
     assert swapped
 
 
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_from_any_moment_it_goes_again(name: str) -> None:
+    app, gathered = journals(name, 5, without=frozenset({"swap"}))
+    for steps in gathered[:5]:
+        for group in steps:
+            told = retell(versions(app), steps, since_ms=group[0].at_ms)
+            assert again(app, told) == []
+
+
 def test_nothing_since_then_is_no_trace() -> None:
     app, gathered = journals("lease_queue", 1, without=frozenset({"swap"}))
     with pytest.raises(UntraceableError, match="nothing has happened since"):

@@ -77,7 +77,7 @@ def retell(
     known = [frame.known for frame in frames[cut:]]
     if cut:
         first = frames[cut]
-        involved = _involved(first.world, parts)
+        involved = _involved(first.world, {*parts, *_mentioned(told_steps)})
         begun = told_beginning(first.known.table, first.world, involved, by=BY)
         told_steps.insert(0, replace(begun, at=rfc3339(frames[cut - 1].at_ms)))
         parts |= involved
@@ -230,7 +230,8 @@ def _cut(frames: Sequence[_Frame], since_ms: int | None) -> int:
         raise UntraceableError("nothing has happened since")
     while cut:
         world = frames[cut].world
-        involved = _involved(world, _parts([frame.told for frame in frames[cut:]]))
+        later = [frame.told for frame in frames[cut:]]
+        involved = _involved(world, {*_parts(later), *_mentioned(later)})
         if all(is_quiet(world.entities[name]) for name in involved):
             return cut
         cut -= 1
@@ -241,8 +242,17 @@ def _parts(told_steps: Sequence[TraceStep]) -> set[str]:
     return {part.entity for one in told_steps for part in one.parts}
 
 
+def _mentioned(told_steps: Sequence[TraceStep]) -> Iterator[str]:
+    """Every text that steps bring, whether an entity is called so or not."""
+    for one in told_steps:
+        brought = [*one.results.values(), *(value for part in one.parts for value in part.args.values())]
+        for value in brought:
+            members = value if isinstance(value, list) else (value,)
+            yield from (member for member in members if isinstance(member, str))
+
+
 def _involved(world: MemoryWorld, parts: Collection[str]) -> set[str]:
-    """Of a world, those who have a part from now on, and whom they refer to."""
+    """Of a world, those who have a part from now on, and whom they refer to. `parts` may hold other texts."""
     found: set[str] = set()
     waiting = [name for name in parts if name in world.entities]
     while waiting:
