@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import httpx2
 import pytest
+import structlog
 from tests.api.client import serving
 
 from lathe.api.inbound import TOLERANCE_SECONDS
@@ -188,5 +189,95 @@ def test_events_keep_to_the_limits_and_to_stopping() -> None:
             client._transport.app.stop()  # type: ignore[attr-defined]
             found = await sent(client, body, {})
             assert (found.status_code, found.json()["code"]) == (503, "LR503.stopping")
+
+    asyncio.run(main())
+
+
+class Slow:
+    """Requests whose body never comes, straight to the application."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self._app = client._transport.app  # type: ignore[attr-defined]
+        self.is_gone = asyncio.Event()
+
+    async def post(self, path: str = "/in/payment/bank/wire") -> tuple[int, dict[bytes, bytes]]:
+        """Status and headers of the answer; it takes as long as the application waits."""
+        scope = {
+            "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": [(b"host", b"test")], "client": ("127.0.0.1", 1), "server": ("test", 80),
+            "scheme": "http", "root_path": "", "http_version": "1.1",
+        }  # fmt: skip
+        told: list[dict[str, object]] = []
+
+        async def receive() -> dict[str, object]:
+            await self.is_gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, object]) -> None:
+            told.append(message)
+
+        await self._app(scope, receive, send)
+        return int(str(told[0]["status"])), dict(told[0]["headers"])  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("text", [APP, UNSIGNED])
+def test_bodies_that_do_not_come_hold_up_no_command(text: str) -> None:
+    async def main() -> None:
+        limits = Limits(in_flight=2)
+        async with serving(files=app(text), secrets={"BANK": SECRET}, limits=limits) as client:
+            slow = Slow(client)
+            waiting = [asyncio.create_task(slow.post()) for _ in range(5)]
+            await asyncio.sleep(0)
+            made = await client.post("/v1/payment/payments", json={"number": "7"})
+            assert made.status_code == 201, made.text
+            slow.is_gone.set()
+            await asyncio.gather(*waiting)
+
+    asyncio.run(main())
+
+
+def test_a_body_comes_in_time_or_its_sender_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lathe.api.inbound.READING_SECONDS", 0.02)
+
+    async def main() -> None:
+        async with serving(files=app(UNSIGNED)) as client:
+            status, headers = await Slow(client).post()
+            assert (status, headers[b"connection"]) == (408, b"close")
+
+    asyncio.run(main())
+
+
+def test_where_too_many_bodies_are_on_their_way_the_slowest_makes_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lathe.api.inbound.READING_LIMIT", 3)
+
+    async def main() -> None:
+        async with serving(files=app(UNSIGNED)) as client:
+            await client.post("/v1/payment/payments", json={"number": "7"})
+            slow = Slow(client)
+            waiting = []
+            for _ in range(4):
+                waiting.append(asyncio.create_task(slow.post()))
+                await asyncio.sleep(0)
+            assert (await waiting[0])[0] == 408
+            found = await sent(client, b'{"number": "7", "delivery": "d1"}', {})
+            assert found.status_code == 200, found.text
+            assert (await waiting[1])[0] == 408
+            assert not waiting[2].done() and not waiting[3].done()
+            slow.is_gone.set()
+            await asyncio.gather(*waiting)
+
+    asyncio.run(main())
+
+
+def test_a_sender_that_goes_away_is_no_defect() -> None:
+    async def main() -> None:
+        async with serving(files=app(UNSIGNED)) as client:
+            slow = Slow(client)
+            slow.is_gone.set()
+            with structlog.testing.capture_logs() as logs:
+                await slow.post()
+            assert logs == []
 
     asyncio.run(main())

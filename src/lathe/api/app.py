@@ -102,6 +102,7 @@ class Api:
             ],
             exception_handlers={
                 HTTPException: _not_routed,
+                ConnectionError: _gone,
                 **dict.fromkeys((LatheError, BusyError, OverloadedError, Exception), _handled),
             },
         )
@@ -433,6 +434,11 @@ async def _handled(request: Request, error: Exception) -> Response:
     """What a route raised, as a problem document."""
     problem = problem_of(error)
     return Response(problem.body(), problem.status, problem.headers, "application/problem+json")
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client went away while it was asked for its body: nobody is told anything."""
+    return Response(status_code=400)
 
 
 async def _not_routed(request: Request, error: Exception) -> Response:

@@ -1,11 +1,12 @@
 """`/in/{app}/…`: events from outside, as `[inbound]` declares them; `/in/{tenant}:{app}/…` of another tenant.
 
 Signed deliveries are checked before anything is read of them; one that was taken once is answered the same
-again and takes nothing.
+again and takes nothing. Whoever sends is nobody yet: while its body comes it takes no command's place.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 from base64 import b64decode, b64encode
@@ -37,6 +38,10 @@ from lathe.runtime.values import MisfitError, arguments, value_of
 from lathe.store.records import Receipt
 
 BODY_BYTES_LIMIT = 1_048_576
+READING_LIMIT = 256
+"""Bodies that are on their way at once; beyond that the one that takes longest makes room."""
+READING_SECONDS = 10.0
+"""How long a body may take to come."""
 TOLERANCE_SECONDS = 300
 """How old, or how far ahead, a signature's time may be."""
 DELIVERY_MS = 30 * 24 * 3_600_000
@@ -91,6 +96,7 @@ class Receiver:
         self._secrets = secrets
         self._now_ms = now_ms
         self._throttle = throttle
+        self._reading: dict[asyncio.Timeout, None] = {}
 
     def routes(self) -> tuple[Route, ...]:
         """The one route under which every app's own stand."""
@@ -98,22 +104,35 @@ class Receiver:
         return (Route("/in/{app}/{rest:path}", self._receive, methods=methods),)
 
     async def _receive(self, request: Request) -> Response:
-        with self._throttle.admitted():
-            return await self._received(request)
-
-    async def _received(self, request: Request) -> Response:
         before, colon, after = request.path_params["app"].partition(":")
         live = self._engine.catalog.live(*((before, after) if colon else (MAIN, before)))
         found = _matching(live, request.path_params["rest"], request.method)
         if found is None:
             raise Problem("LR404.route")
         table, inbound, variables = found
-        raw = await read_body(request.receive, limit=BODY_BYTES_LIMIT)
+        raw = await self._read(request)
         header = {name.lower(): value for name, value in request.headers.items()}
         self._check_signature(live, inbound, header, raw)
-        self._throttle.spend(f"inbound:{table.blueprint.name}.{inbound.name}", live.app.name)
-        delivery = Delivery(_parsed(raw), dict(request.query_params), header, variables)
-        return await self._take(live, table, inbound, delivery, raw)
+        with self._throttle.admitted():
+            self._throttle.spend(f"inbound:{table.blueprint.name}.{inbound.name}", live.app.name)
+            delivery = Delivery(_parsed(raw), dict(request.query_params), header, variables)
+            return await self._take(live, table, inbound, delivery, raw)
+
+    async def _read(self, request: Request) -> bytes:
+        """The body. Raises `Problem` (LR408.body, LR413.body), `ConnectionError`."""
+        if len(self._reading) >= READING_LIMIT:
+            slowest = next(iter(self._reading))
+            del self._reading[slowest]
+            slowest.reschedule(asyncio.get_running_loop().time())
+        until = asyncio.timeout(READING_SECONDS)
+        self._reading[until] = None
+        try:
+            async with until:
+                return await read_body(request.receive, limit=BODY_BYTES_LIMIT)
+        except TimeoutError:
+            raise Problem("LR408.body", headers={"Connection": "close"}) from None
+        finally:
+            self._reading.pop(until, None)
 
     def _check_signature(self, live: Live, inbound: Inbound, header: Mapping[str, str], raw: bytes) -> None:
         if inbound.signed_scheme is None:

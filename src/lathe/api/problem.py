@@ -35,6 +35,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR404.check": "no such check is kept",
         "LR404.simulation": "no such campaign is kept",
         "LR405.method": "this address does not take that method",
+        "LR408.body": "the body did not come in time",
         "LR409.state": "it is not possible in this state",
         "LR409.guard": "its guard is false",
         "LR409.range": "a value would leave its range",
