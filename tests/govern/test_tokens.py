@@ -235,6 +235,61 @@ def test_an_agent_sends_no_person_and_hands_on_only_so_often() -> None:
     asyncio.run(main())
 
 
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for 32 tokens, 16 of them no parts; of each 8 parts and 3 sessions."""
+    for name, limit in (("TOKENS_LIMIT", 32), ("RESERVED", 16), ("PARTS_LIMIT", 8), ("SESSIONS_LIMIT", 3)):
+        monkeypatch.setattr(f"lathe.govern.room.{name}", limit)
+
+
+async def fill(one: House, token: str, **more: object) -> int:
+    """Delegate a token until that is refused; how many parts it made."""
+    for count in range(100):
+        answer = await one.ask(token, "POST", "/v1/tokens", {"principal": "p", "parent": "self", **more})
+        if answer.status_code != 201:
+            assert code(answer) == "LR409.exists", answer.text
+            return count
+    raise AssertionError("it may delegate without end")
+
+
+@pytest.mark.usefixtures("little_room")
+def test_what_is_over_takes_no_room() -> None:
+    async def main() -> None:
+        async with house() as one:
+            ann = await one.made(one.operator, "ann", kind="person", roles=["customer"])
+            assert await fill(one, ann, expires_in=1) == 8
+            one.clock.later_ms += 1_001
+            assert await fill(one, ann) == 8
+            revoked = await one.ask(one.operator, "DELETE", f"/v1/tokens/{(parts_of(ann) or ('',))[0]}")
+            assert revoked.status_code in (200, 204)
+            bob = await one.made(one.operator, "bob", kind="person", roles=["customer"])
+            assert await fill(one, bob) == 8
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("little_room")
+def test_a_part_uses_up_neither_the_room_of_the_whole_nor_that_of_others() -> None:
+    async def main() -> None:
+        async with house() as one:
+            ann = await one.made(one.operator, "ann", kind="person", roles=["customer"])
+            bot = await one.made(ann, "bot")
+            deep = await one.made(bot, "deep")
+            assert await fill(one, deep) == 2
+            assert await fill(one, bot) == 4 - 3
+            assert await fill(one, ann) == 8 - 5
+            for name in ("bob", "carl", "dora"):
+                other = await one.made(one.operator, name, kind="person", roles=["customer"])
+                await fill(one, other)
+            for token in (one.operator, ann):
+                codes = [code(await one.ask(None, "POST", "/session", {"token": token})) for _ in range(4)]
+                assert codes == ["204"] * 3 + ["LR409.exists"]
+            assert code(await one.ask(None, "POST", "/session", {"token": bot})) == "LR409.exists", "a part"
+            await one.made(one.operator, "erin", kind="person", roles=["customer"])
+
+    asyncio.run(main())
+
+
 def test_what_is_revoked_and_all_that_came_from_it_is_over_at_once() -> None:
     async def main() -> None:
         async with house() as one:

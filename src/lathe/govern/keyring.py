@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from lathe.frozen import frozen
 from lathe.govern.principal import MAIN, GovernError, Principal, clashing
+from lathe.govern.room import check_room, lineage_of, living
 from lathe.govern.token import (
     DEPTH_LIMIT,
     Token,
@@ -36,8 +37,6 @@ from lathe.store.base import PAGE_LIMIT, Store
 
 DEFAULT_SECONDS = 30 * 86_400
 OVERLAP_SECONDS_LIMIT = 86_400
-TOKENS_LIMIT = 10_000
-"""Tokens that a tenant may have, over ones that are not swept yet among them."""
 TRIES_LIMIT = 12
 """How often a change is decided before it gives up: each time something else was governed meanwhile."""
 
@@ -169,16 +168,10 @@ class Keyring:
         """Raises `GovernError` if there are too many, or if somebody would hold what excludes each other."""
         if row.parent and len(await self._store.lineage(row.parent)) >= DEPTH_LIMIT:
             raise GovernError("LR403.scope", f"a token is delegated on at most {DEPTH_LIMIT - 1} times")
-        rows = {other.id: other for other in await self._all(row.tenant)}
-        if len(rows) >= TOKENS_LIMIT:
-            raise GovernError("LR409.exists", f"a tenant has at most {TOKENS_LIMIT} tokens: revoke some")
+        alive = living(await self._all(row.tenant), self._clock.now_ms())
+        check_room(row, token, alive)
         actor = parent.actor if parent is not None else token.principal
-        now = self._clock.now_ms()
-        same = [
-            token_of(other)
-            for other in rows.values()
-            if other.revoked_ms is None and now < other.expires_ms and _actor(other, rows) == actor
-        ]
+        same = [token_of(other) for other in alive.values() if _actor(other, alive) == actor]
         for live in self._catalog.all(row.tenant):
             tokens = [t for t in (token, *same) if t.apps is None or live.app.name in t.apps]
             clash = clashing(live.app, frozenset(role for each in tokens for role in each.roles))
@@ -241,7 +234,7 @@ class Keyring:
         if holder.may("operator") and holder.tenant in (tenant, MAIN):
             return await self._store.tokens(tenant, after=after, limit=limit)
         rows = {row.id: row for row in await self._all(holder.tenant)}
-        mine = [row for row in rows.values() if _is_from(holder, _lineage(row, rows))]
+        mine = [row for row in rows.values() if _is_from(holder, lineage_of(row, rows))]
         return [row for row in mine if row.id > after][:limit]
 
     async def _own(self, holder: Principal, token: str) -> list[TokenRow]:
@@ -318,15 +311,7 @@ def _is_from(holder: Principal, lineage: list[TokenRow]) -> bool:
     return bool(beyond) and beyond == holder.chain and lineage[-1].tenant == holder.tenant
 
 
-def _lineage(row: TokenRow, rows: Mapping[str, TokenRow]) -> list[TokenRow]:
-    """A token and those that it comes from, as far as they are there."""
-    found = [row]
-    while (parent := rows.get(found[-1].parent)) is not None:
-        found.append(parent)
-    return found
-
-
 def _actor(row: TokenRow, rows: Mapping[str, TokenRow]) -> str:
     """Whom a token acts for in the end."""
-    oldest = token_of(_lineage(row, rows)[-1])
+    oldest = token_of(lineage_of(row, rows)[-1])
     return oldest.beyond[-1] if oldest.beyond else oldest.principal

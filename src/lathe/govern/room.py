@@ -1,0 +1,75 @@
+"""How many tokens there is room for: only those that live count, and nobody's parts use up what is others'.
+
+Whoever has a token may delegate it as often as they like. So what comes from a token is bounded, and by half
+as much for each step that it was delegated on: no part uses up the room of the whole. What operators make,
+and sessions begun with a token that is nobody's part, have room that parts do not get.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from lathe.govern.principal import GovernError
+from lathe.govern.token import Token, is_alive, token_of
+from lathe.store.audit import TokenRow
+
+TOKENS_LIMIT = 10_000
+"""Tokens of a tenant that live at once."""
+RESERVED = 1_000
+"""So many of them are no parts, but sessions and what operators make."""
+PARTS_LIMIT = 1_000
+"""Tokens that come from one, and live at once; half as many for each step that this one was delegated on."""
+SESSIONS_LIMIT = 100
+"""Sessions that were begun with one token, and live at once."""
+
+Holder = str | tuple[str, ...]
+"""A token by its id, or an issuer's principal by its chain."""
+
+
+def living(rows: Iterable[TokenRow], now_ms: int) -> dict[str, TokenRow]:
+    """The rows of a tenant, by id, that are not over, nor is any that they come from."""
+    there = {row.id: row for row in rows if row.revoked_ms is None and now_ms < row.expires_ms}
+    return {row.id: row for row in there.values() if is_alive(lineage_of(row, there), now_ms)}
+
+
+def lineage_of(row: TokenRow, rows: Mapping[str, TokenRow]) -> list[TokenRow]:
+    """A token and those that it comes from, as far as they are there, itself first."""
+    found = [row]
+    while (parent := rows.get(found[-1].parent)) is not None:
+        found.append(parent)
+    return found
+
+
+def check_room(row: TokenRow, token: Token, alive: Mapping[str, TokenRow]) -> None:
+    """Raises `GovernError` (LR409.exists) if a new token has no room beside those that live."""
+    holders = _holders(row, token, alive)
+    is_own = _is_own(token, holders)
+    if len(alive) >= TOKENS_LIMIT - (0 if is_own else RESERVED):
+        raise GovernError(
+            "LR409.exists", "the tenant has no room for more tokens: revoke some, or let them end"
+        )
+    others = {other.id: token_of(other) for other in alive.values()}
+    kept: Counter[Holder] = Counter()
+    for each, other in others.items():
+        theirs = _holders(alive[each], other, alive)
+        if _is_own(other, theirs) == is_own:
+            kept.update(theirs)
+    for depth, holder in enumerate(holders):
+        limit = SESSIONS_LIMIT if is_own else PARTS_LIMIT >> depth
+        if kept[holder] >= limit:
+            what = "sessions were begun with the token" if is_own else "tokens come from one that this would"
+            raise GovernError("LR409.exists", f"{limit} {what}: revoke some, or let them end")
+
+
+def _holders(row: TokenRow, token: Token, alive: Mapping[str, TokenRow]) -> list[Holder]:
+    """What a token comes from, the oldest first."""
+    lineage = lineage_of(row, alive)
+    beyond = token_of(lineage[-1]).beyond if len(lineage) > 1 else token.beyond
+    first: list[Holder] = [beyond] if beyond else []
+    return first + [each.id for each in reversed(lineage[1:])]
+
+
+def _is_own(token: Token, holders: list[Holder]) -> bool:
+    """Whether it is no part, or the session of whoever holds one that is none."""
+    return not holders or (token.is_session and len(holders) == 1)
