@@ -122,6 +122,32 @@ def test_a_trace_is_replayed_by_a_version_and_goes_otherwise_where_the_fault_is_
     asyncio.run(main())
 
 
+def test_a_run_is_gone_on_with_by_hand_and_nothing_lives_by_it() -> None:
+    async def main() -> None:
+        async with serving("rollout", gate=ChildGate()) as client:
+            found = await checked(client, broken("rollout", "drain_too_early"))
+            trace = found["report"]["findings"][0]["trace"]  # type: ignore[index]
+            path = f"/v1/checks/{found['id']}/fork"
+            told = (await client.post(path, json={"trace": trace, "at": 4})).json()
+            drain = next(one for one in told["choices"] if one["step"]["action"] == "drain")
+            assert drain["breaks"] == ["one_broker_down"]
+            body = {"trace": trace, "at": 4, "take": [drain["step"]]}
+            assert (await client.post(path, json=body)).json()["broken"][0]["property"] == "one_broker_down"
+            mended = (await client.post("/v1/blueprints/rollout/current/fork", json=body)).json()
+            assert mended["refused"] == {"event": 5, "why": "its guard is false"}
+            assert (await client.get("/v1/rollout/rollouts")).json()["items"] == []
+            whole = (await client.post(path, json={"trace": trace})).json()
+            assert len(whole["trace"]["steps"]) == len(trace["steps"])
+            wrongs: list[dict[str, object]] = [{}, {"trace": {}}, {"trace": trace, "at": -1}]
+            for wrong in (*wrongs, {"trace": trace, "take": [1]}):
+                assert (await client.post(path, json=wrong)).json()["code"] == "LR400.body", wrong
+            unread = await checked(client, broken("rollout", "misspelt"))
+            answer = await client.post(f"/v1/checks/{unread['id']}/fork", json=body)
+            assert answer.json()["code"] == "LR409.refused"
+
+    asyncio.run(main())
+
+
 def test_survivors_are_asked_for_once() -> None:
     async def main() -> None:
         async with serving(gate=ChildGate()) as client:

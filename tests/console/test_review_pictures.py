@@ -16,9 +16,9 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images" / "review"
 LAID_OUT_MS = 60_000
 VIEW: FloatRect = {"x": 216, "y": 0, "width": WIDE["width"] - 216, "height": WIDE["height"]}
 """Without the navigation: what else there is, is no part of these pages."""
-THERE = {"report": ".properties", "simulation": ".finding"}
+THERE = {"report": ".properties", "simulation": ".finding", "fork": ".fork .graph svg .node"}
 """What is waited for, where it is no graph."""
-PICTURES = ("report-light", "trace-dark", "changes-light", "graph-light", "simulation-light")
+PICTURES = ("report-light", "trace-dark", "changes-light", "graph-light", "simulation-light", "fork-light")
 
 
 def at_one_speed(route: Route) -> None:
@@ -60,6 +60,7 @@ def test_a_page_looks_as_it_did(tab_of: Opening, standing: World, campaign: str,
             "trace": f"{one}/traces/{trace}",
             "changes": f"{one}/changes",
             "graph": "/console/apps/rollout/versions/current?pick=retry",
+            "fork": f"{one}/traces/{trace}/fork?step=4",
             "simulation": f"/console/simulations/{campaign}",
         }[view]
     )

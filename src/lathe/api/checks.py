@@ -44,6 +44,7 @@ class Inspector(Protocol):
     async def describe(self, files: Files, *, against: Files | None) -> bytes | None: ...
     async def survivors(self, files: Files) -> bytes | None: ...
     async def replay(self, files: Files, trace: Json) -> bytes | None: ...
+    async def fork(self, files: Files, trace: Json, at: int, take: Json) -> bytes | None: ...
 
 
 class Asked(Struct, forbid_unknown_fields=True, frozen=True):
@@ -58,6 +59,14 @@ class Taken(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a replay: a trace (`lathe.trace/1`)."""
 
     trace: dict[str, object]
+
+
+class Forked(Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of a fork: a trace, how many of its events are kept, and the steps that are taken then."""
+
+    trace: dict[str, object]
+    at: int | None = None
+    take: list[object] = []
 
 
 class CheckRoutes:
@@ -89,9 +98,11 @@ class CheckRoutes:
             Route(f"{check}/description", self._describe),
             Route(f"{check}/survivors", self._survivors, methods=["POST"]),
             Route(f"{check}/replay", self._replay, methods=["POST"]),
+            Route(f"{check}/fork", self._fork, methods=["POST"]),
             Route(f"{version}/description", self._describe),
             Route(f"{version}/survivors", self._survivors, methods=["POST"]),
             Route(f"{version}/replay", self._replay, methods=["POST"]),
+            Route(f"{version}/fork", self._fork, methods=["POST"]),
         )
 
     async def _caller(self, request: Request) -> Principal:
@@ -147,13 +158,18 @@ class CheckRoutes:
         """Take a trace again, on the model alone: nothing is performed, nothing changes."""
         subject, _ = await self._subject(request)
         trace = cast(Json, (await body_as(request, Taken)).trace)
-        found = await self._inspector.replay(subject.files, trace)
-        if found is None:
-            raise Problem("LR409.refused", "these files cannot replay anything")
-        answer = msgspec.json.decode(found, type=dict[str, object])
-        if "problem" in answer:
-            raise Problem("LR400.body", str(answer["problem"]))
-        return Response(found, media_type="application/json")
+        return _ran(await self._inspector.replay(subject.files, trace), "these files cannot replay anything")
+
+    async def _fork(self, request: Request) -> Response:
+        """Go on with a run by hand, on the model alone: where it leads, and what may happen next."""
+        subject, _ = await self._subject(request)
+        asked = await body_as(request, Forked)
+        trace, take = cast(Json, asked.trace), cast(Json, asked.take)
+        steps = asked.trace.get("steps")
+        at = asked.at if asked.at is not None else len(steps) if isinstance(steps, list) else 0
+        if at < 0:
+            raise Problem("LR400.body", "`at` is a number of events")
+        return _ran(await self._inspector.fork(subject.files, trace, at, take), "these files run nothing")
 
     async def _answer(self, key: tuple[str, ...], ask: Callable[[], Awaitable[bytes | None]]) -> bytes:
         """What was asked before, or is now: the same files have the same answer."""
@@ -183,6 +199,16 @@ class CheckRoutes:
         except NotFoundError:
             current = ""
         return {**summary(kept), "in_force": bool(kept.digest) and kept.digest == current}
+
+
+def _ran(found: bytes | None, unable: str) -> Response:
+    """What became of a trace on the model. Raises `Problem`."""
+    if found is None:
+        raise Problem("LR409.refused", unable)
+    answer = msgspec.json.decode(found, type=dict[str, object])
+    if "problem" in answer:
+        raise Problem("LR400.body", str(answer["problem"]))
+    return Response(found, media_type="application/json")
 
 
 def texts_of(files: Files) -> dict[str, str]:

@@ -102,6 +102,14 @@ _REPLAY: _Operation = (
     "Take a trace again on the model: nothing is performed.",
     {"trace": {"type": "object"}},
 )
+_FORK: _Operation = (
+    "Go on with a run by hand, on the model: where it leads, and what may happen next.",
+    {
+        "trace": {"type": "object"},
+        "at": {"type": ["integer", "null"], "description": "How many of its events are kept; all without."},
+        "take": {"type": "array", "items": {"type": "object"}, "description": "The steps taken then."},
+    },
+)
 _MADE: dict[str, object] = {"confirm": _CONFIRM, "breaking": {"type": "boolean"}, "note": {"type": "string"}}
 _CAMPAIGN: dict[str, object] = {
     "app": {"type": "string", "description": "An app that is loaded; or `check`."},
@@ -129,6 +137,7 @@ _LOOKED: Mapping[str, Mapping[str, _Operation]] = {
     },
     "/v1/blueprints/{app}/{digest}/survivors": {"post": _SURVIVORS},
     "/v1/blueprints/{app}/{digest}/replay": {"post": _REPLAY},
+    "/v1/blueprints/{app}/{digest}/fork": {"post": _FORK},
     "/v1/blueprints/{app}/rollback": {
         "post": ("Make an older version current again.", {"digest": {"type": "string"}, **_MADE})
     },
@@ -142,6 +151,7 @@ _LOOKED: Mapping[str, Mapping[str, _Operation]] = {
     },
     "/v1/checks/{id}/survivors": {"post": _SURVIVORS},
     "/v1/checks/{id}/replay": {"post": _REPLAY},
+    "/v1/checks/{id}/fork": {"post": _FORK},
     "/v1/simulations": {
         "get": ("The newest campaigns of simulated worlds.", {}),
         "post": ("Begin a campaign, of a version or of a check.", _CAMPAIGN),

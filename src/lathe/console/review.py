@@ -230,6 +230,17 @@ async def _opened(ask: Ask, params: Params, query: Params) -> list[str]:
     ]
 
 
+async def _forked(ask: Ask, params: Params, query: Params) -> list[str]:
+    path = f"checks/{params['id']}" if "id" in params else f"blueprints/{params['app']}/{params['digest']}"
+    return [
+        "# What if",
+        "",
+        "In a browser this goes on with a run by hand, on the model alone.",
+        f"Here: `POST /v1/{path}/fork` `{{trace, at, take}}` tells where the run leads, what it breaks, and",
+        "`choices`: send the `step` of one at the end of `take`. A run of no steps begins before anything.",
+    ]
+
+
 def _joined(found: Json) -> str | None:
     return ", ".join(map(str, found)) or None if isinstance(found, list) else None
 
@@ -237,14 +248,18 @@ def _joined(found: Json) -> str | None:
 REVIEW = {
     "checks": _checks,
     "checks/:id": _check,
+    "checks/:id/fork": _forked,
     "checks/:id/:tab": _check,
     "checks/:id/traces/:trace": _check_trace,
+    "checks/:id/traces/:trace/fork": _forked,
     "open": _opened,
     "open/:tab": _opened,
     "open/traces/:trace": _opened,
     "apps/:app/history": _history,
     "apps/:app/versions/:digest": _version,
+    "apps/:app/versions/:digest/fork": _forked,
     "apps/:app/versions/:digest/:tab": _version,
     "apps/:app/versions/:digest/traces/:trace": _version_trace,
+    "apps/:app/versions/:digest/traces/:trace/fork": _forked,
 }
 """Each view's path below `/console/`, as `views.js` has it."""

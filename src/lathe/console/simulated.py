@@ -57,6 +57,16 @@ def _speed(progress: Row) -> list[str]:
     return [f"{seeds}, {rate:,.0f} steps a second, {lived}, {text(progress, 'failed')} failed."]
 
 
+async def _fork(ask: Ask, params: Params, query: Params) -> list[str]:
+    run = f"/v1/simulations/{params['id']}/runs/{params['mix']}/{params['seed']}"
+    return [
+        "# What if",
+        "",
+        "In a browser this goes on with the run by hand, on the model alone.",
+        f"Here: the trace of `GET {run}`, and `POST …/fork` `{{trace, at, take}}` of its version or check.",
+    ]
+
+
 async def _run(ask: Ask, params: Params, query: Params) -> list[str]:
     found = cast(Row, await ask.get("simulations", params["id"], "runs", params["mix"], params["seed"]))
     title = f"# Seed {params['seed']}, {params['mix']}"
@@ -77,5 +87,6 @@ SIMULATED = {
     "simulations": _campaigns,
     "simulations/:id": _campaign,
     "simulations/:id/runs/:mix/:seed": _run,
+    "simulations/:id/runs/:mix/:seed/fork": _fork,
 }
 """Each view's path below `/console/`, as `views.js` has it."""

@@ -70,9 +70,21 @@ def _replay(asked: Request) -> Json:
         return describing.unreadable(error)
 
 
+def _fork(asked: Request) -> Json:
+    from lathe.gate import describing, forking
+
+    app = _app(asked["files"])
+    assert app is not None, "a run is gone on with by an app"
+    try:
+        return forking.fork(app, asked["trace"], int(str(asked["at"])), asked["take"])
+    except UnreadableError as error:
+        return describing.unreadable(error)
+
+
 _ANSWERS: Mapping[str, Callable[[Request], Json]] = {
     "check": _check,
     "describe": _describe,
+    "fork": _fork,
     "replay": _replay,
     "survivors": _survivors,
 }

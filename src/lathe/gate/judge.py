@@ -109,12 +109,11 @@ class ChildGate:
         """A trace taken again by an admitted app, on the model alone. Raises `QueueFullError`."""
         return await self._look({"what": "replay", "files": _text(files), "trace": trace})
 
-    async def what_if(self, files: Files, asked: Mapping[str, Json]) -> bytes | None:
-        """A run that somebody goes on with by hand (`lathe.gate.describing.what_if`).
-
-        Raises `QueueFullError`.
-        """
-        return await self._look({"what": "what_if", "files": _text(files), **asked})
+    async def fork(self, files: Files, trace: Json, at: int, take: Json) -> bytes | None:
+        """A run that somebody goes on with by hand (`lathe.gate.forking`). Raises `QueueFullError`."""
+        return await self._look(
+            {"what": "fork", "files": _text(files), "trace": trace, "at": at, "take": take}
+        )
 
     async def simulate(self, files: Files, asked: Mapping[str, Json]) -> AsyncGenerator[bytes]:
         """A campaign of simulated worlds: what is known of it, again and again, until it is over.

@@ -8,7 +8,7 @@ from lathe.errors import Diagnostic, Span, UnreadableError
 from lathe.frozen import frozen
 from lathe.lang.model import App, Json
 from lathe.machine import tracejson
-from lathe.machine.replay import Replayed, replay
+from lathe.machine.replay import Replayed, Walk, walk
 from lathe.machine.step import Permit, admitted
 from lathe.machine.trace import Trace
 
@@ -66,7 +66,19 @@ def run(
     *,
     before: tuple[App, Permit] | None = None,
 ) -> list[Replayed]:
-    """The steps of a trace on the model; `permit` says who may, `before` is as in `replay`.
+    """The steps of `walked`."""
+    return walked(app, trace, file, permit, before=before).steps
+
+
+def walked(
+    app: App,
+    trace: Trace,
+    file: str,
+    permit: Permit = admitted,
+    *,
+    before: tuple[App, Permit] | None = None,
+) -> Walk:
+    """A trace on the model; `permit` says who may, `before` is as in `replay.walk`.
 
     Raises UnreadableError (LT004) for values of no type there is.
     """
@@ -80,7 +92,7 @@ def run(
         if not all(map(_is_plain, values)):
             raise unreadable("LT004", f"a value of event {number} is none of the language", file)
     try:
-        return replay(app, trace, permit, before=before)
+        return walk(app, trace, permit, before=before)
     except ValueError as error:  # text that is no time, where the app wants one
         raise unreadable("LT004", f"a value does not fit `{app.name}`: {error}", file) from error
 

@@ -93,9 +93,25 @@ def _is_time(value: Json) -> bool:
     return isinstance(value, str) and len(value) >= 20 and value[4] == "-" and value.endswith("Z")
 
 
+@frozen
+class Walk:
+    """A trace that was run, and where it led: the world afterwards, in the version that is in force there."""
+
+    steps: list[Replayed]
+    table: Table
+    world: MemoryWorld
+
+
 def replay(
     app: App, trace: Trace, permit: Permit = admitted, *, before: tuple[App, Permit] | None = None
 ) -> list[Replayed]:
+    """The steps of `walk`."""
+    return walk(app, trace, permit, before=before).steps
+
+
+def walk(
+    app: App, trace: Trace, permit: Permit = admitted, *, before: tuple[App, Permit] | None = None
+) -> Walk:
     """Run a trace on the model, event by event; what no longer fits the app is told as refused.
 
     `permit` says who may: `by` alone, where the app has no policies. `before` is the version that is
@@ -129,7 +145,7 @@ def replay(
             breaks = tuple(broken(table, world, outcome, after))
             world = after
         found.append(Replayed(recorded, actual, breaks))
-    return found
+    return Walk(found, table, world)
 
 
 def refused(recorded: TraceStep, why: str) -> TraceStep:
@@ -164,7 +180,10 @@ def _swapped(
 
 
 def event_of(app: App, world: MemoryWorld, told_step: TraceStep, now: int) -> Event:
-    """The machine's event that a step of a trace tells of. Raises LookupError for what the app has not."""
+    """The machine's event that a step of a trace tells of, in a world, at a moment.
+
+    Raises LookupError for what the app has not, ValueError for what is no time.
+    """
     entity = told_step.entity
     match told_step.event:
         case "create":

@@ -4,7 +4,8 @@ import { useKeys } from "../keys.js";
 import { Card, Head } from "../parts/bits.js";
 import { Copy } from "../parts/call.js";
 import { Icon } from "../parts/icon.js";
-import { ask, query, to } from "../router.js";
+import { apps } from "../places.js";
+import { ask, go as goTo, query, to } from "../router.js";
 import { html, useCallback, useEffect, useMemo, useRef, useState } from "../ui.js";
 import { lineLink } from "./findings.js";
 import { Gauge } from "./gauge.js";
@@ -41,13 +42,16 @@ export function Explorer({ subject, finding, trace }) {
   const [whole, setWhole] = useState(false);
   const entities = useMemo(() => actorsOf(trace).right, [trace]);
   const [chosen, setChosen] = useState(null);
+  const forks = subject.api || apps.value.some(({ app }) => app === trace.app);
+  const fork = `${subject.address ?? to(...subject.base, "traces", trace.id.slice(0, 12))}/fork?step=${at}`;
   useKeys({
     ArrowRight: { does: () => move(1), said: "the next step" },
     ArrowLeft: { does: () => move(-1), said: "the step before" },
     Home: { does: () => go(0), said: "before the first step" },
     End: { does: () => go(last), said: "the last step" },
+    f: { does: () => (forks ? goTo(fork) : false), said: "fork: go on by hand from this step" },
     a: { does: () => setWhole((is) => !is), said: "all values, or what changed" },
-  }, [last]);
+  }, [last, fork, forks]);
   const frame = all[at];
   const entity = chosen ?? (entities.includes(frame.step?.entity) ? frame.step.entity : entities[0]);
   const isLast = at === last;
@@ -61,6 +65,7 @@ export function Explorer({ subject, finding, trace }) {
       <button class="small only" onClick=${() => move(-1)} disabled=${at === 0} aria-label="The step before"><${Icon} name="left" /></button>
       <input type="range" min="0" max=${last} value=${at} aria-label="Step" aria-valuetext=${`event ${at} of ${last}`} onInput=${(event) => go(Number(event.target.value))} />
       <button class="small only" onClick=${() => move(1)} disabled=${isLast} aria-label="The next step"><${Icon} name="right" /></button>
+      ${forks && html`<a class="button small" href=${fork} title="go on by hand from this step"><${Icon} name="fork" />Fork<kbd>f</kbd></a>`}
       <output class="muted">${at === 0 ? "before anything" : frame.number !== null ? `step ${frame.number} of ${trace.length}` : "between two steps"}</output>
     </div>
     <div class="walk">
@@ -96,7 +101,7 @@ function Title({ subject, finding, trace }) {
 }
 
 /** The state graph of the entity that the step is about. Without one of the app, that of the run alone. */
-function OnGraph({ subject, frames: all, at, entities, entity, onChoose }) {
+export function OnGraph({ subject, frames: all, at, entities, entity, onChoose }) {
   const graph = subject.description?.graph ?? subject.description?.diff?.graph;
   const name = blueprintOf(entity ?? "");
   const blueprint = useMemo(() => graph?.blueprints.find((one) => one.name === name) ?? alone(all, entity, name), [graph, name, entity]);

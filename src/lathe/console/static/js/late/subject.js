@@ -41,7 +41,8 @@ export function Subject({ subject, tab, home = "report" }) {
     <${Head} title=${subject.title} crumbs=${subject.crumbs} about=${about(subject)}>
       <${Verdict} verdict=${subject.report.verdict} />
       ${subject.digest && html`<code class="digest" title=${subject.digest}>${shortDigest(subject.digest)}</code>`}
-      ${subject.api && subject.digest && html`<a class="button small" href=${simulating(subject)}><${Icon} name="dice" />Simulate</a>`}
+      ${subject.api && subject.digest && html`<a class="button small" href=${simulating(subject)}><${Icon} name="dice" />Simulate</a>
+        <a class="button small" href=${to(...subject.base, "fork")}><${Icon} name="fork" />What if</a>`}
     <//>
     <nav class="tabs" aria-label="Views of it">
       ${shown.map(({ name, title }) => html`<a key=${name} href=${to(...subject.base, ...(name === home && !subject.long ? [] : [name]))} aria-current=${name === chosen.name ? "page" : undefined}>

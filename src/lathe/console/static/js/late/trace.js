@@ -7,7 +7,7 @@ import { reveal } from "./reveal.js";
 import { Icon } from "../parts/icon.js";
 
 /** Every step as a row; `at` is the one that is looked at (0: before the first). */
-export function Steps({ frames, at, onStep, loopFrom }) {
+export function Steps({ frames, at, onStep, loopFrom, ownFrom }) {
   const list = useRef(null);
   useEffect(() => {
     reveal(list.current, list.current?.querySelector('[aria-current="step"]'), 8);
@@ -15,15 +15,16 @@ export function Steps({ frames, at, onStep, loopFrom }) {
   const many = new Set(frames.slice(1).map(({ step }) => step.entity)).size > 1;
   return html`<ol class="steps" ref=${list} aria-label="Steps">
     ${frames.map((frame) => html`<${StepRow} key=${frame.index} frame=${frame} is=${frame.index === at} onStep=${onStep} many=${many}
-      inLoop=${loopFrom !== undefined && frame.index > loopFrom} />`)}
+      inLoop=${loopFrom !== undefined && frame.index > loopFrom} isOwn=${ownFrom !== undefined && frame.index === ownFrom + 1} />`)}
   </ol>`;
 }
 
-const StepRow = memo(({ frame, is, onStep, many, inLoop }) => {
+const StepRow = memo(({ frame, is, onStep, many, inLoop, isOwn }) => {
   const { step, index, number, isLoopStart } = frame;
   const names = classes(is && "is", step?.refused && "refused", step && number === null && "between", inLoop && "lasso", isLoopStart && "first");
   return html`<li class=${names}>
     ${isLoopStart && html`<span class="round"><${Icon} name="loop" />from here on, again and again</span>`}
+    ${isOwn && html`<span class="round own"><${Icon} name="fork" />from here on by hand</span>`}
     <button class="step" aria-current=${is ? "step" : undefined} onClick=${() => onStep(index)} tabindex=${is ? 0 : -1}>
       <span class="n">${step ? (number ?? "·") : "0"}</span>
       ${step
