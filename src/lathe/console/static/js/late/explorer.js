@@ -103,9 +103,12 @@ function Title({ subject, finding, trace }) {
 /** The state graph of the entity that the step is about. Without one of the app, that of the run alone. */
 export function OnGraph({ subject, frames: all, at, entities, entity, onChoose }) {
   const graph = subject.description?.graph ?? subject.description?.diff?.graph;
+  const isComing = subject.api && !subject.description && !subject.descriptionProblem;
   const name = blueprintOf(entity ?? "");
   const blueprint = useMemo(() => graph?.blueprints.find((one) => one.name === name) ?? alone(all, entity, name), [graph, name, entity]);
   if (!entity || !blueprint.states.length) return null;
+  // The graph of the run alone is no first picture of one that is coming: nothing is drawn twice.
+  if (isComing) return html`<${Card} title=${entity}><p class="muted">Reading the states</p><//>`;
   const select = entities.length > 1 && html`<select aria-label="Whose states" value=${entity} onChange=${(event) => onChoose(event.target.value)}>
     ${entities.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select>`;
   return html`<${Card} title=${entities.length > 1 ? "States of" : entity} aside=${select}>
