@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
+import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 from tests.console.conftest import NARROW, WIDE, Opening
@@ -48,6 +49,7 @@ def taken(page: Page, number: int, *, steps: int) -> None:
 def test_a_run_is_gone_on_with_from_a_step_and_breaks_what_it_says(
     tab_of: Opening, reviewed: World, refused: dict[str, Any]
 ) -> None:
+    before = len(reviewed.request("GET", "/v1/rollout/rollouts")["items"])
     page = tab_of(reviewed.url).go(f"{trace_of(refused)}?step=4")
     page.keyboard.press("f")
     expect(page).to_have_url(re.compile(r"/fork\?step=4$"))
@@ -73,7 +75,7 @@ def test_a_run_is_gone_on_with_from_a_step_and_breaks_what_it_says(
     page.keyboard.press("u")
     expect(next_).to_contain_text("breaks one_broker_down", timeout=SLOW_MS)
     assert "then" not in parse_qs(urlparse(page.url).query)
-    assert reviewed.request("GET", "/v1/rollout/rollouts")["items"] == [], "nothing lives by it"
+    assert len(reviewed.request("GET", "/v1/rollout/rollouts")["items"]) == before, "nothing lives by it"
 
 
 def test_from_nothing_by_keyboard_with_other_values_and_the_address_holds_it(
@@ -108,6 +110,26 @@ def test_what_the_model_refuses_is_said(tab_of: Opening, reviewed: World) -> Non
     expect(page.get_by_role("alert")).to_contain_text("Event 1 is refused here", timeout=SLOW_MS)
     page.get_by_role("button", name="Take back").click()
     expect(page.get_by_role("alert")).to_have_count(0, timeout=SLOW_MS)
+
+
+def test_what_happened_to_an_entity_is_a_run_and_gone_on_with_on_the_model_alone(
+    tab_of: Opening, reviewed: World
+) -> None:
+    name = reviewed.create("rollout", "rollouts", replicas=2)
+    one = f"/console/apps/rollout/entities/rollouts/{name}"
+    page = tab_of(reviewed.url).go(one)
+    page.get_by_role("link", name="As a run").click()
+    expect(page.get_by_role("region", name="Steps")).to_contain_text("create", timeout=SLOW_MS)
+    page.get_by_role("link", name="Fork").click()
+    choice = page.locator(".next li", has_text="start").locator(".take")
+    expect(choice).to_be_enabled(timeout=SLOW_MS)
+    choice.click()
+    expect(page.get_by_role("region", name="What is there")).to_contain_text("rolling", timeout=SLOW_MS)
+    taken(page, 1, steps=3)
+    assert reviewed.request("GET", f"/v1/rollout/rollouts/{name}")["state"] == "planned", "it is as it was"
+    for path in (f"{one}/trace", f"{one}/trace/fork"):
+        told = httpx2.get(reviewed.url + path, headers={"accept": "text/markdown"}).text
+        assert "`create`" in told or "/v1/blueprints/rollout/current/fork" in told, told
 
 
 def test_the_page_is_accessible_and_fits_a_phone(

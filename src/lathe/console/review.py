@@ -230,8 +230,19 @@ async def _opened(ask: Ask, params: Params, query: Params) -> list[str]:
     ]
 
 
+async def _entity_trace(ask: Ask, params: Params, query: Params) -> list[str]:
+    path = (params["app"], params["plural"], params["id"], "trace")
+    found = cast(Row, await ask.get(*path))
+    notes = found.get("notes")
+    said = [f"- {prose(str(note))}" for note in (notes if isinstance(notes, list) else [])]
+    title = f"# What happened to {code(params['id'])}"
+    run = told_trace(from_json(found["trace"]))
+    return [title, "", *run, *said, "", f"As data: `GET /v1/{'/'.join(path)}`."]
+
+
 async def _forked(ask: Ask, params: Params, query: Params) -> list[str]:
-    path = f"checks/{params['id']}" if "id" in params else f"blueprints/{params['app']}/{params['digest']}"
+    version = f"blueprints/{params['app']}/{params.get('digest', 'current')}" if "app" in params else ""
+    path = version or f"checks/{params['id']}"
     return [
         "# What if",
         "",
@@ -255,6 +266,8 @@ REVIEW = {
     "open": _opened,
     "open/:tab": _opened,
     "open/traces/:trace": _opened,
+    "apps/:app/entities/:plural/:id/trace": _entity_trace,
+    "apps/:app/entities/:plural/:id/trace/fork": _forked,
     "apps/:app/history": _history,
     "apps/:app/versions/:digest": _version,
     "apps/:app/versions/:digest/fork": _forked,

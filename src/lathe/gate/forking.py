@@ -9,15 +9,17 @@ from lathe.check.permit import permit_of
 from lathe.lang import digest
 from lathe.lang.model import App, Field, Ghost, Json
 from lathe.machine import gauge, tracejson
+from lathe.machine.beginning import milliseconds
 from lathe.machine.fork import Choice, Need, choices, exclusion, held_roles
+from lathe.machine.moment import rfc3339
 from lathe.machine.replay import STEP_MS, Walk
 from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.table import Table
 from lathe.machine.telling import disclosed
 from lathe.machine.trace import Trace
 
-EVENTS_LIMIT = 500
-"""Events of a run that is gone on with."""
+EVENTS_LIMIT = 4_500
+"""Events of a run that is gone on with: one that was told of a journal has up to 4,000."""
 
 
 def fork(app: App, data: object, at: int, take: Json) -> dict[str, Json]:
@@ -40,14 +42,15 @@ def fork(app: App, data: object, at: int, take: Json) -> dict[str, Json]:
         kept = replace(trace, steps=steps[: int(str(refused["event"])) - 1])
         walk = gauge.walked(app, kept, "trace", permit_of(app))
     new = _new_trace(app, walk)
-    now = STEP_MS * (len(new.steps) + 1)
+    last = new.steps[-1].at if new.steps else None
+    now = STEP_MS * (len(new.steps) + 1) if last is None else milliseconds(last) + STEP_MS
     found = choices(walk.table, walk.world, permit_of(app), now=now, held=held_roles(new.steps))
     return {
         "digest": digest(app),
         "trace": tracejson.to_json(new),
         "broken": _broken(walk),
         "entities": [_entity(walk.table, one) for one in _sorted(walk.world)],
-        "choices": [_choice(one) for one in found],
+        "choices": [_choice(one, None if last is None else rfc3339(now)) for one in found],
         **({"refused": refused} if refused else {}),
     }
 
@@ -107,10 +110,13 @@ def _entity(table: Table, entity: Entity) -> Json:
     }
 
 
-def _choice(one: Choice) -> Json:
-    """A choice: the step to send as it is, or with other arguments, and what would come of it."""
+def _choice(one: Choice, at: str | None) -> Json:
+    """A choice: the step to send as it is, or with other arguments, and what would come of it.
+
+    `at` is its moment, in a run whose steps have theirs.
+    """
     return {
-        "step": tracejson.step_to_json(one.tried),
+        "step": tracejson.step_to_json(replace(one.tried, at=at)),
         "needs": [_need(need) for need in one.needs],
         "breaks": list(one.breaks),
     }

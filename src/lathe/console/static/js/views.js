@@ -17,6 +17,8 @@ addViews([
   { path: "simulations/:id", page: "simulation", title: () => "A campaign" },
   { path: "simulations/:id/runs/:mix/:seed", page: "trace", title: (p) => `Seed ${p.seed}, ${p.mix}` },
   { path: "simulations/:id/runs/:mix/:seed/fork", page: "fork", title: (p) => `What if, from seed ${p.seed}` },
+  { path: "apps/:app/entities/:plural/:id/trace", page: "trace", title: (p) => `What happened to ${p.id}` },
+  { path: "apps/:app/entities/:plural/:id/trace/fork", page: "fork", title: (p) => `What if, from ${p.id}` },
   { path: "apps/:app/history", page: "history", title: (p) => `Versions · ${p.app}` },
   { path: "apps/:app/versions/:digest", page: "version", title: (p) => `Blueprint · ${p.app}` },
   { path: "apps/:app/versions/:digest/fork", page: "fork", title: (p) => `What if · ${p.app}` },

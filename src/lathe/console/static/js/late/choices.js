@@ -8,10 +8,10 @@ const SHOWN_KEYS = 9;
 
 /** A step without what came of it: what has to be said to take it. */
 export function slim(step) {
-  const { event, entity, action, by, actor, args, effect, timer, ok, cause, results, also } = step;
+  const { event, entity, action, by, actor, args, effect, timer, ok, cause, results, also, at } = step;
   const made = (also ?? []).filter((part) => part.action === "create").map((part) => ({ entity: part.entity, action: "create", by: "" }));
   const given = (held) => (held && Object.keys(held).length ? held : undefined);
-  return { event, entity, action, by, actor, args: given(args), effect, timer, ok, cause, results: given(results), ...(made.length && { also: made }) };
+  return { event, entity, action, by, actor, args: given(args), effect, timer, ok, cause, results: given(results), at, ...(made.length && { also: made }) };
 }
 
 export function Choices({ choices, busy, onTake }) {

@@ -61,6 +61,7 @@ export function Explorer({ subject, finding, trace }) {
   const replay = useMemo(() => html`<${Replay} subject=${subject} trace=${trace} />`, [subject.description, trace]);
   return html`<div class="explorer">
     ${title}
+    ${subject.notes?.map((note) => html`<p key=${note} class="notice"><${Icon} name="info" /> <bdi>${note}</bdi></p>`)}
     <div class="scrub">
       <button class="small only" onClick=${() => move(-1)} disabled=${at === 0} aria-label="The step before"><${Icon} name="left" /></button>
       <input type="range" min="0" max=${last} value=${at} aria-label="Step" aria-valuetext=${`event ${at} of ${last}`} onInput=${(event) => go(Number(event.target.value))} />

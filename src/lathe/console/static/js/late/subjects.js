@@ -1,6 +1,7 @@
 // What a reviewer looks at: a version that is or was in force, a check that was asked for, or a report from a file.
 import { at, useGet } from "../api.js";
 import { onNotice, returns } from "../events.js";
+import { short } from "../format.js";
 import { HOME, to } from "../router.js";
 import { repeating } from "./campaign.js";
 import { signal, useEffect, useState } from "../ui.js";
@@ -35,6 +36,21 @@ export function useVersion(app, digest, against) {
     kind: "version", app, digest: data?.digest, title: app, base: ["apps", app, "versions", digest], api: path,
     crumbs: [["Overview", HOME], [app, to("apps", app)]], data, report: data?.report, files: data?.files, reload,
     description: described.data, descriptionProblem: described.problem, problem,
+  };
+}
+
+/** What happened to an entity, told as a run, as a subject with one finding: none of it can be changed. */
+export function useTold(app, plural, id) {
+  const api = at("blueprints", app, "current");
+  const { data, problem, reload } = useGet(at(app, plural, id, "trace"));
+  const files = useGet(api).data?.files ?? {};
+  const described = useGet(`${api}/description`);
+  const address = to("apps", app, "entities", plural, id);
+  const report = data && alone(data.trace, { told: `what happened to ${id}, and to all that had a part` });
+  return {
+    kind: "version", app, digest: data?.trace.digest, title: id, base: ["apps", app, "entities", plural, id, "trace"], api,
+    address: `${address}/trace`, crumbs: [[app, to("apps", app)], [plural, to("apps", app, "entities", plural)], [short(id), address]], data, report, files, reload,
+    notes: data?.notes, description: described.data, descriptionProblem: described.problem, problem,
   };
 }
 
@@ -119,10 +135,10 @@ function placeOf(property, files) {
 }
 
 /** A trace without a report, as a report with one finding: a gauge, a failure of `lathe sim`, or a run alone. */
-function alone(trace, { expect, violation, seed, mix }, files = {}) {
-  const message = violation?.said ?? (expect ? `a gauge that must give: ${expect}` : "a run without a finding");
+function alone(trace, { expect, violation, seed, mix, told }, files = {}) {
+  const message = told ?? violation?.said ?? (expect ? `a gauge that must give: ${expect}` : "a run without a finding");
   const property = expect?.startsWith("refused: ") ? expect.slice(9) : PROPERTY.exec(violation?.cause ?? "")?.[1];
-  const code = violation?.cause ?? "trace";
+  const code = violation?.cause ?? (told ? "What happened" : "trace");
   const repeat = violation && seed !== undefined ? repeating({ seed, mix }) : undefined;
   const place = (property && placeOf(property, files)) ?? { file: "", line: 1, column: 1 };
   const finding = { code, severity: violation ? "error" : "note", message, property, repeat, ...place, trace };

@@ -33,7 +33,8 @@ export default function Entity({ app, plural, id }) {
   if (!data) return html`<div><${Head} title=${id} mono crumbs=${crumbs} />${problem ? html`<${Trouble} problem=${problem} onRetry=${reload} />` : html`<${Waiting} />`}</div>`;
   const { events } = journal;
   return html`<div class="entity">
-    <${Head} title=${id} mono crumbs=${crumbs}><${Copy} text=${id} label="Copy id" /><//>
+    <${Head} title=${id} mono crumbs=${crumbs}><${Copy} text=${id} label="Copy id" />
+      <a class="button small" href=${to("apps", app, "entities", plural, id, "trace")} title="walk through it step by step, replay it, or go on from it on the model"><${Icon} name="history" />As a run</a><//>
     <${Trouble} problem=${problem} onRetry=${reload} />
     <section class="card way" aria-label="Way through the states">
       <${Strip} events=${events} model=${model} now=${now.value} />

@@ -1,13 +1,14 @@
 // A run that is gone on with by hand: that of a finding, of a seed, of a file, or one that begins before anything.
 import { Fork } from "../late/fork.js";
-import { openedSubject, traceOf, useCheck, useRun, useVersion } from "../late/subjects.js";
+import { openedSubject, traceOf, useCheck, useRun, useTold, useVersion } from "../late/subjects.js";
 import { at } from "../api.js";
 import { Empty, Trouble } from "../parts/bits.js";
 import { Waiting } from "../parts/shell.js";
 import { to } from "../router.js";
 import { html } from "../ui.js";
 
-export default function ForkPage({ id, app, digest, trace, mix, seed }) {
+export default function ForkPage({ id, app, digest, trace, mix, seed, plural }) {
+  if (plural) return html`<${OfEntity} app=${app} plural=${plural} id=${id} />`;
   if (seed) return html`<${OfRun} id=${id} mix=${mix} seed=${seed} />`;
   if (id) return html`<${OfCheck} id=${id} trace=${trace} />`;
   if (app) return html`<${OfVersion} app=${app} digest=${digest} trace=${trace} />`;
@@ -16,6 +17,7 @@ export default function ForkPage({ id, app, digest, trace, mix, seed }) {
 }
 
 const OfRun = ({ id, mix, seed }) => html`<${Found} subject=${useRun(id, mix, seed)} trace="" />`;
+const OfEntity = ({ app, plural, id }) => html`<${Found} subject=${useTold(app, plural, id)} trace="" />`;
 const OfCheck = ({ id, trace }) => html`<${Found} subject=${useCheck(id)} trace=${trace} />`;
 const OfVersion = ({ app, digest, trace }) => html`<${Found} subject=${useVersion(app, digest)} trace=${trace} />`;
 

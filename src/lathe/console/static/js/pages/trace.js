@@ -1,12 +1,13 @@
 // The trace of a finding: of a check, of a version, or of a report that was opened.
 import { Explorer } from "../late/explorer.js";
-import { openedSubject, traceOf, useCheck, useRun, useVersion } from "../late/subjects.js";
+import { openedSubject, traceOf, useCheck, useRun, useTold, useVersion } from "../late/subjects.js";
 import { Empty, Trouble } from "../parts/bits.js";
 import { Waiting } from "../parts/shell.js";
 import { to } from "../router.js";
 import { html } from "../ui.js";
 
-export default function TracePage({ id, app, digest, trace, mix, seed }) {
+export default function TracePage({ id, app, digest, trace, mix, seed, plural }) {
+  if (plural) return html`<${OfEntity} app=${app} plural=${plural} id=${id} />`;
   if (seed) return html`<${OfRun} id=${id} mix=${mix} seed=${seed} />`;
   if (id) return html`<${OfCheck} id=${id} trace=${trace} />`;
   if (app) return html`<${OfVersion} app=${app} digest=${digest} trace=${trace} />`;
@@ -19,6 +20,7 @@ function OfRun({ id, mix, seed }) {
   return html`<${Found} subject=${subject} trace="" />`;
 }
 
+const OfEntity = ({ app, plural, id }) => html`<${Found} subject=${useTold(app, plural, id)} trace="" />`;
 const OfCheck = ({ id, trace }) => html`<${Found} subject=${useCheck(id)} trace=${trace} />`;
 const OfVersion = ({ app, digest, trace }) => html`<${Found} subject=${useVersion(app, digest)} trace=${trace} />`;
 
