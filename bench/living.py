@@ -61,7 +61,7 @@ async def node_on(folder: Path, files: Mapping[str, bytes], *, works: bool = Fal
     await store.open()
     node = Node(
         store, clock, Ids(clock), performers={},
-        lookups=lambda outgoing: lambda scope, name: name, settings=Settings("bench"),
+        lookups=lambda outgoing, timeout_ms: lambda scope, name: name, settings=Settings("bench"),
     )  # fmt: skip
     app = app_of(files)
     if (TENANT, app.name) not in await store.governing():

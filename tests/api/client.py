@@ -78,8 +78,8 @@ async def serving(
         clock,
         Ids(clock),
         performers=dict.fromkeys(("http", "emit", "process"), adapter),
-        lookups=lambda outgoing: (
-            lambda scope, name: tokens.mint(outgoing, 60_000) if scope == "token" else name
+        lookups=lambda outgoing, timeout_ms: (
+            lambda scope, name: tokens.mint(outgoing, timeout_ms) if scope == "token" else name
         ),
         settings=Settings("test"),
     )

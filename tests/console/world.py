@@ -112,8 +112,8 @@ class World:
             self.clock,
             ids,
             performers=dict.fromkeys(("http", "emit", "process"), self.adapter),
-            lookups=lambda outgoing: (
-                lambda scope, name: tokens.mint(outgoing, 60_000) if scope == "token" else name
+            lookups=lambda outgoing, timeout_ms: (
+                lambda scope, name: tokens.mint(outgoing, timeout_ms) if scope == "token" else name
             ),
             settings=Settings("test", lease_ms=600_000),
         )

@@ -210,6 +210,7 @@ def test_a_call_that_is_cancelled_stops() -> None:
             task.cancel()
         assert await asyncio.gather(*looping, return_exceptions=True)
         assert all(task.cancelled() for task in looping)
+        assert [(event, keys["ended"]) for event, keys in bench.told] == [("wasm.call", "cancelled")] * 3
         again = await bench.call(fuel=1_000)  # the thread is free
         assert again.message.startswith("wasm.out_of_fuel")
         await bench.close()

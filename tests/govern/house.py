@@ -79,7 +79,7 @@ class House:
             self.clock,
             ids,
             performers=dict.fromkeys(("http", "emit", "process"), Silent()),
-            lookups=lambda outgoing: lambda scope, name: name,
+            lookups=lambda outgoing, timeout_ms: lambda scope, name: name,
             settings=Settings("test"),
         )
         catalog = self.node.engine.catalog

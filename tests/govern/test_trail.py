@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from starlette.routing import Route
 from tests.govern.house import KEY, ORDER, House, code, house
 
 from lathe.api.session import Sessions
 from lathe.govern.auditor import Auditor
 from lathe.govern.trail import verify
+from lathe.store.audit import Change
+from lathe.store.base import UnavailableError
 
 
 def auditor(one: House) -> Auditor:
@@ -45,6 +48,27 @@ def test_what_was_sealed_and_is_gone_or_different_shows() -> None:
             assert await wrong(one, anchor=first) == [3]
             rules.audit.append(taken)
             assert await wrong(one, anchor=first) == []
+
+    asyncio.run(main())
+
+
+def test_failures_that_could_not_be_written_down_are_written_with_the_next() -> None:
+    async def main() -> None:
+        async with house() as one:
+            await one.ask("lathe_x_y", "GET", "/v1/me")
+            keeper, govern = auditor(one), one.store.govern
+
+            async def gone(change: Change) -> bool:
+                raise UnavailableError("gone")
+
+            one.store.govern = gone  # type: ignore[method-assign]
+            with pytest.raises(UnavailableError):
+                await keeper.account()
+            one.store.govern = govern  # type: ignore[method-assign]
+            await one.ask("lathe_x_y", "GET", "/v1/me")
+            await keeper.account()
+            found = [e for e in await one.store.audit() if e.kind == "authentication.failed"]
+            assert len(found) == 1 and b'"count":2' in found[0].body
 
     asyncio.run(main())
 

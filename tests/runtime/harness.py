@@ -84,7 +84,7 @@ def node_of(
     """A node in the world of `loop`."""
     performers = dict.fromkeys(("http", "emit", "process"), performer or Scripted())
 
-    def lookups(outgoing: Outgoing) -> Callable[[str, str], str]:
+    def lookups(outgoing: Outgoing, timeout_ms: int) -> Callable[[str, str], str]:
         return lambda scope, name: f"<{scope}:{name}>"
 
     return Node(

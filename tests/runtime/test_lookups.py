@@ -10,7 +10,7 @@ from lathe.effect.render import MissingError
 from lathe.runtime.clock import SystemClock
 from lathe.runtime.config import AppSettings, Secret
 from lathe.runtime.lookups import lookups, wanting
-from lathe.runtime.tokens import Tokens
+from lathe.runtime.tokens import GRACE_MS, Tokens
 from lathe.store.records import Outgoing
 
 SETTINGS = AppSettings(
@@ -38,6 +38,16 @@ headers = { Authorization = "Bearer {secret.KEY}" }
 """
 
 
+class Clock:
+    """A clock that stands still."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def now_ms(self) -> int:
+        return self.now
+
+
 def calling(*hosts: str) -> Outgoing:
     request = {"module": "modules/m.wasm", "hosts": [*hosts]}
     return Outgoing("main", "a", "B", "e", 1, "pay", 1, "started", "", 0, json.encode(request))
@@ -50,7 +60,7 @@ def outgoing(url: object) -> Outgoing:
 @pytest.mark.parametrize("url", ["https://bank.example/pay", {"$lathe": [["env", "BANK"], "/pay"]}])
 def test_a_secret_goes_to_its_host(url: object) -> None:
     look_up = lookups({"a": SETTINGS}, Tokens(b"k" * 32, SystemClock()), lambda secret: "hidden")
-    assert look_up(outgoing(url))("secret", "key") == "hidden"
+    assert look_up(outgoing(url), 1_000)("secret", "key") == "hidden"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +73,7 @@ def test_a_secret_goes_to_its_host(url: object) -> None:
 def test_what_was_not_given_says_where_to_give_it(scope: str, says: str) -> None:
     look_up = lookups({"a": SETTINGS}, Tokens(b"k" * 32, SystemClock()), lambda secret: "hidden")
     with pytest.raises(MissingError) as caught:
-        look_up(outgoing("https://bank.example"))(scope, "SHOP")
+        look_up(outgoing("https://bank.example"), 1_000)(scope, "SHOP")
     assert says in str(caught.value)
 
 
@@ -74,8 +84,8 @@ def test_what_was_not_given_says_where_to_give_it(scope: str, says: str) -> None
 def test_a_secret_goes_nowhere_else(url: str) -> None:
     look_up = lookups({"a": SETTINGS}, Tokens(b"k" * 32, SystemClock()), lambda secret: "hidden")
     with pytest.raises(MissingError):
-        look_up(outgoing(url))("secret", "key")
-    assert look_up(outgoing(url))("secret", "any") == "hidden"
+        look_up(outgoing(url), 1_000)("secret", "key")
+    assert look_up(outgoing(url), 1_000)("secret", "any") == "hidden"
 
 
 @pytest.mark.parametrize(
@@ -84,8 +94,18 @@ def test_a_secret_goes_nowhere_else(url: str) -> None:
 def test_a_secret_goes_to_a_module_only_if_all_its_hosts_may_have_it(hosts: tuple[str, ...]) -> None:
     look_up = lookups({"a": SETTINGS}, Tokens(b"k" * 32, SystemClock()), lambda secret: "hidden")
     with pytest.raises(MissingError):
-        look_up(calling(*hosts))("secret", "key")
-    assert look_up(calling("bank.example", "bank.example:8443"))("secret", "key") == "hidden"
+        look_up(calling(*hosts), 1_000)("secret", "key")
+    assert look_up(calling("bank.example", "bank.example:8443"), 1_000)("secret", "key") == "hidden"
+
+
+def test_a_token_is_good_for_as_long_as_its_try_may_take() -> None:
+    clock, day = Clock(), 86_400_000
+    tokens = Tokens(b"k" * 32, clock)
+    token = lookups({}, tokens, lambda secret: None)(outgoing("https://bank.example"), day)("token", "")
+    clock.now = day + GRACE_MS - 1
+    assert tokens.read(token) is not None
+    clock.now += 1
+    assert tokens.read(token) is None
 
 
 def test_what_effects_name_and_nobody_gave_is_told_before_they_run() -> None:

@@ -37,7 +37,7 @@ def node_over(store: MemoryStore) -> Node:
         clock,
         Ids(clock),
         performers=adapters,
-        lookups=lambda outgoing: lambda scope, name: "",
+        lookups=lambda outgoing, timeout_ms: lambda scope, name: "",
         settings=Settings("w"),
     )
 

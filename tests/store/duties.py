@@ -233,6 +233,8 @@ async def final_entities_are_archived_with_their_journal(store: Store) -> None:
     assert [*await store.load(TENANT, APP, ["live", "busy", "old", "young"])] == ["live", "busy", "young"]
     assert await store.history(TENANT, APP, "old") == []
     assert [e.position for e in await store.entries(JournalQuery(TENANT))] == [1, 2, 4]
+    assert [position for position, _ in await store.hashes(after=0, limit=9)] == [1, 2, 3, 4]
+    assert [position for position, _ in await store.hashes(after=1, limit=2)] == [2, 3]
     assert await store.holders(TENANT, APP, [("number", b"1")]) == {}
     assert [t.entity for t in await store.due_timers("w", limit=9, lease_ms=SOON_MS)] == ["live"]
     kept = [row async for row in store.dump()]

@@ -13,16 +13,19 @@ import apsw
 import pytest
 from tests.store.contract import commit, made
 from tests.store.duties import full
-from tests.store.rows import APP, TENANT, outgoing, receipt, turned, write
+from tests.store.rows import APP, BLUEPRINT, TENANT, outgoing, receipt, turned, write
 
 from lathe.errors import UsageError
+from lathe.store import queries
 from lathe.store.base import (
     CorruptError,
     FullError,
     JournalQuery,
+    Query,
     ReadOnlyError,
     SchemaError,
     StoreError,
+    TooLongError,
     UnavailableError,
 )
 from lathe.store.migrations import Script, missing, scripts
@@ -77,6 +80,25 @@ def test_who_follows_a_tenant_or_an_app_reads_along_the_positions(tmp_path: Path
             ]
 
     on_store(tmp_path, planned)
+
+
+def test_a_list_that_takes_too_long_ends_and_nobody_else_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lathe.store.sqlite.LIST_SECONDS", 0.05)
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+    monkeypatch.setattr(queries, "find", lambda *_: (endless, ()))
+
+    async def asked(store: SqliteStore) -> None:
+        looking = asyncio.create_task(store.find(Query(TENANT, APP, BLUEPRINT)))
+        await asyncio.sleep(0)
+        assert await store.load(TENANT, APP, ["nobody"]) == {}
+        assert not looking.done()
+        with pytest.raises(TooLongError, match=r"longer than 0\.05 s"):
+            await looking
+        assert await store.count(TENANT, APP) == {}
+
+    on_store(tmp_path, asked)
 
 
 def test_one_process_owns_a_folder(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from lathe.errors import NotFoundError, QueueFullError, UsageError
 from lathe.govern.principal import GovernError
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError
-from lathe.store.base import CorruptError, FullError, StoreError
+from lathe.store.base import CorruptError, FullError, StoreError, TooLongError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -64,6 +64,9 @@ def problem_of(error: Exception) -> Problem:
         case CorruptError():
             log.error("damage", error=str(error))
             return Problem("LR503.store", str(error), headers={"Retry-After": "60"}, cause=error.code)
+        case TooLongError():
+            said = f"{error}: narrow it by state, or by a field that is unique"
+            return Problem("LR422.where", said)
         case StoreError():
             said = (
                 "; it may have been committed: ask again with the same idempotency key" if error.maybe else ""

@@ -122,10 +122,14 @@ class Wasm:
             (attempt.tenant, attempt.app), asyncio.Semaphore(max(1, self._threads // 2))
         )
         started = perf_counter()
-        async with share:
-            left_ms = attempt.timeout_ms - int((perf_counter() - started) * 1_000)
-            ending, spent = await self._performed(replace(attempt, timeout_ms=max(left_ms, 1)))
-        self._told(attempt, ending, spent, perf_counter() - started)
+        ended, spent = "cancelled", dict[str, int]()
+        try:
+            async with share:
+                left_ms = attempt.timeout_ms - int((perf_counter() - started) * 1_000)
+                ending, spent = await self._performed(replace(attempt, timeout_ms=max(left_ms, 1)))
+            ended = "ok" if ending.ok else ending.message.partition(":")[0][:40]
+        finally:
+            self._told(attempt, ended, spent, perf_counter() - started)
         return replace(ending, spent=spent, message=ending.message[:MESSAGE_CHARACTERS_LIMIT])
 
     async def _performed(self, attempt: Attempt) -> tuple[Ending, dict[str, int]]:
@@ -229,8 +233,7 @@ class Wasm:
             found = self._local.worker = Worker(new_engine())
         return found
 
-    def _told(self, attempt: Attempt, ending: Ending, spent: Mapping[str, int], seconds: float) -> None:
-        ended = "ok" if ending.ok else ending.message.partition(":")[0][:40]
+    def _told(self, attempt: Attempt, ended: str, spent: Mapping[str, int], seconds: float) -> None:
         self._outside.audit(
             "wasm.call",
             {

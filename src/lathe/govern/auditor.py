@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from lathe.govern.guard import Guard
 from lathe.govern.principal import MAIN
 from lathe.runtime.clock import Clock
+from lathe.runtime.failing import Failed, repeat
 from lathe.store.audit import Change, Said, Seal, audited
 from lathe.store.base import Store, StoreError
 
 ACCOUNT_SECONDS = 60.0
 SEAL_SECONDS = 1.0
 TRIES_LIMIT = 12
-
-Failed = Callable[[str, Exception], None]
 
 
 def signature(key: bytes, seal: Seal) -> bytes:
@@ -46,7 +44,7 @@ class Auditor:
     def start(self) -> None:
         """Begin, in the running loop."""
         every = ((ACCOUNT_SECONDS, self.account), (SEAL_SECONDS, self.seal))
-        self._tasks = [asyncio.create_task(self._repeat(*one), name=one[1].__name__) for one in every]
+        self._tasks = [asyncio.create_task(repeat(*one, self._failed), name=one[1].__name__) for one in every]
 
     async def stop(self) -> None:
         """End, with the failures written down, and everything sealed."""
@@ -58,14 +56,6 @@ class Auditor:
             await self.seal()
         except StoreError as error:
             self._failed("audit", error)
-
-    async def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await work()
-            except StoreError as error:
-                self._failed(work.__name__, error)
 
     async def account(self) -> None:
         """Write down who failed to be known since the last time."""
@@ -80,9 +70,15 @@ class Auditor:
             "others": failures.others,
         }
         said = Said(MAIN, self._clock.now_ms(), "authentication.failed", "lathe", ("lathe",), "", about)
-        for _ in range(TRIES_LIMIT):
-            if await self._store.govern(Change(audited(await self._store.audit_end(), said))):
-                return
+        is_written = False
+        try:
+            for _ in range(TRIES_LIMIT):
+                is_written = await self._store.govern(Change(audited(await self._store.audit_end(), said)))
+                if is_written:
+                    return
+        finally:
+            if not is_written:
+                self._guard.take_back(failures)
 
     async def seal(self) -> None:
         """Seal what the audit says by now, if it says more than when it was sealed last."""

@@ -56,11 +56,14 @@ class Guard:
             self._buckets[name] = (max(0.0, left - 1), self._seconds())
         if len(self._buckets) > ADDRESSES_LIMIT:
             del self._buckets[next(iter(self._buckets))]
-        key = (place, reason)
+        self._count(place, reason, 1)
+
+    def _count(self, address: str, reason: str, count: int) -> None:
+        key = (address, reason)
         if key in self._counts or len(self._counts) < COUNTED_LIMIT:
-            self._counts[key] = self._counts.get(key, 0) + 1
+            self._counts[key] = self._counts.get(key, 0) + count
         else:
-            self._others += 1
+            self._others += count
 
     def account(self) -> Failures | None:
         """The failures since the last account; None if there were none."""
@@ -70,6 +73,12 @@ class Guard:
         found = Failures(counted, self._others)
         self._counts, self._others = {}, 0
         return found
+
+    def take_back(self, failures: Failures) -> None:
+        """Count failures that could not be written down with those that come."""
+        for address, reason, count in failures.counted:
+            self._count(address, reason, count)
+        self._others += failures.others
 
     def _left(self, name: str, burst: int, every: float) -> float:
         left, since = self._buckets.get(name, (float(burst), self._seconds()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -33,7 +34,7 @@ from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.engine import BusyError
 from lathe.store.audit import Change, Said, TokenRow, audited
-from lathe.store.base import PAGE_LIMIT, Store
+from lathe.store.base import PAGE_LIMIT, Store, StoreError
 
 DEFAULT_SECONDS = 30 * 86_400
 OVERLAP_SECONDS_LIMIT = 86_400
@@ -261,7 +262,8 @@ class Keyring:
                 return None
             change = Change(audited(end, decision.said), (decision.made.row,), decision.raised)
             if await self._store.govern(change):
-                await self._catalog.refresh()
+                with suppress(StoreError):  # it is made: who asked for it must have it
+                    await self._catalog.refresh()
                 return decision.made
             await asyncio.sleep(0.002 * tries)
         raise BusyError("others keep changing what governs")

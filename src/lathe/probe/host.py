@@ -156,8 +156,8 @@ class Host:
             self.node, callers, cursors=Cursors(sha256(KEY).digest()), metrics=Metrics(), seconds=loop.time
         )
 
-    def _lookups(self, outgoing: Outgoing) -> Callable[[str, str], str]:
-        self.adapter.tokens[outgoing.entity, outgoing.number] = self.tokens.mint(outgoing, 60_000)
+    def _lookups(self, outgoing: Outgoing, timeout_ms: int) -> Callable[[str, str], str]:
+        self.adapter.tokens[outgoing.entity, outgoing.number] = self.tokens.mint(outgoing, timeout_ms)
         return lambda scope, name: name
 
     async def start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 
@@ -15,7 +16,8 @@ from lathe.machine.step import Permit, admitted
 from lathe.machine.table import BlueprintTable, Table, compile_app
 from lathe.policy.determining import Determining, determining_by_roles
 from lathe.policy.why import Explain, why_by_roles
-from lathe.store.base import CorruptError, Store
+from lathe.runtime.failing import Failed, told_to_loop
+from lathe.store.base import CorruptError, Store, StoreError
 from lathe.store.records import Governing
 
 COMPILED_LIMIT = 64
@@ -100,15 +102,25 @@ def permit_of(app: App) -> Permit:
 class Catalog:
     """The current version of every app, by tenant and name; older versions while something needs them.
 
-    `changed` is told, at once, of each (tenant, app) of which another version is current.
+    `changed` is told, at once, of each (tenant, app) of which another version is current; `failed` of each
+    version that cannot be loaded.
     """
 
-    def __init__(self, store: Store, changed: Callable[[str, str], None] = lambda tenant, app: None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        changed: Callable[[str, str], None] = lambda tenant, app: None,
+        failed: Failed = told_to_loop,
+    ) -> None:
         self._store = store
         self._changed = changed
+        self._failed = failed
         self._live: dict[tuple[str, str], Live] = {}
         self._tables: dict[str, Table] = {}
         self._audited = 0
+        self._refreshing = asyncio.Lock()
+        self.failures: dict[tuple[str, str], Exception] = {}
+        """Why the version in force of an app cannot be loaded; it alone is not served."""
         self.generation = 0
         """Grows whenever something else governs: what was derived from the apps, and who was known to call,
         is out of date."""
@@ -116,28 +128,56 @@ class Catalog:
         """Called when it has grown."""
 
     async def refresh(self) -> None:
-        """Take over what the store says is current."""
-        before = self.generation
+        """Take over what the store says is current, one caller after another.
+
+        An app whose version cannot be read is told of in `failures` and is not served; the others are. Raises
+        `StoreError` if the store cannot be asked: what was taken over until then counts.
+        """
+        async with self._refreshing:
+            before = self.generation
+            try:
+                await self._take_over()
+            finally:
+                if self.generation != before:
+                    for listener in self.listeners:
+                        listener()
+
+    async def _take_over(self) -> None:
         governing = await self._store.governing()
         audited = (await self._store.audit_end()).number
-        if audited != self._audited:
-            self._audited = audited
+        for key in (self._live.keys() | self.failures.keys()) - governing.keys():
+            self._live.pop(key, None)
+            self.failures.pop(key, None)
             self.generation += 1
         for key, governed in governing.items():
             known = self._live.get(key)
             if known is None or known.digest != governed.digest:
-                self._live[key] = await self._load(key, governed)
-                self._changed(*key)
-                self.generation += 1
+                await self._replace(key, governed)
             elif known.epoch < governed.epoch:
                 self._live[key] = replace(known, epoch=governed.epoch)
                 self.generation += 1
-        for key in self._live.keys() - governing.keys():
-            del self._live[key]
+        if audited != self._audited:
+            self._audited = audited
             self.generation += 1
-        if self.generation != before:
-            for listener in self.listeners:
-                listener()
+
+    async def _replace(self, key: tuple[str, str], governed: Governing) -> None:
+        """Put another version in the place of what is live; one that cannot be loaded leaves it empty."""
+        try:
+            live = await self._load(key, governed)
+        except Exception as error:
+            if isinstance(error, StoreError) and not isinstance(error, CorruptError):
+                raise  # that says nothing about the app
+            self._live.pop(key, None)
+            is_known = repr(self.failures.get(key)) == repr(error)
+            self.failures[key] = error
+            if is_known:
+                return
+            self._failed(f"loading `{key[1]}`", error)
+        else:
+            self._live[key] = live
+            self.failures.pop(key, None)
+        self._changed(*key)
+        self.generation += 1
 
     async def _load(self, key: tuple[str, str], governed: Governing) -> Live:
         table = await self.table(*key, governed.digest)
@@ -179,8 +219,12 @@ class Catalog:
         return table
 
     def live(self, tenant: str, app: str) -> Live:
-        """What is current. Raises `NotFoundError`."""
+        """What is current. Raises `NotFoundError`, and `CorruptError` if it cannot be loaded."""
         found = self._live.get((tenant, app))
+        if found is None and (tenant, app) in self.failures:
+            raise CorruptError(f"the version of `{app}` in force cannot be loaded") from self.failures[
+                tenant, app
+            ]
         if found is None:
             raise NotFoundError(f"there is no app `{app}`")
         return found

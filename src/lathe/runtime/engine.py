@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import suppress
 from typing import Literal
 
 from msgspec.structs import replace
@@ -25,6 +24,7 @@ from lathe.runtime.cache import Cache, Key
 from lathe.runtime.catalog import Catalog, Live
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.committer import Committer
+from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.plan import Held, Planned, Receiving, Told, plan
 from lathe.runtime.snapshot import encode_json, entity_of
 from lathe.runtime.telemetry import Traces
@@ -182,12 +182,12 @@ def _unknown(key: Key) -> Held | None:
 class Engine:
     """The commands of one process. `start` before the first, `stop` after the last."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids) -> None:
+    def __init__(self, store: Store, clock: Clock, ids: Ids, *, failed: Failed = told_to_loop) -> None:
         self.store = store
         self.clock = clock
         self.ids = ids
         self.cache = Cache()
-        self.catalog = Catalog(store, self.cache.forget_app)
+        self.catalog = Catalog(store, self.cache.forget_app, failed)
         self.traces: Traces | None = None
         """Set where the operator wants traces."""
         self.committer = Committer(store, self._settled)
@@ -197,9 +197,11 @@ class Engine:
         self._is_stale = asyncio.Event()
 
     async def start(self) -> None:
-        """Load what is current and begin to commit."""
+        """Load what is current and begin to commit. Raises why a version cannot be loaded."""
         self.store.on_governed(self._is_stale.set)
         await self.catalog.refresh()
+        for error in self.catalog.failures.values():
+            raise error
         self._task = asyncio.create_task(self.committer.run(), name="committer")
         self._following = asyncio.create_task(self._follow(), name="governing")
 
@@ -213,11 +215,16 @@ class Engine:
 
     async def _follow(self) -> None:
         """Take over what governs as soon as some process has changed it."""
+        backoff = Backoff()
         while True:
             await self._is_stale.wait()
             self._is_stale.clear()
-            with suppress(StoreError):  # housekeeping tries again; until then the store refuses what is stale
+            try:
                 await self.catalog.refresh()
+                backoff.reset()
+            except StoreError:  # until it can be asked, it refuses what is stale
+                await asyncio.sleep(backoff.next())
+                self._is_stale.set()
 
     def watch(self, watcher: Callable[[Committed], None]) -> None:
         """Call `watcher` for every committed step of this process, after its commit."""
@@ -448,6 +455,3 @@ def _use(allowance: Allowance) -> Use:
 def held_of(row: EntityRow) -> Held:
     """A row, decoded."""
     return Held(entity_of(row), row.revision, row.head, row.created_ms, row.changed_ms)
-
-
-Execute = Callable[[Command], Awaitable[Result]]

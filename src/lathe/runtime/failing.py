@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 60.0
@@ -16,6 +16,21 @@ def told_to_loop(work: str, error: Exception) -> None:
     """Hand a failure to the event loop, as a task's that nobody waits for: a simulated run ends in it."""
     context = {"message": f"`{work}` failed", "exception": error}
     asyncio.get_running_loop().call_exception_handler(context)
+
+
+async def repeat(seconds: float, work: Callable[[], Awaitable[object]], failed: Failed) -> None:
+    """Do some work every so many seconds, for ever; less often while it fails, which is told each time."""
+    backoff = Backoff(seconds)
+    wait = seconds
+    while True:
+        await asyncio.sleep(wait)
+        try:
+            await work()
+            backoff.reset()
+            wait = seconds
+        except Exception as error:  # noqa: BLE001  told, whatever it is; this work and the rest go on
+            failed(work.__name__, error)
+            wait = max(seconds, backoff.next())
 
 
 class Backoff:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from lathe.runtime.engine import Engine
-from lathe.runtime.failing import Backoff, Failed
+from lathe.runtime.failing import Failed, repeat
 from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Alert, Monitor
 from lathe.store.base import Bounds, StoreError
@@ -57,7 +56,7 @@ class Housekeeper:
             (OVERDUE_SECONDS, self.look_for_overdue),
             (REFRESH_SECONDS, self._refresh),
         )
-        self._tasks = [asyncio.create_task(self._repeat(*one), name=one[1].__name__) for one in every]
+        self._tasks = [asyncio.create_task(repeat(*one, self._failed), name=one[1].__name__) for one in every]
 
     async def stop(self) -> None:
         """End, with the counts written down."""
@@ -68,19 +67,6 @@ class Housekeeper:
             await self._write_intents()
         except StoreError as error:
             self._failed("intents", error)
-
-    async def _repeat(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
-        backoff = Backoff(seconds)
-        wait = seconds
-        while True:
-            await asyncio.sleep(wait)
-            try:
-                await work()
-                backoff.reset()
-                wait = seconds
-            except Exception as error:  # noqa: BLE001  told, whatever it is; this work and the rest go on
-                self._failed(work.__name__, error)
-                wait = max(seconds, backoff.next())
 
     async def sweep(self) -> None:
         """Remove what has outlived its bound, a little at a time."""

@@ -14,24 +14,21 @@ from lathe.runtime.config import AppSettings, Secret
 from lathe.runtime.tokens import Tokens
 from lathe.store.records import Outgoing
 
-TIMEOUT_MS = 3_600_000
-"""For how long a token is good beside its grace: an invocation's own time-out is shorter."""
-
 ReadSecret = Callable[[Secret], str | None]
 
 
 def lookups(
     apps: Mapping[str, AppSettings], tokens: Tokens, read_secret: ReadSecret
-) -> Callable[[Outgoing], Lookup]:
-    """The lookups of each invocation."""
+) -> Callable[[Outgoing, int], Lookup]:
+    """The lookups of each invocation, for one try that may take so many milliseconds."""
     nothing = AppSettings()
 
-    def of(outgoing: Outgoing) -> Lookup:
+    def of(outgoing: Outgoing, timeout_ms: int) -> Lookup:
         settings = apps.get(settings_key(outgoing.tenant, outgoing.app), nothing)
 
         def look_up(scope: str, name: str) -> str:
             if scope == "token":
-                return tokens.mint(outgoing, TIMEOUT_MS)
+                return tokens.mint(outgoing, timeout_ms)
             if scope == "env":
                 if name in settings.env:
                     return settings.env[name]

@@ -34,7 +34,7 @@ class Node:
     ) -> None:
         self.store = store
         self.performers = performers
-        self.engine = Engine(store, clock, ids)
+        self.engine = Engine(store, clock, ids, failed=failed)
         self.outbox = Outbox(self.engine, performers, lookups, settings, report, failed)
         self.timers = Timers(self.engine, settings.worker, failed=failed)
         self._tasks: list[asyncio.Task[None]] = []

@@ -56,8 +56,8 @@ DRAIN_SECONDS = 10.0
 
 Key = tuple[str, str, str, int]
 """Tenant, app, entity, number."""
-Lookups = Callable[[Outgoing], Lookup]
-"""What gives an invocation its token, environment and secrets."""
+Lookups = Callable[[Outgoing, int], Lookup]
+"""What gives an invocation its token, environment and secrets, for a try of so many milliseconds."""
 Report = Callable[[str, Outgoing, str], None]
 """Told of what the operator should see: what kind of thing, of which invocation, in words."""
 
@@ -424,7 +424,7 @@ class Outbox:
             return Ending(ok=False, cause="invalid", message=said, log=said)
         timeout_ms = effect.timeout_ms or DEFAULT_TIMEOUT_MS
         try:
-            request = resolve(_request(outgoing), self._lookups(outgoing))
+            request = resolve(_request(outgoing), self._lookups(outgoing, timeout_ms))
         except MissingError as error:
             return Ending(ok=False, cause="invalid", message=str(error), log=str(error))
         assert isinstance(request, dict), "a request is a table of settings"

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from lathe.effect.render import Moment, kinds_of, render
 from lathe.frozen import evolve
-from lathe.lang.adapters import DEFAULT_TIMEOUT_MS
 from lathe.lang.model import Blueprint
 from lathe.lang.types import Kind
 from lathe.machine.outcome import Part, Step
@@ -334,9 +333,3 @@ def _kinds(live: Live, blueprint: Blueprint) -> Mapping[tuple[str, str], Kind]:
             _known.clear()
         found = _known[key] = kinds_of(blueprint)
     return found
-
-
-def patience_ms(table: BlueprintTable, effect: str) -> int:
-    """How long one try of an effect may take."""
-    timeout = table.effects[effect].effect.timeout_ms
-    return DEFAULT_TIMEOUT_MS if timeout is None else timeout

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import Protocol, TypeVar
@@ -26,7 +27,7 @@ from lathe.runtime.catalog import Live, compiled
 from lathe.runtime.engine import Engine, Standing, held_of
 from lathe.runtime.plan import Held, Planned, Told, plan
 from lathe.store.audit import DecisionRow, Said, audited
-from lathe.store.base import PAGE_LIMIT, Apply, Query, Retiming
+from lathe.store.base import PAGE_LIMIT, Apply, Query, Retiming, StoreError
 from lathe.store.records import Answer, EntityRow, Governing, Version, Write
 
 T = TypeVar("T")
@@ -285,7 +286,9 @@ class Swapper:
         self._engine.cache.forget_app(tenant, app)
 
     async def _taken_over(self, tenant: str, app: str) -> None:
-        await self._engine.catalog.refresh()
+        """It is in force, also if this process only hears of it once the store answers again."""
+        with suppress(StoreError):
+            await self._engine.catalog.refresh()
         self._engine.cache.forget_app(tenant, app)
 
     def _current(self, tenant: str, app: str) -> Live | None:

@@ -187,7 +187,7 @@ async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
         task.result()
 
 
-def _lookups(outgoing: Outgoing) -> Callable[[str, str], str]:
+def _lookups(outgoing: Outgoing, timeout_ms: int) -> Callable[[str, str], str]:
     return lambda scope, name: f"<{scope}:{name}>"
 
 

@@ -35,6 +35,8 @@ GROUP_LIMIT = 512
 """Writes that one group may hold."""
 PAGE_LIMIT = 200
 """Rows of one page of a list."""
+LIST_SECONDS = 2.0
+"""How long a database looks for them."""
 
 INTENTS_LIMIT = 1_000
 """Shapes of refusals that are kept of one app."""
@@ -188,6 +190,12 @@ class UnavailableError(StoreError):
         self.maybe = maybe
 
 
+class TooLongError(StoreError):
+    """What a list asks for is not found in `LIST_SECONDS`."""
+
+    code = "too_long"
+
+
 class FullError(StoreError):
     """There is no room left."""
 
@@ -251,7 +259,7 @@ class Store(Protocol):
         """The entities of these ids that exist, in this order."""
 
     async def find(self, query: Query) -> list[EntityRow]:
-        """A page of entities; `query.limit` of them unless there are no more."""
+        """A page of entities; `query.limit` of them unless there are no more. Raises `TooLongError`."""
 
     async def count(self, tenant: str, app: str) -> dict[tuple[str, str], int]:
         """How many entities there are by (blueprint, state)."""
@@ -265,7 +273,7 @@ class Store(Protocol):
         """Journal entries with a position, without gaps before the last of them."""
 
     async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Position and hash of the entries of all tenants, for whoever binds the journal by them."""
+        """Position and hash of the entries of all tenants, archived ones too: what a checkpoint binds."""
 
     async def history(
         self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
@@ -413,9 +421,10 @@ class Store(Protocol):
 
 
 __all__ = [
-    "GROUP_LIMIT", "INTENTS_LIMIT", "PAGE_LIMIT", "Answer", "Apply", "Bounds", "Checkpoint", "Claim",
+    "GROUP_LIMIT", "INTENTS_LIMIT", "LIST_SECONDS", "PAGE_LIMIT", "Answer", "Apply", "Bounds",
+    "Checkpoint", "Claim",
     "CorruptError", "EntityRow", "Entry", "FullError", "Governing", "Intent", "JournalQuery", "Leased",
     "Outgoing", "Query",
     "ReadOnlyError", "Receipt", "Retiming", "SchemaError", "SortKey", "Store", "StoreError", "Swept", "Timer",
-    "UnavailableError", "Version", "Write", "sort_value",
+    "TooLongError", "UnavailableError", "Version", "Write", "sort_value",
 ]  # fmt: skip

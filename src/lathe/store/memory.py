@@ -8,8 +8,9 @@ use one.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Sized
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -236,8 +237,10 @@ class MemoryStore:
         return found
 
     async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
-        found = await self.entries(JournalQuery(None, after, limit=limit))
-        return [(entry.position, entry.hash) for entry in found]
+        await self._reach("read", "hashes")
+        every = ChainMap(self._journal, self._archived_journal)
+        positions = (position for position in range(after + 1, self._position + 1) if position in every)
+        return [(position, every[position].hash) for position in islice(positions, limit)]
 
     async def history(
         self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT

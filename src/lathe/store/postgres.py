@@ -20,12 +20,14 @@ from lathe.store import export, postgres_duties as duties, postgres_governed as 
 from lathe.store.accept import accept
 from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow
 from lathe.store.base import (
+    LIST_SECONDS,
     PAGE_LIMIT,
     Apply,
     Bounds,
     JournalQuery,
     Query,
     Swept,
+    TooLongError,
     UnavailableError,
 )
 from lathe.store.dialect import Postgres
@@ -121,12 +123,18 @@ class PostgresStore:
         """One statement of the worker, which is a transaction by itself."""
         return await _again(self._worker, work)
 
-    async def _fetch(self, statement: str, *bound: object) -> list[Row]:
+    async def _fetch(self, statement: str, *bound: object, seconds: float | None = None) -> list[Row]:
         self._turn += 1
         links = self._readers[self._turn % READERS :] + self._readers[: self._turn % READERS]
         link = next((link for link in links if not link.is_used), links[0])
         async with link.use() as db:
-            return [tuple(record) for record in await db.fetch(statement, *map(_storable, bound))]
+            try:
+                found = await db.fetch(statement, *map(_storable, bound), timeout=seconds)
+            except TimeoutError as error:
+                if seconds is None:
+                    raise
+                raise TooLongError(f"it takes longer than {seconds:g} s") from error
+            return [tuple(record) for record in found]
 
     # Steps.
 
@@ -148,7 +156,7 @@ class PostgresStore:
 
     async def find(self, query: Query) -> list[EntityRow]:
         statement, bound = queries.find(query, Postgres(), _ENTITY)
-        return [EntityRow(*row) for row in await self._fetch(statement, *bound)]
+        return [EntityRow(*row) for row in await self._fetch(statement, *bound, seconds=LIST_SECONDS)]
 
     async def count(self, tenant: str, app: str) -> dict[tuple[str, str], int]:
         statement = """select blueprint, state, count(*) from entity
@@ -176,8 +184,12 @@ class PostgresStore:
         return [entry_of(row) for row in rows]
 
     async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
-        statement = f"""select {POSITION}, j.hash from journal j {_AFTER}
-            order by b.first, j.ordinal limit $2"""
+        of_both = " union all ".join(
+            f"""(select {POSITION} as position, j.hash from {table} j {_AFTER}
+            order by b.first, j.ordinal limit $2)"""
+            for table in ("journal", "archived_journal")
+        )
+        statement = f"{of_both} order by position limit $2"
         return [(position, found) for position, found in await self._fetch(statement, after, limit)]
 
     async def history(

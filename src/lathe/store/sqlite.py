@@ -7,6 +7,7 @@ what is committed. The event loop only hands over and takes back.
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,6 +22,7 @@ from lathe.errors import UsageError
 from lathe.store import queries, sqlite_duties as duties, sqlite_governed as governed
 from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow
 from lathe.store.base import (
+    LIST_SECONDS,
     PAGE_LIMIT,
     Apply,
     Bounds,
@@ -49,7 +51,15 @@ from lathe.store.records import (
 from lathe.store.rows import ENTITY_BACK, ENTRY, bind_version, entities, entries, version_of
 from lathe.store.sqlite_commit import Committer, Refused, last_position, transaction, unsynced
 from lathe.store.sqlite_dump import dumped, is_empty, take_in
-from lathe.store.sqlite_file import NAME, Copy, check_version, connect_reader, connect_writer, translate
+from lathe.store.sqlite_file import (
+    NAME,
+    Copy,
+    check_version,
+    connect_reader,
+    connect_writer,
+    translate,
+    within,
+)
 from lathe.store.tables import Row, columns, paged
 from lathe.store.threads import Worker
 
@@ -84,6 +94,8 @@ class SqliteStore:
         """What SQLite found: it is met again only where it is, and the file is no good all the same."""
         self._writer: Worker[Committer] | None = None
         self._reader: Worker[apsw.Connection] | None = None
+        self._lister: Worker[apsw.Connection] | None = None
+        """Looks for what may take a while, so that steps do not wait for lists."""
 
     async def open(self) -> None:
         assert self._writer is None, "it is opened once"
@@ -95,20 +107,24 @@ class SqliteStore:
         self._lock.take()
         writer: Worker[Committer] = Worker("lathe-writer", self._translate)
         reader: Worker[apsw.Connection] = Worker("lathe-reader", self._translate)
+        lister: Worker[apsw.Connection] = Worker("lathe-lister", self._translate)
         try:
             await writer.start(lambda: Committer(connect_writer(self._path)))
             self._writer = writer
             await reader.start(lambda: connect_reader(self._path))
             self._reader = reader
+            await lister.start(lambda: connect_reader(self._path))
+            self._lister = lister
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        reader, writer = self._reader, self._writer
-        self._reader = self._writer = None
-        if reader is not None:
-            await reader.stop(lambda connection: connection.close())
+        readers, writer = (self._lister, self._reader), self._writer
+        self._lister = self._reader = self._writer = None
+        for reader in readers:
+            if reader is not None:
+                await reader.stop(lambda connection: connection.close())
         if writer is not None:
             await writer.stop(lambda committer: committer.connection.close())
         self._lock.release()
@@ -151,6 +167,13 @@ class SqliteStore:
         assert self._reader is not None, "the store is open"
         return await self._reader.call(job)
 
+    async def _listed(
+        self, statement: str, bound: Sequence[object], *, seconds: float = math.inf
+    ) -> list[Row]:
+        """Rows that may take a while. Raises `TooLongError`."""
+        assert self._lister is not None, "the store is open"
+        return await self._lister.call(lambda db: within(seconds, db, statement, tuple(bound)))
+
     async def _rows(self, statement: str, bound: Sequence[object] = ()) -> list[Row]:
         return await self._read(lambda db: db.execute(statement, tuple(bound)).fetchall())
 
@@ -182,12 +205,12 @@ class SqliteStore:
 
     async def find(self, query: Query) -> list[EntityRow]:
         statement, bound = queries.find(query, Sqlite(), ENTITY_BACK)
-        return entities(await self._rows(statement, bound))
+        return entities(await self._listed(statement, bound, seconds=LIST_SECONDS))
 
     async def count(self, tenant: str, app: str) -> dict[tuple[str, str], int]:
         statement = """select blueprint, state, count(*) from entity
             where tenant = ? and app = ? group by blueprint, state"""
-        return {(b, s): n for b, s, n in await self._rows(statement, (tenant, app))}
+        return {(b, s): n for b, s, n in await self._listed(statement, (tenant, app))}
 
     async def holders(
         self, tenant: str, app: str, claims: Sequence[tuple[str, bytes]]
@@ -209,10 +232,12 @@ class SqliteStore:
         conditions = "".join(f" and {plain}{name} = ?" for name in given)
         until = sys.maxsize if query.until is None else query.until
         statement = f"{_ENTRIES} position > ? and position <= ?{conditions} order by position limit ?"
-        return entries(await self._rows(statement, (query.after, until, *given.values(), query.limit)))
+        return entries(await self._listed(statement, (query.after, until, *given.values(), query.limit)))
 
     async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
-        statement = "select position, hash from journal where position > ? order by position limit ?"
+        statement = """select position, hash from journal where position > ?1
+            union all select position, hash from archived_journal where position > ?1
+            order by position limit ?2"""
         return [(position, found) for position, found in await self._rows(statement, (after, limit))]
 
     async def history(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from pathlib import Path
 
 import apsw
@@ -14,9 +15,11 @@ from lathe.store.base import (
     ReadOnlyError,
     SchemaError,
     StoreError,
+    TooLongError,
     UnavailableError,
 )
 from lathe.store.migrations import missing, scripts
+from lathe.store.tables import Row
 
 NAME = "lathe.db"
 OLDEST_SQLITE = (3, 51, 3)
@@ -26,6 +29,8 @@ STATEMENTS = 256
 """Prepared statements that a connection keeps."""
 BACKUP_PAGES = 512
 """Pages copied at once while others wait."""
+STEPS_BETWEEN_LOOKS = 50_000
+"""Of SQLite's virtual machine, between two looks at the clock."""
 
 _SETTINGS = (
     "journal_mode = wal", "synchronous = full", "temp_store = memory", "wal_autocheckpoint = 4000",
@@ -66,6 +71,22 @@ def connect_reader(path: Path) -> apsw.Connection:
     for setting in ("query_only = on", "temp_store = memory", "cache_size = -32768"):
         connection.execute(f"pragma {setting}").fetchall()
     return connection
+
+
+def within(seconds: float, connection: apsw.Connection, statement: str, bound: Row) -> list[Row]:
+    """The rows of a statement. Raises `TooLongError` if they take longer than so many seconds."""
+    end = time.monotonic() + seconds
+
+    def is_over() -> bool:
+        return time.monotonic() > end
+
+    connection.set_progress_handler(is_over, STEPS_BETWEEN_LOOKS)
+    try:
+        return connection.execute(statement, bound).fetchall()
+    except apsw.InterruptError as error:
+        raise TooLongError(f"it takes longer than {seconds:g} s") from error
+    finally:
+        connection.set_progress_handler(None)
 
 
 def _migrate(connection: apsw.Connection) -> None:

@@ -19,11 +19,6 @@ from lathe.store.tables import ArchivedRow, decode_row
 Key = tuple[str, str, str]
 
 
-def root_after(root: bytes, hashes: bytes) -> bytes:
-    """A checkpoint's root, from the one before and the hashes of the entries since, in order of position."""
-    return sha256(root + hashes).digest()
-
-
 def _nothing(entry: Entry | EntityRow) -> None:
     """Nobody replays."""
 
@@ -89,7 +84,10 @@ class Verification:
             root, position = checkpoint.root, checkpoint.position
 
     def _root_after(self, root: bytes, after: int, last: int) -> bytes | None:
-        """See `root_after`; None if an entry is not there."""
+        """A checkpoint's root, from the one before and the hashes of the entries since, in order of position.
+
+        None if an entry is not there.
+        """
         digest = sha256(root)
         for hashes in self._hashes.between(after, last):
             if hashes is None:
