@@ -21,7 +21,6 @@ from lathe.store import export, where
 from lathe.store.accept import Standing, accept, claim_key, touched
 from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow
 from lathe.store.base import (
-    INTENTS_LIMIT,
     PAGE_LIMIT,
     Apply,
     Bounds,
@@ -31,6 +30,7 @@ from lathe.store.base import (
     Swept,
     sort_value,
 )
+from lathe.store.counted import Counted
 from lathe.store.duties import Duties
 from lathe.store.faults import Faults, Point
 from lathe.store.fold import changed_claims, net
@@ -52,7 +52,7 @@ from lathe.store.records import (
     Write,
 )
 from lathe.store.selected import fits, is_asked
-from lathe.store.tables import ArchivedRow, GoverningRow, decode_row, encode_row, intent_key
+from lathe.store.tables import ArchivedRow, GoverningRow, decode_row, encode_row
 
 T = TypeVar("T")
 K = TypeVar("K", int, tuple[str, ...], tuple[str, str, str])
@@ -85,7 +85,7 @@ class MemoryStore:
         self._governing: dict[tuple[str, str], Governing] = {}
         self._versions: dict[tuple[str, str], list[Version]] = {}
         self._checkpoints: list[Checkpoint] = []
-        self._intents: dict[tuple[str, ...], Intent] = {}
+        self._intents = Counted()
         self._rules = Governed()
         self._archived: dict[Key, ArchivedRow] = {}
         self._archived_journal: dict[int, Entry] = {}
@@ -377,21 +377,11 @@ class MemoryStore:
         return True
 
     async def count_intents(self, intents: Sequence[Intent]) -> None:
-        await self._changing("count_intents", lambda: self._count_intents(intents))
-
-    def _count_intents(self, intents: Sequence[Intent]) -> None:
-        for new in intents:
-            key = intent_key(new)
-            old = self._intents.get(key)
-            self._intents[key] = new if old is None else added(old, new)
-        for app in {(i.tenant, i.app) for i in intents}:
-            kept = [i for i in self._intents.values() if (i.tenant, i.app) == app]
-            for rare in sorted(kept, key=_rank)[INTENTS_LIMIT:]:
-                del self._intents[intent_key(rare)]
+        await self._changing("count_intents", lambda: self._intents.count(intents))
 
     async def intents(self, tenant: str, app: str) -> list[Intent]:
         await self._reach("read", "intents")
-        return sorted((i for i in self._intents.values() if (i.tenant, i.app) == (tenant, app)), key=_rank)
+        return self._intents.of(tenant, app)
 
     # Who may, and what was governed.
 
@@ -536,7 +526,7 @@ class MemoryStore:
             "claim": [Claim(*key, entity) for key, entity in sorted(self._claims.items())],
             "receipt": _by_key(self._receipts),
             "checkpoint": self._checkpoints,
-            "intent": _by_key(self._intents),
+            "intent": self._intents.all(),
             "token": [row for _, row in sorted(self._rules.tokens.items())],
             "decision": [row for _, row in sorted(self._rules.decisions.items())],
             "audit": self._rules.audit,
@@ -577,7 +567,7 @@ class MemoryStore:
             case Checkpoint():
                 self._checkpoints.append(row)
             case Intent():
-                self._intents[intent_key(row)] = row
+                self._intents.put(row)
             case TokenRow() | DecisionRow() | Audited() | Seal():
                 self._rules.put(row)
             case ArchivedRow():
@@ -586,18 +576,3 @@ class MemoryStore:
 
 def _by_key(rows: Mapping[K, object]) -> list[object]:
     return [rows[key] for key in sorted(rows)]
-
-
-def added(old: Intent, new: Intent) -> Intent:
-    """Two counts of one shape as one."""
-    return replace(
-        old,
-        count=old.count + new.count,
-        first_ms=min(old.first_ms, new.first_ms),
-        last_ms=max(old.last_ms, new.last_ms),
-        example=new.example,
-    )
-
-
-def _rank(intent: Intent) -> tuple[object, ...]:
-    return -intent.count, -intent.last_ms, intent_key(intent)
