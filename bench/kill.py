@@ -1,10 +1,11 @@
 """Bugs put into a copy of the runtime, one at a time: which level notices, and at what cost.
 
-    python bench/kill.py [--quick] [--plans N] [--seeds N] [--bug PART]
+    python bench/kill.py [--quick] [--plans N] [--seeds N] [--seconds S] [--bug PART]
 
 Each bug of `kill_bugs.py` is a changed line of a copied source tree. Level 3 (`lathe.sim`) and level 4
-(`lathe.probe`) run against the copy, on examples in turn, until one of them sees a difference. A table goes
-to standard output; what nothing caught stands at its end.
+(`lathe.probe`) run against the copy, on the apps of `kill_apps.py` in turn, until one of them sees a
+difference or the processor's time is up. A table goes to standard output; what nothing caught stands at its
+end.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic, process_time
 
+from kill_apps import AT_ONCE, apps_at
 from kill_bugs import BUGS, Bug
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = (
-    "lease_queue", "rollout", "saga", "order", "wallet", "subscription", "incident", "approval",
-)  # fmt: skip
-TIMEOUT_SECONDS = 120.0
+LIMIT_SECONDS = 60.0
+"""Of the processor, for one level and one bug."""
+PATIENCE = 6.0
+"""How many times as long, by the clock, before a run counts as one without end."""
 QUICK = 6
 
 
@@ -34,31 +36,33 @@ def main() -> int:
     """Seed every bug that is asked for, and print what noticed it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"every {len(BUGS) // QUICK}th bug alone")
-    parser.add_argument("--plans", type=int, default=60, help="plans of level 4 on each example")
-    parser.add_argument("--seeds", type=int, default=60, help="seeds of level 3 on each example; 0: none")
-    parser.add_argument("--bug", default="", help="only bugs whose name has this in it")
+    parser.add_argument("--plans", type=int, default=200, help="plans of level 4 on each app; 0: none")
+    parser.add_argument("--seeds", type=int, default=200, help="seeds of level 3 on each app; 0: none")
+    parser.add_argument("--seconds", type=float, default=LIMIT_SECONDS, help="of the processor, a level")
+    parser.add_argument("--bug", default="", help="only bugs whose name has this in it; several with `|`")
     parser.add_argument("--child", type=int, default=0, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
-        print(json.dumps(_child(asked.child, asked.plans if asked.child == 4 else asked.seeds)))
+        count = asked.plans if asked.child == 4 else asked.seeds
+        print(json.dumps(_child(asked.child, count, asked.seconds)))
         return 0
-    bugs = [bug for bug in BUGS if asked.bug in bug.name]
+    bugs = [bug for bug in BUGS if any(part in bug.name for part in asked.bug.split("|"))]
     bugs = bugs[:: len(BUGS) // QUICK] if asked.quick else bugs
-    missed = _table(bugs, asked.plans, asked.seeds)
+    missed = _table(bugs, asked)
     print(f"\ncaught {len(bugs) - len(missed)} of {len(bugs)}; by nothing:")
     for name in missed:
         print(f"- {name}")
     return 0
 
 
-def _table(bugs: list[Bug], plans: int, seeds: int) -> list[str]:
+def _table(bugs: list[Bug], asked: argparse.Namespace) -> list[str]:
     """Print a row for each bug; the names of those that nothing caught."""
     missed = []
     print("| bug | file | level 3 | level 4 | what it said |\n|---|---|---|---|---|")
     for bug in bugs:
         with tempfile.TemporaryDirectory() as folder:
             source = _seeded(bug, Path(folder))
-            found = {level: _run(source, level, plans, seeds) for level in (3, 4)}
+            found = {level: _run(source, level, asked) for level in (3, 4)}
         told = {
             level: f"{one['at']}, {one['seconds']} s" if one["caught"] else "-"
             for level, one in found.items()
@@ -82,21 +86,21 @@ def _seeded(bug: Bug, folder: Path) -> Path:
     return source
 
 
-def _run(source: Path, level: int, plans: int, seeds: int) -> Mapping[str, object]:
+def _run(source: Path, level: int, asked: argparse.Namespace) -> Mapping[str, object]:
     """What a process says that runs against the copy. One that does not end, or falls, has noticed too."""
     nothing = {"caught": False, "at": "", "seconds": 0.0, "said": ""}
-    if level == 3 and not seeds:
+    if not (asked.seeds if level == 3 else asked.plans):
         return nothing
     program = [
-        sys.executable, __file__, "--child", str(level), "--plans", str(plans), "--seeds", str(seeds),
+        sys.executable, __file__, "--child", str(level), "--plans", str(asked.plans), "--seeds",
+        str(asked.seeds), "--seconds", str(asked.seconds),
     ]  # fmt: skip
+    patience = asked.seconds * PATIENCE
     environment = {**os.environ, "PYTHONPATH": str(source)}
     try:
-        ran = subprocess.run(
-            program, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-        )
+        ran = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=patience)
     except subprocess.TimeoutExpired:
-        return {**nothing, "caught": True, "at": "no end", "seconds": TIMEOUT_SECONDS}
+        return {**nothing, "caught": True, "at": "no end", "seconds": patience}
     if ran.returncode != 0:
         last = ran.stderr.strip().splitlines()[-1:] or [""]
         return {**nothing, "caught": True, "at": "it falls", "said": last[0]}
@@ -104,20 +108,20 @@ def _run(source: Path, level: int, plans: int, seeds: int) -> Mapping[str, objec
     return found
 
 
-def _child(level: int, count: int) -> dict[str, object]:
-    """Try the examples in turn, a few seeds at a time, until something is seen."""
+def _child(level: int, count: int, limit_seconds: float) -> dict[str, object]:
+    """Try the apps in turn, a few seeds at a time, until something is seen or the processor's time is up."""
     began, tried = process_time(), 0
-    for first in range(0, count, 5):
-        for name in EXAMPLES:
-            folder = ROOT / "examples" / name
-            files = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix == ".toml"}
-            files.pop("dev.toml", None)
+    for first in range(0, count, AT_ONCE):
+        for name, files in apps_at(first):
             said = _properties(files, first) if level == 4 else _schedules(files, first)
-            tried += 5
+            tried += AT_ONCE
+            seconds = round(process_time() - began, 2)
             if said:
-                seconds = round(process_time() - began, 2)
                 return {"caught": True, "at": f"{name}, {tried} seeds", "seconds": seconds, "said": said}
-    return {"caught": False, "at": "", "seconds": round(process_time() - began, 2), "said": ""}
+            if seconds > limit_seconds:
+                return {"caught": False, "at": f"{tried} seeds", "seconds": seconds, "said": ""}
+    seconds = round(process_time() - began, 2)
+    return {"caught": False, "at": f"{tried} seeds", "seconds": seconds, "said": ""}
 
 
 def _properties(files: Mapping[str, bytes], first: int) -> str:
@@ -127,7 +131,7 @@ def _properties(files: Mapping[str, bytes], first: int) -> str:
     app = read_app(files).app
     assert app is not None, "examples can be read"
     level.SHRINKING_LIMIT = 0
-    found = level.probe(app, files, plans=5, first=first, clock=monotonic)
+    found = level.probe(app, files, plans=AT_ONCE, first=first, clock=monotonic)
     return found.difference.said if found.difference else ""
 
 
@@ -137,7 +141,7 @@ def _schedules(files: Mapping[str, bytes], first: int) -> str:
     from lathe.sim.run import setting_of, simulate
 
     prepared = prepare(files)
-    for seed in range(first, first + 5):
+    for seed in range(first, first + AT_ONCE):
         found = simulate(prepared, setting_of(seed, MIXES[seed % len(MIXES)]))
         if found.violation is not None:
             return str(found.violation.said)

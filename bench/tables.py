@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from common import ROOT, Row, refuse_other_options, table
 
 NOT_BENCHES = {
-    "common.py", "guarded.py", "living.py", "models.py", "searched.py", "stateright.py", "tables.py",
-    "tlc.py", "wire.py", "wrk.py",
+    "common.py", "guarded.py", "kill_apps.py", "kill_bugs.py", "living.py", "models.py", "searched.py",
+    "stateright.py", "tables.py", "tlc.py", "wire.py", "wrk.py",
 }  # fmt: skip
 PAGE = ROOT / "docs" / "reference" / "measurements.md"
 

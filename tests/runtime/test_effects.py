@@ -144,3 +144,41 @@ def test_a_creation_is_named_by_the_row_that_it_is_decided_on(
         await journal_replays(store, app)
 
     run(main, seed)
+
+
+TWINS = {
+    "seat.blueprint.toml": b"""
+blueprint = "Seat"
+[state]
+open = { initial = true, run = "another" }
+alone = { waits = "somebody comes" }
+[field]
+row = { type = "int", range = [0, 2], default = 0 }
+[action]
+create = { by = ["role:usher", "entity:Seat"], sets = ["row"] }
+refused = { from = "open", to = "alone" }
+[effect.another]
+uses = "create"
+error = "refused"
+with = { blueprint = "Seat", args = { row = "row" } }
+[unique]
+one_of_a_row = { fields = ["row"] }
+"""
+}
+
+
+def test_what_an_entity_holds_itself_refuses_nothing_of_its_own() -> None:
+    """The creation is refused, because the caller holds the claim; its `error` is taken all the same."""
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, TWINS)
+        node = node_of(loop, store)
+        await node.start()
+        seat = await create(node, app, "Seat")
+        await settled(loop)
+        assert await state_of(node, app, seat) == "alone"
+        await node.stop()
+        await journal_replays(store, app)
+
+    run(main, 1)

@@ -274,7 +274,7 @@ class Commands:
         if held is not None and refusal.detail == PRECONDITION:
             return Problem("LR412.version", "the entity has changed", version=held.entity.version)
         if held is not None and refusal.reason == "stale" and action is not None:
-            if action.fenced and asked.if_visit is None:
+            if action.fenced and asked.if_visit is None and asked.principal.grant is None:
                 return Problem("LR428.visit", visit=held.entity.visit)
             if asked.if_visit is not None:
                 return Problem("LR412.visit", visit=held.entity.visit)

@@ -16,9 +16,11 @@ from lathe.lang.types import Type
 from lathe.probe.convert import NotOfTypeError, taken_in
 from lathe.probe.foresee import Foresight, Sent
 from lathe.probe.host import Adapter
+from lathe.probe.wanted import wanted
 from lathe.reader.joint import Taken
 from lathe.reader.reader import Reader
 from lathe.reader.world import Being, RefusedError, Request, Value, Values, World
+from lathe.runtime.outbox import SIDE_BY_SIDE_LIMIT
 from lathe.store.records import Entry
 
 SLACK_MS = 62_000
@@ -109,6 +111,7 @@ class Follower:
         if first.kind == "timer":
             return self._timer(first, event, now)
         who, request = self._invocation(group, event)
+        self._is_asked_well(who, request)
         match first.kind:
             case "start":
                 return reader.start(self.world, who)
@@ -169,6 +172,16 @@ class Follower:
                 if (request.number, request.effect) == (event.number, event.effect):
                     return entry.entity, request
         raise DifferenceError(f"`{event.effect}` went on, and is over or was never asked for")
+
+    def _is_asked_well(self, who: str, request: Request) -> None:
+        """What the adapter was asked is what the blueprint says."""
+        asked = self._adapter.asked.pop((who, request.number), None)
+        if asked is None:
+            return
+        blueprint = self.app.blueprints[self._held(who).blueprint]
+        should = wanted(blueprint, blueprint.effects[request.effect], who, request)
+        if asked != should:
+            raise DifferenceError(f"`{request.effect}` was asked with {asked}, and should be with {should}")
 
     def _end(self, who: str, request: Request, event: _Event, now: int) -> Taken:
         """An end: as the adapter gave it, with results that fit."""
@@ -238,6 +251,9 @@ class Follower:
     def overdue(self, now: int, lived: float) -> None:
         """Raise for what has been possible for long, and did not happen though somebody saw to it."""
         owed = {}
+        if self._adapter.in_flight >= SIDE_BY_SIDE_LIMIT // 2:
+            self._owed = {}  # a process tries no more at once: everything else has to wait
+            return
         for being in self.world.beings.values():
             for key, patience in self._debts(being, now):
                 since, seen = owed[key] = self._owed.get(key, (now, lived))
@@ -260,11 +276,22 @@ class Follower:
             yield (being.id, "timer", name or "of the state", str(due)), SLACK_MS
         running = [r for r in being.requests if r.phase in ("started", "stopping")]
         waiting = [r for r in being.requests if r.phase == "waiting"]
-        if waiting and not running:
+        if waiting and not running and not self._is_lost(being, waiting[0], now):
             yield (being.id, "effect", waiting[0].effect, str(waiting[0].number)), LEASE_MS
         for request in running:
             if request.phase == "stopping":
                 yield (being.id, "stop", request.effect, str(request.number)), LEASE_MS
+
+    def _is_lost(self, being: Being, request: Request, now: int) -> bool:
+        """Whether no action takes any end of a delivery: it is offered again, and nothing comes of it."""
+        if self.app.blueprints[being.blueprint].effects[request.effect].target is None:
+            return False
+        try:
+            new_ids = [f"(new {n})" for n in range(len(request.calls))]
+            self._reader.deliver(self.world, being.id, now, new_ids)
+        except RefusedError:
+            return True
+        return False
 
 
 def _payload(entry: Entry) -> _Payload:

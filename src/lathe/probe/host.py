@@ -92,6 +92,8 @@ class Adapter:
         self.ends: dict[tuple[str, int], Outcome] = {}
         """How the newest try of an invocation went, by entity and number, once it is over."""
         self.tries: dict[tuple[str, int], int] = {}
+        self.asked: dict[tuple[str, int], Json] = {}
+        """The settings of the newest try of an invocation."""
         self.in_flight = 0
         self.report: Report | None = None
 
@@ -108,6 +110,7 @@ class Adapter:
         key = entity, int(number)
         self.ends.pop(key, None)
         self.tries[key] = self.tries.get(key, 0) + 1
+        self.asked[key] = dict(attempt.request)
         found = next((o for n, o in self._outcomes.items() if n.endswith(f".{attempt.effect}")), (Outcome(),))
         turn = self._turns.get(attempt.effect, 0)
         self._turns[attempt.effect] = turn + 1
@@ -223,10 +226,11 @@ class Host:
 
     async def entries(self) -> list[Entry]:
         """What was committed since this was asked last, in the order of its positions."""
-        found = await self.store.entries(JournalQuery(MAIN, self._read))
-        if found:
-            self._read = found[-1].position
-        return found
+        every: list[Entry] = []
+        while page := await self.store.entries(JournalQuery(MAIN, self._read)):
+            self._read = page[-1].position
+            every += page
+        return every
 
 
 def named(person: Person) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import field
+from urllib.parse import quote
 
 import msgspec
 
@@ -18,10 +19,12 @@ from lathe.probe.plan import Ask, Broken, Given, Look, Person, Pick, Plan, Ref, 
 from lathe.reader.joint import Taken
 from lathe.reader.reader import Reader
 from lathe.reader.world import Being, By
-from lathe.sim.loop import SimLoop, run as run_in_world
+from lathe.sim.loop import EndlessError, SimLoop, run as run_in_world
 
 SETTLE_SECONDS = 0.05
 DAY_MS = 24 * 3_600_000
+CALLBACKS_LIMIT = 50_000
+"""Callbacks of the loop that one plan may take; a usual one takes some thousands."""
 BROKEN: tuple[tuple[str, str, bytes, str], ...] = (
     ("POST", "/v1/{app}/{plural}", b"{", "LR400.json"),
     ("POST", "/v1/{app}/{plural}", b"[]", "LR400.body"),
@@ -42,6 +45,7 @@ class Counts:
     requests: int = 0
     refused: int = 0
     steps: int = 0
+    is_cut: bool = False
     transcript: list[str] = field(default_factory=list)
 
 
@@ -64,10 +68,17 @@ class Subject:
 
 
 def carry_out(subject: Subject, plan: Plan) -> Counts:
-    """Run a plan to its end. Raises `DifferenceError`, with the requests so far as its notes."""
+    """Run a plan to its end, or as far as `CALLBACKS_LIMIT` lets it come: some apps go round without end.
+
+    Raises `DifferenceError`, with the requests so far as its notes.
+    """
     counts = Counts()
     try:
-        run_in_world(lambda loop: _Run(loop, subject, plan, counts).all(), plan.seed)
+        run_in_world(
+            lambda loop: _Run(loop, subject, plan, counts).all(), plan.seed, steps_limit=CALLBACKS_LIMIT
+        )
+    except EndlessError:
+        counts.is_cut = True
     except DifferenceError as error:
         for line in counts.transcript:
             error.add_note(line)
@@ -78,6 +89,7 @@ def carry_out(subject: Subject, plan: Plan) -> Counts:
 class _Run:
     def __init__(self, loop: SimLoop, subject: Subject, plan: Plan, counts: Counts) -> None:
         app, reader = subject.table.app, subject.reader
+        self._loop = loop
         self._app = app
         self._plan = plan
         self._adapter = Adapter(plan.outcomes)
@@ -102,7 +114,8 @@ class _Run:
                 await self._step(Wait(70.0))
             await self._stored()
         finally:
-            await self._host.stop()
+            if not self._loop.is_over:  # else everything is cancelled
+                await self._host.stop()
             self._counts.steps = self._follower.steps
 
     async def _step(self, step: Step) -> None:
@@ -287,11 +300,10 @@ class _Run:
         base = f"/v1/{self._app.name}/{blueprint.plural}"
         world = self._follower.world
         if look.what == "list":
-            query = f"?state={look.state}" if look.state else ""
-            answer = await self._call(Said("GET", base + query, named(person)))
             wanted = [b for b in self._every(blueprint.name) if look.state in ("", b.state)]
             self._same(
-                _items(answer), [self._foresight.view(b) for b in wanted if self._foresight.reads(b, by)]
+                await self._listed(base, look, named(person)),
+                [self._foresight.view(b) for b in wanted if self._foresight.reads(b, by)],
             )
             return
         being = _at(self._every(blueprint.name), look.number)
@@ -309,6 +321,19 @@ class _Run:
         else:
             offers = {str(o["action"]): str(o.get("code", "")) for o in _items(answer) if isinstance(o, dict)}
             self._same([dict(offers)], [dict(self._foresight.offers(world, being, by, now))])
+
+    async def _listed(self, base: str, look: Look, headers: Mapping[str, str]) -> list[Json]:
+        """A whole list, page by page: short ones, so that cursors are followed."""
+        query = f"?limit={(2, 50)[look.number % 2]}" + (f"&state={look.state}" if look.state else "")
+        items: list[Json] = []
+        cursor = ""
+        while True:
+            answer = await self._call(Said("GET", base + query + cursor, headers))
+            items += _items(answer)
+            following = answer.body.get("next") if isinstance(answer.body, dict) else None
+            if not isinstance(following, str):
+                return items
+            cursor = f"&cursor={quote(following)}"
 
     def _same(self, found: list[Json], expected: list[Json]) -> None:
         if found == expected:

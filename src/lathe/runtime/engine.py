@@ -128,6 +128,10 @@ Sight = Literal["newest", "committed", "fresh"]
 read for it, whatever is known."""
 
 
+ClaimKey = tuple[str, bytes]
+"""A unique's name with its blueprint's, and the values that are claimed."""
+
+
 class _World:
     """What a decision sees of whatever it looks up."""
 
@@ -137,7 +141,7 @@ class _World:
         self,
         cache: Cache,
         live: Live,
-        held: Collection[tuple[str, bytes]],
+        held: Mapping[ClaimKey, str],
         loaded: Mapping[str, Held | None],
         sight: Sight = "newest",
     ) -> None:
@@ -170,9 +174,8 @@ class _World:
         self, blueprint: str, unique: Unique, claim: tuple[Value, ...], besides: Collection[str]
     ) -> str | None:
         """Only what a commit has been refused for: the store decides claims, in the transaction."""
-        if (f"{blueprint}.{unique.name}", encode_json(claim)) in self._held:
-            return "?"
-        return None
+        found = self._held.get((f"{blueprint}.{unique.name}", encode_json(claim)))
+        return None if found in besides else found
 
 
 def _unknown(key: Key) -> Held | None:
@@ -235,7 +238,7 @@ class Engine:
 
     async def execute(self, command: Command) -> Result:
         """Take a command. Raises `BusyError`, `OverloadedError`, `NotFoundError`, `StoreError`."""
-        held: set[tuple[str, bytes]] = set()
+        held: dict[ClaimKey, str] = {}
         stamp = command.stamp
         for attempt in range(ATTEMPTS_LIMIT):
             while command.standing is not None and stamp != self.catalog.generation:
@@ -272,7 +275,7 @@ class Engine:
         self,
         live: Live,
         command: Command,
-        held: Collection[tuple[str, bytes]],
+        held: Mapping[ClaimKey, str],
         outcome: Refusal,
         world: _World,
     ) -> Refused | Replayed | None:
@@ -293,7 +296,7 @@ class Engine:
         return None
 
     async def _decide(
-        self, live: Live, command: Command, held: Collection[tuple[str, bytes]], sight: Sight = "newest"
+        self, live: Live, command: Command, held: Mapping[ClaimKey, str], sight: Sight = "newest"
     ) -> tuple[Step | Refusal, _World, int]:
         """What the machine says, once every row that it asks for is in memory."""
         loaded: dict[str, Held | None] = {}
@@ -334,7 +337,7 @@ class Engine:
         loaded: dict[str, Held | None] = {}
         for _ in range(LOADS_LIMIT):
             try:
-                found = step(live.table, _World(self.cache, live, (), loaded), event, permit=permit)
+                found = step(live.table, _World(self.cache, live, {}, loaded), event, permit=permit)
             except _Absent as absent:
                 loaded |= await self.load(live, [absent.entity])
                 continue
@@ -343,7 +346,7 @@ class Engine:
 
     async def _claimed(self, live: Live, found: Step) -> Refusal | None:
         """The refusal of a step that wants what another entity holds: the store alone knows every claim."""
-        wanted: dict[tuple[str, bytes], str] = {}
+        wanted: dict[ClaimKey, str] = {}
         for entity in found.written.values():
             for unique in live.table.blueprints[entity.blueprint].blueprint.unique.values():
                 claim = claim_of(unique, entity)
@@ -401,7 +404,7 @@ class Engine:
         return Committed(found, planned.after, live, planned.write)
 
     async def _over(
-        self, command: Command, live: Live, answer: Answer, held: set[tuple[str, bytes]], attempt: int
+        self, command: Command, live: Live, answer: Answer, held: dict[ClaimKey, str], attempt: int
     ) -> Result | None:
         """What a write that was not accepted means: an answer, or None to decide anew."""
         if answer.verdict == "lease":
@@ -418,10 +421,13 @@ class Engine:
             await asyncio.sleep(0.001 * attempt)
         return None
 
-    async def _held_claims(self, live: Live, claim: str) -> set[tuple[str, bytes]]:
-        """The claim that a write was refused for: `subject` is the unique's name and its key."""
+    async def _held_claims(self, live: Live, claim: str) -> dict[ClaimKey, str]:
+        """The claim that a write was refused for, with its holder, who may be part of the next decision.
+
+        `claim` is the unique's name and its key. Nothing, if it was let go since.
+        """
         name, _, key = claim.partition("=")
-        return {(name, key.encode())}
+        return await self.store.holders(live.tenant, live.app.name, [(name, key.encode())])
 
     async def _replayed(self, command: Command) -> Result | None:
         if command.key is None:

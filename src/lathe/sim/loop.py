@@ -48,6 +48,10 @@ class StuckError(RuntimeError):
     """Nothing is ready, nothing is scheduled, and the run has not ended: it waits for ever."""
 
 
+class EndlessError(StuckError):
+    """It has taken as many steps as it may, and goes on."""
+
+
 class SimLoop(base_events.BaseEventLoop):
     """A seeded, virtual-time event loop. It does no I/O and starts no thread."""
 
@@ -168,7 +172,8 @@ class SimLoop(base_events.BaseEventLoop):
             power.waiting.append(chosen)
             return
         if self.steps >= self._steps_limit:
-            raise StuckError(f"more than {self._steps_limit} steps")
+            self._ready.append(chosen)  # what waits for it can still be put away
+            raise EndlessError(f"more than {self._steps_limit} steps")
         self.steps += 1
         chosen._run()
 
