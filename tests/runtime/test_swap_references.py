@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.govern.house import House, house
-from tests.runtime.harness import example
+from tests.runtime.harness import TENANT, act, create, example, install, node_of, read
+from tests.runtime.test_shared import Judged, OpenGate, SlowApply
 
+from lathe.lang import digest
 from lathe.runtime.config import ApplySettings
+from lathe.runtime.swap import RefusedSwap, Swapper
+from lathe.sim.loop import SimLoop, run
+from lathe.store.memory import MemoryStore
 
 FILES = {path: data.decode() for path, data in example("order").items()}
 ORDERS = "/v1/order/orders"
@@ -40,3 +46,60 @@ def test_what_refers_to_others_is_swapped_with_them() -> None:
             assert (swapped.status_code, swapped.json().get("moved")) == (200, 0), swapped.text
 
     asyncio.run(main())
+
+
+SEATS = {
+    "app.toml": b'app = "house"\n[role]\nhost = "lets people in"\n',
+    "room.blueprint.toml": b"""
+blueprint = "Room"
+[state]
+open = { initial = true, waits = "guests" }
+[field]
+seats = { type = "int", range = [0, 9], default = 5 }
+[action]
+create = { by = "role:host" }
+shrink = { from = "open", by = "role:host", do = ["seats = 0"] }
+""",
+    "guest.blueprint.toml": b"""
+blueprint = "Guest"
+[state]
+here = { initial = true, waits = "somebody who asks" }
+[field]
+room = { type = "ref", to = "Room" }
+[action]
+create = { by = "role:host", sets = ["room"] }
+""",
+}
+SEATED = b"""
+[invariant]
+has_a_seat = "room is None or room.seats > 0"
+"""
+
+
+def test_who_refers_to_what_changed_meanwhile_is_looked_at_again() -> None:
+    """Only the room is written between the look at everybody and the transaction; the guest does not fit."""
+
+    async def main(loop: SimLoop) -> None:
+        faults = SlowApply()
+        store = MemoryStore(loop.now_ms, faults=faults)
+        app = await install(store, SEATS)
+        node = node_of(loop, store)
+        await node.start()
+        room = await create(node, app, "Room")
+        guest = await create(node, app, "Guest", room=room)
+        more = {**SEATS, "guest.blueprint.toml": SEATS["guest.blueprint.toml"] + SEATED}
+        faults.armed = True
+        swapper = Swapper(node.engine, OpenGate())
+        swap = asyncio.create_task(
+            swapper.apply(TENANT, more, Judged(more), confirm=None, by="test", allow_breaking=True)
+        )
+        await faults.reached.wait()
+        await act(node, app, room, "shrink")
+        faults.opened.set()
+        with pytest.raises(RefusedSwap, match="has_a_seat") as refused:
+            await swap
+        assert refused.value.code == "population" and guest in str(refused.value)
+        assert (await store.governing())[TENANT, app.name].digest == digest(read(SEATS))
+        await node.stop()
+
+    run(main, 1)

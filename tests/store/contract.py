@@ -421,9 +421,9 @@ async def what_changed_since_it_was_examined_is_looked_at_once_more(store: Store
     assert await commit(store, write(b1), write(d0)) == ["accepted", "accepted"]
     seen: list[EntityRow] = []
 
-    def again(rows: Sequence[EntityRow]) -> list[Write]:
+    def again(rows: Sequence[EntityRow]) -> dict[str, Write | None]:
         seen[:] = rows
-        return [write(turned(row, state="moved"), governing=governing) for row in rows]
+        return {row.id: write(turned(row, state="moved"), governing=governing) for row in rows}
 
     refusing = Apply(version("e" * 64), FIRST, prepared, (), examined, _refuses)
     with pytest.raises(ArithmeticError):
@@ -439,5 +439,5 @@ async def what_changed_since_it_was_examined_is_looked_at_once_more(store: Store
     assert await commit(store, write(turned(rows["c"]), governing=governing)) == ["accepted"]
 
 
-def _refuses(rows: Sequence[EntityRow]) -> list[Write]:
+def _refuses(rows: Sequence[EntityRow]) -> dict[str, Write | None]:
     raise ArithmeticError("it does not fit")

@@ -40,6 +40,8 @@ OF_STORE = {
     "unavailable": UNAVAILABLE,
     "full": UNAVAILABLE,
     "read_only": DENIED,
+    "denied": DENIED,
+    "absent": NOT_FOUND,
     "schema": CONFLICT,
     "corrupt": FINDINGS,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
@@ -25,8 +26,14 @@ class _Pool:
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         limits = httpx2.Limits(max_connections=CONNECTIONS_LIMIT, max_keepalive_connections=KEPT_LIMIT)
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # for apps share a pool
         self.client = httpx2.AsyncClient(
-            limits=limits, timeout=None, follow_redirects=False, trust_env=False, verify=tls
+            limits=limits,
+            timeout=None,
+            follow_redirects=False,
+            trust_env=False,
+            verify=tls,
+            cookies=no_cookies,
         )
         self.users = 0
 

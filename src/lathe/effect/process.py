@@ -93,7 +93,10 @@ async def _read(stream: asyncio.StreamReader, limit: int) -> bytes:
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End the whole session of a process, also what it left behind."""
+    """End the whole session of a process, also what it left behind. Who has left the session is let go, with
+    our ends of its pipes: asyncio closes them by no other way than its transport.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process._transport.close()  # type: ignore[attr-defined]
     await process.wait()

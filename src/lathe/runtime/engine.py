@@ -332,7 +332,10 @@ class Engine:
         return evolve(found, reads=frozenset(world.seen))
 
     async def preview(self, live: Live, event: Event, permit: Permit | None = None) -> Step | Refusal:
-        """What an event would meet now; nothing is taken. What is queued counts as taken."""
+        """What an event would meet now; nothing is taken. What is queued counts as taken.
+
+        Raises `BusyError` where another version takes over meanwhile.
+        """
         permit = permit or live.permit
         loaded: dict[str, Held | None] = {}
         for _ in range(LOADS_LIMIT):
@@ -341,6 +344,10 @@ class Engine:
             except _Absent as absent:
                 loaded |= await self.load(live, [absent.entity])
                 continue
+            except LookupError as error:
+                if await self._is_current(live):
+                    raise
+                raise BusyError("another version takes over just now") from error
             return (await self._claimed(live, found) or found) if isinstance(found, Step) else found
         raise BusyError(f"it reads more than {LOADS_LIMIT} entities")
 

@@ -26,6 +26,7 @@ from lathe.machine.table import Table
 from lathe.runtime.catalog import Live, compiled
 from lathe.runtime.engine import Engine, Standing, held_of
 from lathe.runtime.plan import Held, Planned, Told, plan
+from lathe.runtime.referring import Referring
 from lathe.store.audit import DecisionRow, Said, audited
 from lathe.store.base import PAGE_LIMIT, Apply, Query, Retiming, StoreError
 from lathe.store.records import Answer, EntityRow, Governing, Version, Write
@@ -188,11 +189,11 @@ class Swapper:
         unfit: list[Unfit] = []
         count = moved = 0
         if old is not None:
-            referred = await self._referred(old)
+            referring = await self._referring(old)
             async for row in self._rows(old):
                 held = held_of(row)
                 population[row.blueprint, row.state] += 1
-                found = self._moved(old, table, held.entity, referred)
+                found = self._moved(old, table, held.entity, referring.entities)
                 if isinstance(found, Unfit):
                     count += 1
                     if len(unfit) < EXAMPLES_LIMIT:
@@ -265,7 +266,13 @@ class Swapper:
             old = self._current(tenant, judged.app)
             if (old.digest if old else None) != made.old:
                 raise RefusedSwap("plan", "another version was applied since the plan was made", made, judged)
-            change, moved = await self._change(old, table, version)
+            try:
+                change, moved = await self._change(old, table, version)
+            except LookupError:  # it met an entity as another version has it
+                await self._engine.catalog.refresh()
+                if self._current(tenant, judged.app) is old:
+                    raise
+                continue
             lines = [_line(version, chain or (by,), made)]
             if deciding is not None:
                 lines.insert(0, deciding.said)
@@ -310,12 +317,12 @@ class Swapper:
                 last = rows[-1].id
                 query = Query(live.tenant, live.app.name, name, after=(last, last))
 
-    async def _referred(self, live: Live) -> dict[str, Entity]:
-        """Every entity by id, where one may refer to another; else nothing, for nobody looks."""
-        fields = (f for t in live.table.blueprints.values() for f in t.blueprint.fields.values())
-        if not any((f.type.element or f.type).kind == "ref" for f in fields):
-            return {}
-        return {row.id: held_of(row).entity async for row in self._rows(live)}
+    async def _referring(self, live: Live) -> Referring:
+        referring = Referring(live.table)
+        if referring.is_needed:
+            async for row in self._rows(live):
+                referring.add(held_of(row))
+        return referring
 
     def _moved(
         self, old: Live, table: Table, entity: Entity, referred: Mapping[str, Entity]
@@ -351,34 +358,36 @@ class Swapper:
         moved: dict[str, Write] = {}
         examined: dict[str, bytes] = {}
 
-        referred = await self._referred(old)
+        referring = await self._referring(old)
 
-        def examine(row: EntityRow) -> Write | None:
-            found = self._write(old, new, row, version, referred)
-            moved.pop(row.id, None)
+        def examine(held: Held) -> Write | None:
+            found = self._write(old, new, held, version, referring.entities)
+            moved.pop(held.entity.id, None)
             if found is not None:
-                moved[row.id] = found
+                moved[held.entity.id] = found
             if len(moved) > MOVED_LIMIT:
                 raise RefusedSwap("population", f"more than {MOVED_LIMIT} entities would be rewritten", None)
             return found
 
-        def again(rows: Sequence[EntityRow]) -> list[Write]:
-            referred.update((row.id, held_of(row).entity) for row in rows)
-            known = (row for row in rows if row.blueprint in old.table.blueprints)
-            return [found for row in known if (found := examine(row)) is not None]
+        def again(rows: Sequence[EntityRow]) -> dict[str, Write | None]:
+            """Those that have changed, and whoever refers to them."""
+            changed = [held_of(row) for row in rows if row.blueprint in old.table.blueprints]
+            for held in changed:
+                referring.add(held)
+            behind = referring.behind(held.entity.id for held in changed)
+            return {held.entity.id: examine(held) for held in (*changed, *behind)}
 
         async for row in self._rows(old):
             examined[row.id] = row.head
-            examine(row)
+            examine(held_of(row))
         expected = Governing(old.digest, old.epoch)
         retimings = tuple(_retimings(old.table, table))
         return Apply(version, expected, tuple(moved.values()), retimings, examined, again), moved
 
     def _write(
-        self, old: Live, new: Live, row: EntityRow, version: Version, referred: Mapping[str, Entity]
+        self, old: Live, new: Live, held: Held, version: Version, referred: Mapping[str, Entity]
     ) -> Write | None:
         """How an entity is rewritten; None if it stays as it is. Raises `RefusedSwap`."""
-        held = held_of(row)
         moved = self._moved(old, new.table, held.entity, referred)
         if isinstance(moved, Unfit):
             raise RefusedSwap("population", f"{moved.entity}: {moved.why}", None)

@@ -125,7 +125,7 @@ class Apply:
     writes: tuple[Write, ...] = ()
     retimings: tuple[Retiming, ...] = ()
     examined: Mapping[str, bytes] = field(default_factory=dict)
-    again: Callable[[Sequence[EntityRow]], Sequence[Write]] | None = None
+    again: Callable[[Sequence[EntityRow]], Mapping[str, Write | None]] | None = None
     audit: tuple[Audited, ...] = ()
     decisions: tuple[DecisionRow, ...] = ()
 
@@ -139,9 +139,9 @@ class Apply:
         """The writes, those of what has changed made anew."""
         if self.again is None or not rows:
             return self.writes
-        anew = {row.id for row in rows}
+        anew = self.again(rows)
         kept = [w for w in self.writes if not any(row.id in anew for row in w.entities)]
-        return (*kept, *self.again(rows))
+        return (*kept, *(found for found in anew.values() if found is not None))
 
     @property
     def governing(self) -> Governing:
@@ -206,6 +206,18 @@ class ReadOnlyError(StoreError):
     """It cannot be written."""
 
     code = "read_only"
+
+
+class DeniedError(StoreError):
+    """It does not know who asks, or does not let them in."""
+
+    code = "denied"
+
+
+class AbsentError(StoreError):
+    """There is no such database."""
+
+    code = "absent"
 
 
 class CorruptError(StoreError):

@@ -10,7 +10,9 @@ import asyncpg
 
 from lathe.errors import LatheError, UsageError
 from lathe.store.base import (
+    AbsentError,
     CorruptError,
+    DeniedError,
     FullError,
     ReadOnlyError,
     SchemaError,
@@ -80,7 +82,8 @@ async def prepare(connection: asyncpg.Connection, schema: str) -> None:
         raise SchemaError(f"PostgreSQL {number // 10_000} is too old: 15 is the first that will do")
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 15))", schema)
-        await connection.execute(f'create schema if not exists "{schema}"')
+        if await connection.fetchval("select to_regnamespace(quote_ident($1))", schema) is None:
+            await connection.execute(f'create schema "{schema}"')  # else it needs no right to make one
         await connection.execute(
             "create table if not exists schema_script (number bigint primary key, oldest bigint not null)"
         )
@@ -103,9 +106,15 @@ def translate(error: Exception, *, maybe: bool = False) -> Exception:
         case asyncpg.DiskFullError() | asyncpg.OutOfMemoryError():
             return FullError(f"PostgreSQL has no room: {error}")
         case asyncpg.ReadOnlySQLTransactionError():
-            return ReadOnlyError("PostgreSQL takes no writes: this is a standby")
+            return ReadOnlyError("PostgreSQL takes no writes: it is a standby, or read-only by its settings")
         case asyncpg.InsufficientPrivilegeError():
             return ReadOnlyError(f"PostgreSQL does not permit it: {error}")
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return DeniedError(f"PostgreSQL lets nobody in like this: {error}")
+        case asyncpg.InvalidSchemaNameError():
+            return DeniedError(f"PostgreSQL gives no right to the schema: {error}")
+        case asyncpg.InvalidCatalogNameError():
+            return AbsentError(f"PostgreSQL has it not: {error}")
         case asyncpg.DataCorruptedError() | asyncpg.IndexCorruptedError():
             return CorruptError(f"PostgreSQL found damage: {error}")
         case asyncpg.LockNotAvailableError() | asyncpg.QueryCanceledError():
