@@ -106,6 +106,7 @@ class Api:
                 **dict.fromkeys((LatheError, BusyError, OverloadedError, Exception), _handled),
             },
         )
+        self._starlette.router.redirect_slashes = False
 
     def _routes(self) -> list[Route]:
         return [
@@ -142,6 +143,9 @@ class Api:
             await self._answer(scope, receive, noting)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and b"%" in scope["raw_path"] and _is_hidden(scope["raw_path"]):
+            await answer_problem(send, Problem("LR404.route", "a segment holds an encoded separator"))
+            return
         if scope["type"] == "http" and scope["method"] == "POST":
             parts = scope["path"].split("/")
             is_one = len(parts) == 4 or (len(parts) == 6 and parts[4] != "")
@@ -401,6 +405,12 @@ class Api:
 
 def _json(data: object, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     return Response(encode(data), status, headers, media_type="application/json")
+
+
+def _is_hidden(raw_path: bytes) -> bool:
+    """Whether decoding makes more segments of the path: whoever looks at it before us sees another."""
+    written = raw_path.lower()
+    return written.startswith(b"/v1") and any(sign in written for sign in (b"%2f", b"%5c", b"%00"))
 
 
 def _check_chain(found: list[Entry]) -> None:

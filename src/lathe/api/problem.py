@@ -14,6 +14,7 @@ from lathe.machine.snapshot import Entity
 
 PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
+        "LR400.http": "it is no HTTP request",
         "LR400.json": "the body is no JSON",
         "LR400.body": "the body is not what this route takes",
         "LR400.query": "a parameter of the query is not what this route takes",
@@ -64,6 +65,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR422.decision": "it cannot be asked, or decided, like this",
         "LR422.where": "the filter cannot be read",
         "LR428.visit": "the action is fenced: name the visit in `If-Visit`",
+        "LR431.head": "the head of the request is too large",
         "LR429.rate": "too many requests",
         "LR429.guessing": "too many tries with tokens that are not known",
         "LR429.decisions": "too many requests wait for a decision",

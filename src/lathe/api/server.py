@@ -28,7 +28,7 @@ from lathe.api.backup import Backups
 from lathe.api.blueprints import Blueprints
 from lathe.api.callers import LOOPBACK, Authenticator, Bearers, Development
 from lathe.api.checks import CheckRoutes, Inspector
-from lathe.api.connection import Connection
+from lathe.api.connection import Connection, close_slow
 from lathe.api.cursor import Cursors
 from lathe.api.decisions import DecisionRoutes
 from lathe.api.governing import Governing
@@ -461,9 +461,11 @@ async def serve(
         serving = _Server(config, assembly.api)
         if listening is not None:
             asyncio.get_running_loop().create_task(_tell(serving, listening))
+        looking = asyncio.create_task(close_slow(serving.server_state.connections), name="slow clients")
         try:
             await serving.serve(sockets=[plug])
         finally:
+            looking.cancel()
             await assembly.simulations.stop()
             await assembly.housekeeper.stop()
             await assembly.auditor.stop()

@@ -131,6 +131,7 @@ def seconds_of(prefer: str | None) -> float:
     """How long the caller wants to wait: `Prefer: wait=30` (RFC 7240)."""
     for part in (prefer or "").split(","):
         name, _, value = part.strip().partition("=")
-        if name.strip().lower() == "wait" and value.strip().isdigit() and len(value.strip()) < 6:
-            return float(value)
+        wanted = value.strip()
+        if name.strip().lower() == "wait" and wanted.isascii() and wanted.isdigit() and len(wanted) < 6:
+            return float(wanted)
     return 0.0

@@ -226,7 +226,7 @@ class Catalog:
                 tenant, app
             ]
         if found is None:
-            raise NotFoundError(f"there is no app `{app}`")
+            raise NotFoundError(f"there is no app `{app[:80]}`")
         return found
 
     def all(self, tenant: str) -> list[Live]:

@@ -266,13 +266,10 @@ class Swapper:
             old = self._current(tenant, judged.app)
             if (old.digest if old else None) != made.old:
                 raise RefusedSwap("plan", "another version was applied since the plan was made", made, judged)
-            try:
-                change, moved = await self._change(old, table, version)
-            except LookupError:  # it met an entity as another version has it
-                await self._engine.catalog.refresh()
-                if self._current(tenant, judged.app) is old:
-                    raise
+            ready = await self._ready(old, table, version)
+            if ready is None:
                 continue
+            change, moved = ready
             lines = [_line(version, chain or (by,), made)]
             if deciding is not None:
                 lines.insert(0, deciding.said)
@@ -286,6 +283,18 @@ class Swapper:
                 raise RefusedSwap("decided", "the decision was used, or taken back", made, judged)
             await self._stale(tenant, judged.app, answer)
         raise RefusedSwap("plan", "entities keep being written while they are compared", made, judged)
+
+    async def _ready(
+        self, old: Live | None, table: Table, version: Version
+    ) -> tuple[Apply, Mapping[str, Write]] | None:
+        """See `_change`; None if it met an entity as another version has it, which has taken over since."""
+        try:
+            return await self._change(old, table, version)
+        except LookupError:
+            await self._engine.catalog.refresh()
+            if self._current(version.tenant, version.app) is old:
+                raise
+            return None
 
     async def _stale(self, tenant: str, app: str, answer: Answer) -> None:
         if answer.verdict == "governed":
