@@ -235,12 +235,7 @@ class Swapper:
         same transaction.
         """
         made = await self.plan(tenant, files, judged)
-        if made.verdict != "admitted":
-            raise RefusedSwap("refused", f"the verifier says {made.verdict}", made, judged)
-        if made.unfit_count:
-            first = made.unfit[0]
-            said = f"{made.unfit_count} live entities do not fit: {first.entity}, {first.why}"
-            raise RefusedSwap("population", said, made, judged)
+        _check_possible(made, judged)
         if made.old == made.new:
             return Applied(made, 0, 0)
         if made.is_breaking and not allow_breaking:
@@ -406,6 +401,16 @@ class Swapper:
         told = Told("migrate", version.applied_ms, version.by, (), {"digest": version.digest})
         found = Step(event=None, parts=(), written={moved.id: moved}, ghosts={})  # type: ignore[arg-type]
         return plan(new, found, {moved.id: held}, told)
+
+
+def _check_possible(made: Plan, judged: Judged) -> None:
+    """Raises `RefusedSwap` if nobody could confirm the plan."""
+    if made.verdict != "admitted":
+        raise RefusedSwap("refused", f"the verifier says {made.verdict}", made, judged)
+    if made.unfit_count:
+        first = made.unfit[0]
+        said = f"{made.unfit_count} live entities do not fit: {first.entity}, {first.why}"
+        raise RefusedSwap("population", said, made, judged)
 
 
 def _retimings(old: Table, new: Table) -> Iterator[Retiming]:
