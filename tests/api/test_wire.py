@@ -127,7 +127,7 @@ def test_a_head_that_does_not_end_is_refused(chunk: bytes) -> None:
             reader, writer = await connect()
             writer.write(b"GET /healthz HTTP/1.1\r\nhost: a\r\n")
             sent = 0
-            try:
+            with suppress(ConnectionError):  # it may be closed before the rest is sent
                 while sent < 4 * HEAD_BYTES_LIMIT and not reader.at_eof():
                     writer.write(chunk)
                     await writer.drain()
@@ -135,8 +135,6 @@ def test_a_head_that_does_not_end_is_refused(chunk: bytes) -> None:
                     sent += len(chunk)
                 status, problem = await answered(reader)
                 assert (status, problem["code"]) == (431, "LR431.head")
-            except ConnectionError:
-                pass  # it was closed before the rest could be sent
             assert sent <= 2 * HEAD_BYTES_LIMIT + 300_000
             assert (await client.get("/healthz")).status_code == 200
 

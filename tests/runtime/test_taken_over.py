@@ -6,7 +6,7 @@ import pytest
 from tests.runtime.test_shared import Judged, OpenGate
 
 from lathe.machine.event import Act
-from lathe.runtime.engine import BusyError
+from lathe.runtime.engine import BusyError, Standing
 from lathe.runtime.node import Node
 from lathe.runtime.swap import RefusedSwap, Swapper
 from lathe.sim.loop import SimLoop, run
@@ -43,9 +43,11 @@ finish = { from = ["open", "held"], to = "done", by = "role:worker" }
 THIRD = {"job.blueprint.toml": FIRST["job.blueprint.toml"].replace(b"[0, 9]", b"[0, 99]")}
 
 
-async def apply(node: Node, files: dict[str, bytes], **more: object) -> None:
-    swapper = Swapper(node.engine, OpenGate())
-    await swapper.apply(TENANT, files, Judged(files), confirm=None, by="test", allow_breaking=True, **more)  # type: ignore[arg-type]
+async def apply(node: Node, files: dict[str, bytes], standing: Standing | None = None) -> None:
+    judged = Judged(files)
+    await Swapper(node.engine, OpenGate()).apply(
+        TENANT, files, judged, confirm=None, by="test", allow_breaking=True, standing=standing
+    )
 
 
 def test_a_swap_that_meets_what_another_version_made_is_refused_as_out_of_date() -> None:
