@@ -13,6 +13,7 @@ from tests.api.client import until
 from tests.govern.house import ORDER, House, code, house, install_for
 from tests.runtime.harness import example
 
+from lathe.api.limits import Limits
 from lathe.govern.principal import GovernError
 from lathe.govern.token import hash_of, parts_of
 from lathe.runtime.clock import SystemClock
@@ -505,6 +506,24 @@ def test_a_token_that_is_known_no_more_waits_like_any_other() -> None:
                 one.bearers.guard.failed("127.0.0.1", "unknown token")
             codes = [code(await one.ask(ann, "GET", "/v1/me")) for _ in range(2)]
             assert codes == ["LR401.token", "LR429.guessing"]
+
+    asyncio.run(main())
+
+
+def test_a_rate_is_of_whom_it_is_for_in_the_end_and_of_one_tenant() -> None:
+    async def main() -> None:
+        store = MemoryStore(SystemClock().now_ms)
+        for tenant in ("main", "other"):
+            await install_for(store, tenant, example("order"))
+        async with house(store) as one:
+            one.api.throttle.limits = Limits(per_principal_per_second=0.001, burst=3)
+            ann = await one.made(one.operator, "ann", kind="person", roles=["customer"])
+            bots = [await one.made(ann, f"bot{number}") for number in range(3)]
+            codes = [code(await one.ask(each, "POST", ORDER, {"total": 1})) for each in (*bots, ann)]
+            assert codes == ["201"] * 3 + ["LR429.rate"]
+            theirs = await one.made(one.operator, "op", kind="person", scopes=["operator"], tenant="other")
+            same = await one.made(theirs, "ann", kind="person", roles=["customer"])
+            assert code(await one.ask(same, "POST", ORDER, {"total": 1})) == "201"
 
     asyncio.run(main())
 

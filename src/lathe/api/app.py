@@ -172,7 +172,7 @@ class Api:
             self.throttle.enter()
             try:
                 asked = await self._asked(scope, receive, parts)
-                self.throttle.spend(asked.principal.id, asked.app)
+                self.throttle.spend(asked.tenant, asked.principal.actor, asked.app)
                 found = await self.commands.take(asked)
             finally:
                 self.throttle.leave()
@@ -260,7 +260,7 @@ class Api:
             principal=principal,
             key=_key(headers.get("idempotency-key")),
         )
-        self.throttle.spend(asked.principal.id, live.app.name)
+        self.throttle.spend(asked.tenant, principal.actor, asked.app)
         wait = seconds_of(headers.get("prefer"))
         found = await self.taking.take(live, table, asked, wait_seconds=wait)
         told = {name.decode(): value.decode() for name, value in found.headers}

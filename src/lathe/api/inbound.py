@@ -114,7 +114,8 @@ class Receiver:
         header = {name.lower(): value for name, value in request.headers.items()}
         self._check_signature(live, inbound, header, raw)
         with self._throttle.admitted():
-            self._throttle.spend(f"inbound:{table.blueprint.name}.{inbound.name}", live.app.name)
+            who = f"inbound:{table.blueprint.name}.{inbound.name}"
+            self._throttle.spend(live.tenant, who, live.app.name)
             delivery = Delivery(_parsed(raw), dict(request.query_params), header, variables)
             return await self._take(live, table, inbound, delivery, raw)
 

@@ -33,7 +33,7 @@ class Throttle:
         self._in_flight = 0
         self.is_stopping = False
         """Set once the process takes no more."""
-        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+        self._buckets: dict[tuple[str, str, str], tuple[float, float]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -61,12 +61,15 @@ class Throttle:
         finally:
             self.leave()
 
-    def spend(self, principal: str, app: str) -> None:
-        """One request of a principal to an app, from its bucket. Raises `Problem` (LR429.rate)."""
+    def spend(self, tenant: str, actor: str, app: str) -> None:
+        """One request to an app by whom it is for in the end, however many act for them, from their bucket.
+
+        Raises `Problem` (LR429.rate).
+        """
         rate = self.limits.per_principal_per_second
         if rate <= 0:
             return
-        key = (principal, app)
+        key = (tenant, actor, app)
         now = self._seconds()
         left, since = self._buckets.pop(key, (float(self.limits.burst), now))
         left = min(float(self.limits.burst), left + (now - since) * rate)

@@ -61,6 +61,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR415.type": "the body must be JSON",
         "LR422.type": "an argument is left out, unknown, or of another type",
         "LR422.key": "the idempotency key was used for another request",
+        "LR422.take": "it is possible on none of the entities that were tried",
         "LR422.token": "a token cannot be like this",
         "LR422.decision": "it cannot be asked, or decided, like this",
         "LR422.where": "the filter cannot be read",

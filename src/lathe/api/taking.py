@@ -21,12 +21,18 @@ from lathe.machine.event import Caller
 from lathe.machine.step import admitted, matches
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
-from lathe.runtime.engine import Engine
+from lathe.runtime.engine import Committed, Engine
 from lathe.store.base import Query, sort_value
 
 CANDIDATES = 64
 """Entities looked at in one go."""
+TRIED_LIMIT = 500
+"""Entities that one look tries: each is a decision like that of any command."""
 WAIT_SECONDS_LIMIT = 60.0
+POLL_SECONDS = 1.0
+"""When to look again if nothing woke: time alone, or another process, may have made something possible."""
+REST = 4
+"""How much longer than its last look a waiter rests before the next."""
 PASSED_OVER = ("LR403.", "LR409.", "LR412.", "LR404.entity")
 """What another entity may be tried for: this one is not possible, or not for this caller, or somebody was
 quicker.
@@ -52,12 +58,28 @@ class Taking:
         self._engine = engine
         self._commands = commands
         self._reading = reading
-        self._tried: set[tuple[str, str]] = set()
-        self._changed = asyncio.Event()
-        engine.store.on_change(self._wake)
+        self._tried: set[tuple[str, str, str]] = set()
+        self._waiting: dict[tuple[str, str], set[asyncio.Event]] = {}
+        engine.watch(self._committed)
+        if engine.store.is_shared:
+            engine.store.on_change(self._wake_all)
 
-    def _wake(self) -> None:
-        self._changed.set()
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._waiting.values()))
+
+    def _committed(self, committed: Committed) -> None:
+        """Wake those that wait for something of the app."""
+        if self._waiting:
+            for event in self._waiting.get((committed.live.tenant, committed.live.app.name), ()):
+                event.set()
+
+    def _wake_all(self) -> None:
+        """Wake everybody: another process may have committed something of their app."""
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
 
     async def take(self, live: Live, table: BlueprintTable, asked: Asked, *, wait_seconds: float) -> Answered:
         """The entity that was taken, or 204 if there is none in time. Raises `Problem`."""
@@ -75,30 +97,52 @@ class Taking:
         replayed = await self._commands.replayed(asked)
         if replayed is not None:
             return replayed
-        given = encode(body.args)
-        deadline = asyncio.get_running_loop().time() + min(wait_seconds, WAIT_SECONDS_LIMIT)
+        asked = replace(asked, action=body.action, body=encode(body.args))
+        wait_seconds = min(wait_seconds, WAIT_SECONDS_LIMIT)
+        place, woken = (live.tenant, live.app.name), asyncio.Event()
+        self._waiting.setdefault(place, set()).add(woken)
+        try:
+            return await self._in_time(query, asked, woken, wait_seconds)
+        finally:
+            self._waiting[place].discard(woken)
+            if not self._waiting[place]:
+                del self._waiting[place]
+
+    async def _in_time(
+        self, query: Query, asked: Asked, woken: asyncio.Event, wait_seconds: float
+    ) -> Answered:
+        """Look, and look again when something of the app was committed."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + wait_seconds
         while True:
-            self._changed.clear()
-            taken = await self._first(query, replace(asked, action=body.action, body=given))
+            woken.clear()
+            begun = clock()
+            taken = await self._first(query, asked)
             if taken is not None:
                 return taken
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
+            now = clock()
+            if now >= deadline:
                 return Answered(204, b"")
+            await asyncio.sleep(min(deadline - now, REST * (now - begun)))
             try:
-                async with asyncio.timeout(min(left, 1.0)):
-                    await self._changed.wait()
+                async with asyncio.timeout(min(deadline - clock(), POLL_SECONDS)):
+                    await woken.wait()
             except TimeoutError:
                 continue
 
     async def _first(self, query: Query, asked: Asked) -> Answered | None:
-        """The first entity on which the action is taken, page after page."""
+        """The first entity on which the action is taken, page after page. Raises `Problem` (LR422.take)."""
+        left = TRIED_LIMIT
         while True:
             rows = await self._engine.store.find(query)
             for row in rows:
-                key = (row.app, row.id)
+                key = (row.tenant, row.app, row.id)
                 if key in self._tried:
                     continue
+                if not left:
+                    said = f"the first {TRIED_LIMIT} were tried, and there are more"
+                    raise Problem("LR422.take", said, help="say with `where` which of them it is possible on")
+                left -= 1
                 self._tried.add(key)
                 try:
                     return await self._commands.take(replace(asked, entity=row.id))
