@@ -19,7 +19,7 @@ from lathe.govern.token import hash_of, parts_of
 from lathe.runtime.clock import SystemClock
 from lathe.store.audit import unchained
 from lathe.store.memory import MemoryStore
-from lathe.store.records import Answer, Write
+from lathe.store.records import Answer, Intent, Outgoing, Write
 
 WITHOUT = ("/v1/me", "/v1/tokens", "/v1/audit", ORDER, "/v1/events", "/v1/intents?app=order", "/metrics")
 
@@ -192,6 +192,49 @@ def test_a_part_is_never_wider_than_the_whole(wider: dict[str, object]) -> None:
             assert {key: part[key] for key in ("roles", "apps", "actions", "scopes")} == {
                 "roles": ["customer"], "apps": ["order"], "actions": ["Order.create"], "scopes": [],
             }  # fmt: skip
+
+    asyncio.run(main())
+
+
+def test_of_an_app_that_a_token_is_not_for_nothing_is_told_or_kept() -> None:
+    async def main() -> None:
+        store = MemoryStore(SystemClock().now_ms)
+        for name in ("order", "rollout"):
+            await install_for(store, "main", example(name))
+        async with house(store) as one:
+            made = {"kind": "service", "roles": ["customer"]}
+            other = await one.made(one.operator, "a", apps=["rollout"], **made)
+            for path in ("/v1/order/nothing", f"{ORDER}/x/fly", ORDER, "/v1/nothing/nothing"):
+                answer = await one.ask(other, "POST", path, {"total": 1})
+                assert code(answer) == "LR403.scope" and "help" not in answer.json(), answer.text
+            ours = await one.made(one.operator, "b", **made)
+            assert (await one.ask(ours, "GET", "/v1/intents?app=order")).json()["items"] == []
+            for token, apps in ((other, {"rollout"}), (ours, {"order", "rollout"}), (other, {"rollout"})):
+                paths = (await one.ask(token, "GET", "/openapi.json")).json()["paths"]
+                named = {
+                    path.split("/")[2] for path in paths if path.startswith(("/v1/order", "/v1/rollout"))
+                }
+                assert named == apps
+
+    asyncio.run(main())
+
+
+def test_what_was_refused_is_told_to_whom_reads() -> None:
+    async def main() -> None:
+        async with house() as one:
+            made = {"kind": "service", "roles": ["customer"]}
+            ann = await one.made(one.operator, "ann", **made)
+            order = (await one.ask(ann, "POST", ORDER, {"total": 1})).json()["id"]
+            await one.node.engine.store.count_intents(
+                [Intent("main", "order", "Order", "approve", "", "denied", "", 1, 0, 0, order)]
+            )
+            creates = await one.made(one.operator, "b", actions=["create"], **made)
+            reads = await one.made(one.operator, "c", actions=["Order.read"], **made)
+            outgoing = Outgoing("main", "order", "Order", "e", 1, "open_payment", 1, "started", "d", 0, b"{}")
+            effect = one.tokens.mint(outgoing, 60_000)
+            for token, count in ((ann, 1), (reads, 1), (creates, 0), (effect, 0)):
+                items = (await one.ask(token, "GET", "/v1/intents?app=order")).json()["items"]
+                assert len(items) == count
 
     asyncio.run(main())
 
@@ -384,8 +427,6 @@ def test_tenants_do_not_know_each_other() -> None:
 def test_an_effects_token_is_for_its_entity_and_opens_nothing_else() -> None:
     async def main() -> None:
         async with house() as one:
-            from lathe.store.records import Outgoing
-
             outgoing = Outgoing("main", "order", "Order", "e", 1, "open_payment", 1, "started", "d", 0, b"{}")
             token = one.tokens.mint(outgoing, 60_000)
             assert (await one.ask(token, "GET", "/v1/me")).json()["principal"] == "effect:order/e.1"

@@ -33,7 +33,7 @@ from lathe.api.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
 from lathe.api.tracing import Tracing
 from lathe.api.view import encode
 from lathe.errors import LatheError, NotFoundError
-from lathe.govern.principal import MAIN
+from lathe.govern.principal import MAIN, READ
 from lathe.machine.table import BlueprintTable
 from lathe.runtime import telemetry
 from lathe.runtime.catalog import Live
@@ -46,8 +46,8 @@ from lathe.store.base import CorruptError, StoreError
 from lathe.store.journal import breaks
 from lathe.store.records import Entry
 
-TENANTS_DESCRIBED = 256
-"""Tenants whose OpenAPI documents are kept ready."""
+DESCRIBED_LIMIT = 256
+"""OpenAPI documents that are kept ready, by tenant and apps."""
 FIXED = frozenset(
     ["apps", "audit", "blueprints", "checks", "decisions", "events", "intents", "me", "simulations", "tokens"]
 )
@@ -92,7 +92,7 @@ class Api:
         self._has_open_metrics = has_open_metrics
         self._seconds = seconds
         self._limits = limits
-        self._openapi: dict[str, tuple[int, bytes]] = {}
+        self._openapi: dict[tuple[str, ...], tuple[int, bytes]] = {}
         self._starlette = Starlette(
             routes=[
                 *routes,
@@ -294,7 +294,7 @@ class Api:
         """A command's worth of work, so it keeps to the same limits."""
         with self.throttle.admitted():
             live, table, principal = await self._blueprint(request)
-            self.throttle.spend(principal.id, live.app.name)
+            self.throttle.spend(live.tenant, principal.actor, live.app.name)
             asked = dict(request.query_params)
             return _json(await self.tracing.trace(live, table, request.path_params["id"], principal, asked))
 
@@ -352,6 +352,7 @@ class Api:
                 "clause": i.clause, "count": i.count, "example": i.example,
             }
             for i in found
+            if principal.grant is None and principal.takes(i.blueprint, READ)
         ]  # fmt: skip
         return _json({"items": items})
 
@@ -393,13 +394,15 @@ class Api:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def _described(self, request: Request) -> Response:
-        tenant = (await self.principal(request.scope)).tenant
+        principal = await self.principal(request.scope)
         catalog = self.node.engine.catalog
-        found = self._openapi.get(tenant)
+        lives = [live for live in catalog.all(principal.tenant) if principal.is_for(live.app.name)]
+        key = (principal.tenant, *(live.app.name for live in lives))
+        found = self._openapi.get(key)
         if found is None or found[0] != catalog.generation:
-            if len(self._openapi) >= TENANTS_DESCRIBED:
+            if len(self._openapi) >= DESCRIBED_LIMIT:
                 self._openapi.clear()
-            found = self._openapi[tenant] = (catalog.generation, encode(openapi(catalog.all(tenant))))
+            found = self._openapi[key] = (catalog.generation, encode(openapi(lives)))
         return Response(found[1], media_type="application/json")
 
 

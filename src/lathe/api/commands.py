@@ -116,6 +116,7 @@ class Commands:
 
     def _prepared(self, asked: Asked) -> _Prepared:
         """The command of a request. Raises `Problem`, `GovernError`."""
+        asked.principal.enters(asked.app)
         live = self._engine.catalog.live(asked.tenant, asked.app)
         table = live.by_plural(asked.plural)
         if table is None:
@@ -127,7 +128,6 @@ class Commands:
             wish = Refusal("action", asked.entity or None, asked.action)
             self._intents.note(live, table.blueprint.name, asked.action, None, wish)
             raise no_action(table, asked.action)
-        asked.principal.enters(asked.app)
         if not asked.principal.takes(table.blueprint.name, asked.action):
             raise Problem("LR403.scope", f"the token is not for `{asked.action}`")
         given = body_of(asked.body)
