@@ -7,12 +7,19 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import httpx2
+import structlog
 from tests.api.client import serving
 from tests.api.test_checks import broken, checked
+from tests.govern.house import code, house, install_for
+from tests.runtime.harness import example
 
 from lathe.api import simulations
+from lathe.api.kept import Checks
+from lathe.api.simulations import Simulations
 from lathe.gate.judge import ChildGate
 from lathe.lang.model import Json
+from lathe.runtime.clock import SystemClock
+from lathe.store.memory import MemoryStore
 
 SECONDS = 60.0
 PATH = "/v1/simulations"
@@ -48,6 +55,47 @@ class Endless(ChildGate):
             await asyncio.sleep(SECONDS)
         finally:
             self.running -= 1
+
+
+class Dying(ChildGate):
+    """A gate whose process cannot be begun, or dies while it is told what to do."""
+
+    async def simulate(self, files: Mapping[str, bytes], asked: Mapping[str, Json]) -> AsyncGenerator[bytes]:
+        yield b'{"seeds": 1, "failed": 0}'
+        raise BrokenPipeError("it went away")
+
+
+def test_a_campaign_whose_process_dies_has_failed_and_makes_room() -> None:
+    async def main() -> None:
+        async with serving("rollout", gate=Dying()) as client:
+            for _ in range(simulations.TENANT_LIMIT + 1):
+                with structlog.testing.capture_logs() as logs:
+                    found = await over(client, (await begun(client, app="rollout"))["id"])
+                assert (found["state"], found["said"]) == ("failed", "it was logged")
+                assert [line["event"] for line in logs] == ["defect"]
+
+    asyncio.run(main())
+
+
+def test_one_tenant_does_not_use_up_the_campaigns_of_others() -> None:
+    async def main() -> None:
+        store = MemoryStore(SystemClock().now_ms)
+        for tenant in ("main", "other"):
+            await install_for(store, tenant, example("rollout"))
+        async with house(store) as one:
+            gate = Endless()
+            campaigns = Simulations(one.node.engine, gate, one.bearers, Checks(one.clock.now_ms))
+            one.api._starlette.router.routes[:0] = campaigns.routes()
+            theirs = await one.made(
+                one.operator, "op", kind="person", scopes=["apply", "operator"], tenant="other"
+            )
+            for _ in range(simulations.TENANT_LIMIT):
+                assert code(await one.ask(theirs, "POST", PATH, {"app": "rollout"})) == "202"
+            assert code(await one.ask(theirs, "POST", PATH, {"app": "rollout"})) == "LR503.busy"
+            assert code(await one.ask(one.operator, "POST", PATH, {"app": "rollout"})) == "202"
+            await campaigns.stop()
+
+    asyncio.run(main())
 
 
 def test_what_is_in_force_is_simulated_and_nothing_is_found() -> None:
@@ -108,13 +156,13 @@ def test_campaigns_are_bounded_and_those_that_run_end_with_the_process() -> None
     async def main() -> None:
         gate = Endless()
         async with serving("rollout", gate=gate) as client:
-            for _ in range(simulations.RUNNING_LIMIT):
+            for _ in range(simulations.TENANT_LIMIT):
                 await begun(client, app="rollout")
             more = await client.post(PATH, json={"app": "rollout"})
             assert more.json()["code"] == "LR503.busy"
             assert more.headers["retry-after"] == "30"
             await asyncio.sleep(0)
-            assert gate.running == simulations.RUNNING_LIMIT
+            assert gate.running == simulations.TENANT_LIMIT
         assert gate.running == 0
 
     asyncio.run(main())

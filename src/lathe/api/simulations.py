@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lathe.api.answers import problem_of
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.checks import body_as
 from lathe.api.kept import Checks
@@ -32,8 +33,10 @@ from lathe.runtime.engine import Engine
 
 KEPT_LIMIT = 32
 """Campaigns that are kept; the oldest that are over go first."""
-RUNNING_LIMIT = 4
+RUNNING_LIMIT = 8
 """Campaigns of this process that run or wait."""
+TENANT_LIMIT = 4
+"""Those of one tenant."""
 SEEDS_LIMIT = 100_000
 SECONDS_LIMIT = 600
 SEED_LIMIT = 2**53 - 1
@@ -145,14 +148,19 @@ class Simulations:
             subject = self._subjects.check(by, wanted.check)
         else:
             subject = await self._subjects.version(by, wanted.app, wanted.digest)
-        if sum(not one.is_over for one in self._kept.values()) >= RUNNING_LIMIT:
-            said = f"{RUNNING_LIMIT} campaigns run or wait already"
-            raise Problem("LR503.busy", said, headers={"Retry-After": "30"})
+        self._require_room(by.tenant)
         clock = self._engine.clock
         campaign = Campaign(self._engine.ids.new(), by.tenant, by.id, clock.now_ms(), subject, wanted)
         self._keep(campaign)
         campaign.task = asyncio.create_task(self._going(campaign), name="simulation")
         return _json(told(campaign), status=202)
+
+    def _require_room(self, tenant: str) -> None:
+        """Raises `Problem` if too many run or wait already."""
+        tenants = [one.tenant for one in self._kept.values() if not one.is_over]
+        if len(tenants) >= RUNNING_LIMIT or tenants.count(tenant) >= TENANT_LIMIT:
+            said = f"{tenants.count(tenant)} campaigns run or wait already"
+            raise Problem("LR503.busy", said, headers={"Retry-After": "30"})
 
     async def _one(self, request: Request) -> Response:
         return _json(told(await self._named(request)))
@@ -222,6 +230,8 @@ class Simulations:
             campaign.state = "cancelled"
         except LatheError as error:
             campaign.state, campaign.said = "failed", str(error)
+        except Exception as error:  # noqa: BLE001  its process may die anywhere: it is over, whatever it was
+            campaign.state, campaign.said = "failed", str(problem_of(error))
         self._tell(campaign)
 
     def _read(self, campaign: Campaign, line: bytes) -> None:
