@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,8 +11,8 @@ from contextlib import asynccontextmanager
 from tests.api.client import serving
 from tests.runtime.harness import example
 
-from lathe.agents.calls import Answer, Workshop, by_runtime, call
-from lathe.gate.judge import ChildGate
+from lathe.agents.calls import Answer, Files, Workshop, by_runtime, call
+from lathe.gate.judge import ChildGate, Judgement
 from lathe.lang.model import Json
 
 TICKET = {
@@ -125,6 +126,42 @@ def test_events_are_read_on_from_where_they_ended() -> None:
     assert "create" in all_of_it.text and "next: later ones `after: 1`" in all_of_it.text
     assert later.text.startswith("nothing")
     assert made.text.split(" ")[0] in of_one.text
+
+
+def test_a_check_that_took_too_long_says_so() -> None:
+    class Slow(ChildGate):
+        async def judge(self, files: Files, *, against: Files | None, accept_bounds: bool) -> Judgement:
+            report = {"verdict": "unknown", "ok": False, "findings": [], "why": "the check took too long"}
+            return Judgement("", "", "unknown", json.dumps(report).encode())
+
+    async def main() -> None:
+        async with serving(gate=Slow()) as client:
+            work = Workshop(client, None, by_runtime(client))
+            for tool in ("check", "diff", "apply"):
+                told = await call(work, tool, {"files": dict(MENDED)})
+                assert "the check took too long" in told.text and "unknown" in told.text, told
+
+    asyncio.run(main())
+
+
+def test_what_no_header_or_text_can_hold_is_said() -> None:
+    new = {"app": "rollout", "plural": "rollouts", "action": "create", "args": {"replicas": 1}}
+    found = answers(
+        ("act", {**new, "key": "schlüssel"}),
+        ("act", {**new, "key": "a\nb"}),
+        ("act", {**new, "version": "\u00b2"}),
+        ("act", {**new, "visit": "\u0661"}),
+        ("get", {"app": "rollout", "plural": "rollouts", "id": "\ud800"}),
+        ("check", {"files": {"ticket.blueprint.toml": "\ud800"}}),
+        ("events", {"app": "rollout"}),
+        on=("rollout",),
+    )
+    assert [answer.is_error for answer in found] == [True] * 6 + [False]
+    names = ("key", "key", "version", "visit")
+    for answer, name in zip(found, names, strict=False):
+        assert answer.text.startswith(f"`{name}` "), answer.text
+    assert all("character" in answer.text for answer in found[4:6])
+    assert found[6].text.startswith("nothing"), "none of them was taken"
 
 
 def test_calls_that_make_no_sense_are_answered_with_what_does() -> None:

@@ -83,6 +83,8 @@ async def call(workshop: Workshop, name: str, arguments: Row) -> Answer:
         return Answer(str(error), is_error=True)
     except LatheError as error:
         return Answer(str(error), is_error=True)
+    except UnicodeEncodeError as error:
+        return Answer(f"what stands before position {error.end} of a text is no character", is_error=True)
     except httpx2.TransportError:
         said = f"no runtime answers at {workshop.client.base_url}"
         return Answer(f"{said}\nnext: start `lathe dev FOLDER`; `check` and `explain` work without", True)
@@ -160,9 +162,9 @@ async def _act(workshop: Workshop, asked: Row) -> str:
     action, headers = str(asked["action"]), {}
     for name, header in (("key", "idempotency-key"), ("visit", "if-visit")):
         if asked.get(name) is not None:
-            headers[header] = str(asked[name])
+            headers[header] = _header(asked, name)
     if asked.get("version") is not None:
-        headers["if-match"] = f'"{asked["version"]}"'
+        headers["if-match"] = f'"{_header(asked, "version")}"'
     start = _path(asked, "app", "plural")
     if asked.get("id"):
         path = f"{_path(asked, 'app', 'plural', 'id')}/{quote(action, safe='')}"
@@ -240,6 +242,14 @@ def _json(response: httpx2.Response) -> Json:
 
 def _path(asked: Row, *names: str) -> str:
     return "/v1/" + "/".join(quote(str(asked[name]), safe="") for name in names)
+
+
+def _header(asked: Row, name: str) -> str:
+    """An argument that goes in a header."""
+    text = str(asked[name])
+    if not (text.isascii() and text.isprintable()):
+        raise CallError(f"`{name}` holds letters, digits and signs of ASCII alone")
+    return text
 
 
 def _files(workshop: Workshop, asked: Row) -> Files:

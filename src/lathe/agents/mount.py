@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from lathe.api.answers import Application, Receive, Scope, Send, answer_problem
+from lathe.api.answers import Application, Receive, Scope, Send, answer_problem, problem_of
 from lathe.api.app import Api
 from lathe.api.problem import Problem
 
@@ -35,8 +35,9 @@ class Agents:
         try:
             await self._api.principal(scope)
             mcp = self._loaded()
-        except Problem as problem:
-            await answer_problem(send, problem)
+            await mcp.start()
+        except Exception as error:  # noqa: BLE001  every failure is answered, as what it is
+            await answer_problem(send, problem_of(error))
             return
         await mcp(scope, receive, send)
 

@@ -7,7 +7,8 @@ process may answer), each request in the name of the token that it carries.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 import httpx2
 import mcp_types as types
@@ -32,15 +33,16 @@ FORWARDED = ("authorization", "traceparent")
 """Headers of an agent's request that go on to the API: who it is, and which trace it is part of."""
 
 
-def server(workshop: Callable[[Context], Workshop]) -> Server[object]:
-    """A server of the ten tools; `workshop` gives what they work with, for one request."""
+def server(workshop: Callable[[Context], AbstractAsyncContextManager[Workshop]]) -> Server[object]:
+    """A server of the ten tools; `workshop` gives what they work with, while one request is answered."""
 
     async def listed(context: Context, asked: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=described())
 
     async def called(context: Context, asked: types.CallToolRequestParams) -> types.CallToolResult:
         given: Row = asked.arguments or {}
-        return _result(await call(workshop(context), asked.name, given))
+        async with workshop(context) as work:
+            return _result(await call(work, asked.name, given))
 
     return Server(
         "lathe",
@@ -74,13 +76,13 @@ def _result(answer: Answer) -> types.CallToolResult:
 
 async def stdio(workshop: Workshop) -> None:
     """Serve the agent at the other end of stdin and stdout, until it goes."""
-    made = server(lambda _: workshop)
+    made = server(lambda _: nullcontext(workshop))
     async with stdio_server() as (reading, writing):
         await made.run(reading, writing, made.create_initialization_options())
 
 
 class Mcp:
-    """`/mcp` of one runtime, as an ASGI application. It starts with the first request."""
+    """`/mcp` of one runtime, as an ASGI application."""
 
     def __init__(self, client: Callable[[dict[str, str]], httpx2.AsyncClient]) -> None:
         """`client` makes one that reaches the runtime's API with the headers given."""
@@ -89,13 +91,18 @@ class Mcp:
             server(self._workshop), json_response=True, stateless=True
         )
         self._running: asyncio.Task[None] | None = None
-        self._started = asyncio.Event()
+        self._started: asyncio.Future[None] | None = None
+
+    async def start(self) -> None:
+        """Begin, if it has not. Raises what the SDK fails to begin with, each time."""
+        if self._started is None:
+            loop = asyncio.get_running_loop()
+            self._started = loop.create_future()
+            self._running = loop.create_task(self._run(self._started), name="mcp")
+        await asyncio.shield(self._started)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if self._running is None:
-            self._running = asyncio.get_running_loop().create_task(self._run())
-        await self._started.wait()
+        """Answer one request, once it is started."""
         await self._manager.handle_request(scope, receive, send)
 
     async def close(self) -> None:
@@ -104,15 +111,23 @@ class Mcp:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
 
-    async def _run(self) -> None:
-        async with self._manager.run():
-            self._started.set()
-            await asyncio.Event().wait()
+    async def _run(self, started: asyncio.Future[None]) -> None:
+        try:
+            async with self._manager.run():
+                started.set_result(None)
+                await asyncio.Event().wait()
+        except Exception as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+        finally:
+            started.cancel()
 
-    def _workshop(self, context: Context) -> Workshop:
+    @asynccontextmanager
+    async def _workshop(self, context: Context) -> AsyncIterator[Workshop]:
         request = context.request
         headers = (
             {} if request is None else {n: request.headers[n] for n in FORWARDED if n in request.headers}
         )
-        client = self._client(headers)
-        return Workshop(client, None, by_runtime(client))
+        async with self._client(headers) as client:
+            yield Workshop(client, None, by_runtime(client))

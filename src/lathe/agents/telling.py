@@ -33,12 +33,14 @@ def report(document: Row) -> str:
     if len(findings) > FINDINGS_SHOWN:
         lines.append(f"{len(findings) - FINDINGS_SHOWN} more findings: mend these first")
     verdict = str(document["verdict"])
-    for level in rows(document["levels"]):
+    if document.get("why"):
+        lines.append(f"not decided: {document['why']}")
+    for level in rows(document.get("levels")):
         if level.get("states") is not None:
             lines.append(f"level {level['level']}: {level['states']} states, {level['steps']} steps")
     if verdict == "admitted":
         lines += [f"not covered: {text}" for text in cast(list[str], document["not_covered"])[:BOUNDS_SHOWN]]
-    named = f"{document['app']}: " if document["app"] else ""
+    named = f"{document['app']}: " if document.get("app") else ""
     return "\n".join([*lines, f"{named}{verdict}", _next_of(verdict)])
 
 
