@@ -15,9 +15,11 @@ from tests.govern.provider import EC, ED, RSA, Provider, provider, signed, unsig
 from tests.runtime.harness import example
 
 from lathe.errors import UsageError
-from lathe.govern.foreign import UnavailableError
+from lathe.govern.foreign import RefusedError, UnavailableError
 from lathe.govern.issuer import issuer_of
-from lathe.govern.issuers import FRESH_SECONDS, REFRESH_SECONDS, STALE_SECONDS
+from lathe.govern.issuers import FRESH_SECONDS, STALE_SECONDS, Issuers
+from lathe.govern.renewing import REFRESH_SECONDS
+from lathe.runtime.clock import SystemClock
 from lathe.runtime.config import IssuerSettings, read_config
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -318,6 +320,60 @@ def test_while_an_issuer_is_away_its_keys_count_on_for_a_time() -> None:
             assert (await one.ask(issuer.token(sub="ben"), "GET", "/v1/me")).status_code == 200
             one.seconds = STALE_SECONDS + 1
             assert code(await one.ask(issuer.token(sub="cid"), "GET", "/v1/me")) == "LR503.issuer"
+
+    asyncio.run(main())
+
+
+def test_while_an_issuer_is_slow_its_keys_count_on_and_nobody_waits_who_needs_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lathe.govern.renewing.PATIENCE_SECONDS", 0.05)
+    seconds = 0.0
+
+    async def main() -> None:
+        nonlocal seconds
+        answers = asyncio.Event()
+        answers.set()
+        asked: list[str] = []
+
+        async def get(_: str, url: str) -> bytes:
+            asked.append(url.removeprefix(issuer.url))
+            await answers.wait()
+            found = issuer.answer(asked[-1])
+            assert isinstance(found, bytes)
+            return found
+
+        with provider() as issuer:
+            table = issuer_of("corp", settings(issuer.url))
+            failed: list[str] = []
+            issuers = Issuers(
+                [table],
+                get,
+                SystemClock(),
+                seconds=lambda: seconds,
+                failed=lambda work, _: failed.append(work),
+            )
+            await issuers.find(issuer.token())
+            answers.clear()
+            seconds = FRESH_SECONDS + 1
+            async with asyncio.timeout(20):
+                for _ in range(2):
+                    await asyncio.gather(*(issuers.find(issuer.token(sub=f"p{n}")) for n in range(9)))
+            assert asked == [DISCOVERY, "/keys", DISCOVERY], "one asks, for all"
+            new = ECKey.generate_key("P-256", {"kid": "new"})
+            issuer.keys = [new.as_dict(private=False)]
+            waiting = asyncio.create_task(issuers.find(signed(issuer.claims(), new)))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            answers.set()
+            assert (await waiting).id == "corp:ann"
+            with pytest.raises(RefusedError):
+                await issuers.find(issuer.token())
+            answers.clear()
+            seconds += FRESH_SECONDS + 1
+            await issuers.find(signed(issuer.claims(), new))
+            await issuers.close()
+            assert failed == []
 
     asyncio.run(main())
 

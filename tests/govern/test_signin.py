@@ -18,9 +18,10 @@ from tests.runtime.harness import example
 
 from lathe.api.oidc import COOKIE, NEXT_CHARACTERS_LIMIT, page_of
 from lathe.errors import UsageError
-from lathe.govern.discovery import FRESH_SECONDS, REFRESH_SECONDS, STALE_SECONDS
+from lathe.govern.discovery import FRESH_SECONDS, STALE_SECONDS
 from lathe.govern.guard import ADDRESS_BURST
 from lathe.govern.issuer import issuer_of
+from lathe.govern.renewing import REFRESH_SECONDS
 from lathe.govern.signin import SECONDS, client_of
 from lathe.runtime.config import Secret, SignInSettings
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -11,14 +10,13 @@ import msgspec
 from lathe.errors import UsageError
 from lathe.govern.foreign import UnavailableError
 from lathe.govern.issuer import check_url
+from lathe.govern.renewing import Renewing
 from lathe.lang.model import Json
 
 FRESH_SECONDS = 300.0
 """How long it, keys, and what they verified, count without another look: withdrawn ones count no longer."""
 STALE_SECONDS = 3_600.0
 """How long they count while the issuer does not answer."""
-REFRESH_SECONDS = 10.0
-"""The shortest time between two times that an issuer is asked."""
 WELL_KNOWN = "/.well-known/openid-configuration"
 
 Document = Mapping[str, Json]
@@ -40,8 +38,8 @@ class Discovery:
         self._seconds = seconds
         self._document: Document = {}
         self._got: float | None = None
-        self._next = float("-inf")
-        self._lock = asyncio.Lock()
+        self._error: UnavailableError | None = None
+        self._renewing = Renewing(self._renew, seconds)
 
     async def get(self, url: str) -> bytes:
         """Another document of this issuer. Raises `UnavailableError`."""
@@ -49,7 +47,7 @@ class Discovery:
 
     async def read(self) -> Document:
         """The document as it is now. Raises `UnavailableError`."""
-        self._next = self._seconds() + REFRESH_SECONDS
+        self._renewing.rest()
         try:
             found = msgspec.json.decode(await self.get(self.url.rstrip("/") + WELL_KNOWN))
         except (msgspec.DecodeError, RecursionError) as error:
@@ -61,18 +59,22 @@ class Discovery:
 
     async def known(self) -> Document:
         """The document, five minutes old at most, an hour if it is away. Raises `UnavailableError`."""
-        if self._age() < FRESH_SECONDS:
-            return self._document
-        async with self._lock:
-            if self._age() >= FRESH_SECONDS and self._seconds() >= self._next:
-                try:
-                    return await self.read()
-                except UnavailableError:
-                    if self._age() >= STALE_SECONDS:
-                        raise
+        if self._age() >= FRESH_SECONDS:
+            await self._renewing.look(is_needed=self._age() >= STALE_SECONDS)
         if self._age() >= STALE_SECONDS:
-            raise UnavailableError(f"the discovery document of `{self.name}` cannot be had")
+            raise UnavailableError(f"the discovery document of `{self.name}` cannot be had") from self._error
         return self._document
+
+    async def close(self) -> None:
+        """Ask no more."""
+        await self._renewing.close()
+
+    async def _renew(self) -> None:
+        try:
+            await self.read()
+            self._error = None
+        except UnavailableError as error:
+            self._error = error
 
     def _age(self) -> float:
         return float("inf") if self._got is None else self._seconds() - self._got

@@ -6,15 +6,15 @@ within a bound, so that nobody makes this house ask an issuer without end.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from lathe.govern.discovery import FRESH_SECONDS, REFRESH_SECONDS, STALE_SECONDS, Discovery, Get, place_in
+from lathe.govern.discovery import FRESH_SECONDS, STALE_SECONDS, Discovery, Get, place_in
 from lathe.govern.fetching import Fetcher, place_of
 from lathe.govern.foreign import RefusedError, UnavailableError
 from lathe.govern.issuer import Issuer, issuer_of, principal_of
 from lathe.govern.jwt import PublicKey, Unverified, check_claims, fitting, is_signed_by, read, read_keys
 from lathe.govern.principal import Principal
+from lathe.govern.renewing import REFRESH_SECONDS, Renewing
 from lathe.lang.model import Json
 from lathe.runtime.clock import Clock
 from lathe.runtime.config import IssuerSettings
@@ -34,21 +34,21 @@ class Keys:
         self._failed = failed
         self._keys: tuple[PublicKey, ...] = ()
         self._got: float | None = None
-        self._next = float("-inf")
-        self._lock = asyncio.Lock()
+        self._renewing = Renewing(self._renew, seconds)
 
     async def fitting(self, token: Unverified) -> list[PublicKey]:
         """The keys that may have signed a token. Raises `UnavailableError`."""
         found = fitting(token, self._keys)
         if not found or self._age() >= FRESH_SECONDS:
-            async with self._lock:
-                found = fitting(token, self._keys)
-                if (not found or self._age() >= FRESH_SECONDS) and self._seconds() >= self._next:
-                    await self._renew()
-                    found = fitting(token, self._keys)
+            await self._renewing.look(is_needed=not found or self._age() >= STALE_SECONDS)
+            found = fitting(token, self._keys)
         if self._age() >= STALE_SECONDS:
             raise UnavailableError(f"the keys of the issuer `{self._name}` cannot be had")
         return found
+
+    async def close(self) -> None:
+        """Ask no more."""
+        await self._renewing.close()
 
     def left_seconds(self) -> float:
         """How long what these keys verify counts without another look."""
@@ -58,7 +58,6 @@ class Keys:
         return float("inf") if self._got is None else self._seconds() - self._got
 
     async def _renew(self) -> None:
-        self._next = self._seconds() + REFRESH_SECONDS
         try:
             self._keys = await self._read()
         except UnavailableError as error:
@@ -110,7 +109,11 @@ class Issuers:
         return found
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Ask nobody any more, and let go of connections."""
+        for keys in self._keys.values():
+            await keys.close()
+        for discovery in self.discoveries.values():
+            await discovery.close()
         if self.fetcher is not None:
             await self.fetcher.close()
 

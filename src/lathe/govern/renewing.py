@@ -1,0 +1,52 @@
+"""What somebody else says, got again now and then: while they are slow, nobody waits who can do without."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+REFRESH_SECONDS = 10.0
+"""The shortest time between two times that somebody is asked."""
+PATIENCE_SECONDS = 1.0
+"""How long an answer is waited for by those who can do without: what is withdrawn should not count on."""
+
+
+class Renewing:
+    """Asks once for all who want it. `ask` raises nothing that is expected; `seconds` only grows."""
+
+    def __init__(
+        self, ask: Callable[[], Coroutine[object, object, None]], seconds: Callable[[], float]
+    ) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._next = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
+        self._patient_until = 0.0
+
+    async def look(self, *, is_needed: bool) -> None:
+        """Ask, unless that was done a moment ago. Who needs the answer waits for it, others for a moment."""
+        clock = asyncio.get_running_loop().time
+        if self._asking is None or self._asking.done():
+            if self._seconds() < self._next:
+                return
+            self._asking = asyncio.create_task(self._asked(), name="issuer")
+            self._patient_until = clock() + PATIENCE_SECONDS
+        left_seconds = None if is_needed else max(0.0, self._patient_until - clock())
+        done, _ = await asyncio.wait([self._asking], timeout=left_seconds)
+        for one in done:
+            one.result()
+
+    async def _asked(self) -> None:
+        self.rest()
+        await self._ask()
+        self.rest()
+
+    def rest(self) -> None:
+        """It was asked just now, by whomever."""
+        self._next = self._seconds() + REFRESH_SECONDS
+
+    async def close(self) -> None:
+        """End what is being asked."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
