@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from prometheus_client import Counter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -102,7 +102,7 @@ class Api:
             ],
             exception_handlers={
                 HTTPException: _not_routed,
-                ConnectionError: _gone,
+                **dict.fromkeys((ConnectionError, ClientDisconnect), _gone),
                 **dict.fromkeys((LatheError, BusyError, OverloadedError, Exception), _handled),
             },
         )

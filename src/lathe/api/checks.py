@@ -6,7 +6,7 @@ to it. Nothing here loads anything.
 
 from __future__ import annotations
 
-from base64 import b64decode
+from binascii import a2b_base64
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar, cast
@@ -18,10 +18,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lathe.api.callers import Authenticator, Principal
-from lathe.api.commands import body_of
 from lathe.api.kept import Checks, Kept, summary
 from lathe.api.problem import Problem
 from lathe.api.subjects import Files, Subject, Subjects, reviewer
+from lathe.api.uploads import FILES_LIMIT, Uploads, large_body
 from lathe.api.view import encode
 from lathe.errors import NotFoundError
 from lathe.lang.model import Json
@@ -30,9 +30,7 @@ from lathe.runtime.swap import Swapper
 
 T = TypeVar("T", bound=Struct)
 
-FILES_BYTES_LIMIT = 32 * 1024 * 1024
 NAME_CHARACTERS_LIMIT = 200
-FILES_LIMIT = 500
 ANSWERS_LIMIT = 64
 """Descriptions and survivors that are kept: what was asked of the same files is the same."""
 UNREADABLE = {"why": "the files cannot be read"}
@@ -86,6 +84,7 @@ class CheckRoutes:
         self._authenticator = authenticator
         self._checks = checks
         self._subjects = Subjects(engine, checks)
+        self._uploads = Uploads()
         self._answers: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
 
     def routes(self) -> tuple[Route, ...]:
@@ -118,7 +117,8 @@ class CheckRoutes:
     async def _check(self, request: Request) -> Response:
         """Check files; nothing is loaded."""
         by = await self._caller(request)
-        asked = await body_as(request, Asked)
+        with self._uploads.one(by):
+            asked = await body_as(request, Asked)
         files = files_of(asked.files, asked.binary)
         judged = await self._swapper.judge(by.tenant, files, accept_bounds=asked.accept_bounds)
         kept = self._checks.keep(files, judged, tenant=by.tenant, by=by.id, source="check")
@@ -218,15 +218,12 @@ def texts_of(files: Files) -> dict[str, str]:
 
 async def body_as(request: Request, kind: type[T]) -> T:
     """The body of a request about files. Raises `Problem`."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FILES_BYTES_LIMIT:
-            raise Problem("LR413.body", f"an app has at most {FILES_BYTES_LIMIT} bytes")
     try:
-        return msgspec.convert(body_of(bytes(body)), kind)
+        return msgspec.json.decode(await large_body(request) or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise Problem("LR400.body", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("LR400.json", str(error)) from None
 
 
 def files_of(texts: Mapping[str, str], binary: Mapping[str, str]) -> dict[str, bytes]:
@@ -234,7 +231,7 @@ def files_of(texts: Mapping[str, str], binary: Mapping[str, str]) -> dict[str, b
     files = {path: text.encode() for path, text in texts.items()}
     for path, text in binary.items():
         try:
-            files[path] = b64decode(text, validate=True)
+            files[path] = a2b_base64(text, strict_mode=True)
         except ValueError:
             raise Problem("LR400.body", f"`{path[:80]}` is no base64") from None
     if not files or len(files) > FILES_LIMIT or any(len(path) > NAME_CHARACTERS_LIMIT for path in files):
