@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support import codes, files_of, finding, report_of, several, told
 
+from lathe.cli.verdict import verdict_line
 from lathe.gate import Options, check_files
 
 COUNTER = """
@@ -69,14 +70,32 @@ def test_a_clock_that_stands_still_never_stops_a_search() -> None:
     assert codes(several(Thing=COUNTER.replace("5000", "50"))) == []
 
 
-def test_a_larger_scope_that_does_not_fit_is_listed_and_refuses_nothing() -> None:
-    body = COUNTER.replace("5000", "60") + (
-        '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
-        'args.other = { type = "ref", to = "Thing" }\nwhen = "arg.other.n == n"\n'
-    )
-    report = report_of(several("[scope]\nbudget_states = 200\n", Thing=body))
-    assert (report.verdict, report.covered.bounds["Thing"]) == ("admitted", 1)
+SEEN = COUNTER.replace("5000", "60") + (
+    '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
+    'args.other = { type = "ref", to = "Thing" }\nwhen = "arg.other.n == n"\n'
+)
+
+
+def test_a_larger_scope_that_does_not_fit_leaves_the_verdict_unknown() -> None:
+    """One of each says nothing of two: what was not looked at is not admitted by saying nothing."""
+    report = report_of(several("[scope]\nbudget_states = 200\n", Thing=SEEN))
+    assert (report.verdict, told(report)) == ("unknown", ["LT801"])
+    assert report.covered.bounds["Thing"] == 1
+    assert report.covered.exhaustive == "within bounds, but not in the larger scope that was begun"
     assert any(line.startswith("2 Thing: its budget of states") for line in report.not_covered)
+    assert "`[scope]`" in finding(report, "LT801").diagnostic.help
+
+
+def test_a_scope_that_is_declared_is_enough() -> None:
+    report = report_of(several("[scope]\nThing = 1\nbudget_states = 200\n", Thing=SEEN))
+    assert (report.verdict, report.covered.bounds["Thing"]) == ("admitted", 1)
+
+
+def test_a_larger_scope_that_does_not_fit_can_be_accepted_and_every_output_says_so() -> None:
+    files = files_of(several("[scope]\nbudget_states = 200\n", Thing=SEEN))
+    report = check_files(files, Options(accept_bounds=True)).report
+    assert report.verdict == "admitted"
+    assert "2 Thing: its budget of states ended the search" in verdict_line(report, name="")
 
 
 def test_what_a_scope_says_must_be_completed() -> None:
@@ -153,21 +172,42 @@ def test_what_was_found_before_judging_was_ended_is_told() -> None:
         assert "LT401 p" in told(report)
 
 
-def test_a_scope_that_was_judged_whole_is_fallen_back_upon() -> None:
-    body = ARRIVES + (
-        '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
-        'args.other = { type = "ref", to = "Thing" }\nwhen = "arg.other == self"\n'
+LINKED = ARRIVES + (
+    '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
+    'args.other = { type = "ref", to = "Thing" }\nwhen = "arg.other == self"\n'
+)
+ALONE = """[invariant]
+alone = "all(a == b or a.state != 'open' or b.state != 'open' for a in Thing for b in Thing)"
+"""
+
+
+@pytest.mark.parametrize(("top", "whole"), [("", "admitted"), (ALONE, "refused")])
+def test_more_time_turns_unknown_into_a_verdict_and_one_verdict_into_no_other(top: str, whole: str) -> None:
+    """`ALONE` is false of two at once: a check that has seen one of each alone may not admit it."""
+    files = files_of(several(top, Thing=LINKED))
+    assert check_files(files, Options(), lambda: 0.0).report.verdict == whole
+    verdicts = [
+        check_files(files, Options(), Turning(at)).report.verdict for at in range(6, readings(files) + 1)
+    ]
+    assert set(verdicts) == {"unknown", whole}
+    assert verdicts == sorted(verdicts, key=lambda verdict: verdict != "unknown")
+
+
+def test_what_a_search_found_before_it_grew_is_not_forgotten_when_time_ends_the_large_one() -> None:
+    """Plain Python hands over to arrays at some size; what it has found by then is the answer."""
+    many = COUNTER.replace("5000", "60").replace(
+        "[action]",
+        """m = { type = "int", range = [0, 60], default = 0 }
+o = { type = "int", range = [0, 60], default = 0 }
+[action]""",
     )
-    files = files_of(several(Thing=body))
-    whole = check_files(files, Options(), lambda: 0.0).report
-    assert (whole.verdict, whole.covered.bounds["Thing"]) == ("admitted", 2)
-    bounds: set[int] = set()
-    for at in range(3, readings(files)):
-        report = check_files(files, Options(), Turning(at)).report
-        if report.verdict == "admitted":
-            bounds.add(report.covered.bounds["Thing"])
-            if report.covered.bounds["Thing"] == 1:
-                assert any(
-                    line.startswith("2 Thing: its seconds ended the") for line in report.not_covered
-                ), report.not_covered
-    assert bounds == {1, 2}
+    many += 'more = { from = "open", by = "role:clerk", when = "m < 60", do = ["m += 1"] }\n'
+    many += 'most = { from = "open", by = "role:clerk", when = "o < 60", do = ["o += 1"] }\n'
+    files = files_of(several(Thing=many + '\n[invariant]\np = "n + m + o < 40"\n'))
+    every = range(4, 400, 13)
+    assert {check_files(files, Options(), Turning(at)).report.verdict for at in every} <= {
+        "unknown",
+        "refused",
+    }
+    late = check_files(files, Options(), Turning(readings(files) - 1)).report
+    assert late.verdict == "refused"

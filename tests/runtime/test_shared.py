@@ -154,3 +154,27 @@ def test_a_swap_that_is_planned_while_another_takes_over_looks_again() -> None:
         await second.stop()
 
     run(main, 1)
+
+
+def test_what_is_in_force_is_known_by_its_very_files() -> None:
+    """Who restarts on the same folder needs no second verdict, however little time there is for one."""
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        files = example("lease_queue")
+        app = await install(store, files)
+        node = node_of(loop, store)
+        await node.start()
+        swapper = Swapper(node.engine, OpenGate())
+        known = await swapper.in_force(TENANT, files)
+        assert known is not None
+        assert (known.app, known.digest) == (app.name, digest(app))
+        reworded = {**files, "app.toml": files["app.toml"] + b"# other words\n"}
+        changed = {**files, "job.blueprint.toml": files["job.blueprint.toml"] + EXTRA}
+        broken = {**files, "app.toml": b"app = 1"}
+        for other in (reworded, changed, broken):
+            assert await swapper.in_force(TENANT, other) is None
+        assert await swapper.in_force("another", files) is None
+        await node.stop()
+
+    run(main, 1)

@@ -1,24 +1,37 @@
 """Level 2: every reachable state of the composition, as far as the budget lets it.
 
 Scopes are searched smallest first. Violations are told from whatever was searched; what never happens
-is told only of a scope that was completed, and only if one more instance would not make it happen.
+is told only of a scope that was completed, and only if one more instance would not make it happen. Nothing
+is admitted before the last of them is decided (ADR 31).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import inf
 
+from lathe.check.account import (
+    UNSEARCHED,
+    Algebra,
+    Progress,
+    coverage,
+    ending,
+    instances_text,
+    judged_system,
+    level_report,
+    not_searched,
+    out_of_budget,
+)
 from lathe.check.bounds import TooLargeError, UndecidedError
-from lathe.check.coverage import all_actions, all_states, fingerprint, taken_actions
 from lathe.check.graph import Clock, Graph, Limits, OutOfTimeError, look
 from lathe.check.liveness import Unfair, failures
 from lathe.check.outlive import outliving
 from lathe.check.progress import call_round, first_of_each, located, situations, standstills
 from lathe.check.regions import wide_numbers
-from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
+from lathe.check.report import Coverage, Finding, LevelReport
 from lathe.check.scope import Instances, linked, scopes
-from lathe.check.search import ListGraph
+from lathe.check.search import ListGraph, search
 from lathe.check.standing import Standstill
 from lathe.check.suspects import (
     Never,
@@ -37,15 +50,12 @@ from lathe.check.tiers import explore_all
 from lathe.check.uncovered import not_covered
 from lathe.check.wider import Wider, cut, enlarged, one_more, wider as wider_than
 from lathe.errors import Span
-from lathe.frozen import frozen, mutable
+from lathe.frozen import frozen
 from lathe.lang.model import App, Property
 
 DEFAULT_SECONDS = 10.0
-SEARCHED_SHARE = 2 / 3
-"""Of the seconds left, what the search of a larger scope may take: it is judged in the rest."""
-
-UNSEARCHED = ("the search did not end within its budget", "nothing could be searched", "was not judged")
-"""What LT801 says where it is the budget that left a question open."""
+WITNESS_STATES = 30_000
+"""States of a larger scope that are looked at before it is closed by proof."""
 
 
 @frozen
@@ -59,62 +69,11 @@ class Reached:
     algebra: LevelReport | None = None
 
 
-@frozen
-class Algebra:
-    """What level 1 was asked by level 2, and the properties that it proved."""
-
-    level: LevelReport
-    proved: tuple[str, ...]
-
-
-@mutable
-class _Progress:
-    """The state of a check across scopes."""
-
-    app: App
-    digest: str
-    limits: Limits
-    findings: dict[tuple[str, Span], Finding] = field(default_factory=dict)
-    completed: tuple[System, Graph] | None = None
-    last: Graph | None = None
-    system: System | None = None
-    partial: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
-    algebra: Algebra | None = None
-    proved: frozenset[Span] | None = None
-    is_closed: bool = False
-    is_told: bool = False
-    policies: Mapping[str, int] = field(default_factory=dict)
-    sound: tuple[System, Graph] | None = None
-    """The largest scope that was judged whole with nothing to say, where a larger one follows."""
-
-    def add(self, found: Iterable[Finding]) -> None:
-        """Keep the first finding of each code at each place: smaller scopes come first."""
-        for f in found:
-            self.findings.setdefault((f.diagnostic.code, f.diagnostic.span), self._timed(f))
-
-    def _timed(self, found: Finding) -> Finding:
-        """The finding, with what its run takes for granted about time."""
-        if found.trace is None:
-            return found
-        from lathe.check.timing import remark  # only here, so that a clean check starts sooner
-
-        said = remark(found.trace, self.app)
-        cure = f"{found.diagnostic.help}; {said}" if said else found.diagnostic.help
-        return replace(found, diagnostic=replace(found.diagnostic, help=cure))
-
-    @property
-    def has_errors(self) -> bool:
-        return any(
-            f.diagnostic.severity == "error" and f.diagnostic.code != "LT801" for f in self.findings.values()
-        )
-
-
 def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> Reached:
     """Search an app in its scopes and judge what was found. `seconds` overrides the app's own budget."""
     started = clock()
     budget = seconds if seconds is not None else app.scope.budget_seconds or DEFAULT_SECONDS
-    progress = _Progress(app, digest, Limits(app.scope.budget_states, started + budget, clock))
+    progress = Progress(app, digest, Limits(app.scope.budget_states, started + budget, clock))
     try:
         for instances in scopes(app):
             if not _search_scope(progress, instances):
@@ -129,19 +88,19 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         _tell_policies(progress)
     except (OutOfTimeError, KeyboardInterrupt) as stop:
         progress.doubts.append(f"what policies open was not judged: {_ended_by(stop)} ended it")
-    level = _level(progress, started, _last_reading(clock))
+    level = level_report(progress, started, _last_reading(clock))
     has_answer = progress.last is not None and progress.last.ended_by == "found"
     is_open = progress.completed is None and not (has_answer or progress.is_told or progress.is_closed)
     if is_open or progress.doubts:
         from lathe.check.tell import undecided  # a check that finds nothing never loads the machine
 
-        said = progress.doubts[-1] if progress.doubts else _not_searched(progress)
+        said = progress.doubts[0] if progress.doubts else not_searched(progress)
         progress.add([undecided(app, said)])
     return Reached(
         level,
         tuple(progress.findings.values()),
-        _coverage(progress),
-        tuple(not_covered(app, _judged(progress), progress.partial)),
+        coverage(progress),
+        tuple(not_covered(app, judged_system(progress), progress.partial)),
         progress.algebra.level if progress.algebra else None,
     )
 
@@ -154,46 +113,20 @@ def _last_reading(clock: Clock) -> float:
         return clock()
 
 
-def _level(progress: _Progress, started: float, ended: float) -> LevelReport:
-    seconds = ended - started
-    graph = progress.completed[1] if progress.completed else progress.last
-    why = _why_open(progress)
-    verdict: LevelVerdict = "fails" if progress.has_errors else "unknown" if why else "passes"
-    is_timed = ended >= progress.limits.stop_at
-    if graph is None:
-        return LevelReport(2, "reach", verdict, seconds, why=why, is_timed=is_timed)
-    size = (len(graph.states), graph.steps, graph.depth)
-    return LevelReport(2, "reach", verdict, seconds, *size, why, is_timed)
-
-
-def _why_open(progress: _Progress) -> str:
-    """What was left undecided; empty if nothing was."""
-    if progress.doubts:
-        return progress.doubts[-1]
-    if progress.completed is None and not progress.is_closed:
-        return progress.partial[-1]
-    undecided = [f for f in progress.findings.values() if f.diagnostic.code == "LT801"]
-    return undecided[0].diagnostic.message if undecided else ""
-
-
-def _search_scope(progress: _Progress, instances: Instances) -> bool:
+def _search_scope(progress: Progress, instances: Instances) -> bool:
     """Search one scope; tells whether a larger one still makes sense."""
     try:
         system = make_system(progress.app, instances)
     except TooLargeError as error:
-        progress.partial.append(f"{_instances_text(instances)}: {error}")
+        _leave_out(progress, f"{instances_text(instances)}: {error}")
         _tell_undecided(progress, error)
         return False
-    limits = replace(progress.limits, alarm=alarm(system))
-    if progress.completed is not None:
-        _note_sound(progress, *progress.completed)
-        limits = replace(limits, stop_at=_early(limits))
-    system, graph = explore_all(system, limits)
+    system, graph = explore_all(system, replace(progress.limits, alarm=alarm(system)))
     progress.last, progress.system = graph, system
     _tell_violations(progress, system, graph)
     if not graph.is_complete:
         _tell_outliving(progress, system, graph)
-        progress.partial.append(_why(graph, instances))
+        _leave_out(progress, ending(graph, instances))
         return False
     progress.completed = (system, graph)
     graph.judging = progress.limits
@@ -202,7 +135,15 @@ def _search_scope(progress: _Progress, instances: Instances) -> bool:
     return not progress.has_errors
 
 
-def _close(progress: _Progress) -> None:
+def _leave_out(progress: Progress, why: str) -> None:
+    """Note a scope that was not searched whole. A smaller one that was does not stand for it."""
+    progress.partial.append(why)
+    progress.is_part = progress.completed is not None
+    if progress.is_part and not progress.has_errors:
+        progress.doubts.append(f"{UNSEARCHED[3]} ({why})")
+
+
+def _close(progress: Progress) -> None:
     """A first scope that its budget ended because of wide numbers is closed by proof, if it can be."""
     system, graph = progress.system, progress.last
     if progress.completed is not None or system is None or graph is None or progress.has_errors:
@@ -211,48 +152,59 @@ def _close(progress: _Progress) -> None:
         return
     from lathe.check.algebra.close import close  # only here: it loads numpy and z3
 
+    try:
+        widest = _widest(progress, system, graph)
+    except TooLargeError as error:
+        progress.doubts.append(f"{not_searched(progress)}; {error}")
+        return
+    if widest is None:
+        return
+    system, graph = widest
     found = close(system, graph, progress.digest, progress.limits.clock)
     progress.algebra = Algebra(*found.algebra)
     progress.proved = found.proved
     progress.add(found.findings)
     if found.open and not progress.has_errors:
-        progress.doubts.append(f"{_not_searched(progress)}; open: {', '.join(found.open)}")
+        progress.doubts.append(f"{not_searched(progress)}; open: {', '.join(found.open)}")
     progress.is_closed = True
 
 
-def _early(limits: Limits) -> float:
-    """When the search of a larger scope ends, so that what it finds can be judged."""
-    now = limits.clock()
-    return now + (limits.stop_at - now) * SEARCHED_SHARE
+def _widest(progress: Progress, system: System, graph: Graph) -> tuple[System, Graph] | None:
+    """The largest scope, for that is what must be closed, with what a short search finds in it.
 
-
-def _note_sound(progress: _Progress, system: System, graph: Graph) -> None:
-    """Judge a scope as if it were the last: one that is sound is fallen back upon."""
-    if not never(system, graph) and not any(failures(system, graph)):
-        progress.sound = (system, graph)
+    None if that is something wrong. Raises `TooLargeError`.
+    """
+    instances = scopes(progress.app)[-1]
+    if instances == system.layout.domains.instances:
+        return system, graph
+    system = make_system(progress.app, instances)
+    limits = replace(progress.limits, states=min(progress.limits.states, WITNESS_STATES), stop_at=inf)
+    graph = search(system, limits)
+    progress.last, progress.system = graph, system
+    _tell_violations(progress, system, graph)
+    progress.partial.append(ending(graph, instances))
+    return None if progress.has_errors else (system, graph)
 
 
 def _ended_by(stop: OutOfTimeError | KeyboardInterrupt) -> str:
     return "an interrupt" if isinstance(stop, KeyboardInterrupt) else "its seconds"
 
 
-def _fall_back(progress: _Progress, stop: OutOfTimeError | KeyboardInterrupt) -> None:
-    """What follows when judging was ended: the verdict of a smaller scope, or none."""
+def _fall_back(progress: Progress, stop: OutOfTimeError | KeyboardInterrupt) -> None:
+    """What follows when judging was ended: no verdict, but of what was found to be wrong by then."""
     ended = _ended_by(stop)
     if progress.completed is None:
         progress.partial.append(f"{ended} ended the check before a scope was searched")
         return
     system, graph = progress.completed
-    told = _instances_text(dict(system.layout.domains.instances))
+    told = instances_text(dict(system.layout.domains.instances))
     why = f"{told}: {ended} ended the judging of {len(graph.states):,} states"
     progress.partial.append(why)
-    if progress.sound is None:
-        progress.doubts.append(f"what was found was not judged within its budget ({why})")
-    else:
-        progress.completed = progress.sound
+    progress.is_judged = False
+    progress.doubts.append(f"what was found was not judged within its budget ({why})")
 
 
-def _tell_undecided(progress: _Progress, error: TooLargeError) -> bool:
+def _tell_undecided(progress: Progress, error: TooLargeError) -> bool:
     """LT801 at the policy that no search can decide; tells whether it is one."""
     if not isinstance(error, UndecidedError):
         return False
@@ -263,7 +215,7 @@ def _tell_undecided(progress: _Progress, error: TooLargeError) -> bool:
     return True
 
 
-def _tell_violations(progress: _Progress, system: System, graph: Graph) -> None:
+def _tell_violations(progress: Progress, system: System, graph: Graph) -> None:
     """Invariants, step properties, ranges, lost ends: these need no complete search."""
     broken, noted = violated(system, graph), met(system, graph)
     if not broken and not noted:
@@ -275,7 +227,7 @@ def _tell_violations(progress: _Progress, system: System, graph: Graph) -> None:
     progress.add(sorted(told, key=lambda f: (f.trace.length if f.trace else 0, f.diagnostic.span)))
 
 
-def _tell_outliving(progress: _Progress, system: System, graph: Graph) -> None:
+def _tell_outliving(progress: Progress, system: System, graph: Graph) -> None:
     """Effects that may still happen when nothing can follow them: warnings, each with its run."""
     found = outliving(system, graph)
     if not found:
@@ -286,7 +238,7 @@ def _tell_outliving(progress: _Progress, system: System, graph: Graph) -> None:
     progress.add(tell.tell_outliving(case, o) for o in found)
 
 
-def _tell_empty(progress: _Progress) -> None:
+def _tell_empty(progress: Progress) -> None:
     """Properties that hold for no reason, in the largest scope that was completed or one more of each."""
     if progress.completed is None:
         return
@@ -305,14 +257,14 @@ def _tell_empty(progress: _Progress) -> None:
     progress.add(tell.tell_implied(p) for p in implied)
 
 
-def _still_empty(progress: _Progress, wider: Instances, empties: list[Property]) -> list[Property]:
+def _still_empty(progress: Progress, wider: Instances, empties: list[Property]) -> list[Property]:
     """Which of them hold for no reason in a wider scope too; all, if that cannot be searched."""
     found = _with_room(progress, wider)
     spans = {p.span for p in empty_promises(*found)} if found is not None else set()
     return [p for p in empties if found is None or p.span in spans]
 
 
-def _with_room(progress: _Progress, wider: Instances) -> tuple[System, Graph] | None:
+def _with_room(progress: Progress, wider: Instances) -> tuple[System, Graph] | None:
     """A wider scope, searched; None if that does not end."""
     try:
         system, graph = explore_all(make_system(progress.app, wider), progress.limits)
@@ -322,7 +274,7 @@ def _with_room(progress: _Progress, wider: Instances) -> tuple[System, Graph] | 
     return (system, graph) if graph.is_complete else None
 
 
-def _tell_policies(progress: _Progress) -> None:
+def _tell_policies(progress: Progress) -> None:
     """What policies open to everybody, and which of them change nothing; an app without any loads nothing."""
     if progress.completed is None or not progress.app.policies:
         return
@@ -337,7 +289,7 @@ def _tell_policies(progress: _Progress) -> None:
     progress.add(found)
 
 
-def _tell_sampled(progress: _Progress) -> None:
+def _tell_sampled(progress: Progress) -> None:
     """What was sampled, and what stays undecided for it."""
     system = progress.completed[0] if progress.completed else progress.system
     if system is None or not is_sampled(system):
@@ -359,7 +311,7 @@ def _tell_sampled(progress: _Progress) -> None:
     progress.add(told)
 
 
-def _proved(progress: _Progress) -> frozenset[Span]:
+def _proved(progress: Progress) -> frozenset[Span]:
     """The places of what level 1 proves for all values, with lemmas from what was searched."""
     if progress.proved is not None:
         return progress.proved
@@ -374,50 +326,25 @@ def _proved(progress: _Progress) -> frozenset[Span]:
     return found.proofs.proved if found is not None else frozenset()
 
 
-def _why(graph: Graph, instances: Instances) -> str:
-    ends = {
-        "found": "what it found",
-        "states": "its budget of states",
-        "seconds": "its seconds",
-        "interrupt": "an interrupt",
-    }
-    told, count = _instances_text(instances), len(graph.states)
-    return f"{told}: {ends[graph.ended_by]} ended the search after {count:,} states"
-
-
-def _instances_text(instances: Instances) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(instances.items()))
-
-
 def _search_wider(
-    progress: _Progress, system: System, wider: Wider, states: Sequence[int] = ()
+    progress: Progress, system: System, wider: Wider, states: Sequence[int] = ()
 ) -> tuple[System, Graph, list[int]] | None:
     """Search the larger scope, from states of the smaller one; None, and a doubt, if that does not end."""
     try:
         large, starts = enlarged(system.layout, wider, states)
     except TooLargeError as error:
-        progress.doubts.append(_out_of_budget(f"{_instances_text(wider.instances)}: {error}"))
+        progress.doubts.append(out_of_budget(f"{instances_text(wider.instances)}: {error}"))
         return None
     large, graph = explore_all(large, progress.limits, list(dict.fromkeys(starts)) or None)
     starts = [large.dead.cleared(packed) for packed in starts]
     if not graph.is_complete:
-        progress.doubts.append(_out_of_budget(_why(graph, wider.instances)))
+        progress.doubts.append(out_of_budget(ending(graph, wider.instances)))
         return None
     graph.judging = progress.limits
     return large, graph, starts
 
 
-def _not_searched(progress: _Progress) -> str:
-    """Why no scope was completed: its search did not end, or none could be begun."""
-    why = progress.partial[-1]
-    return _out_of_budget(why) if progress.last is not None else f"{UNSEARCHED[1]} ({why})"
-
-
-def _out_of_budget(why: str) -> str:
-    return f"{UNSEARCHED[0]} ({why})"
-
-
-def _judge_scope(progress: _Progress, system: System, graph: Graph) -> None:
+def _judge_scope(progress: Progress, system: System, graph: Graph) -> None:
     """What a complete search of one scope can say: forbidden permits, endless calls, who cannot go on."""
     look(graph)
     try:
@@ -445,7 +372,7 @@ def _judge_scope(progress: _Progress, system: System, graph: Graph) -> None:
     progress.add(tell.tell_standstill(case, s) for s in still)
 
 
-def _judge_last(progress: _Progress) -> None:
+def _judge_last(progress: Progress) -> None:
     """What only the largest scope that was completed can say: what never happens, and what never ends."""
     if progress.completed is None:
         return
@@ -475,10 +402,10 @@ def _bounds_text(system: System, wider: Wider | None) -> str:
     if wider is None or not linked(system.layout.app):
         return ""
     people = f", {wider.principals} principals" if wider.principals is not None else ""
-    return _instances_text(wider.instances) + people
+    return instances_text(wider.instances) + people
 
 
-def _is_partial(progress: _Progress, found: tuple[System, Graph], names: list[str], what: str) -> bool:
+def _is_partial(progress: Progress, found: tuple[System, Graph], names: list[str], what: str) -> bool:
     """Whether something was left out for which what never happened may happen: then it is a doubt."""
     system, graph = found
     told = ", ".join(dict.fromkeys(names))
@@ -500,7 +427,7 @@ def _by_property(found: Iterable[Unfair]) -> dict[Span, Unfair]:
 
 
 def _confirmed(
-    progress: _Progress, system: System, wider: Wider, doubtful: list[Never], unfair: dict[Span, Unfair]
+    progress: Progress, system: System, wider: Wider, doubtful: list[Never], unfair: dict[Span, Unfair]
 ) -> tuple[list[Never], dict[Span, Unfair]]:
     """What the larger scope does not take away."""
     found = _search_wider(progress, system, wider)
@@ -514,7 +441,7 @@ def _confirmed(
 
 
 def _while_staffed(
-    progress: _Progress, system: System, staffed: Wider, unfair: dict[Span, Unfair]
+    progress: Progress, system: System, staffed: Wider, unfair: dict[Span, Unfair]
 ) -> dict[Span, Unfair]:
     """Which of them fail though every role has further holders, whoever else holds what."""
     found = _search_wider(progress, system, staffed, system.initial)
@@ -524,7 +451,7 @@ def _while_staffed(
     return {span: f for span, f in unfair.items() if span in failing}
 
 
-def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Wider) -> list[Standstill]:
+def _still_so(progress: Progress, found: tuple[System, Graph], wider: Wider) -> list[Standstill]:
     """Who still cannot go on if there is room for more, from each place where one was found."""
     small, graph = found
     doubtful = list(situations(small, graph, len(graph.states)))
@@ -543,39 +470,3 @@ def _still_so(progress: _Progress, found: tuple[System, Graph], wider: Wider) ->
     now = {(s.index, s.slot.name): s.code for s in situations(large, wide, len(set(starts)))}
     codes = (now.get((places[s.index].index, places[s.index].slots[s.slot.name])) for s in doubtful)
     return first_of_each(replace(s, code=code) for s, code in zip(doubtful, codes, strict=True) if code)
-
-
-def _judged(progress: _Progress) -> System | None:
-    """The system that the verdict is about."""
-    if progress.completed is not None:
-        return progress.completed[0]
-    return progress.system if progress.is_closed else None
-
-
-def _coverage(progress: _Progress) -> Coverage:
-    searched = progress.completed or (progress.system, progress.last)
-    system, graph = searched
-    if system is None or graph is None or (progress.completed is None and not progress.is_closed):
-        return Coverage(exhaustive="no scope was completed")
-    taken = taken_actions(system, graph)
-    bounds = dict(sorted(system.layout.domains.instances.items()))
-    bounds["principals"] = len(system.layout.domains.principals)
-    return Coverage(
-        bounds=bounds,
-        actions={f"{b}.{a}": taken.actions.get((b, a), 0) for b, a in all_actions(progress.app)},
-        states={f"{b}.{s}": taken.states.get((b, s), 0) for b, s in all_states(progress.app)},
-        effects={".".join(key): count for key, count in sorted(taken.effects.items())},
-        exhaustive=_exhaustive(progress),
-        fingerprint=fingerprint(graph),
-        proved=progress.algebra.proved if progress.algebra else (),
-        alike=graph.alike,
-        policies=progress.policies,
-    )
-
-
-def _exhaustive(progress: _Progress) -> str:
-    """How much was searched of what there is."""
-    if progress.completed is not None:
-        return "within bounds"
-    is_proved = not (progress.has_errors or progress.doubts)
-    return "no scope was completed: closed by proof" if is_proved else "no scope was completed"

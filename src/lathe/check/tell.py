@@ -522,6 +522,8 @@ def undecided(app: App, message: str) -> Finding:
         f"give it smaller ranges or fewer instances (`[scope]` in app.toml), {larger}, "
         "or accept the bounds with `--accept-bounds`"
     )
+    if "larger scope" in message:
+        cure = f"say in `[scope]` of app.toml how many of each are enough, {cure}"
     if "sample" in message:
         cure = "narrow the range to 64 values or fewer, or accept the bounds with `--accept-bounds`"
     return finding("LT801", message, app.span, cure)

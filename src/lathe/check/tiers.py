@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lathe.check.graph import Graph, Limits
-from lathe.check.search import search
+from lathe.check.search import first_where, search
 from lathe.check.system import System
 from lathe.check.watch import watches
 
@@ -24,9 +24,13 @@ def explore_all(
 
     That is the one given, or the same with what is dead cleared; `initial` states are cleared likewise.
     Without `reduces` every state is found as it is: somebody else reads them.
+    What was found before the hand-over is the answer, and is not begun again.
     """
     graph = search(system, replace(limits, states=min(limits.states, HAND_OVER_STATES)), initial)
     if graph.ended_by != "states" or limits.states <= HAND_OVER_STATES:
+        return system, graph
+    if limits.alarm is not None and (graph.hits or first_where(system.layout, graph.states, limits.alarm)):
+        graph.ended_by = "found"
         return system, graph
     from lathe.check.arrays.tier import search_arrays  # only here: small checks start without numpy
     from lathe.check.clearing import find_dead, without_dead
@@ -34,4 +38,9 @@ def explore_all(
     reduced = without_dead(system, find_dead(system)) if reduces else system
     starts = [reduced.dead.cleared(s) for s in initial or system.initial]
     large = search_arrays(reduced, watches(reduced), limits, starts, exchanges=reduces)
-    return (reduced, large) if large is not None else (system, search(system, limits, initial))
+    if large is None:
+        return system, search(system, limits, initial)
+    if large.ended_by in ("seconds", "interrupt") and len(large.states) < len(graph.states):
+        graph.ended_by = large.ended_by  # it had come further before it began again
+        return system, graph
+    return reduced, large

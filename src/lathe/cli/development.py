@@ -36,7 +36,7 @@ from lathe.govern.principal import MAIN
 from lathe.lang import read_app
 from lathe.runtime.config import AppSettings
 from lathe.runtime.lookups import wanting
-from lathe.runtime.swap import RefusedSwap
+from lathe.runtime.swap import Judged, RefusedSwap
 
 DEV_FILE = "dev.toml"
 LOOK_EVERY_SECONDS = 0.5
@@ -191,8 +191,13 @@ class Development:
         self._assembly.checks.ended(kept, "refused", _unreadable(error))
 
     async def _apply(self, path: str, found: Mapping[str, bytes]) -> None:
+        """Judge what stands at a path and put it in force; what is in force already was judged then."""
         swapper, checks = self._assembly.swapper, self._assembly.checks
-        judged = await swapper.judge(MAIN, found, accept_bounds=False)
+        known = await swapper.in_force(MAIN, found)
+        if known is not None:
+            judged: Judged = Judgement(known.app, known.digest, "admitted", known.report)
+        else:
+            judged = await swapper.judge(MAIN, found, accept_bounds=False)
         name = self._named[path] = judged.app or self._named.get(path, "")
         named = Judgement(name, judged.digest, judged.verdict, judged.report)
         kept = checks.keep(found, named, tenant=MAIN, by="dev", source="dev", path=path)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from lathe.check.account import UNSEARCHED
 from lathe.check.graph import Clock, Limits
 from lathe.check.labelled import Labelled, Labeller
 from lathe.check.mutants import Mutant, mutants
-from lathe.check.reach import UNSEARCHED
 from lathe.check.read import finding
 from lathe.check.relevance import Key
 from lathe.check.report import Finding, Report

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
+from lathe.lang import digest, read_app
 from lathe.lang.diff import Change, diff
 from lathe.machine.evaluate import entity_frame, holds
 from lathe.machine.migrate import Misfit, migrate
@@ -158,6 +159,15 @@ class Swapper:
         against = None if version is None else version.files
         return await self._gate.judge(files, against=against, accept_bounds=accept_bounds)
 
+    async def in_force(self, tenant: str, files: Mapping[str, bytes]) -> Version | None:
+        """The version in force, if these are its very files: it was judged when it was applied."""
+        app = read_app(files).app
+        old = self._current(tenant, app.name) if app is not None else None
+        if app is None or old is None or old.digest != digest(app):
+            return None
+        version = await self._engine.store.version(tenant, app.name, old.digest)
+        return version if version is not None and version.files == dict(files) else None
+
     async def plan(self, tenant: str, files: Mapping[str, bytes], judged: Judged) -> Plan:
         """What applying these files would do, with the entities that live now."""
         old = self._current(tenant, judged.app)
@@ -165,8 +175,8 @@ class Swapper:
             return Plan(
                 judged.app, old.digest if old else None, judged.digest, judged.verdict, (), {}, 0, (), 0
             )
-        table, digest = compiled(files)
-        assert digest == judged.digest, "the gate judged these files"
+        table, name = compiled(files)
+        assert name == judged.digest, "the gate judged these files"
         return await self._on_current(tenant, judged, lambda now: self._plan(tenant, now, table, judged))
 
     async def _on_current(
