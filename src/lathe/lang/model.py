@@ -332,7 +332,7 @@ class Blueprint:
 
 @frozen
 class Scope:
-    """The bounds of a check. An empty `instances` means: grow as far as the budget reaches."""
+    """The bounds of a check. An empty `instances` means: one of each, then two of what is linked."""
 
     instances: Mapping[str, int] = field(default_factory=dict)
     principals: int | None = None
