@@ -54,6 +54,57 @@ def test_what_is_refused_says_why_and_changes_nothing() -> None:
     asyncio.run(main())
 
 
+LENDING = {
+    "app.toml": b'app = "library"\n[role]\nclerk = "lends"\n',
+    "copy.blueprint.toml": b"""
+blueprint = "Copy"
+[state]
+shelf = { initial = true, waits = "somebody borrows it" }
+lent = { waits = "it comes back" }
+[field]
+uses = { type = "int", range = [0, 9], default = 0 }
+[action]
+create = { by = "role:clerk" }
+lend = { from = "shelf", to = "lent", by = "entity:Loan", when = "uses < 9", do = ["uses += 1"] }
+wear = { from = "shelf", by = "role:clerk", do = ["uses = 9"] }
+""",
+    "loan.blueprint.toml": b"""
+blueprint = "Loan"
+[state]
+open = { initial = true, waits = "it comes back" }
+[field]
+copy = { type = "ref", to = "Copy", frozen = true }
+[action]
+create = { by = "role:clerk", sets = ["copy"], also = [{ on = "arg.copy", action = "lend" }] }
+""",
+}
+
+
+def test_a_refusal_by_an_entity_that_takes_part_names_it_and_says_why() -> None:
+    async def main() -> None:
+        async with serving(files=LENDING) as client:
+            worn = (await client.post("/v1/library/copys", json={})).json()["id"]
+            copy = (await client.post("/v1/library/copys", json={})).json()["id"]
+            await client.post(f"/v1/library/copys/{worn}/wear", json={})
+            lent = await client.post("/v1/library/loans", json={"copy": copy})
+            assert lent.status_code == 201, lent.text
+            for name, code, said in (
+                (copy, "LR409.state", "it is possible from shelf only"),
+                (worn, "LR409.guard", "`uses < 9` is false"),
+            ):
+                found = (await client.post("/v1/library/loans", json={"copy": name})).json()
+                assert (found["code"], found["action"], found["entity"]) == (code, "lend", name)
+                assert found["detail"] == (
+                    f"`lend` of the Copy `{name}`, which is taken with it, is refused: {said}"
+                )
+            lent = (await client.get("/v1/library/loans", params={"where": f"copy == '{copy}'"})).json()
+            assert [item["fields"]["copy"] for item in lent["items"]] == [copy]
+            none = (await client.get("/v1/library/loans", params={"where": f"copy == '{worn}'"})).json()
+            assert none["items"] == []
+
+    asyncio.run(main())
+
+
 def test_a_refusal_says_what_would_have_to_be_so() -> None:
     async def main() -> None:
         async with serving("rollout") as client:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from lathe.api.callers import Principal
 from lathe.api.denials import explained
 from lathe.api.overriding import Overrides, ask_of, hindered, is_denied, question_of
-from lathe.api.problem import Problem, refused, why
+from lathe.api.problem import Problem, besides, refused, why
 from lathe.api.seeing import is_told, may_read
 from lathe.api.view import View, encode, event_id
 from lathe.frozen import frozen
@@ -279,10 +279,13 @@ class Commands:
             if asked.if_visit is not None:
                 return Problem("LR412.visit", visit=held.entity.visit)
         if refusal.reason == "missing" and not asked.entity:
-            return Problem("LR422.type", "it refers to an entity that does not exist")
+            return Problem("LR422.type", refusal.detail or "it refers to an entity that does not exist")
         problem = refused(refusal, state=state, about=asked.entity)
-        if not asked.entity:
+        is_new = not asked.entity and refusal.action in ("create", None)
+        if is_new:
             problem.more.pop("entity", None)  # it was never made
+        elif refusal.entity not in (None, asked.entity) and not refusal.detail:
+            problem.detail = besides(live.table, refusal)
         if refusal.reason == "denied":
             problem.more.update(self._explained(result, asked, sees=sees))
         if refusal.reason == "guard" and action is not None and action.when is not None:

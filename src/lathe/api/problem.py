@@ -11,6 +11,7 @@ from lathe.errors import LatheError
 from lathe.lang.model import Action
 from lathe.machine.outcome import Reason, Refusal
 from lathe.machine.snapshot import Entity
+from lathe.machine.table import Table
 
 PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
@@ -143,6 +144,22 @@ def refused(refusal: Refusal, *, state: str | None = None, about: str = "") -> P
     problem = Problem(OF_REASON[refusal.reason], refusal.detail)
     problem.more.update(more)
     return problem
+
+
+def besides(table: Table, refusal: Refusal) -> str:
+    """A refusal in words, where an entity refuses that the action is taken with."""
+    homes = [one for one in table.blueprints.values() if refusal.action in one.rules]
+    said = f"`{refusal.action}` of `{refusal.entity}`, which is taken with it, is refused"
+    if refusal.action is None or len(homes) != 1:
+        return f"{said}: {refusal}"
+    action = homes[0].rules[refusal.action].action
+    of = f"the {homes[0].blueprint.name} `{refusal.entity}`"
+    said = f"`{action.name}` of {of}, which is taken with it, is refused"
+    if refusal.reason == "state":
+        return f"{said}: it is possible from {', '.join(action.from_states)} only"
+    if refusal.reason == "guard" and action.when is not None:
+        return f"{said}: `{action.when.text}` is false"
+    return f"{said}: {refusal}"
 
 
 def why(action: Action, entity: Entity | None, refusal: Refusal) -> str:
