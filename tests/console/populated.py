@@ -57,7 +57,7 @@ def patching(found: World) -> Callable[[Attempt], Awaitable[Ending]]:
                 await act(found.node, live.app, entity, "drain", caller)
             found.clock.ms += 2_900
             if "broken" in image and attempt.effect == "patch":
-                return Ending(ok=False, cause="refused", message="broker 1 does not come up")
+                return Ending(ok=False, cause="refused", log="broker 1 does not come up")
             await act(found.node, live.app, entity, "progress", caller)
             if attempt.effect == "restore":
                 break

@@ -97,6 +97,26 @@ def test_a_bad_answer_is_a_bad_end(answer: bytes, cause: str, again: bool) -> No
     asyncio.run(main())
 
 
+def test_why_it_ended_badly_is_in_our_own_words() -> None:
+    """What the other side says may hold anything, and so may an error that quotes it."""
+
+    async def main() -> None:
+        secret = b"s3cr3t"
+        answers = {
+            b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n" + secret: "it answered 500",
+            b"\x00" + secret + b" garbage\r\n\r\n": "its answer is no HTTP, or breaks off",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n" + secret: "the answer is no JSON",
+        }
+        for answer, why in answers.items():
+            async with served(says(answer)) as port:
+                found = await asked(url=f"http://127.0.0.1:{port}/", take={"x": "body.x"})
+            assert found.log == why
+        found = await asked(url="http://127.0.0.1:9/")
+        assert (found.cause, found.log) == ("unreachable", "no connection")
+
+    asyncio.run(main())
+
+
 def test_an_endless_answer_is_cut_and_a_drip_ends_with_its_time() -> None:
     async def endless(head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from lathe.api.view import entry
 from lathe.effect.base import Attempt, Ending
 from lathe.runtime.catalog import Live
 from lathe.runtime.plan import Held
@@ -56,6 +57,27 @@ def test_a_bad_end_is_the_error_action(seed: int) -> None:
         await journal_replays(store, app)
 
     run(main, seed)
+
+
+def test_the_journal_says_why_an_effect_ended_badly_and_not_what_the_other_side_said() -> None:
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, example("rollout"))
+        ending = Ending(ok=False, cause="refused", message="500: s3cr3t", log="it answered 500" + "!" * 400)
+        node = node_of(loop, store, Scripted(patch=lambda attempt: ending))
+        await node.start()
+        rollout = await create(node, app, "Rollout", replicas=3)
+        await act(node, app, rollout, "start", image="broker:2")
+        await settled(loop)
+        entries = await store.history("main", app.name, rollout, after=0, limit=50)
+        told = next(entry(None, one) for one in entries if one.kind == "end")
+        assert told["cause"] == "refused"
+        assert str(told["why"]).startswith("it answered 500") and len(str(told["why"])) == 300
+        assert "s3cr3t" not in str(told)
+        await node.stop()
+        await journal_replays(store, app)
+
+    run(main, 1)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -210,7 +210,7 @@ def event(row: Row) -> str:
     changes = cast(Mapping[str, Sequence[Json]], row.get("changes") or {})
     changed = ", ".join(f"{k} {value(pair[0])}→{value(pair[1])}" for k, pair in changes.items())
     what = row.get("action") or f"[{row['kind']}]"
-    detail = " ".join(str(row[name]) for name in ("effect", "cause") if row.get(name))
+    detail = " ".join(str(row[name]) for name in ("effect", "cause", "why") if row.get(name))
     by = row.get("actor") or row["by"]
     said = f"{row.get('position', '')} {row['time']} {row['entity']} {what} {detail}".replace("  ", " ")
     return f"{said.strip()} by {by}" + (f": {changed}" if changed else "")

@@ -139,7 +139,7 @@ def entry(view: View | None, found: Entry) -> dict[str, object]:
         told["chain"] = list(found.chain)
     if found.policies:
         told["policies"] = list(found.policies)
-    for name in ("effect", "timer", "ok", "cause", "number", "spent"):
+    for name in ("effect", "timer", "ok", "cause", "why", "number", "spent"):
         if name in event:
             told[name] = event[name]
     emitted = event.get("emitted")

@@ -69,6 +69,7 @@ def event_text(row: Row) -> str:
     """One event: when, to whom, what, by whom, what changed."""
     what = row["action"] or f"({row['kind']})"
     detail = [f"{row[name]}" for name in ("effect", "cause") if row.get(name)]
+    detail += [f"({row['why']})"] if row.get("why") else []
     changes = cast(Mapping[str, list[Json]], row["changes"])
     changed = [
         f"{name} {value_text(before)} → {value_text(after)}" for name, (before, after) in changes.items()

@@ -154,7 +154,14 @@ def _event(event: Mapping[str, Json]) -> list[str]:
         if name != "state" and isinstance(pair, list) and len(pair) == 2
     ]
     by = text(event, "actor") or text(event, "by")
-    return [text(event, "time"), code(what), value(event.get("state")), value(by or None), ", ".join(changes)]
+    why = ": ".join(part for part in (text(event, "cause"), text(event, "why")) if part)
+    return [
+        text(event, "time"),
+        code(what) + (f" {prose(why)}" if why else ""),
+        value(event.get("state")),
+        value(by or None),
+        ", ".join(changes),
+    ]
 
 
 def _object(row: Mapping[str, Json], name: str) -> Mapping[str, Json]:

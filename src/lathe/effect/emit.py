@@ -58,7 +58,7 @@ class Emit:
             if secret is not None:
                 headers["webhook-signature"] = signature(secret, attempt.id, seconds, body)
         except MissingError as error:
-            return Ending(ok=False, cause="invalid", message=str(error), again=True)
+            return Ending(ok=False, cause="invalid", message=str(error), again=True, log=str(error))
         request: dict[str, Json] = {"method": "POST", "url": to, "headers": headers, "body": event}
         return await self._http.perform(replace(attempt, request=request, takes=()))
 

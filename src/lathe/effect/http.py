@@ -20,6 +20,15 @@ ANSWER_BYTES_LIMIT = 1_048_576
 REDIRECTS_LIMIT = 5
 MESSAGE_CHARACTERS_LIMIT = 500
 UNSENDABLE = "its address or headers cannot be sent"
+NO_JSON = "the answer is no JSON"
+UNREACHED: tuple[tuple[type[Exception], str], ...] = (
+    (httpx2.ConnectTimeout, "no connection in time"),
+    (httpx2.ConnectError, "no connection"),
+    (httpx2.ReadTimeout, "no answer in time"),
+    (httpx2.RemoteProtocolError, "its answer is no HTTP, or breaks off"),
+    (httpx2.ReadError, "the connection broke before the answer"),
+    (httpx2.WriteError, "the connection broke before the request was sent"),
+)
 RETRIED = frozenset({408, 425, 429})
 """Refusals that may pass: they are tried again, as 5xx are."""
 OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
@@ -71,11 +80,14 @@ class Http:
         except ForbiddenError as error:
             return Ending(ok=False, cause="refused", message=str(error), log=str(error))
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, _TooMuchError) as error:
-            return Ending(ok=False, cause="invalid", message=str(error))
+            said = str(error) if isinstance(error, _TooMuchError) else "its address is none"
+            return Ending(ok=False, cause="invalid", message=str(error), log=said)
         except (httpx2.LocalProtocolError, ValueError):
             return Ending(ok=False, cause="invalid", message=UNSENDABLE, log=UNSENDABLE)
         except (httpx2.TransportError, OSError) as error:
-            return Ending(ok=False, cause="unreachable", message=_said(error), again=True)
+            return Ending(
+                ok=False, cause="unreachable", message=_said(error), again=True, log=_unreached(error)
+            )
 
     async def _exchange(
         self, attempt: Attempt, only: Collection[str] | None, form: Mapping[str, str] | None
@@ -193,7 +205,7 @@ def _taken(attempt: Attempt, status: int, body: bytes) -> Ending:
     try:
         document: Json = msgspec.json.decode(body) if body else None
     except (msgspec.DecodeError, RecursionError):
-        return Ending(ok=False, cause="invalid", message="the answer is no JSON")
+        return Ending(ok=False, cause="invalid", message=NO_JSON, log=NO_JSON)
     for name, path in takes.items():
         results[name] = _at({"body": document}, str(path))
     return Ending(ok=True, results=results)
@@ -224,6 +236,11 @@ def _retry_after_ms(wanted: str | None, now: str | None) -> int | None:
         return min(max(int((moment - since).total_seconds() * 1_000), 0), 3_600_000)
     except (TypeError, ValueError):
         return None
+
+
+def _unreached(error: Exception) -> str:
+    """Why there is no answer, in words of our own: what an error says may quote the other side."""
+    return next((said for kind, said in UNREACHED if isinstance(error, kind)), "the connection failed")
 
 
 def _said(error: Exception) -> str:

@@ -32,7 +32,7 @@ class Process:
         """Run the command; exit code 0 ends well."""
         argv = attempt.request.get("argv")
         if not isinstance(argv, list) or not argv:
-            return Ending(ok=False, cause="invalid", message="there is no command")
+            return Ending(ok=False, cause="invalid", message="there is no command", log="there is no command")
         words = [str(word) for word in argv]
         if words[0] not in self._allowed.get(attempt.settings_key, ()):
             said = f"the operator does not allow `{words[0][:80]}`"
@@ -48,7 +48,8 @@ class Process:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            return Ending(ok=False, cause="crashed", message=str(error))
+            said = os.strerror(error.errno or 0) if isinstance(error, OSError) else "its words are none"
+            return Ending(ok=False, cause="crashed", message=str(error), log=f"it cannot be started: {said}")
         try:
             return await self._ended(process, stdin)
         finally:

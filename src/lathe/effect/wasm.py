@@ -268,7 +268,13 @@ def _spent(running: Running) -> dict[str, int]:
 def _bad(fault: Fault, *, is_repeatable: bool) -> Ending:
     """The end of a call that went wrong; one that asked nobody would go wrong again."""
     again = fault.code == "interrupted" or (is_repeatable and CAUSES[fault.code] == "crashed")
-    return Ending(ok=False, cause=CAUSES[fault.code], message=f"wasm.{fault.code}: {fault}", again=again)
+    return Ending(
+        ok=False,
+        cause=CAUSES[fault.code],
+        message=f"wasm.{fault.code}: {fault}",
+        again=again,
+        log=f"wasm.{fault.code}",
+    )
 
 
 def _end(answer: Answer) -> Ending:

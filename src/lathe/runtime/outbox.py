@@ -373,7 +373,7 @@ class Outbox:
                 if await self._again(outgoing, effect, ending):
                     return
                 self._report("notice", outgoing, f"it ended badly: {_why(ending)}")
-            told |= {"ok": ending.ok, **_spent(ending)}
+            told |= {"ok": ending.ok, **_beside(ending)}
             if effect.uses == "emit":
                 told["emitted"] = _request(outgoing)
 
@@ -401,12 +401,12 @@ class Outbox:
                 await self._step(outgoing, "execute", executes, {}, once=self._engine.ids.new())
             well = partial(_ends_well, outgoing.entity, results)
             result = await self._step(
-                outgoing, "end", well, {"ok": True, "results": results, **_spent(ending)}
+                outgoing, "end", well, {"ok": True, "results": results, **_beside(ending)}
             )
         else:
             badly = partial(_ends_badly, outgoing.entity, ending)
             self._report("ended", outgoing, _why(ending))
-            told = {"ok": False, "cause": ending.cause, "message": ending.message, **_spent(ending)}
+            told = {"ok": False, "cause": ending.cause, "message": ending.message, **_beside(ending)}
             result = await self._step(outgoing, "end", badly, told)
         await self._after_end(outgoing, result)
 
@@ -448,7 +448,7 @@ class Outbox:
         except Exception as error:  # noqa: BLE001  whatever an adapter raises is a bad end, and is told
             said = f"{type(error).__name__}: {error}"
             self._report("crashed", outgoing, said)
-            return Ending(ok=False, cause="crashed", message=said, again=True)
+            return Ending(ok=False, cause="crashed", message=said, again=True, log=type(error).__name__)
 
     async def _performed(self, performer: Performer, attempt: Attempt) -> Ending:
         traces = self._engine.traces
@@ -511,9 +511,13 @@ def _why(ending: Ending) -> str:
     return f"{ending.cause}: {ending.log}" if ending.log else ending.cause
 
 
-def _spent(ending: Ending) -> Mapping[str, object]:
-    """What an end tells the journal beside how it ended."""
-    return {"spent": dict(ending.spent)} if ending.spent else {}
+def _beside(ending: Ending) -> Mapping[str, object]:
+    """What an end tells the journal beside how it ended: what it used, and why, in words of our own.
+
+    Not the message: it may hold whatever the other side says, and goes to the action that takes it.
+    """
+    told: dict[str, object] = {"spent": dict(ending.spent)} if ending.spent else {}
+    return {**told, "why": ending.log[:WHY_CHARACTERS_LIMIT]} if ending.log and not ending.ok else told
 
 
 def _ends_well(entity: str, results: Mapping[str, Value], now: int) -> Event:
@@ -522,3 +526,7 @@ def _ends_well(entity: str, results: Mapping[str, Value], now: int) -> Event:
 
 def _ends_badly(entity: str, ending: Ending, now: int) -> Event:
     return Ends(entity, False, now, {}, ending.cause, ending.message)
+
+
+WHY_CHARACTERS_LIMIT = 300
+"""Of the reason of a bad end, in the journal."""

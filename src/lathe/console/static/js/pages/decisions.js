@@ -6,6 +6,7 @@ import { now } from "../now.js";
 import { me } from "../places.js";
 import { Empty, EntityLink, Head, Trouble, When, Who } from "../parts/bits.js";
 import { Call, said } from "../parts/call.js";
+import { Prose } from "../parts/prose.js";
 import { Waiting } from "../parts/shell.js";
 import { ask as asking, query, to } from "../router.js";
 import { html, useEffect, useState } from "../ui.js";
@@ -91,9 +92,12 @@ function Nearest({ nearest }) {
   const found = Array.isArray(nearest) ? nearest : [nearest];
   return html`<dl class="nearest">${found.map((one, i) => html`<div key=${i}>
     <dt><code><bdi>${one.policy ?? one.id ?? "nearest permit"}</bdi></code></dt>
-    <dd>${(one.clauses ?? one.false ?? []).map((clause) => html`<span key=${JSON.stringify(clause)} class="late"><code><bdi>${typeof clause === "string" ? clause : (clause.text ?? JSON.stringify(clause))}</bdi></code> is false</span> `)}</dd>
+    <dd>${(one.clauses ?? one.false ?? []).map((clause) => html`<span key=${JSON.stringify(clause)} class="late"><${Clause} text=${typeof clause === "string" ? clause : (clause.text ?? JSON.stringify(clause))} /></span> `)}</dd>
   </div>`)}</dl>`;
 }
+
+/** A clause that stood in the way: a sentence about roles, or an expression that is false. */
+const Clause = ({ text }) => (text.startsWith("needs ") ? html`<${Prose} text=${text} />` : html`<code><bdi>${text}</bdi></code> is false`);
 
 const HOURS = [["1", "an hour"], ["8", "eight hours"], ["24", "a day"]];
 

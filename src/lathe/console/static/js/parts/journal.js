@@ -24,6 +24,8 @@ export function Journal({ events, model, hasEarlier, onEarlier }) {
 
 function Line({ event, model }) {
   const moved = event.changes.state;
+  // That the blueprint's own `by` permits it says no more than who took it, and as what.
+  const policies = (event.policies ?? []).filter((id) => !id.startsWith("by:"));
   const changes = Object.entries(event.changes).filter(([name]) => name !== "state");
   return html`<li class=${classes(!isLoud(event) && "quiet", event.ok === false && "bad")} data-row data-event=${event.id} tabindex="-1">
     <div class="line">
@@ -34,8 +36,8 @@ function Line({ event, model }) {
     <div class="line why">
       <${Who} by=${event.by} actor=${event.actor} />
       ${event.actor && event.by && html`<span class="muted">as <bdi>${event.by}</bdi></span>`}
-      ${event.policies?.length > 0 && html`<span class="muted">permitted by <bdi>${event.policies.join(", ")}</bdi></span>`}
-      ${event.cause && html`<span class="late">cause: <bdi>${event.cause}</bdi></span>`}
+      ${policies.length > 0 && html`<span class="muted">permitted by <bdi>${policies.join(", ")}</bdi></span>`}
+      ${event.cause && html`<span class="late">cause: <bdi>${event.cause}</bdi>${event.why && html`, <bdi>${event.why}</bdi>`}</span>`}
       <span class="muted stamp">version ${event.version} · ${clock(event.time)}</span>
     </div>
     ${changes.length > 0 && html`<dl class="changes">
