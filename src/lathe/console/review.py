@@ -266,6 +266,7 @@ REVIEW = {
     "open": _opened,
     "open/:tab": _opened,
     "open/traces/:trace": _opened,
+    "open/traces/:trace/fork": _opened,
     "apps/:app/entities/:plural/:id/trace": _entity_trace,
     "apps/:app/entities/:plural/:id/trace/fork": _forked,
     "apps/:app/history": _history,
