@@ -66,3 +66,36 @@ def test_an_application_that_is_refused_says_what_was_found(tmp_path: Path) -> N
         said = done.stdout + done.stderr
         assert done.returncode == code, said
         assert "LT401" in said and "rollout.blueprint.toml:" in said, said
+
+
+def test_development_says_what_it_does_with_what_stands_there(tmp_path: Path) -> None:
+    """A version that is refused at first, one that is admitted, and one that is refused beside it."""
+    app = tmp_path / "app"
+    shutil.copytree(ROOT / "examples" / "approval", app, ignore=shutil.ignore_patterns("broken"))
+    blueprint = next(app.glob("*.blueprint.toml"))
+    good = blueprint.read_text()
+    blueprint.write_text(good + "\n[state.nowhere]\n")
+    command = [
+        sys.executable,
+        "-m",
+        "lathe.cli",
+        "dev",
+        str(app),
+        "--port",
+        "0",
+        "--data",
+        str(tmp_path / "d"),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+
+        def said(*words: str) -> str:
+            assert process.stderr is not None
+            return next(line for line in process.stderr if all(word in line for word in words))
+
+        assert "there is no version of it to be served" in said("not loaded")
+        blueprint.write_text(good)
+        assert said("in force")
+        blueprint.write_text(good + "\n[state.nowhere]\n")
+        assert "the version before runs on" in said("not loaded")
+        process.terminate()

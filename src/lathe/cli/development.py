@@ -40,6 +40,8 @@ from lathe.runtime.swap import Judged, RefusedSwap
 
 DEV_FILE = "dev.toml"
 LOOK_EVERY_SECONDS = 0.5
+QUIET_SECONDS = 1.0
+"""How long a check may take before it is said that there is one."""
 STOP_SECONDS = 5.0
 
 
@@ -140,11 +142,14 @@ def _free_port() -> int:
 class Development:
     """A server whose apps follow their folders."""
 
-    def __init__(self, assembly: Assembly, paths: Sequence[str], url: str, *, folder: str) -> None:
+    def __init__(
+        self, assembly: Assembly, paths: Sequence[str], url: str, *, folder: str, accept_bounds: bool = False
+    ) -> None:
         self._assembly = assembly
         self._paths = paths
         self._url = url
         self._folder = folder
+        self._accept_bounds = accept_bounds
         self._seen: dict[str, object] = {}
         self._named: dict[str, str] = {}
 
@@ -174,7 +179,7 @@ class Development:
         except (LatheError, OSError) as error:
             if self._seen.get(path) != str(error):
                 self._seen[path] = str(error)
-                output.talk(f"{path}: {_unreadable(error)}; the version before runs on")
+                output.talk(f"{path}: {_unreadable(error)}; {self._instead(path)}")
                 self._keep_unreadable(path, error)
             return
         if self._seen.get(path) == found:
@@ -197,7 +202,13 @@ class Development:
         if known is not None:
             judged: Judged = Judgement(known.app, known.digest, "admitted", known.report)
         else:
-            judged = await swapper.judge(MAIN, found, accept_bounds=False)
+            checking = asyncio.get_running_loop().call_later(
+                QUIET_SECONDS, output.talk, f"{path}: it is being checked"
+            )
+            try:
+                judged = await swapper.judge(MAIN, found, accept_bounds=self._accept_bounds)
+            finally:
+                checking.cancel()
         name = self._named[path] = judged.app or self._named.get(path, "")
         named = Judgement(name, judged.digest, judged.verdict, judged.report)
         kept = checks.keep(found, named, tenant=MAIN, by="dev", source="dev", path=path)
@@ -207,7 +218,7 @@ class Development:
             )
         except RefusedSwap as refused:
             checks.ended(kept, refused.code, str(refused))
-            output.talk(_refusal(path, refused, judged.report))
+            output.talk(_refusal(path, refused, judged.report, self._instead(path)))
             return
         checks.ended(kept, "applied")
         if applied.plan.old == applied.plan.new:
@@ -223,6 +234,12 @@ class Development:
                 for missing in wanting(live.app, given):
                     output.talk(f"  {missing}, or in `{DEV_FILE}` beside app.toml")
 
+    def _instead(self, path: str) -> str:
+        """What is served in the place of a version that is not loaded."""
+        name = self._named.get(path, "")
+        lives = {live.app.name for live in self._assembly.node.engine.catalog.all(MAIN)}
+        return "the version before runs on" if name in lives else "there is no version of it to be served"
+
 
 def _unreadable(error: Exception) -> str:
     if isinstance(error, UnreadableError):
@@ -230,7 +247,7 @@ def _unreadable(error: Exception) -> str:
     return str(error)
 
 
-def _refusal(path: str, refused: RefusedSwap, report: bytes) -> str:
+def _refusal(path: str, refused: RefusedSwap, report: bytes, instead: str) -> str:
     """What a person sees of a version that was not loaded: the findings, one a line."""
-    lines = [f"{path}: not loaded: {refused}; the version before runs on"]
+    lines = [f"{path}: not loaded: {refused}; {instead}"]
     return output.clean("\n".join([*lines, *finding_lines(json.loads(report))]))

@@ -24,7 +24,8 @@ DEVELOPMENT = """\
 )
 @click.option("--data", default=".lathe", show_default=True, metavar="DIR", help="Where everything is kept.")
 @click.option("--config", type=click.Path(), metavar="FILE", help="The configuration (default: lathe.toml).")
-def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None) -> int:
+@click.option("--accept-bounds", is_flag=True, help="Also if the verdict is unknown within named bounds.")
+def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None, accept_bounds: bool) -> int:
     """Serve the apps at PATH..., and swap in what is changed there once it is admitted.
 
     What is refused stays on the screen while the version before runs on. If an app has a `dev.toml`, its
@@ -44,5 +45,9 @@ def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None)
     configure(output.log_stream())
     output.talk(DEVELOPMENT)
     with stand_ins:
-        run(Development(assembly, paths, base, folder=os.path.abspath(data)).run())
+        run(
+            Development(
+                assembly, paths, base, folder=os.path.abspath(data), accept_bounds=accept_bounds
+            ).run()
+        )
     return exitcode.DONE
