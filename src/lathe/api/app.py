@@ -87,6 +87,7 @@ class Api:
         self.receiver = Receiver(node.engine, self.commands, secrets, now_ms, throttle=self.throttle)
         self._readiness = Readiness(node.store.ping)
         self._told = (0, 0)
+        self.is_leaving = False
         self._counters: dict[tuple[str, str, str, str], Counter] = {}
         self._authenticator = authenticator
         self._has_open_metrics = has_open_metrics
@@ -154,10 +155,18 @@ class Api:
                 return
         await self._starlette(scope, receive, send)
 
-    def stop(self) -> None:
-        """Take no more commands, and end the streams: their followers come back to another process."""
-        self.throttle.is_stopping = True
+    def leave(self) -> None:
+        """Say that this process is about to stop: it is not ready, and streams and waits end, so that whoever
+        follows comes to another process. Commands that reach it all the same are taken.
+        """
+        self.is_leaving = True
         self.stream.close()
+        self.taking.close()
+
+    def stop(self) -> None:
+        """Leave, and take no more commands."""
+        self.leave()
+        self.throttle.is_stopping = True
 
     async def principal(self, scope: Scope) -> Principal:
         """Who calls. Raises `Problem` (LR401, LR429.guessing)."""
@@ -361,8 +370,8 @@ class Api:
 
     async def _ready(self, request: Request) -> Response:
         """Ready: the store answers, and this process is not about to stop."""
-        if self.throttle.is_stopping:
-            raise Problem("LR503.stopping")
+        if self.is_leaving:
+            raise Problem("LR503.stopping", headers={"Retry-After": "1"})
         try:
             await self._readiness.check()
         except StoreError as error:

@@ -22,6 +22,10 @@ HEAD_BYTES_LIMIT = 65_536
 """How much of a request's head is taken in; one that comes whole may be a read of the socket larger."""
 SLOW_SECONDS = 60.0
 """How long a request may take to arrive, head or body."""
+LINGER_SECONDS = 1.0
+"""How long a connection on which nothing is asked stays open once this process takes leave: what was sent in
+this very moment is answered, and what is sent afterwards finds no connection.
+"""
 LOOK_SECONDS = 5.0
 """How often that is looked at: it costs a request nothing."""
 HELD_BYTES_LIMIT = 65_536
@@ -37,6 +41,7 @@ class Connection(HttpToolsProtocol):
 
     _head: object = None
     _head_bytes = 0
+    _is_last = False
     _awaited: object = None
     _since = 0.0
 
@@ -45,6 +50,20 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._is_in_head():
             self._grown(len(data))
+        elif self._is_last:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Take leave: what is asked now, or within a moment, is answered, and is the last."""
+        if self._is_in_head() or self.cycle.response_complete:
+            self._is_last = True
+            self.loop.call_later(LINGER_SECONDS, self._leave)
+        else:
+            self.cycle.keep_alive = False
+
+    def _leave(self) -> None:
+        if self._is_in_head() or self.cycle.response_complete:
+            self.transport.close()
 
     def _is_in_head(self) -> bool:
         """Whether the head of the newest request is not whole yet, or nothing came at all."""

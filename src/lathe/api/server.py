@@ -1,6 +1,6 @@
 """A whole process: store, node, API, put together from the configuration and served until it is told to stop.
 
-On SIGTERM it takes no more, lets what runs be answered, commits what is queued, and goes.
+On SIGTERM it is not ready any more, answers whatever has reached it, commits what is queued, and goes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import random
 from time import perf_counter
@@ -380,11 +380,43 @@ def _report(metrics: Metrics) -> Report:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which tells the API when it is asked to stop."""
+    """uvicorn's server, which takes leave: what has reached this process is answered, and nothing else does.
 
-    def __init__(self, config: uvicorn.Config, api: Api) -> None:
+    Whoever was connected by the system, and not yet taken in, would be cut off when the socket is closed.
+    """
+
+    def __init__(self, config: uvicorn.Config, api: Api, plug: socket.socket) -> None:
         super().__init__(config)
         self._api = api
+        self._plug = plug.dup()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop to listen, answer whoever is connected, and end."""
+        for server in self.servers:
+            server.close()
+        for plug in sockets or ():
+            plug.close()
+        loop = asyncio.get_running_loop()
+        for connected in self._connected():
+            await loop.connect_accepted_socket(self._connection, connected)
+        await super().shutdown()
+
+    def _connected(self) -> list[socket.socket]:
+        """Those whom the system has connected meanwhile; from here on it connects nobody."""
+        found: list[socket.socket] = []
+        self._plug.setblocking(False)
+        with suppress(OSError):  # there is nobody more
+            while True:
+                found.append(self._plug.accept()[0])
+        self._plug.close()
+        return found
+
+    def _connection(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state)
+
+    def close(self) -> None:
+        """Let go of the socket, if it was never served."""
+        self._plug.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -397,7 +429,7 @@ class _Server(uvicorn.Server):
                 signal.signal(sig, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._api.stop()
+        self._api.leave()
         self._api.node.close()
         super().handle_exit(sig, frame)
 
@@ -458,7 +490,7 @@ async def serve(
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        serving = _Server(config, assembly.api)
+        serving = _Server(config, assembly.api, plug)
         if listening is not None:
             asyncio.get_running_loop().create_task(_tell(serving, listening))
         looking = asyncio.create_task(close_slow(serving.server_state.connections), name="slow clients")
@@ -466,6 +498,8 @@ async def serve(
             await serving.serve(sockets=[plug])
         finally:
             looking.cancel()
+            serving.close()
+            assembly.api.stop()
             await assembly.simulations.stop()
             await assembly.housekeeper.stop()
             await assembly.auditor.stop()

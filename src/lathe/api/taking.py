@@ -60,6 +60,7 @@ class Taking:
         self._reading = reading
         self._tried: set[tuple[str, str, str]] = set()
         self._waiting: dict[tuple[str, str], set[asyncio.Event]] = {}
+        self._is_closing = False
         engine.watch(self._committed)
         if engine.store.is_shared:
             engine.store.on_change(self._wake_all)
@@ -74,6 +75,11 @@ class Taking:
         if self._waiting:
             for event in self._waiting.get((committed.live.tenant, committed.live.app.name), ()):
                 event.set()
+
+    def close(self) -> None:
+        """Wait for nothing more: whoever waits comes back to another process."""
+        self._is_closing = True
+        self._wake_all()
 
     def _wake_all(self) -> None:
         """Wake everybody: another process may have committed something of their app."""
@@ -121,7 +127,7 @@ class Taking:
             if taken is not None:
                 return taken
             now = clock()
-            if now >= deadline:
+            if now >= deadline or self._is_closing:
                 return Answered(204, b"")
             await asyncio.sleep(min(deadline - now, REST * (now - begun)))
             try:

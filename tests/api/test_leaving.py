@@ -1,0 +1,102 @@
+"""A process that is told to stop answers whatever has reached it: nobody who was connected is cut off."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.runtime.processes import Process, serving
+from tests.runtime.test_faults_sqlite import BASE, NOTE
+
+CLIENTS = 12
+ROUNDS = 4
+
+
+class Client(threading.Thread):
+    """Creates as fast as it can until it is not connected any more. `keeps`: on one connection."""
+
+    def __init__(self, process: Process, *, keeps: bool) -> None:
+        super().__init__()
+        self._process, self._keeps = process, keeps
+        self.counts: Counter[str] = Counter()
+
+    def run(self) -> None:
+        connection = self._new()
+        while True:
+            try:
+                if not self._keeps or connection.sock is None:
+                    connection.close()
+                    connection = self._new()
+                    connection.connect()
+            except ConnectionRefusedError:
+                return  # a proxy asks another process then: nothing was sent
+            try:
+                connection.request("POST", BASE, b'{"text": "x"}', self._process.headers)
+                answer = connection.getresponse()
+                answer.read()
+                self.counts[str(answer.status)] += 1
+            except (OSError, http.client.HTTPException) as error:
+                self.counts[type(error).__name__] += 1
+                return
+
+    def _new(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._process.port, timeout=30)
+
+
+def test_whoever_was_connected_is_answered(tmp_path: Path) -> None:
+    with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
+        process.apply(NOTE)
+        counts: Counter[str] = Counter()
+        for _ in range(ROUNDS):
+            clients = [Client(process, keeps=n % 4 == 0) for n in range(CLIENTS)]
+            for client in clients:
+                client.start()
+            time.sleep(0.3)
+            assert process.stop() == 0
+            for client in clients:
+                client.join()
+                counts += client.counts
+            process.start()
+        assert set(counts) == {"201"} and counts["201"] > ROUNDS * CLIENTS, counts
+        made = 0
+        path = f"{BASE}?limit=200"
+        while path:
+            page = process.get(path).json()
+            made += len(page["items"])
+            path = f"{BASE}?limit=200&cursor={page['next']}" if page["next"] else ""
+        assert made == counts["201"], "what was answered is what there is"
+        assert process.stop() == 0
+
+
+def test_who_waits_and_who_follows_are_told_at_once_and_it_is_not_ready(tmp_path: Path) -> None:
+    with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
+        process.apply(NOTE)
+        found: list[tuple[int, float]] = []
+
+        def waits() -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=60)
+            headers = {**process.headers, "prefer": "wait=30"}
+            connection.request("POST", f"{BASE}:take", b'{"action": "write", "args": {"text": "x"}}', headers)
+            answer = connection.getresponse()
+            found.append((answer.status, time.monotonic()))
+
+        def follows() -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=60)
+            connection.request("GET", "/v1/events", headers=process.headers)
+            answer = connection.getresponse()
+            answer.read()
+            found.append((answer.status, time.monotonic()))
+
+        threads = [threading.Thread(target=waits), threading.Thread(target=follows)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)
+        begun = time.monotonic()
+        assert process.stop() == 0
+        for thread in threads:
+            thread.join()
+        assert sorted(status for status, _ in found) == [200, 204]
+        assert all(moment - begun < 15 for _, moment in found), "they did not wait for their time"
