@@ -6,6 +6,7 @@ import http.client
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from tests.runtime.processes import Process, serving
@@ -77,18 +78,18 @@ def test_who_waits_and_who_follows_are_told_at_once_and_it_is_not_ready(tmp_path
         found: list[tuple[int, float]] = []
 
         def waits() -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=60)
             headers = {**process.headers, "prefer": "wait=30"}
-            connection.request("POST", f"{BASE}:take", b'{"action": "write", "args": {"text": "x"}}', headers)
-            answer = connection.getresponse()
-            found.append((answer.status, time.monotonic()))
+            body = b'{"action": "write", "args": {"text": "x"}}'
+            with closing(http.client.HTTPConnection("127.0.0.1", process.port, timeout=60)) as connection:
+                connection.request("POST", f"{BASE}:take", body, headers)
+                found.append((connection.getresponse().status, time.monotonic()))
 
         def follows() -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=60)
-            connection.request("GET", "/v1/events", headers=process.headers)
-            answer = connection.getresponse()
-            answer.read()
-            found.append((answer.status, time.monotonic()))
+            with closing(http.client.HTTPConnection("127.0.0.1", process.port, timeout=60)) as connection:
+                connection.request("GET", "/v1/events", headers=process.headers)
+                answer = connection.getresponse()
+                answer.read()
+                found.append((answer.status, time.monotonic()))
 
         threads = [threading.Thread(target=waits), threading.Thread(target=follows)]
         for thread in threads:
