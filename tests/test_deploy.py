@@ -83,7 +83,7 @@ def nginx() -> str:
 
 
 def test_no_process_is_passed_over_for_having_been_restarted() -> None:
-    servers = re.findall(r"^ +server ([^{]*);$", nginx(), re.MULTILINE)
+    servers = re.findall(r"^ +server ([^{;]*);$", nginx(), re.MULTILINE)
     assert len(servers) == 2 and all(server.endswith(" max_fails=0") for server in servers)
 
 
