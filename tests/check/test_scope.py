@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support import app_of, codes, finding, report_of, run_of, several
 
+from lathe.check.domain import MAX_DOMAIN, make_domains
 from lathe.check.roles import distributions, fewest_holders, maximal_role_sets
 from lathe.check.scope import linked, scopes
 
@@ -203,6 +206,15 @@ def test_a_long_text_that_is_named_is_given_too() -> None:
         "[unique]", f"[invariant]\np = \"name != '{name}'\"\n[unique]"
     )
     assert "LT401 p" in codes(several(C=text))
+    app = app_of(several(C=text))
+    domains = make_domains(app, {"C": 1}, frozenset())
+    argument = app.blueprints["C"].actions["create"].arguments["name"]
+    wanted = domains.texts.index(name) + 1
+    assert len(name) > MAX_DOMAIN, "how many values there may be says nothing of how long one is"
+    for kind in (argument.type, replace(argument.type, maximum=None), replace(argument.type, maximum=len(name))):
+        assert wanted in domains.choice(replace(argument, type=kind)).codes, kind
+    shorter = replace(argument.type, maximum=len(name) - 1)
+    assert wanted not in domains.choice(replace(argument, type=shorter)).codes
 
 
 def exclusive(*groups: tuple[str, ...]) -> str:
