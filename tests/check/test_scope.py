@@ -211,7 +211,11 @@ def test_a_long_text_that_is_named_is_given_too() -> None:
     argument = app.blueprints["C"].actions["create"].arguments["name"]
     wanted = domains.texts.index(name) + 1
     assert len(name) > MAX_DOMAIN, "how many values there may be says nothing of how long one is"
-    for kind in (argument.type, replace(argument.type, maximum=None), replace(argument.type, maximum=len(name))):
+    for kind in (
+        argument.type,
+        replace(argument.type, maximum=None),
+        replace(argument.type, maximum=len(name)),
+    ):
         assert wanted in domains.choice(replace(argument, type=kind)).codes, kind
     shorter = replace(argument.type, maximum=len(name) - 1)
     assert wanted not in domains.choice(replace(argument, type=shorter)).codes

@@ -1,4 +1,8 @@
-"""Real processes: servers that are started, asked and killed."""
+"""Real processes: servers that are started, asked and killed.
+
+`verify=False` is for speed: no certificate is looked at on plain HTTP, and loading those of the system would cost
+more than the request.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.runtime.forking import Forked
 
 from lathe.lang import read_app
 
@@ -32,8 +37,15 @@ class Process:
     """`lathe serve` on a store. It may be killed and started again, on the same port."""
 
     def __init__(
-        self, store: str, folder: Path, *, schema: str = "lathe", before: tuple[str, ...] = ()
+        self,
+        store: str,
+        folder: Path,
+        *,
+        schema: str = "lathe",
+        before: tuple[str, ...] = (),
+        is_forked: bool = False,
     ) -> None:
+        self._is_forked = is_forked
         self.port = free_port()
         self.folder = folder
         self._command = (*before, sys.executable, "-m", "lathe.cli", "serve")
@@ -44,7 +56,7 @@ class Process:
             "LATHE_SERVER_PORT": str(self.port),
             "LATHE_SERVER_KEY": "k" * 32,
         }
-        self._running: subprocess.Popen[bytes] | None = None
+        self._running: subprocess.Popen[bytes] | Forked | None = None
         self.headers: dict[str, str] = {}
         """What shows who calls: the operator; once an app is applied, somebody who holds all its roles."""
 
@@ -53,21 +65,26 @@ class Process:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        with (self.folder / "server.log").open("ab") as log:
-            self._running = subprocess.Popen(
-                self._command,
-                env=self._environment, cwd=self.folder, stderr=log, stdout=log,
-            )  # fmt: skip
+        self._running = self._begun()
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             assert self._running.poll() is None, self.log
             try:
-                if httpx2.get(f"{self.url}/readyz", timeout=5).is_success:
+                if httpx2.get(f"{self.url}/readyz", timeout=5, verify=False).is_success:
                     self.headers = self.headers or self._operator()
                     return
             except httpx2.TransportError:
                 time.sleep(0.02)
         raise AssertionError(f"the server does not come up: {self.log}")
+
+    def _begun(self) -> subprocess.Popen[bytes] | Forked:
+        log = self.folder / "server.log"
+        if self._is_forked:
+            return Forked(self._environment, self.folder, log)
+        with log.open("ab") as file:
+            return subprocess.Popen(
+                self._command, env=self._environment, cwd=self.folder, stderr=file, stdout=file
+            )
 
     @property
     def pid(self) -> int:
@@ -93,11 +110,11 @@ class Process:
 
     def get(self, path: str, **more: Any) -> httpx2.Response:
         """One request for a path."""
-        return httpx2.get(f"{self.url}{path}", headers=self.headers, **more)
+        return httpx2.get(f"{self.url}{path}", headers=self.headers, verify=False, **more)
 
     def post(self, path: str, json: object = None) -> httpx2.Response:
         """One request to a path."""
-        return httpx2.post(f"{self.url}{path}", json=json, headers=self.headers)
+        return httpx2.post(f"{self.url}{path}", json=json, headers=self.headers, verify=False)
 
     @property
     def token(self) -> str:
@@ -137,10 +154,17 @@ class Process:
 
 @contextmanager
 def serving(
-    store: str, folder: Path, *, schema: str = "lathe", before: tuple[str, ...] = ()
+    store: str,
+    folder: Path,
+    *,
+    schema: str = "lathe",
+    before: tuple[str, ...] = (),
+    is_forked: bool = False,
 ) -> Iterator[Process]:
-    """A server for as long as the block lasts. `before` are words that stand before its command."""
-    process = Process(store, folder, schema=schema, before=before)
+    """A server for as long as the block lasts. `before` are words that stand before its command; one that
+    `is_forked` starts quickly, from what is loaded already.
+    """
+    process = Process(store, folder, schema=schema, before=before, is_forked=is_forked)
     process.start()
     try:
         yield process
