@@ -1,7 +1,7 @@
 """Real processes: servers that are started, asked and killed.
 
-`verify=False` is for speed: no certificate is looked at on plain HTTP, and loading those of the system would cost
-more than the request.
+`verify=False` is for speed: no certificate is looked at on plain HTTP, and loading those of the system would
+cost more than the request.
 """
 
 from __future__ import annotations
