@@ -14,7 +14,7 @@ from lathe.store.base import INTENTS_LIMIT, Bounds, Retiming, Swept
 from lathe.store.duties import POSTPONED, overdue_rank
 from lathe.store.postgres_commit import NOW
 from lathe.store.records import EntityRow, Intent, Leased, Outgoing, Timer, Version
-from lathe.store.tables import columns, intent_key
+from lathe.store.tables import Row, columns, intent_key
 
 NEXT = """(o.phase <> 'waiting' or not exists (
     select 1 from outgoing p where p.tenant = o.tenant and p.app = o.app and p.entity = o.entity
@@ -24,21 +24,21 @@ NEXT = """(o.phase <> 'waiting' or not exists (
 _OUTGOING = ", ".join(f'o."{name}"' for name in Outgoing.__struct_fields__)
 _TIMER = ", ".join(f't."{name}"' for name in Timer.__struct_fields__)
 _LEASE = f"""with clock as (select {NOW} as now), due as (
-    select o.tenant, o.app, o.entity, o.number from outgoing o, clock
+    select o.tenant, o.app, o.entity, o.number, greatest(o.due_ms, o.until_ms) as since from outgoing o, clock
     where greatest(o.due_ms, o.until_ms) <= clock.now and {NEXT}
-    order by greatest(o.due_ms, o.until_ms), o.tenant, o.app, o.entity, o.number
+    order by since, o.tenant, o.app, o.entity, o.number
     limit $2 for update of o skip locked)
     update outgoing o set worker = $1, until_ms = clock.now + $3 from due, clock
     where o.tenant = due.tenant and o.app = due.app and o.entity = due.entity and o.number = due.number
-    returning {_OUTGOING}, o.until_ms"""
+    returning {_OUTGOING}, o.until_ms, due.since"""
 _DUE_TIMERS = f"""with clock as (select {NOW} as now), due as (
-    select t.tenant, t.app, t.entity, t.name from timer t, clock
+    select t.tenant, t.app, t.entity, t.name, greatest(t.due_ms, t.until_ms) as since from timer t, clock
     where greatest(t.due_ms, t.until_ms) <= clock.now
-    order by greatest(t.due_ms, t.until_ms), t.tenant, t.app, t.entity, t.name
+    order by since, t.tenant, t.app, t.entity, t.name
     limit $2 for update of t skip locked)
     update timer t set worker = $1, until_ms = clock.now + $3 from due, clock
     where t.tenant = due.tenant and t.app = due.app and t.entity = due.entity and t.name = due.name
-    returning {_TIMER}"""
+    returning {_TIMER}, due.since"""
 _RENEW = f"""with held as (
     select o.tenant, o.app, o.entity, o.number from outgoing o
     join unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as k(a, b, c, d)
@@ -63,15 +63,19 @@ _NEXT_DUE = f"""select min(due) from (
 
 async def lease(db: Connection, worker: str, limit: int, lease_ms: int) -> list[Leased]:
     """See `Store.lease`."""
-    found = await db.fetch(_LEASE, worker, limit, lease_ms)
-    leased = [Leased(Outgoing(*row[:12]), row[12]) for row in map(tuple, found)]
-    return sorted(leased, key=lambda one: (one.outgoing.due_ms, one.outgoing.entity, one.outgoing.number))
+    found = sorted(map(tuple, await db.fetch(_LEASE, worker, limit, lease_ms)), key=_since_and_key)
+    return [Leased(Outgoing(*row[:12]), row[12]) for row in found]
 
 
 async def due_timers(db: Connection, worker: str, limit: int, lease_ms: int) -> list[Timer]:
     """See `Store.due_timers`."""
-    found = [Timer(*row) for row in await db.fetch(_DUE_TIMERS, worker, limit, lease_ms)]
-    return sorted(found, key=lambda t: (t.due_ms, t.tenant, t.app, t.entity, t.name))
+    found = sorted(map(tuple, await db.fetch(_DUE_TIMERS, worker, limit, lease_ms)), key=_since_and_key)
+    return [Timer(*row[:-1]) for row in found]
+
+
+def _since_and_key(row: Row) -> Row:
+    """Since when a row is due, and its key: `returning` keeps no order."""
+    return row[-1], row[0], row[1], row[3], row[4]
 
 
 async def renew(
