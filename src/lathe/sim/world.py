@@ -11,19 +11,14 @@ from random import Random
 from lathe.effect.base import Performer
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
-from lathe.machine.event import Act, Caller, Event
-from lathe.machine.outcome import Refusal
-from lathe.runtime.catalog import Live
 from lathe.runtime.clock import Ids
 from lathe.runtime.committer import OverloadedError
-from lathe.runtime.conformance import told_of
 from lathe.runtime.engine import BusyError, Command, Committed, Refused, Replayed, Result
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
-from lathe.runtime.plan import Held
-from lathe.runtime.snapshot import encode_json
 from lathe.runtime.swap import RefusedSwap, Swapper
 from lathe.sim.adapters import Outside
+from lathe.sim.commands import command_of, progress_of
 from lathe.sim.loop import POWER, Power, SimLoop
 from lathe.sim.menu import Menu, Mix
 from lathe.sim.oracle import Oracle
@@ -31,12 +26,11 @@ from lathe.sim.prepared import Loaded, Prepared
 from lathe.sim.store import SimStore
 from lathe.sim.workload import Issue, Workload
 from lathe.store.base import StoreError
-from lathe.store.records import Outgoing, Receipt, Version
+from lathe.store.records import Outgoing, Version
 
 TENANT = "main"
 TRIES_LIMIT = 4
 """How often a client asks again when it does not know."""
-RECEIPT_MS = 24 * 3_600_000
 REBOOT_SECONDS = 5.0
 STALL_SECONDS = 40.0
 SKEW_MS = 20_000
@@ -345,54 +339,11 @@ class World:
 
     def command(self, issue: Issue) -> Command:
         """A command as the API makes it."""
-        key = (str(issue.by.actor or issue.by), issue.key) if issue.key is not None else None
-        told = told_of(issue.by)
-        if issue.visit is not None:
-            told["visit"] = issue.visit
-
-        def receiving(live: Live, after: Mapping[str, Held]) -> Receipt:
-            assert key is not None, "only a request with a key is received"
-            held = after[issue.entity]
-            answer = encode_json([issue.entity, held.revision, held.entity.state, held.entity.version])
-            return Receipt(TENANT, *key, b"", 200, answer, self.loop.now_ms() + RECEIPT_MS)
-
-        def requires(live: Live, held: Held | None) -> Refusal | None:
-            if held is None or held.entity.blueprint != issue.blueprint:
-                return Refusal("missing", issue.entity, None)
-            if issue.visit is not None and held.entity.visit != issue.visit:
-                return Refusal("stale", issue.entity, issue.action)
-            return None
-
-        return Command(
-            tenant=TENANT,
-            app=self.app.name,
-            entity=issue.entity,
-            kind=issue.kind,
-            event=issue.event,
-            told=told,
-            by=str(issue.by),
-            receiving=receiving if key is not None else None,
-            key=key,
-            requires=requires if issue.kind == "act" else None,
-        )
+        return command_of(issue, tenant=TENANT, app=self.app.name, now_ms=self.loop.now_ms)
 
     async def _progress(self, entity: str, effect: str, number: int, action: str) -> None:
         """An action by an effect in progress: with a token that is bound to its invocation."""
-        caller = Caller("effect", effect)
-
-        def event(now: int) -> Event:
-            return Act(entity, action, {}, caller, now)
-
-        def requires(live: Live, held: Held | None) -> Refusal | None:
-            active = held.entity.active if held is not None else None
-            if active is None or active.number != number:
-                return Refusal("denied", entity, action, "the token's invocation is over")
-            return None
-
-        command = Command(
-            tenant=TENANT, app=self.app.name, entity=entity, kind="act", event=event, told=told_of(caller),
-            by=str(caller), requires=requires,
-        )  # fmt: skip
+        command = progress_of(entity, effect, number, action, tenant=TENANT, app=self.app.name)
         process = self.random.choice(self.processes)
         since = self.oracle.count
         try:
