@@ -36,7 +36,7 @@ class Node:
         self.performers = performers
         self.engine = Engine(store, clock, ids, failed=failed)
         self.outbox = Outbox(self.engine, performers, lookups, settings, report, failed)
-        self.timers = Timers(self.engine, settings.worker, failed=failed)
+        self.timers = Timers(self.engine, settings.worker, lease_ms=settings.lease_ms, failed=failed)
         self._tasks: list[asyncio.Task[None]] = []
         self._waking: asyncio.TimerHandle | None = None
 

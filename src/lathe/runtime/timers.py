@@ -39,11 +39,18 @@ class Timers:
     """Timers of this process. Run `run` in a task of its own; `wake` when one may be due."""
 
     def __init__(
-        self, engine: Engine, worker: str, *, batch: int = BATCH_LIMIT, failed: Failed = told_to_loop
+        self,
+        engine: Engine,
+        worker: str,
+        *,
+        lease_ms: int = LEASE_MS,
+        batch: int = BATCH_LIMIT,
+        failed: Failed = told_to_loop,
     ) -> None:
         self._failed = failed
         self._engine = engine
         self._worker = worker
+        self._lease_ms = lease_ms
         self._batch = batch
         self._waits: dict[tuple[str, str, str, str, int], int] = {}
         self._wake = asyncio.Event()
@@ -79,7 +86,9 @@ class Timers:
             self._wake.clear()
             wait = POLL_SECONDS
             try:
-                due = await self._engine.store.due_timers(self._worker, limit=self._batch, lease_ms=LEASE_MS)
+                due = await self._engine.store.due_timers(
+                    self._worker, limit=self._batch, lease_ms=self._lease_ms
+                )
                 backoff.reset()
                 if due:
                     await asyncio.gather(*(self._fire(timer) for timer in due))

@@ -102,6 +102,12 @@ class Oracle:
         self._judges_all = any(reads_others(b) for b in self.loaded.app.blueprints.values())
         self._has_app_ghosts = bool(self.loaded.app.ghosts)
 
+    def knows_journal_alone(self) -> None:
+        """What happens outside is not told at the moment at which it does: the properties are judged by what
+        the journal knows.
+        """
+        self._truth = None
+
     @property
     def world(self) -> MemoryWorld:
         """What the journal adds up to."""
@@ -359,7 +365,7 @@ class Oracle:
     def refused(self, command: Command, result: Refused, since: int) -> None:
         """A client was refused: at some moment since it asked, the machine must have refused it too."""
         for loaded, world in reversed(self.worlds[max(since - 1, 0) :]):
-            if _refuses(loaded, world, command):
+            if refuses(loaded, world, command):
                 return
         said = (
             f"{command.kind} of {command.entity} was refused ({result.refusal}), and was possible throughout"
@@ -400,7 +406,8 @@ def _is_its_turn(entity: Entity, row: Outgoing) -> bool:
     return turn is None or turn.number == row.number
 
 
-def _refuses(loaded: Loaded, world: MemoryWorld, command: Command) -> bool:
+def refuses(loaded: Loaded, world: MemoryWorld, command: Command) -> bool:
+    """Whether a command is refused as things stand."""
     event = command.event(0)
     if command.requires is not None:
         entity = world.get(command.entity)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import Literal
+from typing import Literal, Protocol
 
 from lathe.frozen import frozen
 from lathe.lang.model import Action, App, Argument, Blueprint
 from lathe.machine.event import Act, Caller, Create, Event
-from lathe.machine.snapshot import Entity, Value
-from lathe.sim.oracle import Oracle
+from lathe.machine.snapshot import Entity, MemoryWorld, Value
 from lathe.sim.values import PEOPLE, constants, misfit_of, value_of_type
 
 INSTANCES_LIMIT = 4
@@ -49,10 +48,20 @@ class Issue:
         return Act(self.entity, self.action, self.args, self.by, now, self.visit)
 
 
+class Known(Protocol):
+    """What is known of how things stand, and of what was done so far."""
+
+    @property
+    def world(self) -> MemoryWorld: ...
+
+    @property
+    def taken(self) -> Mapping[tuple[str, str], int]: ...
+
+
 class Workload:
     """Chooses commands, for one run."""
 
-    def __init__(self, app: App, oracle: Oracle, now_ms: int, *, seed: int) -> None:
+    def __init__(self, app: App, oracle: Known, now_ms: int, *, seed: int) -> None:
         self._app = app
         self._oracle = oracle
         self._now_ms = now_ms

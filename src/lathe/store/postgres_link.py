@@ -176,3 +176,12 @@ class Link:
             if self._connection is not None and not self._connection.is_closed():
                 await self._connection.close(timeout=CONNECT_SECONDS)
             self._connection = None
+
+
+async def drop(url: str, schema: str) -> None:
+    """Take a schema away, with all that is in it; nobody may have it open."""
+    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    try:
+        await connection.execute(f'drop schema if exists "{schema}" cascade')
+    finally:
+        await connection.close()

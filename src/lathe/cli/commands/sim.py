@@ -55,6 +55,11 @@ SEEDS = 100
     metavar="FILE",
     help="Keep in FILE which seeds are done, and leave out those that are.",
 )
+@click.option(
+    "--store",
+    metavar="STORE",
+    help="On a real store, with processes that are killed: `sqlite`, or `postgres://…`.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def command(
     *,
@@ -65,6 +70,7 @@ def command(
     mix: str | None,
     jobs: int,
     resume: str | None,
+    store: str | None,
     as_json: bool,
 ) -> int:
     """Run the app at PATH in simulated worlds, in which whatever can go wrong goes wrong.
@@ -73,13 +79,21 @@ def command(
     die, with clocks that jump. A failure prints the line that repeats it, made as small as it can be. The app
     should be admitted: a property that `lathe check` refutes fails here too. Exit code: 0 nothing found,
     1 something.
+
+    With --store it runs in real time, on a store of its own for each seed (a folder, or a schema that is
+    dropped afterwards), in processes that are killed with SIGKILL at random moments; the app's durations are
+    made seconds. A seed there decides what is asked and when who is killed, not every interleaving.
     """
     app = read(path)
     contents = files.load(path).files
     if count is not None and duration is not None:
         raise UsageError("give one of --seeds and --for")
-    if seed is not None and count is None and duration is None:
+    if seed is not None and count is None and duration is None and store is None:
         return _one(path, prepare(contents), seed, _one_mix(mix), as_json=as_json)
+    if store is not None:
+        return _on_store(
+            path, store, seed, count, duration, has_more=bool(mix or resume or jobs > 1), as_json=as_json
+        )
     mixes = tuple(m for m in MIXES if mix in (None, "all", m))
     asked = Asked(path, contents, digest(app), jobs, duration, resume)
     seeds = count or (SEEDS if duration is None else None)
@@ -89,6 +103,26 @@ def command(
     else:
         output.data("\n".join(tally_text(total, passed, files.printable(path))))
     return exitcode.FINDINGS if total.failures else exitcode.DONE
+
+
+def _on_store(
+    path: str,
+    store: str,
+    seed: int | None,
+    count: int | None,
+    duration: float | None,
+    *,
+    has_more: bool,
+    as_json: bool,
+) -> int:
+    """Seeds with real processes on a real store."""
+    from lathe.cli import killing  # only when asked for: it loads the stores
+
+    if has_more:
+        raise UsageError("--mix, --jobs and --resume are for simulated stores")
+    seeds = count if count is not None else (1 if seed is not None else killing.SEEDS)
+    asked = killing.Asked(path, store, seed or 0, seeds, duration, as_json)
+    return killing.run(asked)
 
 
 def _one_mix(mix: str | None) -> Mix:
