@@ -8,7 +8,6 @@ store in memory; what that one has at the end, the real one must have.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -34,6 +33,15 @@ from lathe.store.verify import Verification
 TENANT = "main"
 COMPARED = ("entity", "outgoing", "timer", "claim")
 """The tables that follow from the journal."""
+
+
+class _Payload(msgspec.Struct):
+    """What is needed of an entry's payload."""
+
+    event: dict[str, object] = {}
+
+
+_payload = msgspec.json.Decoder(_Payload).decode
 
 
 @frozen
@@ -168,7 +176,7 @@ class _Judging:
 
     def _step(self, group: list[Entry]) -> None:
         first = group[0]
-        payload: dict[str, Any] = msgspec.json.decode(first.payload or b"{}")
+        payload = _payload(first.payload or b"{}")
         world = self.oracle.world
         event = event_of(first)
         found = step(self._first.table, world, event, permit=self._live.permit)
@@ -177,12 +185,12 @@ class _Judging:
                 "replay", f"{first.kind} of {first.entity} is there, the machine refuses: {found}"
             )
             return
-        if first.kind == "end" and payload["event"].get("ok"):
-            number = payload["event"]["number"]
+        if first.kind == "end" and payload.event.get("ok"):
+            number = payload.event["number"]
             if (first.entity, number) not in self._aftermath.executed:
                 self._aftermath.fail("unexecuted", f"{first.entity}.{number} ended well and never happened")
         before = {name: self._held.get(name) for name in (*found.reads, *found.written)}
-        told = Told(first.kind, first.at_ms, first.by, first.chain, payload["event"])
+        told = Told(first.kind, first.at_ms, first.by, first.chain, payload.event)
         planned = plan(self._live, found, before, told)
         self._same(group, planned.write)
         self._held.update(planned.after)
@@ -255,7 +263,7 @@ def _rows(name: str, dumped: list[tuple[str, bytes]]) -> list[msgspec.Struct]:
     return found
 
 
-def _key(row: Any) -> tuple[object, ...]:
+def _key(row: object) -> tuple[object, ...]:
     if isinstance(row, Outgoing):
         return row.entity, row.number
     if isinstance(row, Timer):

@@ -14,6 +14,7 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from random import Random
 from time import monotonic
@@ -76,6 +77,9 @@ PROGRESS_LIMIT = 4
 AFTER_MS = (200, 1_200)
 """What the durations of an app become, from the shortest to the longest."""
 
+STEP_MS = 300
+"""By how much they differ."""
+
 _DURATION = re.compile(r'(\b(?:after|timeout|every|backoff)\s*=\s*)"(\d+(?:ms|s|m|h|d))"')
 
 
@@ -84,17 +88,21 @@ def hastened(files: Mapping[str, bytes]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for name, content in files.items():
         if name.endswith(".blueprint.toml"):
-            numbers = iter(range(1_000))
-
-            def shorter(match: re.Match[str], numbers: object = numbers) -> str:
-                if match[1].startswith("timeout"):
-                    return f'{match[1]}"2s"'
-                low, high = AFTER_MS
-                return f'{match[1]}"{low + (next(numbers) * 300) % (high - low)}ms"'  # type: ignore[call-overload]
-
-            content = _DURATION.sub(shorter, content.decode()).encode()
+            content = _hastened(content.decode()).encode()
         found[name] = content
     return found
+
+
+def _hastened(text: str) -> str:
+    low, high = AFTER_MS
+    steps = iter(range(0, 1_000_000, STEP_MS))
+
+    def shorter(match: re.Match[str]) -> str:
+        if match[1].startswith("timeout"):
+            return f'{match[1]}"2s"'
+        return f'{match[1]}"{low + next(steps) % (high - low)}ms"'
+
+    return _DURATION.sub(shorter, text)
 
 
 @frozen
@@ -155,6 +163,7 @@ class _Life:
         self.process.start()
         theirs.close()
         self._end = mine
+        self._writer: asyncio.StreamWriter | None = None
         self.begin = begin
         self.is_up = False
         self.is_gone = False
@@ -166,12 +175,12 @@ class _Life:
     async def connect(self) -> asyncio.StreamReader:
         """The stream of what it says."""
         reader, self._writer = await asyncio.open_connection(sock=self._end, limit=2**24)
-        self.say(self.begin)
+        send(self._writer, self.begin)
         return reader
 
     def say(self, message: Message) -> None:
         """Tell it something, if it is there."""
-        if not self.is_gone:
+        if not self.is_gone and self._writer is not None:
             send(self._writer, message)
 
     def gone(self) -> None:
@@ -181,7 +190,15 @@ class _Life:
             if not future.done():
                 future.set_exception(ConnectionError())
         self.waiting.clear()
+
+    async def close(self) -> None:
+        """Let go of its end."""
+        if self._writer is None:
+            self._end.close()
+            return
         self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
 
     def signal(self, how: signal.Signals) -> None:
         """Send it a signal."""
@@ -203,6 +220,7 @@ class Killing:
         self.aftermath = Aftermath()
         self._nodes = self._random.choice((1, 2, 2, 3)) if place.is_shared else 1
         self._lives: list[_Life | None] = [None] * self._nodes
+        self._every: list[_Life] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._trying: dict[str, list[_Trying]] = {}
         self._number = 0
@@ -261,10 +279,10 @@ class Killing:
 
     def _boot(self, node: int) -> None:
         first = self._prepared.first
-        number = sum(1 for _ in self._tasks)
-        worker = f"node{node}.{self.kills}.{number}"
+        worker = f"node{node}.{len(self._every)}"
         begin = Begin(self._place.url, self._place.schema, first.files, TENANT, worker, LEASE_MS)
         life = self._lives[node] = _Life(begin)
+        self._every.append(life)
         self._spawn(self._listen(node, life))
 
     async def _listen(self, node: int, life: _Life) -> None:
@@ -333,6 +351,8 @@ class Killing:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for life in self._every:
+            await life.close()
 
     # Clients.
 

@@ -199,5 +199,5 @@ def _answer(number: int, result: Result) -> Answered:
     return Answered(number, "lease")
 
 
-def _lookups(outgoing: Outgoing) -> Callable[[str, str], str]:
+def _lookups(outgoing: Outgoing, patience_ms: int) -> Callable[[str, str], str]:
     return lambda scope, name: f"<{scope}:{name}>"
