@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import posixpath
 import re
 import shutil
 import subprocess
 import tomllib
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx2
 import pytest
@@ -59,6 +61,42 @@ def test_modules_are_of_a_size_to_read() -> None:
     assert not [path.name for path in ours if len(path.read_text().splitlines()) > 400]
 
 
+def test_the_page_asks_for_one_stylesheet_that_is_all_of_them() -> None:
+    page = Files().page.plain.decode()
+    assert page.count('rel="stylesheet"') == 1
+    style = Files().get("css/all.css")
+    assert style is not None and style.kind.startswith("text/css")
+    for path in (FOLDER / "css").glob("*.css"):
+        assert path.read_bytes() in style.plain, f"{path.name} is in the page"
+
+
+@pytest.mark.parametrize(
+    ("path", "view"),
+    [
+        ("", "overview"),
+        ("apps/rollout", "app"),
+        ("apps/rollout/entities/rollouts/01", "entity"),
+        ("apps/rollout/versions/current/", "version"),
+        ("checks/1/fork", "fork"),
+        ("apps//entities/x", "nothing"),
+        ("no/such/view", "nothing"),
+    ],
+)
+def test_a_page_names_what_its_view_needs_and_nothing_else(path: str, view: str) -> None:
+    files = Files()
+    page = files.page_of(path).plain.decode()
+    early = re.findall(rf'modulepreload" href="{files.root}([^"]+)"', page)
+    assert early[0] == "js/main.js" and f"js/pages/{view}.js" in early
+    assert [name for name in early if name.startswith("js/pages/")] == [f"js/pages/{view}.js"]
+    assert "lib/preact.mjs" in early and len(set(early)) == len(early)
+    for name in early:
+        module = files.get(name)
+        assert module is not None
+        for spec in re.findall(r'from "(\.[^"]+)"', module.plain.decode()):
+            beside = posixpath.normpath(posixpath.join(posixpath.dirname(name), spec))
+            assert beside in early, f"{name} imports {beside}"
+
+
 def test_every_module_says_its_one_idea() -> None:
     modules = (FOLDER / "js").rglob("*.js")
     assert not [path.name for path in modules if not path.read_text().startswith("// ")]
@@ -85,7 +123,7 @@ def test_every_address_is_the_page(path: str) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     assert "<script>alert" not in answer.text
-    assert answer.content == Files().page.plain
+    assert answer.content == Files().page_of(unquote(path).removeprefix("/console/")).plain
 
 
 def test_the_page_allows_nothing_but_its_own() -> None:

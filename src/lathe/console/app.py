@@ -54,10 +54,10 @@ class Console:
             return self._asset(request, path)
         if prefers_markdown(request.headers.get("accept", "")):
             return await self._markdown(request, path)
-        return self._page(request)
+        return self._page(request, path.removeprefix(HOME))
 
-    def _page(self, request: Request) -> Response:
-        tag = f'"{self._files.digest}"'
+    def _page(self, request: Request, path: str) -> Response:
+        tag = f'"{self._files.digest}-{self._files.view_of(path)}"'
         headers = {
             "content-security-policy": self._files.policy,
             "cache-control": "no-cache",
@@ -66,7 +66,7 @@ class Console:
         }
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
-        page, takes_gzip = self._files.page, _takes_gzip(request)
+        page, takes_gzip = self._files.page_of(path), _takes_gzip(request)
         if takes_gzip and page.compressed is not None:
             headers["content-encoding"] = "gzip"
         return Response(page.body(takes_gzip=takes_gzip), 200, headers, page.kind)

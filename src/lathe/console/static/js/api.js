@@ -37,7 +37,14 @@ export async function ask(method, path, { body, headers = {}, signal: stop } = {
   return { data: await response.json(), response };
 }
 
-export const get = async (path, options) => (await ask("GET", path, options)).data;
+const asked = new Map();
+
+/** The JSON at a path. Who asks for it while somebody else does is given the same answer; with a signal of its own, not. */
+export function get(path, options) {
+  if (options) return ask("GET", path, options).then(({ data }) => data);
+  if (!asked.has(path)) asked.set(path, ask("GET", path).then(({ data }) => data).finally(() => asked.delete(path)));
+  return asked.get(path);
+}
 
 /** A key under which a command may be sent again and is taken once. */
 export const newKey = () => `console-${crypto.randomUUID()}`;
