@@ -350,6 +350,9 @@ def test_an_issuer_that_says_no_is_told_on_the_page(said: str, told: str) -> Non
             assert issuer.forms == []
             page, query = await browser.back(error="access_denied", state="of another page")
             assert query["sign_in"] == "state"  # nobody else makes the page say so
+            waiting = await browser.sent()
+            assert (await browser.back(error="x", state="of another page"))[1]["sign_in"] == "state"
+            assert (await browser.signed_in(waiting))[1] == {}  # or ends what waits
 
     asyncio.run(main())
 

@@ -91,6 +91,8 @@ class SignInRoutes:
             self._guard.failed(address_of(request.scope), error.reason)
             log.info("sign-in", issuer=error.issuer, reason=error.reason, error=str(error))
             response = _back(error.next or HOME, error.code, error.issuer)
+            if not error.issuer:
+                return response  # what another page made up ends no sign-in that waits here
         except GovernError as error:
             response = _back(entered.next, error.code, entered.principal.id.partition(":")[0])
         _set(response, request, "", 0)
