@@ -9,7 +9,7 @@ import pytest
 
 from lathe.cli import files
 from lathe.cli.files import load
-from lathe.errors import NotFoundError, UnreadableError
+from lathe.errors import NotFoundError, UnreadableError, UsageError
 
 not_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
 
@@ -141,3 +141,22 @@ def test_every_fault_is_said_at_once(ticket: Path) -> None:
     (ticket / "a.blueprint.toml").mkdir()
     (ticket / "b.blueprint.toml").mkdir()
     assert len(faults(ticket)) == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["../x", "a/../../x", "/etc/x", "a//b", "./x", "a\\b", "C:x", "x\n", "", "a/"]
+)
+def test_files_of_somebody_else_stay_within_their_folder(tmp_path: Path, path: str) -> None:
+    place = tmp_path / "new"
+    with pytest.raises(UsageError, match="nothing is written"):
+        files.write_new(str(place), {"app.toml": b"x", path: b"x"})
+    assert not place.exists() and [*tmp_path.iterdir()] == []
+
+
+def test_files_of_somebody_else_replace_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "new"
+    files.write_new(str(place), {"app.toml": b"x", "modules/m.wasm": b"\0"})
+    assert (place / "modules" / "m.wasm").read_bytes() == b"\0"
+    with pytest.raises(UsageError, match="exists"):
+        files.write_new(str(place), {"app.toml": b"y"})
+    assert (place / "app.toml").read_bytes() == b"x"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,3 +101,37 @@ def test_development_says_what_it_does_with_what_stands_there(tmp_path: Path) ->
         blueprint.write_text(good + "\n[state.nowhere]\n")
         assert "the version before runs on" in said("not loaded")
         process.terminate()
+
+
+def test_what_was_held_is_looked_at_approved_and_applied(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    shutil.copytree(ROOT / "examples" / "expense", app, ignore=shutil.ignore_patterns("broken"))
+    with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
+        operator = process.token
+        process.apply({p.name: p.read_bytes() for p in app.iterdir() if p.suffix in (".toml", ".cedar")})
+        blueprint = app / "expense.blueprint.toml"
+        weaker = blueprint.read_text().replace("in_cash or amount <= 2", "in_cash or amount <= 3")
+        assert weaker != blueprint.read_text()
+        blueprint.write_text(weaker)
+        token = {}
+        for name, scope in (("maker", "apply"), ("bob", "decide")):
+            words = ("token", "create", name, "--kind", "person", "--scope", scope, "--json")
+            made = lathe(*words, "--url", process.url, token=operator)
+            token[name] = json.loads(made.stdout)["token"]
+        held = lathe("apply", str(app), "--yes", "--breaking", "--url", process.url, token=token["maker"])
+        name = re.search(r"decision (\w+)", held.stdout)
+        assert name is not None, held.stdout + held.stderr
+        shown = lathe("decisions", "show", name[1], "--url", process.url, token=token["bob"])
+        assert f"{blueprint.name}  {len(weaker.encode())} bytes" in shown.stdout, shown.stdout + shown.stderr
+        place = str(tmp_path / "asked")
+        lathe("decisions", "show", name[1], "--files", place, "--url", process.url, token=token["bob"])
+        assert (tmp_path / "asked" / blueprint.name).read_text() == weaker
+        digest = re.search(r"--digest (\S+)", shown.stdout)
+        assert digest is not None
+        words = ("decisions", "approve", name[1], "--digest", digest[1], "--url", process.url)
+        approved = lathe(*words, token=token["bob"])
+        assert f"lathe apply --decision {name[1]} --yes" in approved.stdout, approved.stdout
+        blueprint.write_text("edited since")  # what was approved is applied, whatever stands here now
+        words = ("apply", "--decision", name[1], "--yes", "--breaking", "--url", process.url)
+        applied = lathe(*words, token=token["maker"])
+        assert (applied.returncode, "applied sha256:" in applied.stdout) == (0, True), applied.stderr

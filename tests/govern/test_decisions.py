@@ -11,7 +11,9 @@ import pytest
 from tests.govern.house import House, code, house, install_for
 from tests.runtime.harness import example, install, read
 
+from lathe.govern.asking import asking_of, packed, unpacked
 from lathe.govern.decisions import OPEN_LIMIT
+from lathe.govern.principal import Principal
 from lathe.lang import digest
 from lathe.machine.moment import rfc3339
 from lathe.machine.table import compile_app
@@ -453,6 +455,49 @@ async def test_a_weaker_version_waits_for_a_person_who_did_not_make_it(all_of: P
     assert applied.status_code == 200 and applied.json()["applied"] == asked["apply"], applied.text
     assert await all_of.state(asked) == "used"
     assert code(await all_of.approve(all_of.bob, other.json()["decision"])) == "LR409.decided"
+
+
+@with_people
+async def test_what_waits_is_shown_and_applied_byte_by_byte(all_of: People) -> None:
+    one = all_of.one
+    maker = await one.made(one.operator, "builder", scopes=["apply"])
+    odd = {**WEAKER, "modules/odd.wasm": b"\0asm\xff\xfe"}
+    files = {path: data.decode() for path, data in WEAKER.items()}
+    body = {"files": files, "confirm": "any", "breaking": True}
+    asked = (await one.ask(maker, "PUT", "/v1/blueprints", body)).json()["decision"]
+    path = f"{DECISIONS}/{asked['id']}/files"
+    for token in (maker, all_of.bob):
+        found = (await one.ask(token, "GET", path)).json()
+        assert (found["apply"], found["files"], found["binary"]) == (asked["apply"], files, {})
+    kept = await one.store.held("main", asked["id"])
+    question = asking_of(row := await one.decisions.one(await _holder(one, all_of.bob), asked["id"])).question
+    assert kept is not None and unpacked(kept, question) == WEAKER and row.revision == 1
+    with pytest.raises(AssertionError):
+        unpacked(packed(odd), question)
+    stranger = await one.made(one.operator, "stranger", scopes=["apply"])
+    assert code(await one.ask(stranger, "GET", path)) == "LR404.decision"
+    action = await all_of.asked()
+    assert code(await one.ask(all_of.bob, "GET", f"{DECISIONS}/{action['id']}/files")) == "LR404.decision"
+    again = {"decision": asked["id"], "confirm": "any", "breaking": True}
+    assert code(await one.ask(stranger, "PUT", "/v1/blueprints", again)) == "LR404.decision"
+    assert code(await one.ask(maker, "PUT", "/v1/blueprints", {**again, "files": files})) == "LR400.body"
+    waits = await one.ask(maker, "PUT", "/v1/blueprints", again)
+    assert (waits.status_code, waits.json()["decision"]["id"]) == (202, asked["id"])
+    assert (await all_of.approve(all_of.bob, asked)).is_success
+    # Who decides sees the files, and has its own request to make if it would apply them.
+    both = await one.made(one.operator, "both", kind="person", scopes=["apply", "decide"])
+    other = await one.ask(both, "PUT", "/v1/blueprints", again)
+    assert other.status_code == 202 and other.json()["decision"]["id"] != asked["id"]
+    async with house(one.store) as later:  # the process that was asked is gone, with its checks
+        applied = await later.ask(maker, "PUT", "/v1/blueprints", again)
+        assert applied.json().get("applied") == asked["apply"], applied.text
+        version = await later.store.version("main", "expense", asked["apply"])
+        assert version is not None and version.files == WEAKER
+    assert await all_of.state(asked) == "used"
+
+
+async def _holder(one: House, token: str) -> Principal:
+    return await one.bearers.of_text(token, "")
 
 
 @with_people

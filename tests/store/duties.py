@@ -22,7 +22,7 @@ from tests.store.rows import (
 )
 
 from lathe.errors import UsageError
-from lathe.store.audit import Change, DecisionRow, Said, Seal, TokenRow, audited
+from lathe.store.audit import Change, DecisionRow, HeldRow, Said, Seal, TokenRow, audited
 from lathe.store.base import Bounds, JournalQuery, Store
 from lathe.store.journal import breaks
 from lathe.store.records import Answer, Checkpoint, EntityRow, Intent
@@ -296,7 +296,7 @@ async def full(store: Store) -> None:
     await store.govern(Change(entries, (TokenRow(TENANT, "t", "", 9, None, b"{}"),)))
     entries = audited(await store.audit_end(), said)
     row = DecisionRow(TENANT, "d", APP, "open", "olga", b"", 9, 1, b"{}")
-    await store.govern(Change(entries, decisions=(row,)))
+    await store.govern(Change(entries, decisions=(row,), held=(HeldRow(TENANT, "d", b"held"),)))
     await store.add_seal(Seal(1, 1, entries[0].hash, 3, b"r" * 32, b"s"))
     await store.erase(TENANT, APP, "b")
     await store.lease("w", limit=9, lease_ms=SOON_MS)

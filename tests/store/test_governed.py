@@ -15,6 +15,7 @@ from lathe.store.audit import (
     DecisionQuery,
     DecisionRow,
     End,
+    HeldRow,
     Said,
     Seal,
     TokenRow,
@@ -235,6 +236,22 @@ async def a_version_uses_an_approval_with_it_or_is_not_applied(store: Store) -> 
     assert await decide(store, decision("d", state="approved", revision=2))
     assert await apply() == ACCEPTED
     assert await store.decision(TENANT, "d") == used
+
+
+@law
+async def what_is_held_is_as_long_as_its_decision(store: Store) -> None:
+    a, b = decision("a", expires_ms=5), decision("b")
+    held = HeldRow(TENANT, "a", b"files of a"), HeldRow(TENANT, "b", b"\x00\xff")
+    entries = audited(await store.audit_end(), said("a"))
+    assert await store.govern(Change(entries, decisions=(a, b), held=held))
+    assert [await store.held(TENANT, name) for name in "abc"] == [b"files of a", b"\x00\xff", None]
+    assert await store.held("other", "a") is None
+    stale = audited(await store.audit_end(), said("c"))
+    refused = Change(stale, decisions=(a,), held=(HeldRow(TENANT, "c", b"never"),))
+    assert not await store.govern(refused)
+    assert await store.held(TENANT, "c") is None
+    await store.sweep(Bounds(decisions_ms=60_000))
+    assert [await store.held(TENANT, name) for name in "ab"] == [None, b"\x00\xff"]
 
 
 @law

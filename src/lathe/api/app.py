@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from urllib.parse import unquote
 
 from prometheus_client import Counter
@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from lathe.api.answers import JSON, Message, Receive, Scope, Send, answer, answer_problem, body_of, problem_of
 from lathe.api.apps import Apps
@@ -108,6 +108,11 @@ class Api:
             },
         )
         self._starlette.router.redirect_slashes = False
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """Everything that is answered by its address; commands are answered before."""
+        return self._starlette.routes
 
     def _routes(self) -> list[Route]:
         return [

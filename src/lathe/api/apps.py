@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lathe.api.callers import Authenticator, Principal
-from lathe.api.openapi import value_schema
 from lathe.api.reading import asks
 from lathe.api.seeing import may_read, may_read_some, needs_entity
+from lathe.api.valued import value_schema
 from lathe.api.view import encode
 from lathe.govern.principal import READ
 from lathe.lang.model import Blueprint, State

@@ -32,13 +32,15 @@ from lathe.store.audit import DecisionRow
 class Asked(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of an application. `files` are texts by path; `binary` in base64 (modules).
 
-    In place of files `check` names those of a check that is kept: what was read is what is loaded. Without
-    `confirm` an application is only planned; with the plan's digest, or `"any"`, it is made.
+    In place of files `check` names those of a check that is kept, `decision` those of an application that
+    was held: what was read is what is loaded. Without `confirm` an application is only planned; with the
+    plan's digest, or `"any"`, it is made.
     """
 
     files: dict[str, str] = {}
     binary: dict[str, str] = {}
     check: str = ""
+    decision: str = ""
     confirm: str | None = None
     accept_bounds: bool = False
     breaking: bool = False
@@ -136,7 +138,7 @@ class Blueprints:
         by = await self._by(request)
         by.needs("apply")
         asked = await body_as(request, Asked)
-        files = self._files(by, asked)
+        files = await self._files(by, asked)
         judged = await self._swapper.judge(by.tenant, files, accept_bounds=asked.accept_bounds)
         kept = self._checks.keep(files, judged, tenant=by.tenant, by=by.id, source="apply")
         return await self._made(kept, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
@@ -144,7 +146,7 @@ class Blueprints:
     async def asked(self, by: Principal, asked: Asked, reason: str) -> DecisionRow:
         """A request for a decision on an application, which is not made. Raises `Problem`."""
         by.needs("apply")
-        files = self._files(by, asked)
+        files = await self._files(by, asked)
         judged = await self._swapper.judge(by.tenant, files, accept_bounds=asked.accept_bounds)
         if self._holder is None:
             raise Problem("LR422.decision", "no application waits for anybody here")
@@ -160,7 +162,12 @@ class Blueprints:
         self._checks.ended(kept, "held")
         return holding.waits
 
-    def _files(self, by: Principal, asked: Asked) -> Mapping[str, bytes]:
+    async def _files(self, by: Principal, asked: Asked) -> Mapping[str, bytes]:
+        named = [bool(asked.files or asked.binary), bool(asked.check), bool(asked.decision)]
+        if sum(named) > 1:
+            raise Problem("LR400.body", "name one of `files`, `check` and `decision`")
+        if asked.decision and self._holder is not None:
+            return await self._holder.files(by, asked.decision)
         if not asked.check:
             return files_of(asked.files, asked.binary)
         kept = self._checks.get(by.tenant, asked.check)

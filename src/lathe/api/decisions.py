@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from functools import partial
 from typing import Literal, TypeVar
@@ -20,7 +21,7 @@ from lathe.api.commands import Asked, Commands, body_of
 from lathe.api.problem import Problem
 from lathe.api.reading import limit_of
 from lathe.api.view import encode
-from lathe.govern.asking import POLICIES_FILE, How, policy_of, told
+from lathe.govern.asking import POLICIES_FILE, How, asking_of, policy_of, told
 from lathe.govern.decisions import Decisions
 from lathe.lang.model import Json
 from lathe.lang.types import Type
@@ -94,6 +95,7 @@ class DecisionRoutes:
             Route("/v1/decisions", self._list),
             Route("/v1/decisions", self._ask, methods=["POST"]),
             Route(one, self._one),
+            Route(f"{one}/files", self._files),
             Route(f"{one}/approve", self._approve, methods=["POST"]),
             Route(f"{one}/deny", self._deny, methods=["POST"]),
             Route(f"{one}/withdraw", self._withdraw, methods=["POST"]),
@@ -136,6 +138,16 @@ class DecisionRoutes:
     async def _one(self, request: Request) -> Response:
         by = await self._caller(request)
         return self._told(await self._decisions.one(by, request.path_params["id"]))
+
+    async def _files(self, request: Request) -> Response:
+        """What a held application applies, as text where a person can read it, else in base 64."""
+        by = await self._caller(request)
+        name = request.path_params["id"]
+        files = await self._decisions.files(by, name)
+        texts = {path: text for path, data in files.items() if (text := _text(data)) is not None}
+        binary = {path: b64encode(data).decode() for path, data in files.items() if path not in texts}
+        digest = asking_of(await self._decisions.one(by, name)).question.apply
+        return _json({"id": name, "apply": digest, "files": texts, "binary": binary})
 
     async def _approve(self, request: Request) -> Response:
         """Let pass what was asked: once, for a time, or by a policy that the verifier admits."""
@@ -208,6 +220,14 @@ class DecisionRoutes:
 
     def _told(self, row: DecisionRow, *, status: int = 200) -> Response:
         return _json(told(row, self._engine.clock.now_ms()), status=status)
+
+
+def _text(data: bytes) -> str | None:
+    """A file as text that is the same bytes again; None for one that is no text."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _moment(text: str) -> int:

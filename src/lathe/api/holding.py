@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 
 from lathe.frozen import frozen
-from lathe.govern.asking import Question, keys_of
+from lathe.govern.asking import Question, hash_of, keys_of
 from lathe.govern.decisions import Decisions, Ready
 from lathe.govern.principal import GovernError, Principal
 from lathe.lang.diff import Change
@@ -44,6 +43,10 @@ class Holder:
             said = " or ".join(f"`{role}`" for role in roles)
             raise GovernError("LR403.scope", f"`{app}` is applied by {said} alone")
 
+    async def files(self, by: Principal, decision: str) -> dict[str, bytes]:
+        """What an application that was held applies. Raises `GovernError` (LR404.decision)."""
+        return await self._decisions.files(by, decision)
+
     def is_held(self, tenant: str, plan: Plan) -> bool:
         """Whether a plan waits for a person. What there was nothing before of is not weaker."""
         held = self._settings(tenant, plan.app).held
@@ -67,20 +70,16 @@ class Holder:
         row = await self._decisions.approved(by.tenant, keys[:1])
         if row is not None:
             return Holding(ready=self._decisions.used(by, row))
-        return Holding(waits=await self._decisions.ask(by, question, keys, reason))
+        return Holding(waits=await self._decisions.ask(by, question, keys, reason, files))
 
 
 def _question(plan: Plan, files: Mapping[str, bytes], check: str) -> Question:
-    whole = sha256()
-    for path, data in sorted(files.items()):
-        whole.update(b"%d:%s%d:" % (len(path.encode()), path.encode(), len(data)))
-        whole.update(data)
     changes = sorted(plan.changes, key=lambda change: not change.is_weaker)[:CHANGES_SHOWN]
     return Question(
         app=plan.app,
         version=plan.old or "",
         apply=plan.new,
-        files=whole.hexdigest(),
+        files=hash_of(files),
         check=check,
         changes=tuple(_told(change) for change in changes),
     )

@@ -11,9 +11,9 @@ from dataclasses import replace
 from lathe.api.callers import Principal
 from lathe.api.commands import Commands
 from lathe.api.cursor import Cursors
-from lathe.api.openapi import value_schema
 from lathe.api.problem import OF_REASON, Problem, why
 from lathe.api.seeing import may_read, may_read_some
+from lathe.api.valued import value_schema
 from lathe.api.view import entry
 from lathe.govern.principal import READ
 from lathe.lang.expr import And, Compare, Literal, Node, Read

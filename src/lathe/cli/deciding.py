@@ -13,6 +13,8 @@ NEXT = {
     "approved": "whoever asked sends the very same request again",
 }
 
+APPLIES = "whoever asked: lathe apply --decision {id} --yes"
+
 
 def line_of(row: Row) -> str:
     """A decision in a line."""
@@ -44,10 +46,15 @@ def decision_text(row: Row) -> str:
             lines += [
                 f"    {sign} {change[key]}" for sign, key in (("-", "was"), ("+", "now")) if change[key]
             ]
+    sizes = cast(dict[str, int], row.get("sizes") or {})
+    if sizes:
+        lines.append(f"  files, as they are applied (`lathe decisions show {row['id']} --files DIR`):")
+        lines += [f"    {name}  {size} bytes" for name, size in sizes.items()]
     if row.get("policy") and row["state"] == "open":
         lines.append("  as a standing policy (--policy):")
         lines += [f"    {line}" for line in str(row["policy"]).splitlines()]
-    lines += NEXT.get(str(row["state"]), "").format(id=row["id"], digest=row["digest"]).splitlines()
+    after = APPLIES if row.get("apply") and row["state"] == "approved" else NEXT.get(str(row["state"]), "")
+    lines += after.format(id=row["id"], digest=row["digest"]).splitlines()
     return output.clean("\n".join(lines))
 
 
@@ -55,7 +62,7 @@ def held_text(row: Row) -> str:
     """What an application waits for."""
     said = f"held: it waits for decision {row['id']}, by a person other than {_asks(row)}"
     if row["state"] == "open":
-        return output.clean(f"{said}; nothing has changed. Then say the same again.")
+        return output.clean(f"{said}; nothing has changed. Then: lathe apply --decision {row['id']} --yes")
     return output.clean(f"{said}: {row['state']}")
 
 

@@ -228,6 +228,23 @@ def write_all(folder: str, contents: Mapping[str, bytes]) -> None:
         raise UsageError(f"cannot write to `{printable(folder)}`: {_reason(error)}") from None
 
 
+def write_new(folder: str, contents: Mapping[str, bytes]) -> None:
+    """Make a folder with these files, whose paths somebody else has chosen. Raises `UsageError`."""
+    for path in contents:
+        parts = path.split("/")
+        if not path.isprintable() or "\\" in path or ":" in path or not {"", ".", ".."}.isdisjoint(parts):
+            raise UsageError(f"`{printable(path[:80])}` is no path within a folder: nothing is written")
+    try:
+        os.mkdir(folder)
+        for path, content in contents.items():
+            place = os.path.join(folder, path)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "xb") as file:
+                file.write(content)
+    except OSError as error:
+        raise UsageError(f"cannot make `{printable(folder)}`: {_reason(error)}") from None
+
+
 def add_line(path: str, line: str) -> None:
     """Write a line at the end of a file, which is made if it is not there. Raises `UsageError`."""
     try:

@@ -6,6 +6,7 @@ hash of the app's version, of who asks, and of what is asked.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Literal
@@ -99,6 +100,27 @@ def keys_of(
     given = sorted((name, value) for name, value in args.items() if value is not None)
     whole = encode_json({"asked": shape, "args": [[name, value] for name, value in given]})
     return sha256(whole).digest(), sha256(encode_json({"shape": shape})).digest()
+
+
+def hash_of(files: Mapping[str, bytes]) -> str:
+    """What names files, byte by byte, with their paths."""
+    whole = sha256()
+    for path, data in sorted(files.items()):
+        whole.update(b"%d:%s%d:" % (len(path.encode()), path.encode(), len(data)))
+        whole.update(data)
+    return whole.hexdigest()
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Files as they are kept with a request."""
+    return zlib.compress(msgspec.json.encode(dict(files), order="sorted"))
+
+
+def unpacked(body: bytes, question: Question) -> dict[str, bytes]:
+    """The files of a request. They are those that it was asked for: anything else is a defect."""
+    files = msgspec.json.decode(zlib.decompress(body), type=dict[str, bytes])
+    assert hash_of(files) == question.files, "what is kept is what was asked"
+    return files
 
 
 def digest_of(row: DecisionRow) -> str:

@@ -7,7 +7,7 @@ nobody who asks or whom the request is made for, and nobody whose token one of t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -22,15 +22,17 @@ from lathe.govern.asking import (
     body_of,
     digest_of,
     keys_of,
+    packed,
     policy_of,
     state_of,
+    unpacked,
 )
 from lathe.govern.principal import GovernError, Principal
 from lathe.govern.token import token_of
 from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.engine import BusyError
-from lathe.store.audit import Change, DecisionQuery, DecisionRow, Said, audited
+from lathe.store.audit import Change, DecisionQuery, DecisionRow, HeldRow, Said, audited
 from lathe.store.base import PAGE_LIMIT, Store
 
 OPEN_SECONDS = 86_400
@@ -65,9 +67,15 @@ class Decisions:
     # Asking.
 
     async def ask(
-        self, holder: Principal, question: Question, keys: tuple[bytes, bytes], reason: str
+        self,
+        holder: Principal,
+        question: Question,
+        keys: tuple[bytes, bytes],
+        reason: str,
+        files: Mapping[str, bytes] | None = None,
     ) -> DecisionRow:
-        """A request for a decision; the one that is open, if the same is asked again.
+        """A request for a decision; the one that is open, if the same is asked again. `files` are what would
+        be applied: they are kept with it.
 
         Raises `GovernError` (LR422.decision, LR429.decisions), `BusyError`.
         """
@@ -87,7 +95,8 @@ class Decisions:
             row = self._asked(holder, question, keys, reason, now)
             about = {"app": question.app, "digest": digest_of(row), "key": keys[0].hex()}
             said_of = _said(holder, row, now, "decision.asked", about)
-            if await self._store.govern(Change(audited(end, said_of), decisions=(row,))):
+            held = () if files is None else (HeldRow(row.tenant, row.id, packed(files)),)
+            if await self._store.govern(Change(audited(end, said_of), decisions=(row,), held=held)):
                 return row
             await asyncio.sleep(0.002 * tries)
         raise BusyError("others keep changing what governs")
@@ -122,6 +131,14 @@ class Decisions:
         if row is None or not sees(holder, row):
             raise GovernError("LR404.decision", "there is no such decision")
         return row
+
+    async def files(self, holder: Principal, decision: str) -> dict[str, bytes]:
+        """What a held application applies, byte by byte. Raises `GovernError` (LR404.decision)."""
+        row = await self.one(holder, decision)
+        body = await self._store.held(row.tenant, row.id)
+        if body is None:
+            raise GovernError("LR404.decision", "what it asks for is no application: there are no files")
+        return unpacked(body, asking_of(row).question)
 
     async def page(
         self, holder: Principal, *, state: str | None, before: str | None, limit: int

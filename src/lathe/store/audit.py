@@ -53,6 +53,14 @@ class DecisionRow(Struct, frozen=True, gc=False):
     body: bytes
 
 
+class HeldRow(Struct, frozen=True, gc=False):
+    """What a request for a decision would apply: apart from its row, so that lists of rows stay small."""
+
+    tenant: str
+    decision: str
+    body: bytes
+
+
 @frozen
 class DecisionQuery:
     """Which decisions of a tenant, by id, the newest first. None leaves open what it names.
@@ -105,13 +113,14 @@ class Change:
 
     `decisions` replace the revision before theirs, or are new with the first; if one is of another revision
     by now, nothing is changed. The epoch of every app of the tenants in `raised` grows: what was decided
-    before is decided anew.
+    before is decided anew. `held` come with the first revision of their decisions, and never change.
     """
 
     entries: tuple[Audited, ...]
     tokens: tuple[TokenRow, ...] = ()
     raised: tuple[str, ...] = ()
     decisions: tuple[DecisionRow, ...] = ()
+    held: tuple[HeldRow, ...] = ()
 
 
 @frozen

@@ -386,6 +386,9 @@ class Store(Protocol):
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         """The decision of this id."""
 
+    async def held(self, tenant: str, decision: str) -> bytes | None:
+        """What a decision's request would apply; None for one that applies nothing."""
+
     async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
         """A page of decisions, the newest first."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow, fits
+from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, HeldRow, Seal, TokenRow, fits
 
 
 class Governed:
@@ -15,6 +15,7 @@ class Governed:
     def __init__(self) -> None:
         self.tokens: dict[str, TokenRow] = {}
         self.decisions: dict[tuple[str, str], DecisionRow] = {}
+        self.held: dict[tuple[str, str], HeldRow] = {}
         self.audit: list[Audited] = []
         self.seals: list[Seal] = []
 
@@ -61,6 +62,12 @@ class Governed:
         """The decisions that expired before then."""
         return [key for key, row in sorted(self.decisions.items()) if row.expires_ms <= before_ms]
 
+    def drop(self, decisions: Sequence[tuple[str, str]]) -> None:
+        """Forget these."""
+        for key in decisions:
+            del self.decisions[key]
+            self.held.pop(key, None)
+
     def append(self, entries: Sequence[Audited]) -> None:
         """Go on with these."""
         self.audit.extend(entries)
@@ -71,6 +78,7 @@ class Governed:
             return False
         self.append(change.entries)
         self.decide(change.decisions)
+        self.held.update(((row.tenant, row.decision), row) for row in change.held)
         self.tokens.update((row.id, row) for row in change.tokens)
         return True
 
@@ -100,9 +108,11 @@ class Governed:
         self.seals.append(seal)
         return True
 
-    def put(self, row: TokenRow | DecisionRow | Audited | Seal) -> None:
+    def put(self, row: TokenRow | DecisionRow | HeldRow | Audited | Seal) -> None:
         """A row of a dump."""
         match row:
+            case HeldRow():
+                self.held[row.tenant, row.decision] = row
             case DecisionRow():
                 self.decisions[row.tenant, row.id] = row
             case TokenRow():

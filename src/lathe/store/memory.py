@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from lathe.errors import UsageError
 from lathe.store import export, where
 from lathe.store.accept import Standing, accept, claim_key, touched
-from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, Seal, TokenRow
+from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, HeldRow, Seal, TokenRow
 from lathe.store.base import (
     PAGE_LIMIT,
     Apply,
@@ -413,6 +413,11 @@ class MemoryStore:
         await self._reach("read", "decision")
         return self._rules.decisions.get((tenant, decision))
 
+    async def held(self, tenant: str, decision: str) -> bytes | None:
+        await self._reach("read", "held")
+        found = self._rules.held.get((tenant, decision))
+        return found.body if found is not None else None
+
     async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
         await self._reach("read", "decisions")
         return self._rules.asked(query)
@@ -459,8 +464,7 @@ class MemoryStore:
             del self._rules.tokens[token]
         before = now - bounds.decisions_ms if bounds.decisions_ms is not None else -1
         decided = self._rules.decisions_over(before)
-        for decision in decided[: bounds.rows]:
-            del self._rules.decisions[decision]
+        self._rules.drop(decided[: bounds.rows])
         found: dict[str, Sized] = {
             "receipt": expired, "archived_entity": archived, "token": over, "decision": decided,
         }  # fmt: skip
@@ -529,6 +533,7 @@ class MemoryStore:
             "intent": self._intents.all(),
             "token": [row for _, row in sorted(self._rules.tokens.items())],
             "decision": [row for _, row in sorted(self._rules.decisions.items())],
+            "held": [row for _, row in sorted(self._rules.held.items())],
             "audit": self._rules.audit,
             "seal": self._rules.seals,
             "archived_entity": _by_key(self._archived),
@@ -568,7 +573,7 @@ class MemoryStore:
                 self._checkpoints.append(row)
             case Intent():
                 self._intents.put(row)
-            case TokenRow() | DecisionRow() | Audited() | Seal():
+            case TokenRow() | DecisionRow() | HeldRow() | Audited() | Seal():
                 self._rules.put(row)
             case ArchivedRow():
                 self._archived[row.row.tenant, row.row.app, row.row.id] = row

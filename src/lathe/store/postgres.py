@@ -313,6 +313,10 @@ class PostgresStore:
         found = await self._fetch(governed.DECISION, tenant, decision)
         return DecisionRow(*found[0]) if found else None
 
+    async def held(self, tenant: str, decision: str) -> bytes | None:
+        found = await self._fetch(governed.HELD, tenant, decision)
+        return found[0][0] if found else None
+
     async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
         bound = (query.tenant, query.state, query.by, query.live_ms, query.before, query.limit)
         return [DecisionRow(*row) for row in await self._fetch(governed.DECISIONS, *bound)]

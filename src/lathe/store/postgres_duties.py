@@ -210,6 +210,8 @@ _OVER = f"""delete from token where id in (select id from token
     where least(expires_ms, coalesce(revoked_ms, expires_ms)) <= {NOW} - $1 order by id limit $2)"""
 _DECIDED = f"""delete from decision where (tenant, id) in (select tenant, id from decision
     where expires_ms <= {NOW} - $1 order by expires_ms limit $2)"""
+_LEFT = """delete from held where not exists
+    (select 1 from decision d where d.tenant = held.tenant and d.id = held.decision)"""
 _MORE = f"select exists (select 1 from receipt where expires_ms <= {NOW})"
 _MORE_AGED = f"select exists (select 1 from archived_entity where archived_ms <= {NOW} - $1)"
 
@@ -229,6 +231,8 @@ async def sweep(db: Connection, bounds: Bounds) -> Swept:
     decided = 0
     if bounds.decisions_ms is not None:
         decided = _count(await db.execute(_DECIDED, bounds.decisions_ms, bounds.rows))
+        if decided:
+            await db.execute(_LEFT)
     removed = {"receipt": expired, "archived_entity": aged, "token": over, "decision": decided}
     return Swept(removed, is_more or bounds.rows in (over, decided))
 

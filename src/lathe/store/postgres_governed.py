@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from asyncpg import Connection
 from msgspec.structs import astuple
 
-from lathe.store.audit import Audited, Change, DecisionRow, End, Seal, TokenRow, fits
+from lathe.store.audit import Audited, Change, DecisionRow, End, HeldRow, Seal, TokenRow, fits
 from lathe.store.sequencer import GOVERNED
 from lathe.store.tables import columns
 
@@ -39,6 +39,8 @@ _ASK = f"""insert into decision ({_DECISION}) values ($1, $2, $3, $4, $5, $6, $7
     on conflict (tenant, id) do nothing returning 1"""
 _DECIDE = """update decision set state = $3, key = $4, expires_ms = $5, revision = $6, body = $7
     where tenant = $1 and id = $2 and revision = $6 - 1 returning 1"""
+HELD = "select body from held where tenant = $1 and decision = $2"
+_HOLD = f"insert into held ({columns(HeldRow)}) values ($1, $2, $3)"
 _NEW_SEAL = """insert into seal
     select $1::bigint, $2::bigint, $3::bytea, $4::bigint, $5::bytea, $6::bytea
     where not exists (select 1 from seal where number >= $1::bigint) returning 1"""
@@ -88,6 +90,7 @@ async def change(db: Connection, made: Change, schema: str) -> None:
         await db.execute(_RAISE, list(made.raised))
     if not await decide(db, made.decisions):
         raise Outdated
+    await db.executemany(_HOLD, list(map(astuple, made.held)))
 
 
 async def add_seal(db: Connection, seal: Seal, schema: str) -> bool:

@@ -369,6 +369,10 @@ class SqliteStore:
         found = await self._rows(governed.DECISION, (tenant, decision))
         return DecisionRow(*found[0]) if found else None
 
+    async def held(self, tenant: str, decision: str) -> bytes | None:
+        found = await self._rows(governed.HELD, (tenant, decision))
+        return found[0][0] if found else None
+
     async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
         bound = (query.tenant, query.state, query.by, query.live_ms, query.before, query.limit)
         return [DecisionRow(*row) for row in await self._rows(governed.DECISIONS, bound)]

@@ -196,6 +196,8 @@ _OVER = """delete from token where id in (select id from token
     where min(expires_ms, coalesce(revoked_ms, expires_ms)) <= ? order by id limit ?)"""
 _DECIDED = """delete from decision where (tenant, id) in
     (select tenant, id from decision where expires_ms <= ? order by expires_ms limit ?)"""
+_LEFT = """delete from held where not exists
+    (select 1 from decision d where d.tenant = held.tenant and d.id = held.decision)"""
 _AGED = "select tenant, app, id from archived_entity where archived_ms <= ? order by archived_ms limit ?"
 
 
@@ -216,6 +218,8 @@ def sweep(db: apsw.Connection, bounds: Bounds, now_ms: int) -> Swept:
     if bounds.decisions_ms is not None:
         db.execute(_DECIDED, (now_ms - bounds.decisions_ms, bounds.rows))
         decided = db.changes()
+        if decided:
+            db.execute(_LEFT)
     removed = {"receipt": expired, "archived_entity": len(aged), "token": over, "decision": decided}
     return Swept(removed, bounds.rows in (over, decided) or _is_more(db, bounds, now_ms))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import apsw
 from msgspec.structs import astuple
 
-from lathe.store.audit import Audited, Change, DecisionRow, End, Seal, TokenRow, fits
+from lathe.store.audit import Audited, Change, DecisionRow, End, HeldRow, Seal, TokenRow, fits
 from lathe.store.tables import Row, columns
 
 _TOKEN = columns(TokenRow)
@@ -30,6 +30,8 @@ APPROVED = f"""select {_DECISION} from decision
 _DECIDE = f"""insert into decision ({_DECISION}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
     on conflict (tenant, id) do update set state = excluded.state, key = excluded.key,
     expires_ms = excluded.expires_ms, revision = excluded.revision, body = excluded.body"""
+HELD = "select body from held where tenant = ? and decision = ?"
+_HOLD = f"insert into held ({columns(HeldRow)}) values (?, ?, ?)"
 _NEW_SEAL = """insert into seal select ?1, ?2, ?3, ?4, ?5, ?6
     where not exists (select 1 from seal where number >= ?1)"""
 _PUT = f"insert or replace into token ({_TOKEN}) values (?, ?, ?, ?, ?, ?)"
@@ -64,6 +66,7 @@ def change(db: apsw.Connection, made: Change) -> bool:
     """Inside a transaction that is rolled back if it is False: a change of what governs."""
     if not append(db, made.entries) or not decide(db, made.decisions):
         return False
+    db.executemany(_HOLD, map(astuple, made.held))
     db.executemany(_PUT, map(astuple, made.tokens))
     db.executemany("update governing set epoch = epoch + 1 where tenant = ?", [(t,) for t in made.raised])
     return True

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from lathe.errors import UsageError
-from lathe.store.audit import Audited, DecisionRow, Seal, TokenRow
+from lathe.store.audit import Audited, DecisionRow, HeldRow, Seal, TokenRow
 from lathe.store.records import (
     Checkpoint,
     Claim,
@@ -59,6 +59,7 @@ ROWS: Mapping[str, type[Struct]] = {
     "intent": Intent,
     "token": TokenRow,
     "decision": DecisionRow,
+    "held": HeldRow,
     "audit": Audited,
     "seal": Seal,
     "archived_entity": ArchivedRow,
@@ -79,6 +80,7 @@ ORDERS: Mapping[str, str] = {
     "intent": "tenant, app, blueprint, action, state, reason, clause",
     "token": "id",
     "decision": "tenant, id",
+    "held": "tenant, decision",
     "audit": "number",
     "seal": "number",
     "archived_entity": "tenant, app, id",

@@ -20,7 +20,10 @@ from lathe.lang.model import Json
 @make_command(
     "apply", examples=("lathe apply examples/rollout", "lathe apply examples/rollout --confirm 3f0c…")
 )
-@click.argument("path", type=click.Path())
+@click.argument("path", type=click.Path(), required=False)
+@click.option(
+    "--decision", metavar="ID", help="In place of PATH: what was held, byte by byte, once approved."
+)
 @click.option("--confirm", metavar="PLAN", help="Make exactly this plan.")
 @click.option(
     "--yes", is_flag=True, help="Make whatever the plan is, if the app is admitted and everybody fits."
@@ -32,7 +35,8 @@ from lathe.lang.model import Json
 @where_option
 def command(
     *,
-    path: str,
+    path: str | None,
+    decision: str | None,
     confirm: str | None,
     yes: bool,
     breaking: bool,
@@ -43,8 +47,12 @@ def command(
     data: str | None,
 ) -> int:
     """Check the app at PATH, show what loading it would do, and do it once that is confirmed."""
+    if (path is None) == (decision is None):
+        raise click.UsageError("name the PATH of an app, or a `--decision`")
+    sent = app_body(files.load(path).files) if path is not None else {"decision": decision}
+    again = output.clean(path) if path is not None else f"--decision {decision}"
     body: dict[str, Json] = {
-        **app_body(files.load(path).files),
+        **sent,
         "confirm": confirm or ("any" if yes else None),
         "breaking": breaking,
         "accept_bounds": accept_bounds,
@@ -67,11 +75,11 @@ def command(
             output.data(held_text(cast(Row, document["decision"])))
         elif plan["possible"]:
             held = ", which then waits for a person" if document.get("held") else ""
-            output.data(f"nothing has changed yet: `lathe apply {path} --confirm {plan['digest']}`{held}")
+            output.data(f"nothing has changed yet: `lathe apply {again} --confirm {plan['digest']}`{held}")
         else:
             found = finding_lines(document.get("report"))
             is_said = bool(found or plan["unfit"])
-            hint = "nothing has changed" + ("" if is_said else f": `lathe check {path}` says why")
+            hint = "nothing has changed" + ("" if is_said or not path else f": `lathe check {path}` says why")
             output.data("\n".join([*found, hint]))
     if document.get("decision"):
         return exitcode.DENIED

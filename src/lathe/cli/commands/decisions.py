@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from collections.abc import Mapping
 from typing import cast
 
 import click
 import httpx2
 
-from lathe.cli import exitcode, output
+from lathe.cli import exitcode, files, output
 from lathe.cli.client import given, run, told, where_option
 from lathe.cli.command import command as make_command
 from lathe.cli.commands.act import arguments_of
 from lathe.cli.deciding import decision_text, line_of
 from lathe.cli.entities import Row, json_text, rows_of
+from lathe.errors import UsageError
 from lathe.lang.model import Json
 from lathe.lang.units import read_duration
 from lathe.machine.moment import rfc3339
@@ -33,6 +36,7 @@ STATES = ("open", "approved", "denied", "withdrawn", "used", "expired")
 @click.argument("names", nargs=-1, metavar="[ID | APP/PLURAL[/ID] ACTION [NAME=VALUE]...]")
 @click.option("--state", type=click.Choice(STATES), help="`list`: only these (default: open).")
 @click.option("--all", "is_all", is_flag=True, help="`list`: whatever became of them.")
+@click.option("--files", "folder", metavar="DIR", help="`show`: write what would be applied into a new DIR.")
 @click.option("--digest", metavar="DIGEST", help="`approve`: what `show` printed: you approve what you saw.")
 @click.option("--until", metavar="DURATION", help="`approve`: for so long, as `8h`, and not once.")
 @click.option("--any-args", is_flag=True, help="With `--until`: whatever the arguments are.")
@@ -47,6 +51,7 @@ def command(
     names: tuple[str, ...],
     state: str | None,
     is_all: bool,
+    folder: str | None,
     digest: str | None,
     until: str | None,
     any_args: bool,
@@ -67,6 +72,8 @@ def command(
         raise click.UsageError("`ask` needs what is asked: APP/PLURAL[/ID] ACTION [NAME=VALUE]...")
     if work == "approve" and digest is None:
         raise click.UsageError("`approve` needs `--digest`: `lathe decisions show ID` prints it")
+    if folder is not None and work != "show":
+        raise click.UsageError("`--files` is for `show`")
     if policy and until:
         raise click.UsageError("a policy has no end: give `--until` or `--policy`, not both")
 
@@ -78,7 +85,7 @@ def command(
                 asked = {"limit": "200"} | ({"state": wanted} if wanted else {})
                 return told(await client.get("/v1/decisions", params=asked))
             case "show":
-                return told(await client.get(path))
+                return await _shown(client, path, with_files=folder is not None)
             case "approve":
                 body = _approval(digest, until, note, any_args=any_args, as_policy=policy)
                 return told(await client.post(f"{path}/approve", json=body))
@@ -89,6 +96,8 @@ def command(
         return await _ask(client, names, reason)
 
     document = run(url, data, use)
+    if folder is not None:
+        files.write_new(folder, _files_of(cast(Row, document)))
     if as_json:
         output.data(json_text(document))
     elif work == "list":
@@ -96,6 +105,31 @@ def command(
     else:
         output.data(decision_text(cast(Row, document)))
     return exitcode.DONE
+
+
+async def _shown(client: httpx2.AsyncClient, path: str, *, with_files: bool) -> Json:
+    """A decision; of an application with the files that are applied, by their sizes or whole."""
+    found = cast(Row, told(await client.get(path)))
+    if not found.get("apply"):
+        return dict(found)
+    answer = await client.get(f"{path}/files")
+    if answer.status_code == 404 and not with_files:
+        return dict(found)  # asked by a release that kept none
+    kept = cast(Row, told(answer))
+    if with_files:
+        return dict(found) | {"files": kept["files"], "binary": kept["binary"]}
+    return dict(found) | {"sizes": {name: len(data) for name, data in sorted(_files_of(kept).items())}}
+
+
+def _files_of(row: Mapping[str, Json]) -> dict[str, bytes]:
+    texts, binary = (
+        cast(dict[str, str], row.get("files") or {}),
+        cast(dict[str, str], row.get("binary") or {}),
+    )
+    if not texts and not binary:
+        raise UsageError("what it asks for is no application: there are no files")
+    whole = {name: text.encode() for name, text in texts.items()}
+    return whole | {name: b64decode(text) for name, text in binary.items()}
 
 
 def _approval(

@@ -1,5 +1,5 @@
 // Decisions: what was denied and is asked for. Each is explained; it is approved as narrowly as it can be, or denied.
-import { ask, at, useGet } from "../api.js";
+import { ask, at, get, useGet } from "../api.js";
 import { clock, value } from "../format.js";
 import { useKeys } from "../keys.js";
 import { now } from "../now.js";
@@ -84,8 +84,22 @@ function Explained({ one }) {
     ${one.changes?.length > 0 && html`<ul class="rows">${one.changes.map((change) => html`<li key=${change.path}>
       <code><bdi>${change.path}</bdi></code><span class="grow"><bdi>${change.what}</bdi></span>
       ${change.weaker && html`<span class="late">promises less</span>`}${change.breaking && html`<span class="late">breaks clients</span>`}</li>`)}</ul>`}
+    ${one.apply && html`<${Files} one=${one} />`}
     ${one.check && html`<p><a href=${to("checks", one.check)}>see the check and its changes</a></p>`}
   </div>`;
+}
+
+/** What would be applied, byte by byte: got when somebody wants to see it. */
+function Files({ one }) {
+  const [found, setFound] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const open = (event) => event.currentTarget.open && !found && get(at("decisions", one.id, "files")).then(setFound, setProblem);
+  const modules = Object.keys(found?.binary ?? {});
+  return html`<details onToggle=${open}><summary>the files, as they are applied</summary>
+    <${Trouble} problem=${problem} />
+    ${Object.entries(found?.files ?? {}).map(([path, text]) => html`<h3 key=${path}><code><bdi>${path}</bdi></code></h3><pre tabindex="0" class="policy"><bdi>${text}</bdi></pre>`)}
+    ${modules.length > 0 && html`<p class="muted">and ${modules.length} that are no text: <bdi>${modules.join(", ")}</bdi></p>`}
+  </details>`;
 }
 
 function Nearest({ nearest }) {
