@@ -175,8 +175,8 @@ async def _act(workshop: Workshop, asked: Row) -> str:
         headers["prefer"] = f"wait={_seconds(asked)}"
         body: dict[str, Json] = {"action": action, "where": asked.get("where") or "", "args": args}
         found = await _told(workshop.client, "POST", f"{start}:take", body=body, headers=headers)
-        if not found:
-            return "there is none on which it is possible\nnext: come again with `wait`"
+        if "id" not in found:
+            return telling.none_taken(found.get("denied"), action)
     return f"{telling.entity(found)}\nnext: `actions` with this id tells what is possible now"
 
 
@@ -225,7 +225,7 @@ async def _told(
         content, told["content-type"] = json.dumps(body).encode(), "application/json"
     response = await client.request(method, path, params=dict(query or {}), headers=told, content=content)
     if response.status_code == 204:
-        return {}
+        return {"denied": response.headers["lathe-denied"]} if "lathe-denied" in response.headers else {}
     document = _json(response)
     if not response.is_success:
         raise CallError(telling.problem(document, response.status_code))

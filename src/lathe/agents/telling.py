@@ -216,6 +216,14 @@ def event(row: Row) -> str:
     return f"{said.strip()} by {by}" + (f": {changed}" if changed else "")
 
 
+def none_taken(denied: Json, action: str) -> str:
+    """That nothing was there to take; and which entity would fit, if the caller might."""
+    said = "there is none on which it is possible\nnext: come again with `wait`"
+    if not denied:
+        return said
+    return f"{said}; `{denied}` would fit, but you may not: `act` with this id, `{action}`, says what to ask"
+
+
 def held(decision: Row) -> str:
     """A decision that somebody waits for, or that was made."""
     state = decision.get("state")

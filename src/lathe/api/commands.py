@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -20,9 +21,10 @@ from lathe.api.overriding import Overrides, ask_of, hindered, is_denied, questio
 from lathe.api.problem import Problem, besides, refused, why
 from lathe.api.seeing import is_told, may_read
 from lathe.api.view import View, encode, event_id
+from lathe.errors import NotFoundError
 from lathe.frozen import frozen
-from lathe.govern.asking import Question, keys_of
-from lathe.govern.principal import READ
+from lathe.govern.asking import Asking, Question, keys_of
+from lathe.govern.principal import READ, GovernError
 from lathe.lang.model import Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
@@ -181,6 +183,33 @@ class Commands:
         question = msgspec.structs.replace(question, nearest=nearest)
         chain = asked.principal.chain or (asked.principal.id,)
         return question, keys_of(asked.tenant, question, chain, prepared.args)
+
+    async def askable(self, asked: Asked) -> dict[str, object] | None:
+        """What a decision can be asked for with; None if none can help, or is needed."""
+        try:
+            question, _ = await self.asking(asked)
+        except (Problem, GovernError):
+            return None
+        return ask_of(question)
+
+    async def nearest_to(self, viewer: Principal, asking: Asking) -> object:
+        """The permits that come nearest to what is asked, as far as somebody else may know the entity."""
+        question = asking.question
+        if not question.entity or self._overrides is None:
+            return question.nearest
+        try:
+            live = self._engine.catalog.live(viewer.tenant, question.app)
+        except NotFoundError:
+            return None
+        table, held = live.by_plural(question.plural), await self._engine.read(live, question.entity)
+        if table is None or held is None or live.digest != question.version:
+            return None
+        sees = viewer.sees(question.app, question.entity) and viewer.takes(question.blueprint, READ)
+        sees = sees and may_read(live, table, held, viewer.caller(live.app))
+        action = table.rules[question.action].action
+        asker = Caller("role", None, frozenset(question.roles), asking.chain[-1])
+        args = arguments(action.arguments, cast(Mapping[str, Json], question.args))
+        return explained(live, (question.blueprint, action), asker, args, held, sees=sees).get("nearest")
 
     async def replayed(self, asked: Asked) -> Answered | None:
         """The answer that the same request was given before. Raises `Problem` (LR422.key)."""

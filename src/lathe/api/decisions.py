@@ -22,7 +22,7 @@ from lathe.api.problem import Problem
 from lathe.api.reading import limit_of
 from lathe.api.view import encode
 from lathe.govern.asking import POLICIES_FILE, How, asking_of, policy_of, told
-from lathe.govern.decisions import Decisions
+from lathe.govern.decisions import Decisions, is_mine
 from lathe.lang.model import Json
 from lathe.lang.types import Type
 from lathe.runtime.engine import Engine
@@ -120,7 +120,7 @@ class DecisionRoutes:
             )
             question, keys = await self.commands.asking(meant)
             row = await self._decisions.ask(by, question, keys, asked.reason)
-        return self._told(row, status=201)
+        return await self._told(by, row, status=201)
 
     async def _list(self, request: Request) -> Response:
         """The caller's own requests; of who decides, all of the apps that the token is for."""
@@ -133,11 +133,11 @@ class DecisionRoutes:
             by, state=state, before=asked.get("before"), limit=limit_of(asked)
         )
         now = self._engine.clock.now_ms()
-        return _json({"items": [told(row, now) for row in rows], "next": last})
+        return _json({"items": [await self._document(by, row, now) for row in rows], "next": last})
 
     async def _one(self, request: Request) -> Response:
         by = await self._caller(request)
-        return self._told(await self._decisions.one(by, request.path_params["id"]))
+        return await self._told(by, await self._decisions.one(by, request.path_params["id"]))
 
     async def _files(self, request: Request) -> Response:
         """What a held application applies, as text where a person can read it, else in base 64."""
@@ -165,7 +165,7 @@ class DecisionRoutes:
             with_any_args=asked.args == "any",
             note=asked.note,
         )
-        return self._told(row)
+        return await self._told(by, row)
 
     async def _approve_policy(self, by: Principal, name: str, asked: Approved) -> Response:
         """The app with one policy more, checked and applied like any version."""
@@ -203,23 +203,33 @@ class DecisionRoutes:
                 problem.more["report"] = msgspec.Raw(judged.report)
             raise problem from None
         made = await decisions.one(by, name)
-        return _json({**told(made, self._engine.clock.now_ms()), "verdict": judged.verdict})
+        document = await self._document(by, made, self._engine.clock.now_ms())
+        return _json({**document, "verdict": judged.verdict})
 
     async def _deny(self, request: Request) -> Response:
         by = await self._caller(request)
         asked = await _read(request, Noted)
         standing = partial(self._authenticator.stands, by)
-        return self._told(
-            await self._decisions.deny(by, request.path_params["id"], standing, note=asked.note)
-        )
+        row = await self._decisions.deny(by, request.path_params["id"], standing, note=asked.note)
+        return await self._told(by, row)
 
     async def _withdraw(self, request: Request) -> Response:
         by = await self._caller(request)
         standing = partial(self._authenticator.stands, by)
-        return self._told(await self._decisions.withdraw(by, request.path_params["id"], standing))
+        return await self._told(by, await self._decisions.withdraw(by, request.path_params["id"], standing))
 
-    def _told(self, row: DecisionRow, *, status: int = 200) -> Response:
-        return _json(told(row, self._engine.clock.now_ms()), status=status)
+    async def _told(self, by: Principal, row: DecisionRow, *, status: int = 200) -> Response:
+        return _json(await self._document(by, row, self._engine.clock.now_ms()), status=status)
+
+    async def _document(self, by: Principal, row: DecisionRow, now_ms: int) -> dict[str, object]:
+        """A decision as JSON data. Whoever did not ask is told no more of the entity than they may read, and
+        no less: what the one who asked was told may be either.
+        """
+        document, asking = told(row, now_ms), asking_of(row)
+        if "nearest" in document and not is_mine(by, row):
+            assert self.commands is not None, "the API is put together"
+            document["nearest"] = await self.commands.nearest_to(by, asking)
+        return document
 
 
 def _text(data: bytes) -> str | None:

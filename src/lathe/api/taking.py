@@ -33,6 +33,10 @@ POLL_SECONDS = 1.0
 """When to look again if nothing woke: time alone, or another process, may have made something possible."""
 REST = 4
 """How much longer than its last look a waiter rests before the next."""
+DENIED = b"lathe-denied"
+"""The header of a 204 that names an entity which fits, and which the caller may read, but not take."""
+DENIED_LIMIT = 8
+"""Denied entities that are remembered until one is found that the caller may read."""
 PASSED_OVER = ("LR403.", "LR409.", "LR412.", "LR404.entity")
 """What another entity may be tried for: this one is not possible, or not for this caller, or somebody was
 quicker.
@@ -88,47 +92,63 @@ class Taking:
                 event.set()
 
     async def take(self, live: Live, table: BlueprintTable, asked: Asked, *, wait_seconds: float) -> Answered:
-        """The entity that was taken, or 204 if there is none in time. Raises `Problem`."""
+        """The entity that was taken, or 204 if there is none in time. Raises `Problem`.
+
+        No decision is asked or used by it. Whoever takes the action of no entity at all is told what to ask
+        for; whom policies deny the ones that there are, the first of these, beside the 204.
+        """
         body = take_of(asked.body)
         rule = table.rules.get(body.action)
         if rule is None or body.action == "create":
             raise no_action(table, body.action)
-        if live.permit is admitted and not _is_for(rule.action, asked.principal.caller(live.app)):
-            raise Problem("LR403.denied", action=body.action)
         wanted = {"where": body.where, "sort": body.sort}
         query = replace(
             self._reading.query(live, table, wanted), states=rule.action.from_states, limit=CANDIDATES
         )
+        given = encode(body.args)
+        if live.permit is admitted and not _is_for(rule.action, asked.principal.caller(live.app)):
+            meant = replace(asked, action=body.action, body=given)
+            problem = Problem("LR403.denied", action=body.action)
+            problem.more |= await self._ask(live, table, query, meant)
+            raise problem
         asked = replace(asked, request=fingerprint(replace(asked, action=":take")))
         replayed = await self._commands.replayed(asked)
         if replayed is not None:
             return replayed
-        asked = replace(asked, action=body.action, body=encode(body.args))
+        asked = replace(asked, action=body.action, body=given)
         wait_seconds = min(wait_seconds, WAIT_SECONDS_LIMIT)
         place, woken = (live.tenant, live.app.name), asyncio.Event()
         self._waiting.setdefault(place, set()).add(woken)
+        denied: list[str] = []
         try:
-            return await self._in_time(query, asked, woken, wait_seconds)
+            taken = await self._in_time(query, asked, woken, wait_seconds, denied)
         finally:
             self._waiting[place].discard(woken)
             if not self._waiting[place]:
                 del self._waiting[place]
+        if taken is not None:
+            return taken
+        seen = [one for one in denied if await self._is_read(live, table, one, asked)]
+        return Answered(204, b"", tuple((DENIED, one.encode()) for one in seen[:1]))
 
     async def _in_time(
-        self, query: Query, asked: Asked, woken: asyncio.Event, wait_seconds: float
-    ) -> Answered:
-        """Look, and look again when something of the app was committed."""
+        self, query: Query, asked: Asked, woken: asyncio.Event, wait_seconds: float, denied: list[str]
+    ) -> Answered | None:
+        """Look, and look again when something of the app was committed. `denied` are then those of the last
+        look which the caller may not take, the first few.
+        """
         clock = asyncio.get_running_loop().time
         deadline = clock() + wait_seconds
         while True:
             woken.clear()
+            denied.clear()
             begun = clock()
-            taken = await self._first(query, asked)
+            taken = await self._first(query, asked, denied)
             if taken is not None:
                 return taken
             now = clock()
             if now >= deadline or self._is_closing:
-                return Answered(204, b"")
+                return None
             await asyncio.sleep(min(deadline - now, REST * (now - begun)))
             try:
                 async with asyncio.timeout(min(deadline - clock(), POLL_SECONDS)):
@@ -136,8 +156,25 @@ class Taking:
             except TimeoutError:
                 continue
 
-    async def _first(self, query: Query, asked: Asked) -> Answered | None:
-        """The first entity on which the action is taken, page after page. Raises `Problem` (LR422.take)."""
+    async def _ask(self, live: Live, table: BlueprintTable, query: Query, asked: Asked) -> dict[str, object]:
+        """What a decision could be asked for with: the first entity that the caller may read."""
+        for row in await self._engine.store.find(query):
+            if await self._is_read(live, table, row.id, asked):
+                ask = await self._commands.askable(replace(asked, entity=row.id))
+                return {} if ask is None else {"ask": ask}
+        return {}
+
+    async def _is_read(self, live: Live, table: BlueprintTable, entity: str, asked: Asked) -> bool:
+        try:
+            await self._reading.entity(live, table, entity, asked.principal)
+        except Problem:
+            return False
+        return True
+
+    async def _first(self, query: Query, asked: Asked, denied: list[str]) -> Answered | None:
+        """The first entity on which the action is taken, page after page. To `denied` goes which ones the
+        caller may not. Raises `Problem` (LR422.take).
+        """
         left = TRIED_LIMIT
         while True:
             rows = await self._engine.store.find(query)
@@ -155,6 +192,8 @@ class Taking:
                 except Problem as problem:
                     if not problem.code.startswith(PASSED_OVER):
                         raise
+                    if problem.code == "LR403.denied" and len(denied) < DENIED_LIMIT:
+                        denied.append(row.id)
                 finally:
                     self._tried.discard(key)
             if len(rows) < query.limit:

@@ -108,6 +108,21 @@ class Governed:
         self.seals.append(seal)
         return True
 
+    def kept(self, tenant: str, decision: str) -> bytes | None:
+        """What a decision's request would apply."""
+        row = self.held.get((tenant, decision))
+        return row.body if row is not None else None
+
+    def dumped(self) -> dict[str, Sequence[object]]:
+        """The rows of each table, in their order."""
+        return {
+            "token": [row for _, row in sorted(self.tokens.items())],
+            "decision": [row for _, row in sorted(self.decisions.items())],
+            "held": [row for _, row in sorted(self.held.items())],
+            "audit": self.audit,
+            "seal": self.seals,
+        }
+
     def put(self, row: TokenRow | DecisionRow | HeldRow | Audited | Seal) -> None:
         """A row of a dump."""
         match row:

@@ -415,8 +415,7 @@ class MemoryStore:
 
     async def held(self, tenant: str, decision: str) -> bytes | None:
         await self._reach("read", "held")
-        found = self._rules.held.get((tenant, decision))
-        return found.body if found is not None else None
+        return self._rules.kept(tenant, decision)
 
     async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
         await self._reach("read", "decisions")
@@ -531,11 +530,7 @@ class MemoryStore:
             "receipt": _by_key(self._receipts),
             "checkpoint": self._checkpoints,
             "intent": self._intents.all(),
-            "token": [row for _, row in sorted(self._rules.tokens.items())],
-            "decision": [row for _, row in sorted(self._rules.decisions.items())],
-            "held": [row for _, row in sorted(self._rules.held.items())],
-            "audit": self._rules.audit,
-            "seal": self._rules.seals,
+            **self._rules.dumped(),
             "archived_entity": _by_key(self._archived),
             "archived_journal": _by_key(self._archived_journal),
         }

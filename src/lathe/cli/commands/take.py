@@ -41,6 +41,7 @@ def command(
 ) -> int:
     """Take an action on the first entity on which it is possible; exit code 6 if there is none."""
     app, plural = split(place, 2)
+    denied: list[str] = []
 
     async def use(client: httpx2.AsyncClient) -> Json:
         schema = await arguments_of(client, f"/v1/{app}/{plural}/{{id}}/{action}") if words else None
@@ -48,11 +49,16 @@ def command(
             "action": action, "where": filtered, "sort": sort, "args": given(words, schema),
         }  # fmt: skip
         headers = {"prefer": f"wait={wait}"}
-        return told(await client.post(f"/v1/{app}/{plural}:take", json=body, headers=headers))
+        answer = await client.post(f"/v1/{app}/{plural}:take", json=body, headers=headers)
+        denied.append(answer.headers.get("lathe-denied", ""))
+        return told(answer)
 
     document = run(url, data, use)
     if document is None:
         output.talk("there is none")
+        if denied[0]:
+            which = f"{place}/{output.clean(denied[0])} {action}"
+            output.talk(f"{which} would fit, but you may not: `lathe decisions ask {which}` asks a person")
         return exitcode.NOT_FOUND
     output.data(json_text(document) if as_json else entity_text(document))
     return exitcode.DONE
