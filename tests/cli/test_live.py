@@ -135,3 +135,25 @@ def test_what_was_held_is_looked_at_approved_and_applied(tmp_path: Path) -> None
         words = ("apply", "--decision", name[1], "--yes", "--breaking", "--url", process.url)
         applied = lathe(*words, token=token["maker"])
         assert (applied.returncode, "applied sha256:" in applied.stdout) == (0, True), applied.stderr
+
+
+def test_what_an_app_uses_and_nobody_gave_is_warned_of(tmp_path: Path) -> None:
+    app = ROOT / "examples" / "rollout"
+    said = "`rollout` was given no `{env.K8S}`: say `env = { K8S = … }` under `[app.rollout]` in lathe.toml"
+    with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
+        planned = lathe("apply", str(app), "--url", process.url, token=process.token)
+        assert f"warning: {said}" in planned.stderr, planned.stderr
+        applied = lathe("apply", str(app), "--yes", "--url", process.url, token=process.token)
+        assert f"warning: {said}" in applied.stderr and "applied sha256:" in applied.stdout
+        assert "not given" not in process.log
+        process.stop()
+        process.start()
+        assert "not given" in process.log and "{env.K8S}" in process.log
+        process.stop()
+        given = '[app.rollout]\nenv = { K8S = "http://127.0.0.1:1", KAFKA = "http://127.0.0.1:2" }\n'
+        (tmp_path / "lathe.toml").write_text(given, encoding="utf-8")
+        (tmp_path / "server.log").unlink()
+        process.start()
+        assert "not given" not in process.log
+        again = lathe("apply", str(app), "--yes", "--url", process.url, token=process.token)
+        assert "warning" not in again.stderr, again.stderr

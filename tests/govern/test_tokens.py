@@ -478,3 +478,27 @@ def test_scopes_are_needed_by_name() -> None:
     applier.needs("apply")
     with pytest.raises(GovernError, match="metrics"):
         applier.needs("metrics")
+
+
+def test_a_role_that_no_app_has_is_warned_of_and_may_come_later() -> None:
+    async def main() -> None:
+        async with house() as one:
+
+            async def warned(**more: object) -> list[str]:
+                answer = await one.ask(one.operator, "POST", "/v1/tokens", {"principal": "ann", **more})
+                assert answer.status_code == 201, answer.text
+                found: list[str] = answer.json()["warnings"]
+                return found
+
+            assert await warned(roles=["customer", "support"], apps=["order"]) == []
+            (near,) = await warned(roles=["customer", "suport"])
+            assert near == "the role `suport`: no app that is loaded has it; did you mean `support`?"
+            (far,) = await warned(roles=["astronaut"], apps=["order"])
+            assert far.startswith("the role `astronaut`: no app that the token is for has it; there are ")
+            app, role = await warned(roles=["clerk"], apps=["ordre"])
+            assert app == "the app `ordre`: no such app is loaded; did you mean `order`?"
+            assert role.endswith("there are none")
+            listed = (await one.ask(one.operator, "GET", "/v1/tokens")).json()["items"]
+            assert all("warnings" not in row for row in listed)
+
+    asyncio.run(main())

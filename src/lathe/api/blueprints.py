@@ -5,7 +5,7 @@ Nothing is loaded that the gate did not admit, and nothing changes until the pla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import msgspec
@@ -56,6 +56,10 @@ class Turned(Struct, forbid_unknown_fields=True, frozen=True):
     note: str = ""
 
 
+Wanting = Callable[[str, Mapping[str, bytes]], list[str]]
+"""What the files of a tenant's app name and the operator did not give, a sentence each."""
+
+
 class Blueprints:
     """The routes around versions. Without a `holder` no application waits for anybody."""
 
@@ -66,7 +70,9 @@ class Blueprints:
         authenticator: Authenticator,
         checks: Checks,
         holder: Holder | None = None,
+        wanting: Wanting = lambda tenant, files: [],
     ) -> None:
+        self._wanting = wanting
         self._holder = holder
         self._engine = engine
         self._swapper = swapper
@@ -199,8 +205,10 @@ class Blueprints:
         if confirm is None:
             self._checks.ended(kept, "planned")
             held = self._holder is not None and self._holder.is_held(by.tenant, plan)
+            warnings = self._wanting(by.tenant, files)
+            report = msgspec.Raw(judged.report)
             return _json(
-                {"plan": told(plan), "held": held, "check": kept.id, "report": msgspec.Raw(judged.report)}
+                {"plan": told(plan), "held": held, "check": kept.id, "warnings": warnings, "report": report}
             )
         exact = None if confirm == "any" else confirm
         holding = Holding()
@@ -238,6 +246,7 @@ class Blueprints:
                 "applied": applied.plan.new,
                 "moved": applied.moved,
                 "check": kept.id,
+                "warnings": self._wanting(by.tenant, files),
                 "plan": told(applied.plan),
             }
         )

@@ -107,8 +107,9 @@ _TOKEN = _closed(
         "apps": NAMES_OR_ALL, "actions": NAMES_OR_ALL, "parent": {"type": ["string", "null"]}, "made": TIME,
         "by": TEXT, "expires": TIME, "rotated": TIME_OR_NONE, "revoked": TIME_OR_NONE, "note": TEXT,
         "token": {"type": "string", "description": "Its text, told this once."},
+        "warnings": {**NAMES, "description": "Roles and apps of a new token that nothing loaded knows."},
     },
-    "token",
+    "token", "warnings",
 )  # fmt: skip
 _ME = _closed(
     {

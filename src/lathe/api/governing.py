@@ -92,7 +92,8 @@ class Governing:
         """Make a token; its text is in this answer, and in no other."""
         caller = await self._caller(request)
         made = await self._keyring.create(caller, await _asked(request, Wanted))
-        return _json({"token": made.text, **told(made.row)}, status=201)
+        warnings = self._keyring.unknown(made.row)
+        return _json({"token": made.text, **told(made.row), "warnings": warnings}, status=201)
 
     async def _rotate(self, request: Request) -> Response:
         """Another secret for a token."""

@@ -55,13 +55,14 @@ from lathe.govern.auditor import Auditor
 from lathe.govern.decisions import Decisions
 from lathe.govern.foreign import SignIn, UnavailableError, Verifier
 from lathe.govern.keyring import Keyring
-from lathe.lang.model import Json
+from lathe.lang import read_app
+from lathe.lang.model import App, Json
 from lathe.runtime import telemetry
 from lathe.runtime.clock import Clock, Ids, SystemClock
 from lathe.runtime.config import ApplySettings, AppSettings, Config, LimitSettings, Secret, new_key
 from lathe.runtime.failing import Failed
 from lathe.runtime.housekeeping import Housekeeper
-from lathe.runtime.lookups import lookups
+from lathe.runtime.lookups import lookups, wanting
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.monitor import Alert, Monitor
 from lathe.runtime.node import Node
@@ -129,7 +130,8 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     simulations = Simulations(node.engine, gate, authenticator, checks)
     decisions = Decisions(store, node.engine.catalog, clock, ids)
     holder = Holder(decisions, _applying(config.app, mode))
-    blueprints = Blueprints(node.engine, swapper, authenticator, checks, holder)
+    wanted = _wanting(config.app if mode != "local" else None)
+    blueprints = Blueprints(node.engine, swapper, authenticator, checks, holder, wanted)
     deciding = DecisionRoutes(node.engine, swapper, authenticator, decisions, blueprints)
     sessions = Sessions(authenticator, bearers, keyring, clock)
     api = Api(
@@ -232,6 +234,20 @@ def _watching(node: Node, config: Config, metrics: Metrics) -> Monitor:
     monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
     node.engine.watch(monitor)
     return monitor
+
+
+def _wanting(apps: Mapping[str, AppSettings] | None) -> Callable[[str, Mapping[str, bytes]], list[str]]:
+    """What an app names and was not given; None: nothing is performed here, so nothing is missed."""
+
+    def of_files(tenant: str, files: Mapping[str, bytes]) -> list[str]:
+        app = read_app(files).app if apps is not None else None
+        return [] if apps is None or app is None else _missed(apps, tenant, app)
+
+    return of_files
+
+
+def _missed(apps: Mapping[str, AppSettings], tenant: str, app: App) -> list[str]:
+    return wanting(app, apps.get(settings_key(tenant, app.name), AppSettings()), tenant=tenant)
 
 
 def _announce(api: Api, checks: Checks, simulations: Simulations) -> None:
@@ -471,6 +487,9 @@ async def serve(
         raise
     try:
         await assembly.node.start()
+        for live in assembly.node.engine.catalog.everything():
+            for said in _missed(assembly.config.app, live.tenant, live.app):
+                log.warning("not given", app=live.app.name, said=said)
         assembly.housekeeper.start()
         assembly.auditor.start()
         made = await assembly.keyring.first() if first_token is not None else None

@@ -7,7 +7,7 @@ time, to somebody who then acts for them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -238,6 +238,17 @@ class Keyring:
         mine = [row for row in rows.values() if _is_from(holder, lineage_of(row, rows))]
         return [row for row in mine if row.id > after][:limit]
 
+    def unknown(self, row: TokenRow) -> list[str]:
+        """Roles and apps of a token that nothing which is loaded knows, a sentence each. They may come."""
+        token = token_of(row)
+        lives = {live.app.name: live.app for live in self._catalog.all(row.tenant)}
+        strange = [name for name in token.apps or () if name not in lives]
+        meant = [app for app in lives.values() if token.apps is None or app.name in token.apps]
+        roles = sorted({role for app in meant for role in app.roles})
+        found = [_strange("app", name, sorted(lives), "is loaded") for name in strange]
+        where = "that the token is for has it" if token.apps is not None else "that is loaded has it"
+        return found + [_strange("role", role, roles, where) for role in token.roles if role not in roles]
+
     async def _own(self, holder: Principal, token: str) -> list[TokenRow]:
         """A token's lineage, if the holder may handle it: an operator, itself, or one that it comes from."""
         lineage = await self._store.lineage(token)
@@ -276,6 +287,15 @@ def _check_person(holder: Principal, wanted: Wanted) -> None:
         raise GovernError(
             "LR403.scope", f"only a person handles the token of a person with the scope `{min(decides)}`"
         )
+
+
+def _strange(what: str, name: str, known: Sequence[str], where: str) -> str:
+    from difflib import get_close_matches  # late: only after a slip
+
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known) or 'none'}"
+    subject = f"no app {where}" if what == "role" else f"no such app {where}"
+    return f"the {what} `{name}`: {subject}; {hint[:300]}"
 
 
 def told(row: TokenRow) -> dict[str, object]:

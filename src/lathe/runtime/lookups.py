@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lathe.effect.base import settings_key
+from lathe.effect.base import MAIN, settings_key
 from lathe.effect.render import Lookup, MissingError, resolve
 from lathe.lang.model import App, Placeholder, Setting, Template
 from lathe.runtime.config import AppSettings, Secret
@@ -69,12 +69,13 @@ def not_given(app: str, key: str, table: str, name: str) -> str:
     return f"`{app}` was given no `{{{table}.{name}}}`: say `{gives}` under `{section}` in lathe.toml"
 
 
-def wanting(app: App, given: AppSettings) -> list[str]:
-    """What the app's effects name and its settings do not give, a sentence each."""
+def wanting(app: App, given: AppSettings, *, tenant: str = MAIN) -> list[str]:
+    """What the effects of a tenant's app name and its settings do not give, a sentence each."""
     effects = [effect for blueprint in app.blueprints.values() for effect in blueprint.effects.values()]
     named = {found for effect in effects for found in _late_names(effect.settings)}
     there = {*(("env", name) for name in given.env), *(("secret", name) for name in given.secrets)}
-    return [not_given(app.name, app.name, *missing) for missing in sorted(named - there)]
+    key = settings_key(tenant, app.name)
+    return [not_given(app.name, key, *missing) for missing in sorted(named - there)]
 
 
 def _late_names(setting: Setting) -> Iterator[tuple[str, str]]:

@@ -69,6 +69,8 @@ def command(
     else:
         plan = cast(Row, document["plan"])
         output.data(plan_text(plan))
+        for said in cast(list[str], document.get("warnings") or []):
+            output.talk(output.clean(f"warning: {said}"))
         if "applied" in document:
             output.data(f"applied {document['applied']}, {document['moved']} entities rewritten")
         elif document.get("decision"):

@@ -12,7 +12,8 @@ from lathe.cli.command import command as make_command
 DEVELOPMENT = """\
 !! development: whoever reaches this address is `dev`, an operator who holds every role
 !! it stays on the loopback interface; `lathe serve` is for everybody else, who show tokens
-!! to be somebody else here, make them one: `lathe token create ann --kind person --role ROLE`"""
+!! to be somebody else here, make them one: `lathe token create ann --kind person --role ROLE`
+!! nobody is kept apart here: whoever asks for a decision can show no token and approve it"""
 
 
 @make_command(

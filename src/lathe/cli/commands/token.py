@@ -109,6 +109,8 @@ def command(
     else:
         row = cast(Row, document)
         output.talk(_line(row))
+        for said in cast(list[str], row.get("warnings") or []):
+            output.talk(output.clean(f"warning: {said}"))
         if "token" in row:
             output.data(str(row["token"]))
     return exitcode.DONE
