@@ -32,6 +32,7 @@ APPS_OWN = {
     "/v1/{app}/{plural}/{id}/journal": "{base}/{{id}}/journal",
     "/v1/{app}/{plural}/{id}/actions": "{base}/{{id}}/actions",
     "/v1/{app}/{plural}/{id}/visit": "{base}/{{id}}/visit",
+    "/v1/{app}/{plural}/{id}/trace": "{base}/{{id}}/trace",
 }
 """Routes of whatever is loaded, and how each collection has them."""
 
