@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter, sleep
@@ -167,9 +167,13 @@ def flush_seconds(folder: Path) -> float:
 
 @contextmanager
 def server(
-    url: str, *, port: int | None = None, program: Sequence[str] = ("-m", "lathe.cli")
+    url: str,
+    *,
+    port: int | None = None,
+    program: Sequence[str] = ("-m", "lathe.cli"),
+    more: Sequence[Mapping[str, str]] = (),
 ) -> Iterator[str]:
-    """`lathe serve` on a store, with the app applied; `program` is what Python runs for it.
+    """`lathe serve` on a store, with the app applied, and `more`; `program` is what Python runs for it.
 
     A store that another server has been started on keeps its app, and its token.
     """
@@ -186,8 +190,9 @@ def server(
     try:
         if token is not None:
             _show(token[0])
-            body = {"files": {"task.blueprint.toml": BLUEPRINT}, "confirm": "any", "accept_bounds": True}
-            call(base, "PUT", "/v1/blueprints", body)
+            for files in ({"task.blueprint.toml": BLUEPRINT}, *more):
+                body = {"files": dict(files), "confirm": "any", "accept_bounds": True}
+                call(base, "PUT", "/v1/blueprints", body)
             worker = {"principal": "bench", "kind": "service", "roles": ["worker"]}
             _show(str(call(base, "POST", "/v1/tokens", worker)["token"]))
         yield base
@@ -235,9 +240,9 @@ def call(base: str, method: str, path: str, body: object) -> dict[str, object]:
     return found
 
 
-def made(base: str, count: int = ENTITIES) -> list[str]:
+def made(base: str, count: int = ENTITIES, *, app: str = "task") -> list[str]:
     """The ids of new entities."""
-    return [str(call(base, "POST", "/v1/task/tasks", {"owner": f"o{n}"})["id"]) for n in range(count)]
+    return [str(call(base, "POST", f"/v1/{app}/tasks", {"owner": f"o{n}"})["id"]) for n in range(count)]
 
 
 def load(base: str, ids: Path, seed: int) -> wrk.Load:

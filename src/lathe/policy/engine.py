@@ -7,10 +7,10 @@ denied: a forbid that fails forbids.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 
 import cedarpy
+import msgspec
 
 from lathe.frozen import frozen
 from lathe.lang.model import App
@@ -140,26 +140,27 @@ class Slice:
             "resource": self._new if self._is_new else uid(self._blueprint, place),
         }
         if self._tells_context:
-            question["context"] = json.dumps({"arg": record(self._arguments, arguments)})
+            question["context"] = _text({"arg": record(self._arguments, arguments)})
         return cedarpy.is_authorized(question, policies, self._known(who, attributes))
 
-    def _known(self, who: Who, attributes: Mapping[str, Value]) -> cedarpy.Entities:
-        """The entities of a question; kept where it may be asked again with other arguments."""
+    def _known(self, who: Who, attributes: Mapping[str, Value]) -> cedarpy.Entities | str:
+        """The entities of a question; read once and kept where it may be asked again with other arguments."""
         if not self._tells_context:
             return self._entities_of(who, attributes)
         key = *who, *map(attributes.get, self._attribute_names)
         known = self._entities.get(key)
         if known is None:
-            known = self._entities[key] = self._entities_of(who, attributes)
+            text = self._entities_of(who, attributes)
+            known = self._entities[key] = cedarpy.Entities.from_json_str(text)
         return known
 
-    def _entities_of(self, who: Who, attributes: Mapping[str, Value]) -> cedarpy.Entities:
+    def _entities_of(self, who: Who, attributes: Mapping[str, Value]) -> str:
         text = self._people.get(who)
         if text is None:
             text = self._people[who] = self._told(who)
         if self._attributes:
-            text += json.dumps(record(self._attributes, attributes)) + "}"
-        return cedarpy.Entities.from_json_str(text + "]")
+            text += _text(record(self._attributes, attributes)) + "}"
+        return text + "]"
 
     def _told(self, who: Who) -> str:
         """What Cedar is told of whoever asks, and of the resource as far as its attributes, as JSON."""
@@ -168,11 +169,15 @@ class Slice:
         listed = [principal_entity(principal, roles)] if has_parents else []
         if self._tells_groups:
             listed.append(action_entity(self._blueprint, self._name))
-        parts = [json.dumps(entity) for entity in listed]
+        parts = [_text(entity) for entity in listed]
         if self._attributes:
-            thing = json.dumps(uid(self._blueprint, place))
+            thing = _text(uid(self._blueprint, place))
             parts.append(f'{{"uid":{thing},"parents":[],"attrs":')
         return "[" + ",".join(parts)
+
+
+def _text(data: object) -> str:
+    return msgspec.json.encode(data).decode()
 
 
 def _kinds(every: Mapping[str, Type], found: Reads, base: str) -> dict[str, Type]:
