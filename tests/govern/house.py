@@ -31,7 +31,7 @@ from lathe.govern.signin import SignIns
 from lathe.lang import digest, read_app
 from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Ids, SystemClock
-from lathe.runtime.config import ApplySettings, IssuerSettings
+from lathe.runtime.config import ApplySettings, IssuerSettings, aliases_of
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
@@ -86,6 +86,7 @@ class House:
         self.keyring = Keyring(store, catalog, self.clock, ids)
         self.seconds = 0.0
         self.failures: list[str] = []
+        self.tables = issuers or {}
         self.issuers: Issuers | None = None
         self.sign_in: SignIns | None = None
         if issuers is not None:
@@ -118,7 +119,7 @@ class House:
         swapper = Swapper(engine, gate)
         checks = Checks(self.clock.now_ms)
         self.applying = ApplySettings()
-        self.decisions = Decisions(self.store, catalog, self.clock, ids)
+        self.decisions = Decisions(self.store, catalog, self.clock, ids, aliases=aliases_of(self.tables))
         holder = Holder(self.decisions, lambda tenant, app: self.applying)
         blueprints = Blueprints(engine, swapper, bearers, checks, holder)
         sessions = Sessions(bearers, bearers, self.keyring, self.clock)

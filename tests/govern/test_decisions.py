@@ -496,6 +496,53 @@ async def test_what_waits_is_shown_and_applied_byte_by_byte(all_of: People) -> N
     assert await all_of.state(asked) == "used"
 
 
+@with_people
+async def test_an_application_that_was_approved_is_made_once(all_of: People) -> None:
+    one = all_of.one
+    maker = await one.made(one.operator, "builder", scopes=["apply"])
+    files = {path: data.decode() for path, data in WEAKER.items()}
+    body = {"files": files, "confirm": "any", "breaking": True}
+    asked = (await one.ask(maker, "PUT", "/v1/blueprints", body)).json()["decision"]
+    assert (await all_of.approve(all_of.bob, asked)).is_success
+    assert "applied" in (await one.ask(maker, "PUT", "/v1/blueprints", body)).json()
+    one.applying = ApplySettings(held="never")
+    back = {"digest": asked["version"], "confirm": "any"}
+    assert (await one.ask(maker, "POST", "/v1/blueprints/expense/rollback", back)).status_code == 200
+    one.applying = ApplySettings()
+    # The same version in place of the same one, by the same principal: the approval is used up.
+    for again in (body, {"decision": asked["id"], "confirm": "any", "breaking": True}):
+        answer = await one.ask(maker, "PUT", "/v1/blueprints", again)
+        assert answer.status_code == 202 and answer.json()["decision"]["id"] != asked["id"]
+    assert code(await all_of.approve(all_of.bob, asked)) == "LR409.decided"
+
+
+@with_people
+async def test_an_approval_is_void_once_what_was_asked_is_edited_whatever_way_it_comes(
+    all_of: People,
+) -> None:
+    one = all_of.one
+    maker = await one.made(one.operator, "builder", scopes=["apply"])
+    files = {path: data.decode() for path, data in WEAKER.items()}
+    body = {"files": files, "confirm": "any", "breaking": True}
+    asked = (await one.ask(maker, "PUT", "/v1/blueprints", body)).json()["decision"]
+    assert (await all_of.approve(all_of.bob, asked)).is_success
+    edited = {**files, "limits.cedar": files["limits.cedar"] + "// more\n"}
+    planned = await one.ask(maker, "PUT", "/v1/blueprints", {"files": edited})
+    ways = (
+        ("PUT", "/v1/blueprints", {**body, "files": edited}),
+        ("PUT", "/v1/blueprints", {**body, "files": {**files, "more.cedar": "// a file more\n"}}),
+        ("PUT", "/v1/blueprints", {"check": planned.json()["check"], "confirm": "any", "breaking": True}),
+        ("PUT", "/v1/blueprints", {**body, "files": edited, "confirm": planned.json()["plan"]["digest"]}),
+    )
+    for method, path, sent in ways:
+        answer = await one.ask(maker, method, path, sent)
+        assert answer.status_code == 202 and answer.json()["decision"]["id"] != asked["id"], sent
+    other = await one.ask(maker, "POST", DECISIONS, {"apply": {"files": edited}, "reason": ""})
+    assert other.json()["id"] != asked["id"]
+    assert await all_of.state(asked) == "approved", "and nothing of that has used it"
+    assert "applied" in (await one.ask(maker, "PUT", "/v1/blueprints", body)).json()
+
+
 async def _holder(one: House, token: str) -> Principal:
     return await one.bearers.of_text(token, "")
 

@@ -59,7 +59,15 @@ from lathe.lang import read_app
 from lathe.lang.model import App, Json
 from lathe.runtime import telemetry
 from lathe.runtime.clock import Clock, Ids, SystemClock
-from lathe.runtime.config import ApplySettings, AppSettings, Config, LimitSettings, Secret, new_key
+from lathe.runtime.config import (
+    ApplySettings,
+    AppSettings,
+    Config,
+    LimitSettings,
+    Secret,
+    aliases_of,
+    new_key,
+)
 from lathe.runtime.failing import Failed
 from lathe.runtime.housekeeping import Housekeeper
 from lathe.runtime.lookups import lookups, wanting
@@ -128,7 +136,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     swapper = Swapper(node.engine, gate)
     checks = Checks(clock.now_ms)
     simulations = Simulations(node.engine, gate, authenticator, checks)
-    decisions = Decisions(store, node.engine.catalog, clock, ids)
+    decisions = Decisions(store, node.engine.catalog, clock, ids, aliases=aliases_of(config.issuer))
     holder = Holder(decisions, _applying(config.app, mode))
     wanted = _wanting(config.app if mode != "local" else None)
     blueprints = Blueprints(node.engine, swapper, authenticator, checks, holder, wanted)

@@ -56,9 +56,22 @@ class Ready:
 
 
 class Decisions:
-    """The decisions of a store, for one process."""
+    """The decisions of a store, for one process.
 
-    def __init__(self, store: Store, catalog: Catalog, clock: Clock, ids: Ids) -> None:
+    `aliases` are tables of issuers by name, each with the first one of the same address: the same subject of
+    it is the same person, whichever table a token came in by.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        clock: Clock,
+        ids: Ids,
+        *,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self._aliases = aliases or {}
         self._store = store
         self._catalog = catalog
         self._clock = clock
@@ -272,14 +285,20 @@ class Decisions:
             raise GovernError("LR403.scope", f"the token is not for `{question.action}`")
         if holder.is_part or len(holder.chain) > 1:
             raise _not("a part of a token decides nothing: show your own")
-        if is_mine(holder, row):
+        asking_ones = {self._same(name) for name in asking.chain}
+        if not asking_ones.isdisjoint(map(self._same, (holder.id, holder.actor))):
             raise _not("nobody decides what they ask for, or what is asked in their name")
         handlers: set[str] = set()
         for token in await self._store.lineage(holder.token) if holder.token else ():
             handlers.update(token_of(token).handlers)
-        if met := sorted((handlers - {holder.id}).intersection(asking.chain)):
+        if met := sorted(one for one in handlers - {holder.id} if self._same(one) in asking_ones):
             raise _not(f"`{met[0]}` made or rotated your token, and it is `{met[0]}` who asks")
         return self._living(row, states)
+
+    def _same(self, name: str) -> str:
+        """One name for whoever an issuer knows by several tables."""
+        table, colon, subject = name.partition(":")
+        return f"{self._aliases.get(table, table)}:{subject}" if colon else name
 
     def _living(self, row: DecisionRow, states: frozenset[str]) -> int:
         """The moment. Raises `GovernError` (LR409.decided) if it is in none of these states."""

@@ -7,8 +7,8 @@ is asked of `New`. A secret is in no policy's sight.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from json import dumps
 
 from lathe.lang.model import Action, App, Argument, Blueprint
 from lathe.lang.types import Type
@@ -26,6 +26,8 @@ _CEDAR_TYPES = {
 }
 _ALWAYS_SET = frozenset({"int", "bool", "enum", "set"})
 
+_SPECIAL = re.compile(r'["\\\x00-\x1f\x7f]')
+
 
 def schema(app: App) -> str:
     """The schema as Cedar text."""
@@ -34,7 +36,11 @@ def schema(app: App) -> str:
 
 def quoted(name: str) -> str:
     """A string as Cedar writes it."""
-    return dumps(name, ensure_ascii=False)
+    return f'"{_SPECIAL.sub(_escaped, name)}"'
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found[0]}" if found[0] in '"\\' else f"\\u{{{ord(found[0]):x}}}"
 
 
 def _principals(app: App) -> Iterator[str]:

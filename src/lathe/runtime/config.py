@@ -173,6 +173,12 @@ def read_config(text: bytes | None, environment: Mapping[str, str]) -> Config:
         raise UsageError(f"`{FILE}`: {str(error)[:1].lower()}{str(error)[1:]}") from None
 
 
+def aliases_of(issuers: Mapping[str, IssuerSettings]) -> dict[str, str]:
+    """Each table of an issuer with the first one of the same address."""
+    first: dict[str, str] = {}
+    return {name: first.setdefault(given.url, name) for name, given in issuers.items()}
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file."""
     found = msgspec.json.schema(Config)
