@@ -7,10 +7,10 @@ denied: a forbid that fails forbids.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 
 import cedarpy
-import msgspec
 
 from lathe.frozen import frozen
 from lathe.lang.model import App
@@ -27,6 +27,7 @@ Key = tuple[object, ...]
 Who = tuple[tuple[str, str], frozenset[str], str]
 """Principal, roles, and the resource."""
 
+_text = json.JSONEncoder(check_circular=False).encode
 _SOMEBODY = ("Principal", "")
 """Whoever it is, where no policy looks at who."""
 
@@ -174,10 +175,6 @@ class Slice:
             thing = _text(uid(self._blueprint, place))
             parts.append(f'{{"uid":{thing},"parents":[],"attrs":')
         return "[" + ",".join(parts)
-
-
-def _text(data: object) -> str:
-    return msgspec.json.encode(data).decode()
 
 
 def _kinds(every: Mapping[str, Type], found: Reads, base: str) -> dict[str, Type]:
