@@ -11,6 +11,7 @@ from tests.console.conftest import Opening
 from tests.console.test_pages import violations
 from tests.console.test_sessions import REFUSED, signed_in
 from tests.console.world import World, world
+from tests.runtime.harness import example
 
 EXPENSES = "/v1/expense/expenses"
 
@@ -96,3 +97,26 @@ def test_whoever_asks_decides_nothing(tab_of: Opening, tokens: Tokens) -> None:
     card.get_by_role("button", name="Withdraw").click()
     card.get_by_role("button", name="Withdraw it").click()
     expect(card).to_have_count(0)
+
+
+def test_what_would_be_applied_is_seen_before_it_is_approved(tab_of: Opening, tokens: Tokens) -> None:
+    maker = tokens.made(tokens.world.first_token, "maker", scopes=["apply"])
+    headers = {"authorization": f"Bearer {maker}"}
+    files = {path: data.decode() for path, data in example("expense").items()}
+    weaker = files["expense.blueprint.toml"].replace("in_cash or amount <= 2", "in_cash or amount <= 3")
+    sent = {"files": {**files, "expense.blueprint.toml": weaker}, "confirm": "any", "breaking": True}
+    held = tokens.world.request("PUT", "/v1/blueprints", json=sent, headers=headers)["decision"]
+    page = tab_of(tokens.world.url, forgiven=REFUSED).page
+    page.goto(tokens.world.url + "/console/decisions")
+    signed_in(page, tokens.bob)
+    card = page.locator("[data-decision]")
+    expect(card).to_contain_text("promises less")
+    page.get_by_text("the files, as they are applied").click()
+    expect(card).to_contain_text('little_cash = "not in_cash or amount <= 3"')
+    assert not violations(page)
+    page.keyboard.press("a")
+    page.get_by_role("button", name="Approve once").click()
+    expect(page.get_by_text("Nothing waits for a decision.")).to_be_visible()
+    sent = {"decision": held["id"], "confirm": "any", "breaking": True}
+    made = tokens.world.request("PUT", "/v1/blueprints", json=sent, headers=headers)
+    assert made["applied"] == held["apply"]

@@ -97,7 +97,7 @@ function Files({ one }) {
   const modules = Object.keys(found?.binary ?? {});
   return html`<details onToggle=${open}><summary>the files, as they are applied</summary>
     <${Trouble} problem=${problem} />
-    ${Object.entries(found?.files ?? {}).map(([path, text]) => html`<h3 key=${path}><code><bdi>${path}</bdi></code></h3><pre tabindex="0" class="policy"><bdi>${text}</bdi></pre>`)}
+    ${Object.entries(found?.files ?? {}).map(([path, text]) => html`<p key=${path}><code><bdi>${path}</bdi></code></p><pre tabindex="0" class="policy"><bdi>${text}</bdi></pre>`)}
     ${modules.length > 0 && html`<p class="muted">and ${modules.length} that are no text: <bdi>${modules.join(", ")}</bdi></p>`}
   </details>`;
 }
