@@ -145,6 +145,24 @@ def test_the_same_key_gives_the_same_answer() -> None:
     asyncio.run(main())
 
 
+def test_a_key_is_of_a_request_with_its_preconditions() -> None:
+    async def main() -> None:
+        async with serving("lease_queue") as client:
+            job = (await client.post("/v1/lease_queue/jobs", json={"work": 1})).headers["location"]
+            taken = (await client.post(f"{job}/take")).json()
+            sent = {"idempotency-key": "k", "if-visit": str(taken["visit"])}
+            first = await client.post(f"{job}/ack", headers=sent)
+            again = await client.post(f"{job}/ack", headers=sent)
+            assert (first.status_code, again.content) == (200, first.content)
+            for other in ({"if-visit": "1"}, {"if-match": '"1"'}):
+                found = await client.post(f"{job}/ack", headers={**sent, **other})
+                assert (found.status_code, found.json()["code"]) == (422, "LR422.key")
+            del sent["if-visit"]
+            assert (await client.post(f"{job}/ack", headers=sent)).json()["code"] == "LR422.key"
+
+    asyncio.run(main())
+
+
 def test_preconditions() -> None:
     async def main() -> None:
         async with serving("rollout", "lease_queue") as client:

@@ -21,9 +21,12 @@ from lathe.errors import UsageError
 from lathe.govern.discovery import FRESH_SECONDS, STALE_SECONDS
 from lathe.govern.guard import ADDRESS_BURST
 from lathe.govern.issuer import issuer_of
+from lathe.govern.keyring import Keyring, Made
 from lathe.govern.renewing import REFRESH_SECONDS
 from lathe.govern.signin import SECONDS, client_of
 from lathe.runtime.config import Secret, SignInSettings
+from lathe.runtime.engine import BusyError
+from lathe.store.base import UnavailableError
 
 CALLBACK = "http://test/session/oidc/callback"
 PLAIN = SignInSettings()
@@ -515,6 +518,23 @@ def test_who_fails_often_waits_and_the_issuer_with_them() -> None:
             assert code(answer) == "LR429.guessing" and answer.headers["retry-after"]
             assert code(await browser.client.get("/session/oidc/callback?code=x")) == "LR429.guessing"
             assert len(issuer.forms) == ADDRESS_BURST
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("error", [UnavailableError("it is away"), BusyError("others keep changing it")])
+def test_a_session_that_cannot_be_kept_is_told_on_the_page(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object, **__: object) -> Made:
+        raise error
+
+    monkeypatch.setattr(Keyring, "create", fails)
+
+    async def main() -> None:
+        async with browsing() as (browser, one, _):
+            assert await refused(browser, await browser.sent()) == "unavailable"
+            assert reasons(one) == [], "nobody's guess"
 
     asyncio.run(main())
 

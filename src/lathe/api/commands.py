@@ -369,7 +369,8 @@ def fingerprint(asked: Asked) -> bytes:
     """What the same request has the same of."""
     if asked.request is not None:
         return asked.request
-    said = "\0".join((asked.app, asked.plural, asked.entity, asked.action, asked.if_match or ""))
+    conditions = (asked.if_match or "", asked.if_visit or "")
+    said = "\0".join((asked.app, asked.plural, asked.entity, asked.action, *conditions))
     return sha256(said.encode() + b"\0" + asked.body).digest()
 
 

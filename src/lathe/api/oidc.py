@@ -19,6 +19,8 @@ from lathe.api.session import Sessions
 from lathe.api.view import encode
 from lathe.govern.foreign import SignIn, SignInError, UnavailableError
 from lathe.govern.principal import GovernError
+from lathe.runtime.engine import BusyError
+from lathe.store.base import StoreError
 
 PATH = "/session/oidc"
 CALLBACK = f"{PATH}/callback"
@@ -95,6 +97,10 @@ class SignInRoutes:
                 return response  # what another page made up ends no sign-in that waits here
         except GovernError as error:
             response = _back(entered.next, error.code, entered.principal.id.partition(":")[0])
+        except (StoreError, BusyError) as error:
+            issuer = entered.principal.id.partition(":")[0]
+            log.warning("sign-in", issuer=issuer, error=str(error))
+            response = _back(entered.next, UNSAID, issuer)
         _set(response, request, "", 0)
         return response
 
