@@ -30,6 +30,7 @@ from lathe.check.outlive import outliving
 from lathe.check.progress import call_round, first_of_each, located, situations, standstills
 from lathe.check.regions import wide_numbers
 from lathe.check.report import Coverage, Finding, LevelReport
+from lathe.check.rooting import rooted
 from lathe.check.scope import Instances, linked, scopes
 from lathe.check.search import ListGraph, search
 from lathe.check.standing import Standstill
@@ -42,7 +43,6 @@ from lathe.check.suspects import (
     met,
     never,
     permitted_after_all,
-    rooted,
     violated,
 )
 from lathe.check.system import System, is_sampled, make_system
@@ -393,7 +393,7 @@ def _judge_last(progress: Progress) -> None:
         from lathe.check import tell  # only here, so that a clean check starts sooner
 
         case = tell.make_case(system, graph, progress.digest)
-        progress.add(tell.tell_never(n, _bounds_text(system, wider)) for n in rooted(doubtful))
+        progress.add(tell.tell_never(root, _bounds_text(system, wider)) for root in rooted(doubtful))
         progress.add(tell.tell_unfair(case, f) for f in unfair.values())
 
 

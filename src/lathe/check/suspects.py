@@ -131,21 +131,6 @@ def _nobody_may(system: System, graph: Graph, blueprint: Blueprint, action: Acti
     return not anybody_may(system, graph, blueprint, action.name)
 
 
-def rooted(found: list[Never]) -> list[Never]:
-    """Those that do not merely follow from another: an action that has no reachable state to start from."""
-    gone = {(n.blueprint.name, n.subject.name) for n in found if n.blueprint and isinstance(n.subject, State)}
-
-    def follows(action: Action, blueprint: Blueprint) -> bool:
-        starts = action.from_states
-        return bool(starts) and all((blueprint.name, s) in gone for s in starts)
-
-    return [
-        n
-        for n in found
-        if n.blueprint is None or not isinstance(n.subject, Action) or not follows(n.subject, n.blueprint)
-    ]
-
-
 def _own_side_admits(system: System, graph: Graph, blueprint: Blueprint, action: Action) -> bool:
     """Whether the action's own state and guard are ever met, whatever its other sides say."""
     conditions = []

@@ -20,6 +20,7 @@ from lathe.check.outlive import Outliving
 from lathe.check.progress import Round
 from lathe.check.read import denial, finding, nobody
 from lathe.check.report import Finding
+from lathe.check.rooting import Root
 from lathe.check.standing import Standstill
 from lathe.check.suspects import Met, Never, Violated
 from lathe.check.system import System
@@ -308,9 +309,20 @@ def _step_frames(run: Run, before: MemoryWorld, step: Step, blueprint: str) -> I
             yield replace(entity_frame(run.world, after), old=old, old_app_ghosts=before.ghosts)
 
 
-def tell_never(suspect: Never, bounds: str = "") -> Finding:
-    """LT201, LT202, LT403, LT506. `bounds` is the wider scope that was asked too, if one was."""
-    told = _never(suspect)
+FOLLOWING_LIMIT = 6
+"""What follows from a cause, told by name in its cure; the rest stands in the report."""
+
+
+def tell_never(root: Root, bounds: str = "") -> Finding:
+    """LT201, LT202, LT403, LT506, with what follows. `bounds` is the wider scope that was asked too."""
+    told = _never(root.cause)
+    if root.follows:
+        names = _listed([n.subject.name for n in root.follows[:FOLLOWING_LIMIT]])
+        if more := len(root.follows) - FOLLOWING_LIMIT:
+            names += f" and {more} more" if more > 0 else ""
+        related = tuple((n.subject.span, f"so `{n.subject.name}` never is either") for n in root.follows)
+        said = f"{told.diagnostic.help}; {names} {'follow' if len(root.follows) > 1 else 'follows'} from it"
+        told = replace(told, diagnostic=replace(told.diagnostic, help=said, related=related))
     if not bounds:
         return told
     asked = f"a wider scope was asked too ({bounds}): if it takes more than that, say so in `[scope]`"

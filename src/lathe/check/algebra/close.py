@@ -17,8 +17,9 @@ from lathe.check.bounds import TooLargeError
 from lathe.check.graph import Clock, Graph, Limits
 from lathe.check.progress import first_of_each
 from lathe.check.report import Finding, LevelReport
+from lathe.check.rooting import rooted
 from lathe.check.scope import linked
-from lathe.check.suspects import full, is_crowded, never, rooted
+from lathe.check.suspects import full, is_crowded, never
 from lathe.check.system import System, narrowed_fields
 from lathe.check.wider import Wider, enlarged, staff
 from lathe.errors import Span
@@ -65,7 +66,7 @@ def close(system: System, graph: Graph, digest: str, clock: Clock) -> Closed:
         doubts += _in_doubt(settled)
         unseen += gone
     else:
-        findings = [*_told(system, settled, digest), *(tell.tell_never(n) for n in rooted(gone))]
+        findings = [*_told(system, settled, digest), *(tell.tell_never(root) for root in rooted(gone))]
     doubts += settled.open
     doubts += ["whether calls go round without end"] if settled.goes_round else []
     doubts += [f"whether `{n.subject.name}` is possible" for n in unseen]
