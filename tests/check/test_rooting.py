@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.check.test_scope import codes, report_of, several
+from tests.support import codes, report_of, several
 
 TASK = """
 [state]
@@ -56,7 +56,8 @@ def test_a_guard_that_is_never_true_is_told_once_with_all_behind_it() -> None:
 def test_two_causes_are_two_findings() -> None:
     other = TASK.replace(
         "[sometimes]",
-        '[action.stop]\nfrom = "open"\nto = "closed"\nby = "role:clerk"\nwhen = "state == \'closed\'"\n[sometimes]',
+        '[action.stop]\nfrom = "open"\nto = "closed"\nby = "role:clerk"\n'
+        "when = \"state == 'closed'\"\n[sometimes]",
     )
     assert set(told(several(C=other))) == {"begin", "stop"}
 
@@ -76,3 +77,12 @@ def test_what_never_holds_for_a_reason_of_its_own_stands_for_itself(prop: str) -
     own = TASK.replace("state == 'review'", prop)
     assert set(told(several(C=own))) == {"begin", "reviewed"}
     assert sorted(codes(several(C=own)))[-1].startswith("LT403")
+
+
+def test_of_a_joint_step_the_side_that_is_never_met_is_the_cause() -> None:
+    """Alone it is impossible; the step that takes it along only follows."""
+    side = 'from = "open", by = "entity:C", when = "state == \'closed\'"'
+    own = TASK.replace('from = "closing", by = "entity:C"', side)
+    own = own.replace("twin.state == 'closing'", "twin.state == 'open'")
+    found = told(several(C=own))
+    assert set(found) == {"bump"} and {"begin", "closing", "reviewed"} <= set(found["bump"])

@@ -61,6 +61,7 @@ class _Reasons:
         self._states: dict[Key, int] = {}
         self._actions: dict[Key, int] = {}
         self._callers: dict[Key, list[int]] = {}
+        self._unmet: set[Key] = set()
         for number, never in enumerate(found):
             if never.blueprint is None:
                 continue
@@ -68,6 +69,8 @@ class _Reasons:
                 self._states[never.blueprint.name, never.subject.name] = number
             elif isinstance(never.subject, Action):
                 self._actions[never.blueprint.name, never.subject.name] = number
+                if not never.is_met:
+                    self._unmet.add((never.blueprint.name, never.subject.name))
                 for side in never.subject.also:
                     self._callers.setdefault((side.blueprint, side.action), []).append(number)
 
@@ -79,15 +82,16 @@ class _Reasons:
         assert blueprint is not None, "states and actions belong to a blueprint"
         if isinstance(subject, State):
             return self._all(self._actions, ((blueprint.name, a.name) for a in _entering(blueprint, subject)))
-        return self._of_action(subject, blueprint)
+        starts = self._all(self._states, ((blueprint.name, s) for s in subject.from_states))
+        return starts if starts or not never.is_met else self._of_action(subject, blueprint)
 
     def _of_action(self, action: Action, blueprint: Blueprint) -> list[int]:
-        starts = self._all(self._states, ((blueprint.name, s) for s in action.from_states))
-        if starts:
-            return starts
-        if action.admits and all(who.kind == "entity" for who in action.admits):
-            return self._callers.get((blueprint.name, action.name), [])
-        return []
+        """A side that is never met explains who takes it along; else who takes it along explains a side."""
+        sides = [(side.blueprint, side.action) for side in action.also]
+        unmet = [self._actions[side] for side in sides if side in self._unmet]
+        if unmet or not action.admits or any(who.kind != "entity" for who in action.admits):
+            return unmet
+        return self._callers.get((blueprint.name, action.name), [])
 
     def _of_property(self, prop: Property, blueprint: Blueprint | None) -> list[int]:
         within = [(blueprint.name, s) for s in prop.in_states] if blueprint is not None else []

@@ -44,11 +44,15 @@ class Met:
 
 @frozen
 class Never:
-    """What a complete search never saw: a state, an action (`is_joint`: only its sides), a `sometimes`."""
+    """What a complete search never saw: a state, an action (LT506: only together), a `sometimes`.
+
+    `is_met`: of an action, its own state and guard are met somewhere.
+    """
 
     code: str
     subject: State | Action | Property
     blueprint: Blueprint | None
+    is_met: bool = True
 
 
 def _contexts(system: System, owner: str) -> list[Context]:
@@ -115,10 +119,10 @@ def never(system: System, graph: Graph) -> list[Never]:
         for action in blueprint.actions.values():
             is_open = action.admits or system.layout.app.policies
             if (blueprint.name, action.name) not in taken.actions and is_open:
-                is_joint = action.also and _own_side_admits(system, graph, blueprint, action)
-                code = "LT506" if is_joint else "LT202"
+                is_met = _own_side_admits(system, graph, blueprint, action)
+                code = "LT506" if action.also and is_met else "LT202"
                 is_closed = _nobody_may(system, graph, blueprint, action)
-                found.append(Never("LT601" if is_closed else code, action, blueprint))
+                found.append(Never("LT601" if is_closed else code, action, blueprint, is_met))
     return [*found, *_never_sometimes(system, graph)]
 
 
