@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser test check fix bench docs clean
+.PHONY: help setup demo browser minors test check fix bench docs clean
 
 help:  ## What can be made.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -32,7 +32,10 @@ check: $(STAMP)  ## Format, lint and types, without the tests.
 browser: $(STAMP)  ## A Chromium for the tests of the console, found or installed.
 	@$(BIN)/python tests/console/browser.py
 
-test: check browser  ## Everything that must hold before a commit.
+minors: $(STAMP)  ## Other Pythons of this machine, for the tests that compare bytes.
+	@$(BIN)/python tests/sim/minors.py
+
+test: check browser minors  ## Everything that must hold before a commit.
 	$(BIN)/pytest -n auto
 
 fix: $(STAMP)  ## Let the formatter and the linter mend what they can.

@@ -85,7 +85,7 @@ THIRD_PARTY = {
     "govern": {"msgspec", "joserfc"},
     "api": {"msgspec", "starlette", "uvicorn", "uvloop", "structlog", "prometheus_client"},
     "console": {"msgspec", "starlette"},
-    "sim": {"msgspec"},
+    "sim": {"msgspec", "ray"},
     "probe": {"msgspec"},
     "agents": {"httpx2", "mcp", "mcp_types"},
     "cli": {"click", "httpx2", "msgspec"},

@@ -1,4 +1,4 @@
-"""The same seed gives the same bytes: in this process, in another, under another hash seed."""
+"""The same seed gives the same bytes: in another process, under another hash seed and another Python."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from tests.sim.minors import ABSENT, ready
 
 from lathe.sim.run import setting_of, simulate
 
 from ..runtime.harness import EXAMPLES
 from .test_worlds import prepared
 
-SEEDED = ("order", "rollout", "lease_queue")
+SOURCE = Path(__file__).parents[2] / "src"
+SEEDED = ("order", "rollout", "lease_queue", "expense")
 
 CODE = """
 import json, sys
@@ -33,12 +36,12 @@ print(json.dumps(said))
 """
 
 
-def elsewhere(hash_seed: str) -> list[object]:
+def elsewhere(hash_seed: str, python: str = sys.executable) -> list[object]:
     """The same seeds in a process of its own."""
     folders = [str(EXAMPLES / name) for name in SEEDED]
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(SOURCE)}
     done = subprocess.run(
-        [sys.executable, "-c", CODE, *folders], env=environment, capture_output=True, text=True, check=True
+        [python, "-c", CODE, *folders], env=environment, capture_output=True, text=True, check=True
     )
     found: list[object] = json.loads(done.stdout)
     return found
@@ -48,6 +51,15 @@ def test_the_same_seed_gives_the_same_bytes_under_another_hash_seed() -> None:
     first, second = elsewhere("1"), elsewhere("4242")
     assert first == second
     assert len({str(one) for one in first}) == len(first), "seeds differ"
+
+
+@pytest.mark.parametrize(
+    "python", [*ready()] or [None], ids=lambda one: one.parents[1].name if one else "none"
+)
+def test_the_same_seed_gives_the_same_bytes_under_another_python(python: Path | None) -> None:
+    if python is None:
+        pytest.skip(ABSENT)
+    assert elsewhere("7", str(python)) == elsewhere("1")
 
 
 @pytest.mark.parametrize("name", SEEDED)

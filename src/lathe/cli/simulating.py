@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 
 from lathe.cli import files, output
@@ -21,7 +21,9 @@ RESUME_LIMIT_BYTES = 64 * 1024 * 1024
 
 @frozen
 class Asked:
-    """A campaign as it was asked for. `digest` is the app's; `seconds` and `resume` are optional."""
+    """A campaign as it was asked for. `digest` is the app's; `seconds`, `resume` and `ray` (the address of a
+    cluster) are optional.
+    """
 
     path: str
     contents: Mapping[str, bytes]
@@ -29,6 +31,7 @@ class Asked:
     jobs: int
     seconds: float | None
     resume: str | None
+    ray: str | None = None
 
 
 def run_campaign(asked: Asked, mixes: Sequence[Mix], *, first: int, seeds: int | None) -> tuple[Tally, float]:
@@ -40,12 +43,7 @@ def run_campaign(asked: Asked, mixes: Sequence[Mix], *, first: int, seeds: int |
     done, total = _kept(asked)
     stop_at = None if asked.seconds is None else started + asked.seconds
     planned = chunks(mixes, first, seeds, done)
-    run = campaign(
-        asked.contents,
-        planned,
-        jobs=asked.jobs,
-        is_over=lambda: stop_at is not None and perf_counter() >= stop_at,
-    )
+    run = _running(asked, planned, lambda: stop_at is not None and perf_counter() >= stop_at)
     try:
         for chunk, tally in run:
             total = total.added(tally)
@@ -55,6 +53,17 @@ def run_campaign(asked: Asked, mixes: Sequence[Mix], *, first: int, seeds: int |
         output.talk("interrupted")
     output.status("")
     return total, perf_counter() - started
+
+
+def _running(
+    asked: Asked, planned: Iterator[Chunk], is_over: Callable[[], bool]
+) -> Iterator[tuple[Chunk, Tally]]:
+    """Over processes of this machine, or over a cluster."""
+    if asked.ray is None:
+        return campaign(asked.contents, planned, jobs=asked.jobs, is_over=is_over)
+    from lathe.sim.rayed import campaign_over_ray  # only when asked for: it is an extra
+
+    return campaign_over_ray(asked.contents, planned, address=asked.ray, is_over=is_over)
 
 
 def _kept(asked: Asked) -> tuple[set[tuple[str, int]], Tally]:

@@ -56,6 +56,11 @@ SEEDS = 100
     help="Keep in FILE which seeds are done, and leave out those that are.",
 )
 @click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Over a Ray cluster: its address, `auto`, or `local` for one of this machine.",
+)
+@click.option(
     "--store",
     metavar="STORE",
     help="On a real store, with processes that are killed: `sqlite`, or `postgres://…`.",
@@ -70,6 +75,7 @@ def command(
     mix: str | None,
     jobs: int,
     resume: str | None,
+    ray: str | None,
     store: str | None,
     as_json: bool,
 ) -> int:
@@ -88,14 +94,22 @@ def command(
     contents = files.load(path).files
     if count is not None and duration is not None:
         raise UsageError("give one of --seeds and --for")
+    if ray is not None and (jobs > 1 or (seed is not None and count is None and duration is None)):
+        raise UsageError("--ray is for campaigns, in place of --jobs: give --seeds or --for")
     if seed is not None and count is None and duration is None and store is None:
         return _one(path, prepare(contents), seed, _one_mix(mix), as_json=as_json)
     if store is not None:
         return _on_store(
-            path, store, seed, count, duration, has_more=bool(mix or resume or jobs > 1), as_json=as_json
+            path,
+            store,
+            seed,
+            count,
+            duration,
+            has_more=bool(mix or resume or ray or jobs > 1),
+            as_json=as_json,
         )
     mixes = tuple(m for m in MIXES if mix in (None, "all", m))
-    asked = Asked(path, contents, digest(app), jobs, duration, resume)
+    asked = Asked(path, contents, digest(app), jobs, duration, resume, ray)
     seeds = count or (SEEDS if duration is None else None)
     total, passed = run_campaign(asked, mixes, first=seed or 0, seeds=seeds)
     if as_json:
@@ -119,7 +133,7 @@ def _on_store(
     from lathe.cli import killing  # only when asked for: it loads the stores
 
     if has_more:
-        raise UsageError("--mix, --jobs and --resume are for simulated stores")
+        raise UsageError("--mix, --jobs, --ray and --resume are for simulated stores")
     seeds = count if count is not None else (1 if seed is not None else killing.SEEDS)
     asked = killing.Asked(path, store, seed or 0, seeds, duration, as_json)
     return killing.run(asked)
