@@ -78,6 +78,7 @@ IMPURE = {
 THIRD_PARTY = {
     "policy": {"cedarpy"},
     "check": {"numpy", "scipy", "z3"},
+    "frozen": {"msgspec"},
     "store": {"msgspec", "apsw", "asyncpg"},
     "wasm": {"msgspec", "wasmtime"},
     "effect": {"msgspec", "httpx2"},

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from time import perf_counter
+from typing import Any, cast
 
+import httptools
 import httpx2
+import uvicorn
 from starlette.routing import Route
 from tests.runtime.harness import Scripted, example, install
+from uvicorn.server import ServerState
 
 from lathe.api.answers import Scope
 from lathe.api.app import Api
 from lathe.api.blueprints import Blueprints
 from lathe.api.callers import Authenticator, Development, Principal
 from lathe.api.checks import CheckRoutes
+from lathe.api.connection import Connection
 from lathe.api.cursor import Cursors
 from lathe.api.kept import Checks, summary
 from lathe.api.limits import Limits
@@ -39,10 +45,16 @@ class Named:
     def __init__(self, others: Authenticator) -> None:
         self._others = others
 
+    def known(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal | None:
+        return self._named(headers) or self._others.known(headers, scope)
+
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
+        return self._named(headers) or await self._others.principal(headers, scope)
+
+    def _named(self, headers: Mapping[bytes, bytes]) -> Principal | None:
         given = headers.get(b"x-test")
         if given is None:
-            return await self._others.principal(headers, scope)
+            return None
         name, _, rest = given.decode().partition("=")
         roles, _, actions = rest.partition("/")
         limits = frozenset(actions.split(",")) if actions else None
@@ -50,6 +62,75 @@ class Named:
 
     async def stands(self, principal: Principal) -> None:
         """Whoever a test names is known."""
+
+
+is_wired: ContextVar[bool] = ContextVar("is_wired", default=False)
+"""Whether requests go through the protocol of a connection, as from outside, instead of ASGI's messages."""
+
+
+class Wire:
+    """The transport of a connection, on which one answer is waited for."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        self.over = asyncio.Event()
+        self.is_closed = False
+        self._parser = httptools.HttpResponseParser(self)
+
+    def write(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.over.set()
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
+        self.over.set()
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 50_000) if name == "peername" else None
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *given: None
+
+
+class Wired(httpx2.AsyncBaseTransport):
+    """Sends each request on a connection of its own; event streams, which do not end, through ASGI."""
+
+    def __init__(self, api: Api, asgi: httpx2.AsyncBaseTransport) -> None:
+        self._asgi, self._api = asgi, api
+        self._config = uvicorn.Config(api, http=Connection, ws="none", lifespan="off", log_level="critical")
+        self._config.load()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/v1/events":
+            return await self._asgi.handle_async_request(request)
+        body = await request.aread()
+        headers = [(n, v) for n, v in request.headers.raw if n.lower() != b"content-length"]
+        lines = [request.method.encode() + b" " + request.url.raw_path + b" HTTP/1.1"]
+        lines += [n + b": " + v for n, v in headers] + [b"content-length: %d" % len(body), b"", body]
+        wire = Wire()
+        loop = asyncio.get_running_loop()
+        connection = Connection(self._config, ServerState(), {}, loop, quick=self._api)
+        connection.connection_made(cast(asyncio.Transport, wire))
+        connection.data_received(b"\r\n".join(lines))
+        await wire.over.wait()
+        connection.connection_lost(None)
+        return httpx2.Response(wire.status, headers=wire.headers, content=wire.body)
 
 
 @asynccontextmanager
@@ -111,7 +192,8 @@ async def serving(
         simulations.on_change(
             lambda one: api.stream.announce("simulation", one.tenant, one.subject.app, notice(one))
         )
-    transport = httpx2.ASGITransport(api, raise_app_exceptions=False)
+    asgi = httpx2.ASGITransport(api, raise_app_exceptions=False)
+    transport = Wired(api, asgi) if is_wired.get() else asgi
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
     if simulations is not None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.api.client import serving, until
+
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def test_a_rollout_by_http() -> None:

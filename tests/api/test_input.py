@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.api.client import serving
 from tests.api.test_commands import QUEUE
 
 from lathe.api.callers import Principal
 from lathe.runtime.tokens import Grant
+
+pytestmark = pytest.mark.usefixtures("way")
 
 NOTE = {
     "note.blueprint.toml": b"""

@@ -27,6 +27,8 @@ from lathe.runtime.catalog import Live
 from lathe.runtime.plan import Told, plan
 from lathe.store.memory import MemoryStore
 
+pytestmark = pytest.mark.usefixtures("way")
+
 AMOUNTS = (1, 21)
 """Amounts on both sides of what policies compare."""
 

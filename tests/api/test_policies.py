@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import httpx2
+import pytest
 from tests.api.client import serving
+
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def test_a_forbid_denies_what_by_would_let_through() -> None:

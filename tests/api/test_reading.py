@@ -9,6 +9,8 @@ from tests.api.client import serving
 
 from lathe.api import reading
 
+pytestmark = pytest.mark.usefixtures("way")
+
 BOX = {
     "app.toml": b'app = "box"\n[role]\nasker = "asks"\nreader = "reads"\n',
     "letter.blueprint.toml": b"""

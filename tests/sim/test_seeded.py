@@ -82,9 +82,8 @@ def acknowledged_too_early(patch: Patch) -> None:
     """A command is answered before its group is committed."""
 
     async def early(self: Any, group: Any, answers: Any) -> None:
-        for _, future in group.queued:
-            if not future.done():
-                future.set_result(accept.Answer("accepted"))
+        for _, heard in group.queued:
+            heard(accept.Answer("accepted"))
         found = await answers
         for write, answer in zip(group, found, strict=True):
             self._settled(write, answer)

@@ -48,6 +48,42 @@ async def an_invocation_is_leased_to_one(store: Store) -> None:
 
 
 @law
+async def a_notice_can_be_born_with_a_lease(store: Store) -> None:
+    notice = outgoing("a", 1, phase="notice")
+    row = await asked(store, "a", notice, outgoing("a", 2), holds=("w1", SOON_MS))
+    (leased,) = await store.lease("w2", limit=9, lease_ms=SOON_MS)
+    assert leased.outgoing == outgoing("a", 2), "one that others may have to wait for is not"
+    held = (TENANT, APP, "a", 1)
+    assert await store.renew("w2", [held], lease_ms=SOON_MS) == set()
+    assert await store.renew("w1", [held], lease_ms=SOON_MS) == {held}
+    end = write(turned(row), ended=(("a", 1),), lease=("w1", "a", 1))
+    assert await commit(store, end) == ["accepted"]
+    assert await store.pending(TENANT, APP, "a") == [outgoing("a", 2)]
+
+
+@law
+async def a_lease_of_birth_runs_out_and_replaces_none(store: Store) -> None:
+    notice = outgoing("a", 1, phase="notice")
+    row = await asked(store, "a", notice, holds=("w1", 0))
+    (leased,) = await store.lease("w2", limit=9, lease_ms=SOON_MS)
+    assert leased.outgoing == notice
+    again = write(turned(row), outgoing=(notice,), holds=("w1", SOON_MS))
+    assert await commit(store, again) == ["accepted"]
+    end = turned(again.entities[0])
+    assert await commit(store, write(end, ended=(("a", 1),), lease=("w1", "a", 1))) == ["lease"]
+    assert await commit(store, write(end, ended=(("a", 1),), lease=("w2", "a", 1))) == ["accepted"]
+
+
+@law
+async def what_begins_and_ends_in_a_group_is_nobodys(store: Store) -> None:
+    await made(store, "b")
+    first = turned(None, "a")
+    asks = write(first, outgoing=(outgoing("a", 1, phase="notice"),), holds=("w1", SOON_MS))
+    assert await commit(store, asks, write(turned(first[0]), ended=(("a", 1),))) == ["accepted"] * 2
+    assert await store.pending(TENANT, APP, "a") == []
+
+
+@law
 async def a_lease_that_ran_out_is_anyones(store: Store) -> None:
     await asked(store, "a", outgoing("a"))
     assert len(await store.lease("w1", limit=1, lease_ms=0)) == 1

@@ -38,8 +38,12 @@ async def answer(
 
 async def answer_problem(send: Send, problem: Problem) -> None:
     """Send a problem document."""
-    headers = tuple((n.lower().encode(), v.encode()) for n, v in problem.headers.items())
-    await answer(send, problem.status, problem.body(), (PROBLEM, *headers))
+    await answer(send, problem.status, problem.body(), problem_headers(problem))
+
+
+def problem_headers(problem: Problem) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of a problem document."""
+    return (PROBLEM, *((n.lower().encode(), v.encode()) for n, v in problem.headers.items()))
 
 
 def problem_of(error: Exception) -> Problem:
@@ -86,9 +90,14 @@ async def body_of(receive: Receive, *, limit: int) -> bytes:
             raise ConnectionError("the client went away")
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > limit:
-            raise Problem("LR413.body", f"a body has at most {limit} bytes")
+        check_size(size, limit=limit)
         if chunk:
             chunks.append(chunk)
         if not message.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def check_size(size_bytes: int, *, limit: int) -> None:
+    """Raises `Problem` (LR413.body) beyond the limit."""
+    if size_bytes > limit:
+        raise Problem("LR413.body", f"a body has at most {limit} bytes")

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from urllib.parse import unquote
 
 from prometheus_client import Counter
@@ -15,10 +16,24 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from lathe.api.answers import JSON, Message, Receive, Scope, Send, answer, answer_problem, body_of, problem_of
+from lathe.api.answers import (
+    JSON,
+    NO_STORE,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    answer_problem,
+    body_of,
+    check_size,
+    problem_headers,
+    problem_of,
+)
 from lathe.api.apps import Apps
 from lathe.api.callers import Authenticator, Principal
-from lathe.api.commands import KEY_CHARACTERS_LIMIT, Asked, Commands
+from lathe.api.commands import KEY_CHARACTERS_LIMIT, Answered, Asked, Commands
+from lathe.api.connection import Exchange
 from lathe.api.cursor import Cursors
 from lathe.api.explaining import explain
 from lathe.api.inbound import Receiver, Secrets
@@ -44,7 +59,7 @@ from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
 from lathe.store.base import CorruptError, StoreError
 from lathe.store.journal import breaks
-from lathe.store.records import Entry
+from lathe.store.records import Answer as Verdict, Entry
 
 DESCRIBED_LIMIT = 256
 """OpenAPI documents that are kept ready, by tenant and apps."""
@@ -153,12 +168,80 @@ class Api:
             await answer_problem(send, Problem("LR404.route", "a segment holds an encoded separator"))
             return
         if scope["type"] == "http" and scope["method"] == "POST":
-            parts = scope["path"].split("/")
-            is_one = len(parts) == 4 or (len(parts) == 6 and parts[4] != "")
-            if is_one and parts[1] == "v1" and parts[2] not in FIXED and ":" not in parts[3]:
+            parts = _command_parts(scope["path"])
+            if parts is not None:
                 await self._command(scope, receive, send, parts)
                 return
         await self._starlette(scope, receive, send)
+
+    # The hot path without ASGI: see `lathe.api.connection`.
+
+    def parts(self, path: str) -> list[str] | None:
+        """The segments of a path that creates or acts, unless every request is to have a span."""
+        return None if self.node.engine.traces is not None else _command_parts(path)
+
+    def begin(self, exchange: Exchange) -> None:
+        """Create, or act: at once if all that it takes is known, else in a task of its own."""
+        begun = self._seconds()
+        try:
+            self.throttle.enter()
+        except Problem as problem:
+            self._refuse(exchange, problem, None, begun)
+            return
+        asked: Asked | None = None
+        try:
+            principal = self._authenticator.known(exchange.headers, exchange.scope)
+            if principal is not None:
+                body = self._json_body(exchange.body, exchange.headers.get(b"content-type"))
+                asked = _asked(principal, exchange.headers, exchange.parts, body)
+                self.throttle.spend(asked.tenant, principal.actor, asked.app)
+                if self.commands.begin(asked, partial(self._done, exchange, begun, asked)):
+                    return
+        except Exception as error:  # noqa: BLE001  every failure is answered, as what it is
+            self.throttle.leave()
+            self._refuse(exchange, problem_of(error), asked, begun)
+            return
+        exchange.later(self._later(exchange, begun, asked))
+
+    def _done(
+        self, exchange: Exchange, begun: float, asked: Asked, found: Answered | Verdict | Exception | None
+    ) -> None:
+        """Answer what was queued, now that its group is over."""
+        if isinstance(found, Verdict):
+            exchange.later(self._later(exchange, begun, asked))
+            return
+        self.throttle.leave()
+        if isinstance(found, Answered):
+            self._reply(exchange, found, asked, begun)
+        elif found is None:
+            exchange.abandon()
+        else:
+            self._refuse(exchange, problem_of(found), asked, begun)
+
+    async def _later(self, exchange: Exchange, begun: float, asked: Asked | None) -> None:
+        """The same with all that has to be waited for."""
+        try:
+            try:
+                if asked is None:
+                    principal = await self._authenticator.principal(exchange.headers, exchange.scope)
+                    body = self._json_body(exchange.body, exchange.headers.get(b"content-type"))
+                    asked = _asked(principal, exchange.headers, exchange.parts, body)
+                    self.throttle.spend(asked.tenant, principal.actor, asked.app)
+                found = await self.commands.take(asked)
+            finally:
+                self.throttle.leave()
+        except Exception as error:  # noqa: BLE001  every failure is answered, as what it is
+            self._refuse(exchange, problem_of(error), asked, begun)
+            return
+        self._reply(exchange, found, asked, begun)
+
+    def _reply(self, exchange: Exchange, found: Answered, asked: Asked, begun: float) -> None:
+        exchange.answer(found.status, found.body, (JSON, *found.headers, NO_STORE))
+        self._note(asked, "taken", begun)
+
+    def _refuse(self, exchange: Exchange, problem: Problem, asked: Asked | None, begun: float) -> None:
+        exchange.answer(problem.status, problem.body(), (*problem_headers(problem), NO_STORE))
+        self._note(asked, problem.code, begun)
 
     def leave(self) -> None:
         """Say that this process is about to stop: it is not ready, and streams and waits end, so that whoever
@@ -185,8 +268,11 @@ class Api:
         try:
             self.throttle.enter()
             try:
-                asked = await self._asked(scope, receive, parts)
-                self.throttle.spend(asked.tenant, asked.principal.actor, asked.app)
+                headers = dict(scope["headers"])
+                principal = await self._authenticator.principal(headers, scope)
+                body = await self._body(receive, headers.get(b"content-type"))
+                asked = _asked(principal, headers, parts, body)
+                self.throttle.spend(asked.tenant, principal.actor, asked.app)
                 found = await self.commands.take(asked)
             finally:
                 self.throttle.leave()
@@ -197,6 +283,10 @@ class Api:
             problem = problem_of(error)
             outcome = problem.code
             await answer_problem(send, problem)
+        self._note(asked, outcome, begun)
+
+    def _note(self, asked: Asked | None, outcome: str, begun: float) -> None:
+        """Count a command that was answered."""
         self._count(asked, outcome)
         self.metrics.seconds.observe(self._seconds() - begun)
 
@@ -220,26 +310,13 @@ class Api:
             return False
         return table is not None and asked.action in table.rules
 
-    async def _asked(self, scope: Scope, receive: Receive, parts: list[str]) -> Asked:
-        headers = dict(scope["headers"])
-        principal = await self._authenticator.principal(headers, scope)
-        body = await self._body(receive, headers.get(b"content-type"))
-        return Asked(
-            tenant=principal.tenant,
-            app=parts[2],
-            plural=parts[3],
-            entity=parts[4] if len(parts) == 6 else "",
-            action=parts[5] if len(parts) == 6 else "create",
-            body=body,
-            principal=principal,
-            key=_key(_text(headers.get(b"idempotency-key"))),
-            if_match=_text(headers.get(b"if-match")),
-            if_visit=_text(headers.get(b"if-visit")),
-        )
-
     async def _body(self, receive: Receive, kind: bytes | None) -> bytes:
         """A body that is JSON, or none. Raises `Problem`."""
-        body = await body_of(receive, limit=self._limits.body_bytes)
+        return self._json_body(await body_of(receive, limit=self._limits.body_bytes), kind)
+
+    def _json_body(self, body: bytes, kind: bytes | None) -> bytes:
+        """The same of one that is there whole."""
+        check_size(len(body), limit=self._limits.body_bytes)
         if body and kind is not None and not kind.startswith(b"application/json"):
             raise Problem("LR415.type")
         return body
@@ -418,6 +495,31 @@ class Api:
                 self._openapi.clear()
             found = self._openapi[key] = (catalog.generation, encode(openapi(lives)))
         return Response(found[1], media_type="application/json")
+
+
+def _command_parts(path: str) -> list[str] | None:
+    """The segments of the path of a request to create or to act."""
+    parts = path.split("/")
+    is_one = len(parts) == 4 or (len(parts) == 6 and parts[4] != "")
+    is_command = is_one and parts[1] == "v1" and parts[2] not in FIXED and ":" not in parts[3]
+    return parts if is_command else None
+
+
+def _asked(principal: Principal, headers: Mapping[bytes, bytes], parts: list[str], body: bytes) -> Asked:
+    """What a request asks for, of somebody who is known. Raises `Problem`."""
+    is_act = len(parts) == 6
+    return Asked(
+        tenant=principal.tenant,
+        app=parts[2],
+        plural=parts[3],
+        entity=parts[4] if is_act else "",
+        action=parts[5] if is_act else "create",
+        body=body,
+        principal=principal,
+        key=_key(_text(headers.get(b"idempotency-key"))),
+        if_match=_text(headers.get(b"if-match")),
+        if_visit=_text(headers.get(b"if-visit")),
+    )
 
 
 def _json(data: object, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:

@@ -41,6 +41,9 @@ class Authenticator(Protocol):
 
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal: ...
 
+    def known(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal | None:
+        """The same as `principal`, if that takes no looking up; None if it does."""
+
     async def stands(self, principal: Principal) -> None: ...
 
 
@@ -100,6 +103,10 @@ def granted(grant: Grant) -> Principal:
     return Principal(name, frozenset(), (), grant, tenant=grant.tenant, expires_ms=grant.expires_ms)
 
 
+def _remembered_by(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "replace")).digest()
+
+
 class Bearers:
     """Knows who shows a token. What was looked up is remembered until something else governs, or it ends.
 
@@ -130,9 +137,19 @@ class Bearers:
             raise unknown("send `Authorization: Bearer TOKEN`")
         return await self.of_text(text, address_of(scope))
 
+    def known(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal | None:
+        """Who shows the token of this request, if it was looked up before."""
+        text = shown(headers, scope)
+        return None if text is None else self.remembered(text)
+
+    def remembered(self, text: str) -> Principal | None:
+        """Who shows this token, if that still counts which was found when it was looked up."""
+        known = self._known.get(_remembered_by(text))
+        return known if known is not None and self._is_fresh(known) else None
+
     async def of_text(self, text: str, address: str) -> Principal:
         """Who shows this token. Raises `Problem` (LR401.token, LR429.guessing, LR503.issuer)."""
-        key = sha256(text.encode("utf-8", "replace")).digest()
+        key = _remembered_by(text)
         known = self._known.get(key)
         if known is not None and self._is_fresh(known):
             return known
@@ -167,11 +184,10 @@ class Bearers:
         return found
 
     def _is_fresh(self, principal: Principal) -> bool:
-        is_same = principal.token == "" or principal.stamp == self._catalog.generation
-        now = self._clock.now_ms()
-        return is_same and all(
-            until is None or now < until for until in (principal.expires_ms, principal.again_ms)
-        )
+        if principal.token != "" and principal.stamp != self._catalog.generation:
+            return False
+        expires, again, now = principal.expires_ms, principal.again_ms, self._clock.now_ms()
+        return (expires is None or now < expires) and (again is None or now < again)
 
     async def stands(self, principal: Principal) -> None:
         """Whether what was shown counts still, by what the store says now."""
@@ -193,6 +209,15 @@ class Development:
         self._bearers = bearers
         self._is_local = is_local
         self._dev = Principal("dev", None, ("dev",), kind="person", scopes=frozenset({"operator"}))
+
+    def known(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal | None:
+        """The development principal, or who shows a token that was looked up before."""
+        text = shown(headers, scope)
+        if text is not None:
+            return None if self._bearers is None else self._bearers.remembered(text)
+        if self._is_local:
+            _check_local(headers)
+        return self._dev
 
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
         """Who shows the token of this request; without one, the development principal."""

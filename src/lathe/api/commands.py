@@ -19,13 +19,13 @@ from lathe.api.callers import Principal
 from lathe.api.denials import explained
 from lathe.api.overriding import Overrides, ask_of, hindered, is_denied, question_of
 from lathe.api.problem import Problem, besides, refused, why
-from lathe.api.seeing import is_told, may_read
+from lathe.api.seeing import is_told, may_read, needs_entity
 from lathe.api.view import View, encode, event_id
 from lathe.errors import NotFoundError
-from lathe.frozen import frozen
+from lathe.frozen import record
 from lathe.govern.asking import Asking, Question, keys_of
 from lathe.govern.principal import READ, GovernError
-from lathe.lang.model import Json
+from lathe.lang.model import Action, Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Value
@@ -33,22 +33,34 @@ from lathe.machine.step import admitted
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.conformance import told_of
-from lathe.runtime.engine import Command, Committed, Engine, Received, Refused, Replayed, Required, Result
+from lathe.runtime.engine import (
+    Command,
+    Committed,
+    Engine,
+    Refused,
+    Replayed,
+    Required,
+    Result,
+    Standing,
+)
 from lathe.runtime.intents import Intents
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, arguments
-from lathe.store.records import Receipt
+from lathe.store.records import Answer as Verdict, Receipt
 
 KEY_CHARACTERS_LIMIT = 255
 RECEIPT_MS = 24 * 3_600_000
 """How long an answer is kept for its idempotency key."""
 PRECONDITION = "precondition"
 
+ROLES_LIMIT = 4_096
+"""Callers of actions of which what they are there is kept; when there are as many, it is worked out anew."""
+
 Stands = Callable[[Principal], Awaitable[None]]
 """Raises if a principal is not known any more."""
 
 
-@frozen
+@record
 class Asked:
     """One request to create or to act. `action` is `create` and `entity` empty for a creation."""
 
@@ -66,7 +78,7 @@ class Asked:
     """What a repetition is known by, where entity, action and body do not say it: a `:take` chooses them."""
 
 
-@frozen
+@record
 class Answered:
     """What goes back: status, body, and the headers that are not always the same."""
 
@@ -75,7 +87,34 @@ class Answered:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-@frozen
+Done = Callable[[Answered | Verdict | Exception | None], None]
+"""Told the answer, or that the store did not take it (it is to be asked again), or why there is none; None:
+nobody will know.
+"""
+
+
+@record
+class _Role:
+    """What a caller is for an action of a version, worked out when it is asked for the first time.
+
+    `told` is what the journal says of the caller, `by` how it names it. `tells`: whether the caller is told
+    the entity afterwards, None if that depends on the entity.
+    """
+
+    principal: Principal
+    name: str
+    live: Live
+    table: BlueprintTable
+    action: Action
+    caller: Caller
+    told: Mapping[str, object]
+    by: str
+    standing: Standing
+    view: View
+    tells: bool | None
+
+
+@record
 class _Prepared:
     """A request that was read: what it is about, its arguments as given and as values, its command."""
 
@@ -97,6 +136,7 @@ class Commands:
         self._intents = intents
         self._stands = stands
         self._views: dict[tuple[str, str], View] = {}
+        self._roles: dict[tuple[int, str, str, str, bool], _Role] = {}
 
     def view(self, live: Live, blueprint: str) -> View:
         """How a blueprint's entities are told, in the version that is current."""
@@ -116,10 +156,49 @@ class Commands:
             return await self._denied(asked, prepared, result)
         return self._answered(asked, prepared, result)
 
+    def begin(self, asked: Asked, done: Done) -> bool:
+        """The same at once, if nothing has to be read for it and nothing refuses it: `done` hears, in the
+        loop, what it came to. False: nothing was done, and it is for `take`. Raises `Problem` and what the
+        engine raises.
+        """
+        prepared = self._prepared(asked)
+
+        def heard(found: Committed | Verdict | Exception | None) -> None:
+            if not isinstance(found, Committed):
+                done(found)
+                return
+            try:
+                answered = self._answered(asked, prepared, found)
+            except Exception as error:  # noqa: BLE001  it is told to who asked
+                done(error)
+                return
+            done(answered)
+
+        return self._engine.begin(prepared.command, heard)
+
     def _prepared(self, asked: Asked) -> _Prepared:
         """The command of a request. Raises `Problem`, `GovernError`."""
+        role = self._role(asked)
+        given = body_of(asked.body)
+        try:
+            args = arguments(role.action.arguments, given)
+        except MisfitError as error:
+            raise Problem("LR422.type", str(error), argument=error.name) from None
+        return _Prepared(role.live, role.table, given, args, self._command(asked, role, args))
+
+    def _role(self, asked: Asked) -> _Role:
+        """What the caller is for what it asks for. Raises `Problem`, `GovernError`."""
         asked.principal.enters(asked.app)
         live = self._engine.catalog.live(asked.tenant, asked.app)
+        key = (id(asked.principal), asked.app, asked.plural, asked.action, asked.entity == "")
+        found = self._roles.get(key)
+        if found is None or found.principal is not asked.principal or found.live is not live:
+            if len(self._roles) >= ROLES_LIMIT:
+                self._roles.clear()
+            found = self._roles[key] = self._new_role(asked, live)
+        return found
+
+    def _new_role(self, asked: Asked, live: Live) -> _Role:
         table = live.by_plural(asked.plural)
         if table is None:
             there = ", ".join(f"`{t.blueprint.plural}`" for t in live.table.blueprints.values())[:500]
@@ -130,14 +209,23 @@ class Commands:
             wish = Refusal("action", asked.entity or None, asked.action)
             self._intents.note(live, table.blueprint.name, asked.action, None, wish)
             raise no_action(table, asked.action)
-        if not asked.principal.takes(table.blueprint.name, asked.action):
+        principal = asked.principal
+        if not principal.takes(table.blueprint.name, asked.action):
             raise Problem("LR403.scope", f"the token is not for `{asked.action}`")
-        given = body_of(asked.body)
-        try:
-            args = arguments(rule.action.arguments, given)
-        except MisfitError as error:
-            raise Problem("LR422.type", str(error), argument=error.name) from None
-        return _Prepared(live, table, given, args, self._command(asked, live, table, args))
+        caller = principal.caller(live.app)
+        return _Role(
+            principal=principal,
+            name=principal.name,
+            live=live,
+            table=table,
+            action=rule.action,
+            caller=caller,
+            told=told_of(caller),
+            by=_by(caller, table, asked.action),
+            standing=partial(self._stands, principal),
+            view=self.view(live, table.blueprint.name),
+            tells=None if needs_entity(live, table) else is_told(live, table, None, caller),
+        )
 
     async def _denied(self, asked: Asked, prepared: _Prepared, refused: Refused) -> Answered:
         """A denial, unless a decision lets the request pass; with what to ask one with, where one can help.
@@ -218,52 +306,55 @@ class Commands:
         receipt = await self._engine.store.receipt(asked.tenant, asked.principal.name, asked.key)
         return None if receipt is None else _again(asked, receipt)
 
-    def _command(self, asked: Asked, live: Live, table: BlueprintTable, args: Mapping[str, Value]) -> Command:
-        caller = asked.principal.caller(live.app)
+    def _command(self, asked: Asked, role: _Role, args: Mapping[str, Value]) -> Command:
+        is_new = not asked.entity
         entity = asked.entity or self._engine.ids.new()
         visit = _number(asked.if_visit, "If-Visit") if asked.if_visit is not None else None
-        name = table.blueprint.name
-        is_new = not asked.entity
-
-        def event(now: int) -> Event:
-            if is_new:
-                return Create(name, entity, args, caller, now)
-            return Act(entity, asked.action, args, caller, now, visit)
-
-        told = told_of(caller)
-        if visit is not None:
-            told["visit"] = visit
+        name, caller = role.table.blueprint.name, role.caller
+        event: Callable[[int], Event]
+        if is_new:
+            event = partial(Create, name, entity, args, caller)
+        else:
+            event = partial(Act, entity, asked.action, args, caller, visit=visit)
+        has_key = asked.key is not None
         return Command(
             tenant=asked.tenant,
             app=asked.app,
             entity=entity,
             kind="create" if is_new else "act",
             event=event,
-            told=told,
-            by=_by(caller, table, asked.action),
+            told=role.told if visit is None else {**role.told, "visit": visit},
+            by=role.by,
             chain=asked.principal.chain,
-            receiving=self._receiving(asked, entity) if asked.key is not None else None,
-            key=(asked.principal.name, asked.key) if asked.key is not None else None,
+            receiving=partial(self._receipt, asked, role, entity) if has_key else None,
+            key=(role.name, asked.key) if asked.key is not None else None,
             requires=None if is_new else _requires(asked, name, visit),
-            standing=partial(self._stands, asked.principal),
+            standing=role.standing,
             stamp=asked.principal.stamp,
         )
 
-    def _receiving(self, asked: Asked, entity: str) -> Received:
-        def receive(live: Live, after: Mapping[str, Held]) -> Receipt:
-            assert asked.key is not None, "only a request with a key is received"
-            now = self._engine.clock.now_ms()
-            return Receipt(
-                tenant=asked.tenant,
-                principal=asked.principal.name,
-                key=asked.key,
-                request=fingerprint(asked),
-                status=200 if asked.entity else 201,
-                answer=self.told(live, after[entity], asked.principal.caller(live.app)),
-                expires_ms=now + RECEIPT_MS,
-            )
+    def _receipt(
+        self, asked: Asked, role: _Role, entity: str, live: Live, after: Mapping[str, Held]
+    ) -> Receipt:
+        """What is kept of the answer to a request with a key."""
+        assert asked.key is not None, "only a request with a key is received"
+        return Receipt(
+            tenant=asked.tenant,
+            principal=role.name,
+            key=asked.key,
+            request=fingerprint(asked),
+            status=200 if asked.entity else 201,
+            answer=self._told_as(role, live, after[entity]),
+            expires_ms=self._engine.clock.now_ms() + RECEIPT_MS,
+        )
 
-        return receive
+    def _told_as(self, role: _Role, live: Live, held: Held) -> bytes:
+        """The body that answers a step, as `told` has it; by what was worked out, if of this version."""
+        is_its = live is role.live and held.entity.blueprint == role.table.blueprint.name
+        if not is_its or role.tells is None:
+            return self.told(live, held, role.principal.caller(live.app))
+        event = event_id(held.entity.id, held.revision)
+        return encode(role.view.entity(held, event) if role.tells else role.view.receipt(held, event))
 
     def told(self, live: Live, held: Held, caller: Caller) -> bytes:
         """The body that answers a step: the entity as it is, as far as the caller may read it."""

@@ -44,10 +44,14 @@ class Proxied:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as of whoever stands before the proxies."""
+        await self._inner(self.seen(scope), receive, send)
+
+    def seen(self, scope: Scope) -> Scope:
+        """A request, as of whoever stands before the proxies."""
         client = scope.get("client")
         if scope["type"] == "http" and client and self._is_proxy(str(client[0])):
-            scope = self._before(scope, str(client[0]))
-        await self._inner(scope, receive, send)
+            return self._before(scope, str(client[0]))
+        return scope
 
     def _is_proxy(self, text: str) -> bool:
         address = _address(text)

@@ -61,8 +61,8 @@ def may_read(live: Live, table: BlueprintTable, held: Held | None, caller: Calle
     return holds(rule.when.tree, Frame(_Nothing(live), entity, entity.fields, {}, actor=caller.actor))
 
 
-def is_told(live: Live, table: BlueprintTable, held: Held, caller: Caller) -> bool:
-    """Whether whoever took an action is told the entity as it is afterwards.
+def is_told(live: Live, table: BlueprintTable, held: Held | None, caller: Caller) -> bool:
+    """Whether whoever took an action is told the entity as it is afterwards. `held` is as in `may_read`.
 
     What comes in from outside is no role: it is told no more than `read` or a policy says.
     """

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from random import random
 from time import perf_counter
@@ -487,6 +488,8 @@ async def serve(
     server = assembly.config.server
     proxies = networks_of(server.proxies)
     answering = application or assembly.api
+    proxied = Proxied(answering, proxies) if proxies else None
+    seen = proxied.seen if proxied is not None else None
     plug = bound(server.host, server.port)
     try:
         await assembly.store.open()
@@ -505,10 +508,10 @@ async def serve(
             first_token(made.text)
         opened()
         config = uvicorn.Config(
-            Proxied(answering, proxies) if proxies else answering,
+            proxied or answering,
             host=server.host,
             port=server.port,
-            http=Connection,
+            http=partial(Connection, quick=assembly.api, seen=seen),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             access_log=False,

@@ -7,10 +7,9 @@ the whole of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import field
 
-from lathe.frozen import evolve, frozen, mutable
-from lathe.lang.model import Action, Unique
+from lathe.frozen import evolve, record
+from lathe.lang.model import Action, Argument, Unique
 from lathe.lang.types import Type
 from lathe.machine.evaluate import EvaluationError, Frame
 from lathe.machine.event import Caller, Event
@@ -31,7 +30,7 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-@frozen
+@record
 class Take:
     """An action to be taken in this step, by whom, and how deep in the closure."""
 
@@ -43,14 +42,33 @@ class Take:
     depth: int = 0
 
 
-@mutable
-class _View:
-    """The world before the step, with the entities that this draft sees differently."""
+class Draft:
+    """A step being worked out, and the world that it sees: the one before it, with what it has changed."""
 
-    world: World
-    ghosts: Values
-    seen: dict[str, Entity] = field(default_factory=dict)
-    reads: set[str] = field(default_factory=set)
+    __slots__ = (
+        "ghosts", "now", "parts", "permit", "reads", "requested", "seen", "table", "world", "written"
+    )  # fmt: skip
+
+    def __init__(self, table: Table, world: World, permit: Permit, now: int) -> None:
+        self.table = table
+        self.permit = permit
+        self.now = now
+        self.world = world
+        """As it was."""
+        self.ghosts = world.ghosts
+        self.seen: dict[str, Entity] = {}
+        """The entities that are not seen as the world has them."""
+        self.reads: set[str] = set()
+        self.parts: list[Part] = []
+        self.written: dict[str, Entity] = {}
+        self.requested: list[tuple[str, Invocation]] = []
+
+    def reset(self) -> None:
+        """Forget all that was worked out; what was read stays read."""
+        self.ghosts, self.seen = self.world.ghosts, {}
+        self.parts, self.written, self.requested = [], {}, []
+
+    # What expressions look up.
 
     def get(self, entity: str) -> Entity | None:
         self.reads.add(entity)
@@ -64,38 +82,18 @@ class _View:
     ) -> str | None:
         return self.world.holder(blueprint, unique, claim, besides)
 
-
-class Draft:
-    """A step being worked out."""
-
-    def __init__(self, table: Table, world: World, permit: Permit, now: int) -> None:
-        self.table = table
-        self.permit = permit
-        self.now = now
-        self._world = world
-        self.view = _View(world, world.ghosts)
-        self.parts: list[Part] = []
-        self.written: dict[str, Entity] = {}
-        self.requested: list[tuple[str, Invocation]] = []
-
-    def reset(self) -> None:
-        """Forget all that was worked out; what was read stays read."""
-        reads = self.view.reads
-        self.view = _View(self._world, self._world.ghosts, reads=reads)
-        self.parts, self.written, self.requested = [], {}, []
-
     def refused(self, reason: Reason, entity: Entity | None, action: str | None, detail: str = "") -> Refused:
         return Refused(Refusal(reason, entity.id if entity else None, action, detail))
 
     def entity(self, name: str) -> Entity:
-        found = self.view.get(name)
+        found = self.get(name)
         if found is None:
             raise Refused(Refusal("missing", name, None))
         return found
 
     def fresh(self, blueprint: str, name: str) -> Entity:
         """A new entity before its `create`: defaults, the initial state, the first visit to come."""
-        if self.view.get(name) is not None:
+        if self.get(name) is not None:
             raise Refused(Refusal("missing", name, "create"))
         table = self.table.blueprints[blueprint]
         return Entity(
@@ -104,14 +102,14 @@ class Draft:
 
     def introduce(self, entity: Entity) -> None:
         """Let references find an entity that this very step creates."""
-        self.view.seen[entity.id] = entity
+        self.seen[entity.id] = entity
 
     def replace(self, entity: Entity) -> None:
         """Let the step see an entity otherwise than the world has it (an ended invocation, say)."""
-        self.view.seen[entity.id] = entity
+        self.seen[entity.id] = entity
 
     def current(self, entity: Entity) -> Entity:
-        return self.view.seen.get(entity.id, entity)
+        return self.seen.get(entity.id, entity)
 
     def write(self, entity: Entity) -> None:
         """A change without an action."""
@@ -137,16 +135,8 @@ class Draft:
         return taken
 
     def frame(self, entity: Entity, args: Values, actor: str | None) -> Frame:
-        return Frame(
-            world=self.view,
-            entity=entity,
-            fields=entity.fields,
-            args=args,
-            ghosts=self.current(entity).ghosts,
-            app_ghosts=self.view.ghosts,
-            actor=actor,
-            now=self.now,
-        )
+        ghosts = self.seen.get(entity.id, entity).ghosts
+        return Frame(self, entity, entity.fields, args, ghosts, self.ghosts, actor, self.now)
 
     def execute(self, entity: Entity, rule: EffectRule, invocation: Invocation, *, is_repeat: bool) -> None:
         """What one execution does to the world's ghosts; repeats of an idempotent one do nothing."""
@@ -168,14 +158,14 @@ class Draft:
                 changes.append((rule, owner, value))
         for rule, owner, value in changes:
             if owner is None:
-                kept = saturated(rule.type, value, self.view.ghosts[rule.target])
-                self.view.ghosts = {**self.view.ghosts, rule.target: kept}
+                kept = saturated(rule.type, value, self.ghosts[rule.target])
+                self.ghosts = {**self.ghosts, rule.target: kept}
             else:
                 now = self.current(owner)
                 kept = saturated(rule.type, value, now.ghosts[rule.target])
-                self.view.seen[owner.id] = evolve(now, ghosts={**now.ghosts, rule.target: kept})
+                self.seen[owner.id] = evolve(now, ghosts={**now.ghosts, rule.target: kept})
                 if owner.id not in self.written:
-                    self.written[owner.id] = self.view.seen[owner.id]
+                    self.written[owner.id] = self.seen[owner.id]
 
     def _ghost_owner(self, rule: AssignmentRule, entity: Entity, frame: Frame) -> Entity | None:
         if rule.scope == "app_ghost":
@@ -183,32 +173,38 @@ class Draft:
         if rule.via is None:
             return entity
         ref = rule.via(frame, frame.fields, frame.args)
-        return self.view.get(ref) if isinstance(ref, str) else None
+        return self.get(ref) if isinstance(ref, str) else None
 
     def finish(self, event: Event) -> Step:
         """The whole step, once every side has accepted."""
         for part in self.parts:
             self.written[part.entity] = part.after
-        for name, entity in self.written.items():
-            seen = self.view.seen.get(name)
-            if seen is not None and seen.ghosts is not entity.ghosts:
-                self.written[name] = evolve(entity, ghosts=seen.ghosts)
-        parts = tuple(
-            p if p.after is self.written[p.entity] else evolve(p, after=self.written[p.entity])
-            for p in self.parts
-        )
+        parts = tuple(self.parts)
+        if self.seen:
+            for name, entity in self.written.items():
+                seen = self.seen.get(name)
+                if seen is not None and seen.ghosts is not entity.ghosts:
+                    self.written[name] = evolve(entity, ghosts=seen.ghosts)
+            parts = tuple(
+                p if p.after is self.written[p.entity] else evolve(p, after=self.written[p.entity])
+                for p in parts
+            )
         requested = tuple(self.requested)
-        return Step(event, parts, self.written, self.view.ghosts, requested, frozenset(self.view.reads))
+        return Step(event, parts, self.written, self.ghosts, requested, frozenset(self.reads))
 
     def check_unique(self) -> None:
         """Refuse what would let two entities hold the same claim."""
+        for part in self.parts:
+            uniques = self.table.blueprints[part.blueprint].blueprint.unique
+            if uniques:
+                self._check_unique(part.after, uniques)
+
+    def _check_unique(self, entity: Entity, uniques: Mapping[str, Unique]) -> None:
         parts = {part.entity: part.after for part in self.parts}
-        for entity in parts.values():
-            blueprint = self.table.blueprints[entity.blueprint].blueprint
-            for unique in blueprint.unique.values():
-                claim = claim_of(unique, entity)
-                if claim is not None and self._is_held(unique, entity, claim, parts):
-                    raise self.refused("unique", entity, None, f"`{unique.name}` is held by another")
+        for unique in uniques.values():
+            claim = claim_of(unique, entity)
+            if claim is not None and self._is_held(unique, entity, claim, parts):
+                raise self.refused("unique", entity, None, f"`{unique.name}` is held by another")
 
     def _is_held(
         self, unique: Unique, entity: Entity, claim: tuple[Value, ...], parts: Mapping[str, Entity]
@@ -216,7 +212,7 @@ class Draft:
         others = (o for o in parts.values() if o.id != entity.id and o.blueprint == entity.blueprint)
         if any(claim_of(unique, other) == claim for other in others):
             return True
-        return self.view.holder(entity.blueprint, unique, claim, parts) is not None
+        return self.holder(entity.blueprint, unique, claim, parts) is not None
 
 
 def take_all(draft: Draft, *takes: Take) -> None:
@@ -225,30 +221,35 @@ def take_all(draft: Draft, *takes: Take) -> None:
     Every side's guard comes first, then what each would store: a range is left only by a step that
     nobody's guard refuses.
     """
-    original = {t.entity.id: draft.view.world.get(t.entity.id) for t in takes}
     opened = _closure(draft, takes)
     done: list[tuple[Take, Rule, Frame, Part]] = []
     for take, rule, frame in opened:
-        before = original.get(take.entity.id, None if take.is_new else take.entity)
-        done.append((take, rule, frame, _apply(draft, take, rule, frame, before)))
+        done.append((take, rule, frame, _apply(draft, take, rule, frame, _before(draft, take))))
     for take, rule, frame, _ in done:
         if not rule.ghost:
             continue
         now = draft.current(take.entity)
-        ghosted = evolve(frame, ghosts=now.ghosts, app_ghosts=draft.view.ghosts)
+        ghosted = evolve(frame, ghosts=now.ghosts, app_ghosts=draft.ghosts)
         draft.assign_ghosts(rule.ghost, take.entity, ghosted)
     for take, rule, frame, part in done:
         draft.parts.append(_request(draft, take, rule, frame, part))
     draft.check_unique()
 
 
+def _before(draft: Draft, take: Take) -> Entity | None:
+    """The entity as the world has it: an event may let its step begin with another one (`replace`)."""
+    if take.depth == 0 and draft.seen:
+        return draft.world.get(take.entity.id)
+    return None if take.is_new else take.entity
+
+
 def _closure(draft: Draft, takes: tuple[Take, ...]) -> list[tuple[Take, Rule, Frame]]:
     """The actions and all that is taken with them, each clause right after the action that has it."""
-    waiting = list(reversed(takes))
+    waiting = [*reversed(takes)]
     opened: list[tuple[Take, Rule, Frame]] = []
     while waiting:
         take = waiting.pop()
-        if any(other.entity.id == take.entity.id for other, _, _ in opened):
+        if opened and any(other.entity.id == take.entity.id for other, _, _ in opened):
             raise draft.refused("twice", take.entity, take.action)
         if take.depth > MAX_JOINT_DEPTH:
             raise draft.refused("depth", take.entity, take.action)
@@ -286,20 +287,26 @@ def _arguments(draft: Draft, take: Take, action: Action) -> dict[str, Value]:
         unknown = min(take.args.keys() - action.arguments.keys())
         raise draft.refused("type", take.entity, take.action, f"`{unknown}` is no argument of it")
     args: dict[str, Value] = {}
-    for argument in action.arguments.values():
-        value = take.args.get(argument.name)
-        if value is None and argument.has_default:
-            value = stored(argument.default)
-        if value is None and argument.optional and argument.type.kind == "set":
-            value = frozenset()
-        if value is None and not argument.optional:
-            raise draft.refused("type", take.entity, take.action, f"`{argument.name}` is missing")
+    for name, argument in action.arguments.items():
+        value = take.args.get(name)
+        if value is None:
+            value = _left_out(draft, take, argument)
         if value is not None and (misfit(argument.type, value) or not _exists(draft, argument.type, value)):
             raise draft.refused(
-                "type", take.entity, take.action, f"`{argument.name}` does not fit: {_wanted(argument.type)}"
+                "type", take.entity, take.action, f"`{name}` does not fit: {_wanted(argument.type)}"
             )
-        args[argument.name] = value
+        args[name] = value
     return args
+
+
+def _left_out(draft: Draft, take: Take, argument: Argument) -> Value:
+    """What an argument is that was not given."""
+    value = stored(argument.default) if argument.has_default else None
+    if value is None and argument.optional and argument.type.kind == "set":
+        value = frozenset()
+    if value is None and not argument.optional:
+        raise draft.refused("type", take.entity, take.action, f"`{argument.name}` is missing")
+    return value
 
 
 def _wanted(kind: Type) -> str:
@@ -318,7 +325,7 @@ def _exists(draft: Draft, kind: Type, value: Value) -> bool:
         return all(_exists(draft, kind.element, member) for member in value if kind.element)
     if kind.blueprint is None or not isinstance(value, str):
         return True
-    entity = draft.view.get(value)
+    entity = draft.get(value)
     return entity is not None and entity.blueprint == kind.blueprint
 
 
@@ -377,6 +384,8 @@ def _clause(draft: Draft, take: Take, clause: AlsoRule, frame: Frame, caller: Ca
 
 def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> Part:
     """Ask for the action's effects, then those of the state that it entered."""
+    if not rule.action.run and not rule.begins_visit:
+        return part
     entity = part.after
     asked = list(rule.action.run)
     if rule.begins_visit:

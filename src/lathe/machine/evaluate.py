@@ -7,10 +7,10 @@ It also tells which part of a property is false, and with which values.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
+from types import MappingProxyType
 from typing import Literal
 
-from lathe.frozen import frozen
+from lathe.frozen import evolve, record
 from lathe.lang.expr import (
     And,
     Arithmetic,
@@ -33,7 +33,7 @@ from lathe.lang.expr import (
 )
 from lathe.machine.snapshot import Entity, Scalar, Value, Values, World
 
-EMPTY: Mapping[str, Value] = {}
+EMPTY: Mapping[str, Value] = MappingProxyType({})
 
 
 class EvaluationError(ArithmeticError):
@@ -45,7 +45,7 @@ class EvaluationError(ArithmeticError):
         self.node = node
 
 
-@frozen
+@record
 class Frame:
     """What an expression may read: an entity, its past, arguments, the caller, the rest of the world.
 
@@ -55,16 +55,16 @@ class Frame:
 
     world: World
     entity: Entity | None = None
-    fields: Values = field(default_factory=dict)
-    args: Values = field(default_factory=dict)
-    ghosts: Values = field(default_factory=dict)
-    app_ghosts: Values = field(default_factory=dict)
+    fields: Values = EMPTY
+    args: Values = EMPTY
+    ghosts: Values = EMPTY
+    app_ghosts: Values = EMPTY
     actor: str | None = None
     now: int | None = None
     old: Entity | None = None
-    old_app_ghosts: Values = field(default_factory=dict)
+    old_app_ghosts: Values = EMPTY
     item: Scalar = None
-    variables: Values = field(default_factory=dict)
+    variables: Values = EMPTY
 
 
 def entity_frame(world: World, entity: Entity) -> Frame:
@@ -241,7 +241,7 @@ def _bindings(loops: tuple[Loop, ...], frame: Frame) -> Iterator[Frame]:
         return
     loop = loops[0]
     for element in _elements(loop.source, frame):
-        inner = replace(frame, variables={**frame.variables, loop.variable: element})
+        inner = evolve(frame, variables={**frame.variables, loop.variable: element})
         if loop.condition is None or evaluate(loop.condition, inner) is True:
             yield from _bindings(loops[1:], inner)
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from lathe.frozen import frozen
+from lathe.frozen import record
 from lathe.machine.snapshot import Value
 
 Cause = Literal["timeout", "unreachable", "refused", "invalid", "crashed", "cancelled"]
 CallerKind = Literal["role", "effect", "timer", "entity", "inbound"]
 
 
-@frozen
+@record
 class Caller:
     """Who takes an action: an outsider by the roles it holds, or one of the internal principals.
 
@@ -32,7 +32,7 @@ class Caller:
         return self.kind if self.name is None else f"{self.kind}:{self.name}"
 
 
-@frozen
+@record
 class Create:
     """`create` of `blueprint`, for a new entity named `id`."""
 
@@ -43,7 +43,7 @@ class Create:
     now: int
 
 
-@frozen
+@record
 class Act:
     """An action by an outsider, an inbound event, or an effect in progress.
 
@@ -58,7 +58,7 @@ class Act:
     visit: int | None = None
 
 
-@frozen
+@record
 class TimerFires:
     """The state's own timer (`deadline` None) or a `[timer]` by name."""
 
@@ -67,7 +67,7 @@ class TimerFires:
     now: int
 
 
-@frozen
+@record
 class Starts:
     """The waiting invocation whose turn it is starts."""
 
@@ -75,7 +75,7 @@ class Starts:
     now: int
 
 
-@frozen
+@record
 class Executes:
     """The started (or stopping) invocation happens outside."""
 
@@ -83,7 +83,7 @@ class Executes:
     now: int
 
 
-@frozen
+@record
 class Ends:
     """The started invocation ends: well (with the adapter's results) or badly (with a cause)."""
 
@@ -95,7 +95,7 @@ class Ends:
     message: str = ""
 
 
-@frozen
+@record
 class Stops:
     """The stopping invocation has confirmed its cancellation or passed its timeout."""
 
@@ -103,7 +103,7 @@ class Stops:
     now: int
 
 
-@frozen
+@record
 class LateExecution:
     """An invocation of `effect` that is over for the entity is executed after all."""
 
@@ -112,7 +112,7 @@ class LateExecution:
     now: int
 
 
-@frozen
+@record
 class Notifies:
     """A pending notice of `effect` is executed; a `call` or `create` is delivered.
 
@@ -128,7 +128,7 @@ class Notifies:
     number: int | None = None
 
 
-@frozen
+@record
 class Delivers:
     """The `call` or `create` whose turn it is reaches its target. `new_ids`: one for each creation."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from lathe.frozen import frozen
+from lathe.frozen import record
 from lathe.machine.event import Caller, Event
 from lathe.machine.snapshot import Entity, Invocation, Value, Values
 
@@ -47,7 +47,7 @@ REASONS: Mapping[Reason, str] = {
 }
 
 
-@frozen
+@record
 class Refusal:
     """Nothing happened. `entity` and `action` are where it was refused, which a joint step may hide."""
 
@@ -60,7 +60,7 @@ class Refusal:
         return self.detail or REASONS[self.reason]
 
 
-@frozen
+@record
 class Part:
     """One entity's share of a step. `before` is None for a new entity, `action` for none taken."""
 
@@ -73,7 +73,7 @@ class Part:
     after: Entity
 
 
-@frozen
+@record
 class Step:
     """Everything that one event changes, to be committed together or not at all.
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 from typing import Literal, Protocol
 
-from lathe.frozen import frozen
+from lathe.frozen import record
 from lathe.lang.model import Unique
 
 Scalar = int | bool | str | None
@@ -23,7 +23,7 @@ Values = Mapping[str, Value]
 Phase = Literal["waiting", "started", "stopping", "late", "notice"]
 
 
-@frozen
+@record
 class Delivery:
     """One target of a `call` or `create`, rendered when the action committed. `entity` None: unset."""
 
@@ -31,7 +31,7 @@ class Delivery:
     args: Values
 
 
-@frozen
+@record
 class Invocation:
     """One asking for an effect.
 
@@ -50,7 +50,7 @@ class Invocation:
     deliveries: tuple[Delivery, ...] = ()
 
 
-@frozen
+@record
 class Entity:
     """One entity. `invocations` are in the order in which they were asked for."""
 
@@ -108,7 +108,7 @@ def claim_of(unique: Unique, entity: Entity) -> tuple[Value, ...] | None:
     return None if None in values else values
 
 
-@frozen
+@record
 class MemoryWorld:
     """A whole world in memory, by value: `after` gives the world that follows a step."""
 

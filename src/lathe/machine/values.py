@@ -17,11 +17,11 @@ def misfit(kind: Type, value: Value) -> Misfit | None:
     """Why a field of this type cannot hold `value`; None if it can."""
     if value is None:
         return "unset" if kind.kind in NEVER_UNSET else None
+    if kind.kind == "int":
+        return _misfit_int(kind, value)
     match kind.kind:
         case "bool":
             return None if isinstance(value, bool) else "type"
-        case "int":
-            return _misfit_int(kind, value)
         case "enum":
             return None if value in kind.members else "type"
         case "set":

@@ -67,6 +67,10 @@ class _Callers:
     def __init__(self, others: Authenticator) -> None:
         self._others = others
 
+    def known(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal | None:
+        """Nobody is remembered."""
+        return None
+
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
         given = headers.get(PERSON)
         if given is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import overload
 
 from lathe.store.base import GROUP_LIMIT, Store, StoreError
@@ -22,7 +23,11 @@ Settled = Callable[[Write, Answer | None], None]
 """Told of each write, in order, when its group is over; None: it is not known, or not committed."""
 
 
-_Queued = tuple[Write, asyncio.Future[Answer]]
+Heard = Callable[[Answer | Exception | None], None]
+"""Told, in the loop, what became of one write: the store's answer, what the store raised for it, or None if
+nobody will know any more. It is short: everybody of the group waits for it.
+"""
+_Queued = tuple[Write, Heard]
 
 
 class OverloadedError(Exception):
@@ -42,7 +47,7 @@ class Group(Sequence[Write]):
 
     @property
     def queued(self) -> list[_Queued]:
-        """The writes with the futures of who waits for them; it is closed now."""
+        """The writes with who is told of them; it is closed now."""
         if self._queued is None:
             self.is_open = False
             count = min(len(self._waiting), GROUP_LIMIT)
@@ -91,13 +96,17 @@ class Committer:
 
         Raises `OverloadedError`: the queue is full, or `run` is over.
         """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.queue(write, telling(future))
+        return future
+
+    def queue(self, write: Write, heard: Heard) -> None:
+        """The same for who needs no future: `heard` is called at the end of the write's group."""
         if self._is_over or len(self._waiting) >= QUEUE_LIMIT:
             raise OverloadedError
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((write, future))
+        self._waiting.append((write, heard))
         if self._is_running:
             self._hand_over()
-        return future
 
     async def turn(self) -> None:
         """Wait until the next group is over."""
@@ -182,16 +191,39 @@ class Committer:
             return
         self.groups += 1
         self.writes += len(found)
-        for (write, future), answer in zip(group.queued, found, strict=True):
+        for (write, _), answer in zip(group.queued, found, strict=True):
             self._settled(write, answer)
-            if not future.done():
-                future.set_result(answer)
+        for (_, heard), answer in zip(group.queued, found, strict=True):
+            _hear(heard, answer)
 
     def _fail(self, group: list[_Queued], error: Exception | None) -> None:
         """These writes are over without an answer; None: whoever waits is cancelled."""
-        for write, future in group:
+        for write, _ in group:
             self._settled(write, None)
-            if error is None:
-                future.cancel()
-            elif not future.done():
-                future.set_exception(error)
+        for _, heard in group:
+            _hear(heard, error)
+
+
+def _hear(heard: Heard, found: Answer | Exception | None) -> None:
+    """Tell one, whatever it does with that: what is committed is committed, and others wait to be told."""
+    try:
+        heard(found)
+    except Exception as error:  # noqa: BLE001  a defect of who listens, and no failure of the group
+        context = {"message": "who was told of a write failed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
+
+
+def telling(future: asyncio.Future[Answer]) -> Heard:
+    """Tells a future."""
+    return partial(_tell, future)
+
+
+def _tell(future: asyncio.Future[Answer], found: Answer | Exception | None) -> None:
+    if found is None:
+        future.cancel()
+    elif future.done():
+        return
+    elif isinstance(found, Exception):
+        future.set_exception(found)
+    else:
+        future.set_result(found)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec.structs import replace
 
-from lathe.frozen import evolve, frozen
+from lathe.frozen import evolve, frozen, record
 from lathe.lang.model import Unique
 from lathe.machine.event import Create, Event
 from lathe.machine.outcome import Refusal, Step
@@ -23,7 +23,7 @@ from lathe.runtime.allowance import NAME as DECISION, Allowance, Overriding, bro
 from lathe.runtime.cache import Cache, Key
 from lathe.runtime.catalog import Catalog, Live
 from lathe.runtime.clock import Clock, Ids
-from lathe.runtime.committer import Committer
+from lathe.runtime.committer import Committer, Heard, OverloadedError, telling
 from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.plan import Held, Planned, Receiving, Told, plan
 from lathe.runtime.snapshot import encode_json, entity_of
@@ -41,7 +41,7 @@ class BusyError(Exception):
     """Others kept changing what the command is about."""
 
 
-@frozen
+@record
 class Committed:
     """A command was taken, and is durable. `after` are the entities that it wrote."""
 
@@ -51,14 +51,14 @@ class Committed:
     write: Write
 
 
-@frozen
+@record
 class Replayed:
     """The idempotency key was used before: this was the answer."""
 
     receipt: Receipt
 
 
-@frozen
+@record
 class Refused:
     """Nothing changed. `entity` is the one that the command is about, as it is."""
 
@@ -80,6 +80,10 @@ class Spent:
 Result = Committed | Replayed | Refused | Lost | Spent
 
 
+Done = Callable[["Committed | Answer | Exception | None"], None]
+"""Told what a command came to: taken, or not by the store's answer, or what the store raised for it; None:
+nobody will know.
+"""
 Received = Callable[[Live, Mapping[str, Held]], Receipt]
 """Makes the receipt of a command, with its answer, of the entities as they are afterwards."""
 Standing = Callable[[], Awaitable[None]]
@@ -88,7 +92,7 @@ Required = Callable[[Live, Held | None], Refusal | None]
 """Refuses a command for what its entity is, before the machine is asked."""
 
 
-@frozen
+@record
 class Command:
     """What is to be taken. `event` makes the machine's event for a moment (it may be decided again later).
 
@@ -146,7 +150,9 @@ class _World:
         sight: Sight = "newest",
     ) -> None:
         self._loaded = loaded
-        self._look_up = {"newest": cache.newest, "committed": cache.committed, "fresh": _unknown}[sight]
+        self._look_up = (
+            cache.newest if sight == "newest" else cache.committed if sight == "committed" else _unknown
+        )
         self._tenant, self._app = live.tenant, live.app.name
         self._held = held
         self._blueprints = live.table.blueprints
@@ -182,6 +188,16 @@ def _unknown(key: Key) -> Held | None:
     raise KeyError(key)
 
 
+class Holder(Protocol):
+    """Who tries notices as soon as they are durable, and holds them from then on."""
+
+    def hold(self, count: int) -> tuple[str, int] | None:
+        """The worker, and for how many milliseconds it holds so many; None: it has enough to do."""
+
+    def let_go(self, count: int) -> None:
+        """So many that it was going to hold are committed, or will never be."""
+
+
 class Engine:
     """The commands of one process. `start` before the first, `stop` after the last."""
 
@@ -193,6 +209,8 @@ class Engine:
         self.catalog = Catalog(store, self.cache.forget_app, failed)
         self.traces: Traces | None = None
         """Set where the operator wants traces."""
+        self.holder: Holder | None = None
+        """Set by the worker of the outbox, where one runs."""
         self.committer = Committer(store, self._settled)
         self._watchers: list[Callable[[Committed], None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -235,6 +253,8 @@ class Engine:
 
     def _settled(self, write: Write, answer: Answer | None) -> None:
         self.cache.settle(write, answer)
+        if write.holds is not None and self.holder is not None:
+            self.holder.let_go(_notices(write))
 
     async def execute(self, command: Command) -> Result:
         """Take a command. Raises `BusyError`, `OverloadedError`, `NotFoundError`, `StoreError`."""
@@ -258,13 +278,60 @@ class Engine:
                 continue
             answer = await self._commit(live, command, outcome, world, now)
             if isinstance(answer, Committed):
-                for watcher in self._watchers:
-                    watcher(answer)
                 return answer
             over = await self._over(command, live, answer, held, attempt)
             if over is not None:
                 return over
         raise BusyError(f"others keep changing `{command.entity}`")
+
+    def begin(self, command: Command, done: Done) -> bool:
+        """Decide and queue a command at once, if all that it rests on is in memory and nothing refuses it.
+
+        `done` hears, in the loop, what its group came to. False: nothing was done, it is for `execute`, and
+        so is what was not accepted. Raises `OverloadedError`, `NotFoundError`.
+        """
+        if command.standing is not None and command.stamp != self.catalog.generation:
+            return False
+        live = self.catalog.live(command.tenant, command.app)
+        try:
+            found, world, now = self._decided(live, command, {}, {})
+        except (_Absent, LookupError):
+            return False
+        if found.__class__ is Refusal:
+            return False
+        assert isinstance(found, Step), "it is a step or a refusal"
+        planned = self._planned(live, command, found, world, now)
+
+        def heard(answer: Answer | Exception | None) -> None:
+            if isinstance(answer, Answer) and answer.verdict == "accepted":
+                done(self._committed(live, found, planned))
+            else:
+                done(answer)
+
+        planned = self._queue(planned, world, heard)
+        return True
+
+    def _queue(self, planned: Planned, world: _World, heard: Heard) -> Planned:
+        """Queue a write, its notices held by this process if it can try them. Raises `OverloadedError`."""
+        holder, count = self.holder, _notices(planned.write)
+        holds = holder.hold(count) if count and holder is not None else None
+        if holds is not None:
+            planned = replace(planned, write=replace(planned.write, holds=holds))
+        try:
+            self.committer.queue(planned.write, heard)
+        except OverloadedError:
+            if holds is not None and holder is not None:
+                holder.let_go(count)
+            raise
+        self.cache.queue(planned, world.seen)
+        return planned
+
+    def _committed(self, live: Live, found: Step, planned: Planned) -> Committed:
+        """A step that is durable, once those who watch have been told."""
+        committed = Committed(found, planned.after, live, planned.write)
+        for watcher in self._watchers:
+            watcher(committed)
+        return committed
 
     async def _is_current(self, live: Live) -> bool:
         """Whether this version still is what the store says."""
@@ -301,23 +368,34 @@ class Engine:
         """What the machine says, once every row that it asks for is in memory."""
         loaded: dict[str, Held | None] = {}
         for _ in range(LOADS_LIMIT):
-            now = self.clock.now_ms()
-            world = _World(self.cache, live, held, loaded, sight)
             try:
-                if command.requires is not None:
-                    world.get(command.entity)
-                    missing = command.requires(live, world.seen[command.entity])
-                    if missing is not None:
-                        return missing, world, now
-                event = command.event(now)
-                if isinstance(event, Create) and event.blueprint not in live.table.blueprints:
-                    return Refusal("action", None, "create"), world, now  # another version is current
-                if command.allowance is None:
-                    return step(live.table, world, event, permit=live.permit), world, now
-                return self._allowed(live, command.allowance, event, world), world, now
+                return self._decided(live, command, held, loaded, sight)
             except _Absent as absent:
                 loaded |= await self.load(live, [absent.entity])
         raise BusyError(f"`{command.entity}` needs more than {LOADS_LIMIT} others")
+
+    def _decided(
+        self,
+        live: Live,
+        command: Command,
+        held: Mapping[ClaimKey, str],
+        loaded: Mapping[str, Held | None],
+        sight: Sight = "newest",
+    ) -> tuple[Step | Refusal, _World, int]:
+        """What the machine says of what is in memory, or was loaded. Raises `_Absent`."""
+        now = self.clock.now_ms()
+        world = _World(self.cache, live, held, loaded, sight)
+        if command.requires is not None:
+            world.get(command.entity)
+            missing = command.requires(live, world.seen[command.entity])
+            if missing is not None:
+                return missing, world, now
+        event = command.event(now)
+        if isinstance(event, Create) and event.blueprint not in live.table.blueprints:
+            return Refusal("action", None, "create"), world, now  # another version is current
+        if command.allowance is None:
+            return step(live.table, world, event, permit=live.permit), world, now
+        return self._allowed(live, command.allowance, event, world), world, now
 
     def _allowed(self, live: Live, allowance: Allowance, event: Event, world: _World) -> Step | Refusal:
         """What a decision lets pass, if it breaks no property: those were proven of who may."""
@@ -389,6 +467,16 @@ class Engine:
     async def _commit(
         self, live: Live, command: Command, found: Step, world: _World, now: int
     ) -> Committed | Answer:
+        planned = self._planned(live, command, found, world, now)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        planned = self._queue(planned, world, telling(future))
+        answer = await future
+        if answer.verdict != "accepted":
+            return answer
+        return self._committed(live, found, planned)
+
+    def _planned(self, live: Live, command: Command, found: Step, world: _World, now: int) -> Planned:
+        """The rows of a step that the machine has worked out."""
         before = world.seen
         use = _use(command.allowance) if world.is_allowed and command.allowance is not None else None
         policies = (DECISION + use.id,) if use is not None else ()
@@ -403,12 +491,7 @@ class Engine:
         planned = plan(live, found, before, told, receiving=receiving, lease=command.lease, decision=use)
         if self.traces is not None and planned.write.outgoing:
             planned = _carrying(self.traces, planned)
-        future = self.committer.submit(planned.write)
-        self.cache.queue(planned, before)
-        answer = await future
-        if answer.verdict != "accepted":
-            return answer
-        return Committed(found, planned.after, live, planned.write)
+        return planned
 
     async def _over(
         self, command: Command, live: Live, answer: Answer, held: dict[ClaimKey, str], attempt: int
@@ -453,6 +536,11 @@ class Engine:
 
     def _keys(self, live: Live, names: Collection[str]) -> list[Key]:
         return [(live.tenant, live.app.name, name) for name in names]
+
+
+def _notices(write: Write) -> int:
+    """How many notices a write asks for."""
+    return sum([row.phase == "notice" for row in write.outgoing]) if write.outgoing else 0
 
 
 def _carrying(traces: Traces, planned: Planned) -> Planned:

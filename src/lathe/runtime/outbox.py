@@ -32,7 +32,7 @@ from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, value_of
 from lathe.store.base import StoreError
-from lathe.store.records import Leased, Outgoing, Receipt
+from lathe.store.records import Outgoing, Receipt
 
 LEASE_MS = 15_000
 """How long a silent worker keeps an invocation from the others."""
@@ -98,6 +98,7 @@ class Outbox:
         self._is_closing = False
         self._is_cut_off = False
         self._leased_at = 0.0
+        self._promised = 0
         engine.watch(self._notice)
 
     @property
@@ -112,6 +113,7 @@ class Outbox:
     async def run(self) -> None:
         """Try what is due until `close`."""
         renewing = asyncio.create_task(self._renew(), name="outbox renewal")
+        self._engine.holder = self
         backoff = Backoff()
         try:
             while not self._is_closing:
@@ -139,7 +141,19 @@ class Outbox:
         again by whoever comes next, at once.
         """
         self._is_closing = True
+        self._engine.holder = None
         self._wake.set()
+
+    def hold(self, count: int) -> tuple[str, int] | None:
+        """See `Holder`: what a step of this process asks for needs no lease of its own."""
+        if len(self._running) + self._promised + count > self._settings.side_by_side:
+            return None
+        self._promised += count
+        return self._settings.worker, self._settings.lease_ms
+
+    def let_go(self, count: int) -> None:
+        """See `Holder`."""
+        self._promised -= count
 
     async def _drain(self) -> None:
         """Let what runs end, cancel what does not, and let go of its leases."""
@@ -184,20 +198,25 @@ class Outbox:
             self._settings.worker, limit=free, lease_ms=self._settings.lease_ms
         )
         for leased in found:
-            key = _key(leased.outgoing)
-            if key in self._running:
-                continue
-            task = asyncio.create_task(self._handle(leased), name=f"invocation {leased.outgoing.id}")
-            self._running[key] = task
-            self._leased[key] = leased.outgoing
-            task.add_done_callback(partial(self._done, key))
+            self._begin(leased.outgoing)
         return len(found)
 
+    def _begin(self, outgoing: Outgoing) -> None:
+        """Try an invocation that this worker holds."""
+        key = _key(outgoing)
+        if key not in self._running:
+            task = asyncio.create_task(self._handle(outgoing), name=f"invocation {outgoing.id}")
+            self._running[key] = task
+            self._leased[key] = outgoing
+            task.add_done_callback(partial(self._done, key))
+
     def _done(self, key: Key, task: asyncio.Task[None]) -> None:
+        was_full = len(self._running) >= self._settings.side_by_side
         self._running.pop(key, None)
-        self._leased.pop(key, None)
+        outgoing = self._leased.pop(key, None)
         self._stopped.discard(key)
-        self._wake.set()
+        if was_full or outgoing is None or outgoing.phase != "notice":
+            self._wake.set()  # nothing waits for a notice
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             self._failed("effect", error)  # its lease runs out, and it is tried again
@@ -211,7 +230,12 @@ class Outbox:
             for invocation in entity.invocations:
                 if invocation.phase == "stopping":
                     self._stop((live.tenant, live.app.name, entity.id, invocation.number))
-        if committed.write.outgoing:
+        write = committed.write
+        if write.holds is not None:
+            for outgoing in write.outgoing:
+                if outgoing.phase == "notice":
+                    self._begin(outgoing)
+        if write.outgoing and (write.holds is None or any(row.phase != "notice" for row in write.outgoing)):
             self._wake.set()
 
     def _stop(self, key: Key) -> None:
@@ -255,8 +279,7 @@ class Outbox:
             if phases.get(number) not in ("started", "notice", "waiting"):
                 self._stop(key)
 
-    async def _handle(self, leased: Leased) -> None:
-        outgoing = leased.outgoing
+    async def _handle(self, outgoing: Outgoing) -> None:
         try:
             await self._traced(outgoing)
         except (StoreError, BusyError, OverloadedError, NotFoundError) as error:
@@ -475,6 +498,7 @@ class Outbox:
         now = await self._engine.store.now_ms()
         later = msgspec.structs.replace(outgoing, attempt=attempt, due_ms=now + wait_ms)
         await self._engine.store.postpone(self._settings.worker, later)
+        self._wake.set()
 
 
 def _is_there(outgoing: Outgoing, live: Live, held: Held | None) -> Refusal | None:

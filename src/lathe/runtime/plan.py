@@ -83,18 +83,23 @@ def plan(
     rows: list[EntityRow] = []
     entries: list[Entry] = []
     after: dict[str, Held] = {}
-    changes = _Changes(live, told.at_ms, is_swap=told.kind == "migrate")
+    changes: _Changes | None = None
     name_of_step = ""
     for name, entity in _subject_first(step):
         held = before[name]
+        part = parts.get(name)
         is_first = not name_of_step
         name_of_step = name_of_step or f"{name}.{held.revision + 1 if held else 1}"
-        entry = _entry(live, entity, held, parts.get(name), told, name_of_step, is_first=is_first)
+        entry = _entry(live, entity, held, part, told, name_of_step, is_first=is_first)
         row = _row(live, entity, held, entry, told.at_ms)
         entries.append(entry)
         rows.append(row)
         after[name] = Held(entity, row.revision, row.head, row.created_ms, row.changed_ms)
-        changes.add(entity, held.entity if held else None, parts.get(name))
+        if _may_change(live, entity, held, told):
+            if changes is None:
+                changes = _Changes(live, told.at_ms, is_swap=told.kind == "migrate")
+            changes.add(entity, held.entity if held else None, part)
+    outgoing, ended, timers, disarmed, claims, released = _NO_ROWS if changes is None else changes.rows()
     bases = {*step.reads, *step.written}
     write = Write(
         tenant=live.tenant,
@@ -104,12 +109,12 @@ def plan(
         entities=tuple(rows),
         entries=tuple(entries),
         bases=tuple([(name, _head(before.get(name))) for name in sorted(bases)]),
-        outgoing=tuple(changes.outgoing),
-        ended=tuple(changes.ended),
-        timers=tuple(changes.timers),
-        disarmed=tuple(changes.disarmed),
-        claims=tuple(changes.claims),
-        released=tuple(changes.released),
+        outgoing=outgoing,
+        ended=ended,
+        timers=timers,
+        disarmed=disarmed,
+        claims=claims,
+        released=released,
         receipt=receiving(after) if receiving else None,
         lease=lease,
         decision=decision,
@@ -127,6 +132,13 @@ def _subject_first(step: Step) -> Iterable[tuple[str, Entity]]:
         return written.items()
     rest = [item for item in written.items() if item[0] != subject]
     return [(subject, written[subject]), *rest]
+
+
+def _may_change(live: Live, entity: Entity, held: Held | None, told: Told) -> bool:
+    """Whether a change of an entity may mean anything for the tables beside."""
+    facts = _facts(live, live.table.blueprints[entity.blueprint].blueprint)
+    was = held.entity.invocations if held is not None else ()
+    return facts.has_others or entity.invocations is not was or told.kind == "migrate"
 
 
 def _head(held: Held | None) -> bytes:
@@ -221,6 +233,13 @@ def changes_of(old: Entity | None, new: Entity) -> dict[str, tuple[Value, Value]
     return found
 
 
+_Rows = tuple[
+    tuple[Outgoing, ...], tuple[tuple[str, int], ...], tuple[Timer, ...], tuple[tuple[str, str], ...],
+    tuple[Claim, ...], tuple[Claim, ...],
+]  # fmt: skip
+_NO_ROWS: _Rows = ((), (), (), (), (), ())
+
+
 class _Changes:
     """The rows beside the snapshot: outbox, timers, claims, as they differ."""
 
@@ -234,6 +253,13 @@ class _Changes:
         self.disarmed: list[tuple[str, str]] = []
         self.claims: list[Claim] = []
         self.released: list[Claim] = []
+
+    def rows(self) -> _Rows:
+        """What was taken down: as a write has it, from `outgoing` to `released`."""
+        return (
+            tuple(self.outgoing), tuple(self.ended), tuple(self.timers), tuple(self.disarmed),
+            tuple(self.claims), tuple(self.released),
+        )  # fmt: skip
 
     def add(self, new: Entity, old: Entity | None, part: Part | None) -> None:
         """Take down what one entity's change means for the tables beside."""
@@ -261,7 +287,7 @@ class _Changes:
 
     def _outgoing(self, table: BlueprintTable, entity: Entity, invocation: Invocation) -> Outgoing:
         rule = table.effects[invocation.effect]
-        moment = Moment(entity.id, invocation, _kinds(self._live, table.blueprint))
+        moment = Moment(entity.id, invocation, _facts(self._live, table.blueprint).kinds)
         request = b"{}" if rule.target else encode_json(render(rule.effect, moment))
         phase = invocation.phase
         assert phase != "started" or rule.target is None, "calls and creations never start"
@@ -321,15 +347,25 @@ class _Changes:
         return Claim(self._live.tenant, self._live.app.name, name, encode_json(tuple(values)), entity)
 
 
-_known: dict[tuple[str, str], Mapping[tuple[str, str], Kind]] = {}
+class _Facts(Struct, frozen=True):
+    """What does not change within a version. `kinds` are what requests are rendered by; `has_others`: timers,
+    or claims.
+    """
+
+    kinds: Mapping[tuple[str, str], Kind]
+    has_others: bool
 
 
-def _kinds(live: Live, blueprint: Blueprint) -> Mapping[tuple[str, str], Kind]:
-    """What requests are rendered by, worked out once for each version."""
+_known: dict[tuple[str, str], _Facts] = {}
+
+
+def _facts(live: Live, blueprint: Blueprint) -> _Facts:
     key = (live.digest, blueprint.name)
     found = _known.get(key)
     if found is None:
         if len(_known) >= KNOWN_LIMIT:
             _known.clear()
-        found = _known[key] = kinds_of(blueprint)
+        waits = any(state.after_ms is not None for state in blueprint.states.values())
+        has_others = bool(waits or blueprint.timers or blueprint.unique)
+        found = _known[key] = _Facts(kinds_of(blueprint), has_others)
     return found

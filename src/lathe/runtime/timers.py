@@ -73,6 +73,8 @@ class Timers:
     def _notice(self, committed: Committed) -> None:
         """A step of this process armed a timer that is due before the next look, or may free one."""
         write = committed.write
+        if not write.timers and not self._blocked:
+            return
         if any(timer.due_ms < self._next_look_ms for timer in write.timers) or (
             self._blocked
             and any((write.tenant, write.app, row.id) in self._blocked for row in write.entities)

@@ -53,7 +53,7 @@ class Duties:
         else:
             self._timers[row.tenant, row.app, row.entity, row.name] = _Armed(row)
 
-    def write(self, total: Net) -> None:
+    def write(self, total: Net, now_ms: int) -> None:
         """What a group changed. A lease on an invocation stays; a timer is armed anew."""
         for armed in self._timers.values():
             row = armed.row
@@ -64,7 +64,9 @@ class Duties:
             if outgoing is None:
                 self._outgoing.pop(key, None)
             elif held is None:
-                self.put(outgoing)
+                worker, lease_ms = total.held.get(key, (None, 0))
+                until_ms = 0 if worker is None else now_ms + lease_ms
+                self._outgoing[key] = _Held(outgoing, worker, until_ms)
             else:
                 held.row = outgoing
         for timer_key, timer in total.timers.items():

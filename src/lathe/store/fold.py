@@ -19,10 +19,11 @@ TimerKey = tuple[str, str, str, str]
 
 class Net:
     """Rows to write; None where a row is to be gone. `entries` are in the order in which they were decided,
-    `decisions` the (tenant, id) of those that are used up.
+    `decisions` the (tenant, id) of those that are used up, `held` the leases (worker, milliseconds) that rows
+    of `outgoing` are born with.
     """
 
-    __slots__ = ("decisions", "entities", "entries", "outgoing", "receipts", "timers")
+    __slots__ = ("decisions", "entities", "entries", "held", "outgoing", "receipts", "timers")
 
     def __init__(self) -> None:
         self.entities: dict[EntityKey, EntityRow] = {}
@@ -30,6 +31,7 @@ class Net:
         self.outgoing: dict[OutgoingKey, Outgoing | None] = {}
         self.timers: dict[TimerKey, Timer | None] = {}
         self.receipts: list[Receipt] = []
+        self.held: dict[OutgoingKey, tuple[str, int]] = {}
         self.decisions: list[tuple[str, str]] = []
 
 
@@ -50,7 +52,10 @@ def _add(total: Net, write: Write) -> None:
     for name, number in write.ended:
         total.outgoing[tenant, app, name, number] = None
     for outgoing in write.outgoing:
-        total.outgoing[tenant, app, outgoing.entity, outgoing.number] = outgoing
+        key = (tenant, app, outgoing.entity, outgoing.number)
+        total.outgoing[key] = outgoing
+        if write.holds is not None and outgoing.phase == "notice":
+            total.held[key] = write.holds
     for name, timer_name in write.disarmed:
         total.timers[tenant, app, name, timer_name] = None
     for timer in write.timers:

@@ -179,7 +179,7 @@ class MemoryStore:
             del self._claims[claim_key(claim)]
         for receipt in total.receipts:
             self._receipts[receipt.tenant, receipt.principal, receipt.key] = receipt
-        self._duties.write(total)
+        self._duties.write(total, self._clock())
         self._rules.use(total.decisions)
 
     def _add_entry(self, entry: Entry) -> None:

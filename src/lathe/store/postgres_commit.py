@@ -222,14 +222,17 @@ _ENTRY_NAMES = ", ".join(name.strip() for name in columns(Entry).split(",")[:-1]
 ENTRY_KINDS = kinds(
     "str str str str int int int str str str str str str str int str int bytes bytes bytes bytes"
 )
-_OUTGOING_KINDS = kinds("str str str str int str int str str int bytes int")
+_OUTGOING_KINDS = kinds("str str str str int str int str str int bytes int str int")
+_OUTGOING_NAMES = ", ".join(f"c{n}" for n in range(14))
 _TIMER_KINDS = kinds("str str str str str int int int")
 _RECEIPT_KINDS = kinds("str str str bytes int bytes int")
 _CLAIM_KINDS = kinds("str str str bytes str")
 _OLD_ENTITY = """update entity e set state = k.c4, visit = k.c5, version = k.c6, revision = k.c7,
     digest = k.c8, body = k.c9, head = k.c10, changed_ms = k.c12, final_ms = k.c13, fields = k.c14
     from {k} where e.tenant = k.c0 and e.app = k.c1 and e.id = k.c3"""
-_OUTGOING = f"""insert into outgoing ({columns(Outgoing)}) select * from {{k}}
+_OUTGOING = f"""insert into outgoing ({columns(Outgoing)}, worker, until_ms)
+    select {_OUTGOING_NAMES.removesuffix(", c13")},
+    case when c12 is null then 0 else {NOW} + c13 end from {{k}}
     on conflict (tenant, app, entity, number) do update set phase = excluded.phase, due_ms = excluded.due_ms,
     request = excluded.request, attempt = excluded.attempt, visit = excluded.visit, digest = excluded.digest,
     effect = excluded.effect"""
@@ -266,7 +269,7 @@ class Writing:
         self._write_entries(total.entries)
         self._write_receipts(total.receipts)
         self._write_claims(*changed_claims(before, after))
-        self._write_outgoing(total.outgoing)
+        self._write_outgoing(total)
         self._write_timers(total.timers)
         self._use_decisions(total.decisions)
 
@@ -348,10 +351,11 @@ class Writing:
         delete = f"delete from claim c using {{k}} where {same}"
         self._add(delete, _CLAIM_KINDS, [astuple(claim) for claim in gone], "a, b, c, d, e")
 
-    def _write_outgoing(self, changes: Mapping[tuple[str, str, str, int], Outgoing | None]) -> None:
-        rows = [astuple(row) for _, row in sorted(changes.items()) if row is not None]
-        self._add(_OUTGOING, _OUTGOING_KINDS, rows)
-        gone = [key for key, row in sorted(changes.items()) if row is None]
+    def _write_outgoing(self, total: Net) -> None:
+        changes = sorted(total.outgoing.items())
+        rows = [(*astuple(row), *total.held.get(key, (None, 0))) for key, row in changes if row is not None]
+        self._add(_OUTGOING, _OUTGOING_KINDS, rows, _OUTGOING_NAMES)
+        gone = [key for key, row in changes if row is None]
         delete = """delete from outgoing o using {k} where o.tenant = k.a and o.app = k.b
             and o.entity = k.c and o.number = k.d"""
         self._add(delete, kinds("str str str int"), gone, "a, b, c, d")

@@ -178,7 +178,9 @@ class Write(Struct, frozen=True, gc=False):
     `outgoing` and `timers` replace rows of the same key: the lease on an invocation runs on, a timer is armed
     anew and nobody's. `ended` are (entity, number), `disarmed` (entity, name) of rows that are gone. `lease`
     names the worker whose lease on an invocation or timer must still run, as (worker, entity, number or
-    timer's name). `decision` names the decision that lets it pass where policies do not.
+    timer's name). With `holds`, as (worker, milliseconds), the notices among `outgoing` are born with a lease
+    of that worker, if they are not there yet. `decision` names the decision that lets it pass where policies
+    do not.
     """
 
     tenant: str
@@ -197,6 +199,7 @@ class Write(Struct, frozen=True, gc=False):
     receipt: Receipt | None = None
     lease: tuple[str, str, int | str] | None = None
     decision: Use | None = None
+    holds: tuple[str, int] | None = None
 
 
 Verdict = Literal["accepted", "stale", "claimed", "receipt", "governed", "lease", "decision", "audit"]

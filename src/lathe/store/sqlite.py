@@ -409,6 +409,7 @@ class SqliteStore:
         key, now = (tenant, app, blueprint), self._clock()
 
         def moving(committer: Committer) -> int:
+            committer.forget()
             db, position = committer.connection, committer.position
             with transaction(db):
                 return duties.archive(db, key, final_before_ms, limit, now, position)

@@ -12,6 +12,7 @@ import apsw
 import msgspec
 from msgspec.structs import astuple
 
+from lathe.store import sqlite_at_once as at_once
 from lathe.store.accept import ClaimKey, EntityKey, Standing, accept, decided, touched
 from lathe.store.base import UnavailableError
 from lathe.store.duties import POSTPONED
@@ -19,18 +20,20 @@ from lathe.store.fold import Net, changed_claims, net
 from lathe.store.records import GENESIS, Answer, Claim, Governing, Receipt, Write
 from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER, bind_entity, bind_entry
 from lathe.store.sqlite_file import by_the_system
-from lathe.store.sqlite_rows import RowStatement
+from lathe.store.sqlite_rows import (
+    ENTITY_AGAIN,
+    OUTGOING_AGAIN,
+    RECEIPT_AGAIN,
+    TIMER_AGAIN,
+    RowStatement,
+    held_rows,
+)
 from lathe.store.tables import columns
 
 
 def _insert(table: str, names: str, width: int, otherwise: str = "") -> RowStatement:
     said = f"insert into {table} ({names}) select * from {{rows}} where column1 is not null {otherwise}"
     return RowStatement(said, width)
-
-
-def _replacing(names: str, key: str) -> str:
-    """What an insertion does where a row of this key is there: it takes over these columns."""
-    return f"on conflict ({key}) do update set " + ", ".join(f"{n} = excluded.{n}" for n in names.split())
 
 
 _HEADS = RowStatement(
@@ -67,16 +70,17 @@ _DECISIONS = RowStatement(
 )
 
 _NEW_ENTITY = _insert("entity", ENTITY, 14)
-_CHANGED = "state visit version revision digest body head changed_ms final_ms"
-_OLD_ENTITY = _insert("entity", ENTITY, 14, _replacing(_CHANGED, "tenant, app, id"))
+_OLD_ENTITY = _insert("entity", ENTITY, 14, ENTITY_AGAIN)
 _ENTRY = _insert("journal", ENTRY, 22)
-_ASKED = "phase due_ms request attempt visit digest effect"
-_OUTGOING = _insert("outgoing", OUTGOING, 12, _replacing(_ASKED, "tenant, app, entity, number"))
-_ARMED = "blueprint visit armed_ms due_ms worker until_ms"
-_TIMER = _insert("timer", TIMER, 8, _replacing(_ARMED, "tenant, app, entity, name"))
-_ANSWERED = "request status answer expires_ms"
-_RECEIPT = _insert("receipt", columns(Receipt), 7, _replacing(_ANSWERED, "tenant, principal, key"))
-_CLAIM = _insert("claim", columns(Claim), 5, _replacing("entity", 'tenant, app, "unique", key'))
+_OUTGOING = _insert("outgoing", f"{OUTGOING}, worker, until_ms", 14, OUTGOING_AGAIN)
+_TIMER = _insert("timer", TIMER, 8, TIMER_AGAIN)
+_RECEIPT = _insert("receipt", columns(Receipt), 7, RECEIPT_AGAIN)
+_CLAIM = _insert(
+    "claim",
+    columns(Claim),
+    5,
+    'on conflict (tenant, app, "unique", key) do update set entity = excluded.entity',
+)
 _NO_OUTGOING = RowStatement("delete from outgoing where (tenant, app, entity, number) in {rows}", 4)
 _NO_TIMER = RowStatement("delete from timer where (tenant, app, entity, name) in {rows}", 4)
 _NO_CLAIM = RowStatement('delete from claim where (tenant, app, "unique", key) in {rows}', 4)
@@ -131,10 +135,14 @@ class Refused(Exception):
     """Rolls a transaction back that changes nothing."""
 
 
-class Committer:
-    """What the writer's thread knows beside its connection: what governs, and the last position.
+HEADS_LIMIT = 65_536
+"""Heads that are remembered; when there are as many, they are read anew."""
 
-    Both are true because nobody else writes; both are changed only after a commit, and read anew when it is
+
+class Committer:
+    """What the writer's thread knows beside its connection: what governs, the last position, and heads.
+
+    All are true because nobody else writes; they are changed only after a commit, and read anew when it is
     not known whether one was done.
     """
 
@@ -142,7 +150,9 @@ class Committer:
         self.connection = connection
         self.governing: dict[tuple[str, str], Governing] = {}
         self.position = 0
+        self._heads: dict[EntityKey, bytes] = {}
         self._is_unsure = False
+        at_once.prepare(connection)
         self.refresh()
 
     @contextmanager
@@ -165,33 +175,79 @@ class Committer:
             self._is_unsure = False
 
     def refresh(self) -> None:
-        """Read both anew."""
+        """Know nothing but what is read anew."""
         connection = self.connection
+        self.forget()
         found = connection.execute("select tenant, app, digest, epoch from governing")
         self.governing = {(t, a): Governing(d, e) for t, a, d, e in found}
         self.position = last_position(connection)
+
+    def forget(self) -> None:
+        """Know no heads any more: entities are changed otherwise than by a group."""
+        self._heads.clear()
 
     def commit(self, group: Sequence[Write], now_ms: int) -> list[Answer]:
         """One group. Nothing is written if nothing was accepted."""
         writes = tuple(group)
         if not writes:
             return []
+        answers = self._at_once(writes, now_ms) if at_once.can_be(writes) else None
+        return self._one_by_one(writes, now_ms) if answers is None else answers
+
+    def _at_once(self, group: Sequence[Write], now_ms: int) -> list[Answer] | None:
+        """A group in one call; None: something is otherwise than was expected, and nothing is written."""
+        self.settle()
+        if is_busy(self.connection):
+            return None
+        standing = at_once.expected(group, self.governing, self._known_heads(group))
+        answers = accept(group, standing)
+        if any(answer.verdict != "accepted" for answer in answers):
+            return None
+        total = net(group, answers)
+        rows = at_once.rows_of(group, total, self.position, now_ms)
+        if len(rows) > at_once.ROWS_LIMIT:
+            return None
+        try:
+            if not at_once.put(self.connection, rows):
+                return None
+        except BaseException:
+            self._is_unsure = True
+            raise
+        self._heads.update(standing.heads)
+        self.position += len(total.entries)
+        return answers
+
+    def _known_heads(self, group: Sequence[Write]) -> dict[EntityKey, bytes]:
+        """The heads that a group builds on; those that nobody asked for before are read."""
+        keys = {(write.tenant, write.app, name) for write in group for name, _ in write.bases}
+        if not self._heads.keys() >= keys:
+            if len(self._heads) > HEADS_LIMIT:
+                self.forget()
+            missing = tuple(keys - self._heads.keys())
+            found = self._read_heads(missing)
+            self._heads.update({key: found.get(key, GENESIS) for key in missing})
+        return {key: self._heads[key] for key in keys}
+
+    def _one_by_one(self, writes: Sequence[Write], now_ms: int) -> list[Answer]:
+        """The same with everything looked at that it touches, in a transaction."""
         answers: list[Answer] = []
         written = 0
         with self.writing():
             standing, holders = self._standing(writes, self.governing, now_ms)
             answers = accept(writes, standing)
-            written = self._write(writes, answers, standing, holders)
+            written = self._write(writes, answers, standing, holders, now_ms)
         self.position += written
+        self._heads.update(standing.heads)
         return answers
 
     def apply(self, app: tuple[str, str], after: Governing, writes: Sequence[Write], now_ms: int) -> Answer:
         """Inside a transaction: the writes under what governs `app` `after`, all of them or none."""
+        self.forget()
         standing, holders = self._standing(writes, {**self.governing, app: after}, now_ms)
         answers = accept(writes, standing)
         refused = next((a for a in answers if a.verdict != "accepted"), None)
         if refused is None:
-            self._write(writes, answers, standing, holders)
+            self._write(writes, answers, standing, holders, now_ms)
         return refused or Answer("accepted")
 
     def _standing(
@@ -199,7 +255,7 @@ class Committer:
     ) -> tuple[Standing, dict[ClaimKey, str]]:
         entities, claims, receipts, leases = touched(group)
         db = self.connection
-        heads = self._heads(tuple(entities))
+        heads = self._read_heads(tuple(entities))
         holders: dict[ClaimKey, str] = {}
         held: dict[tuple[str, str, str, int | str], str] = {}
         if claims:
@@ -217,7 +273,7 @@ class Committer:
             standing.decisions = {(t, d): n for t, d, n in _DECISIONS.run(db, asked, now_ms)}
         return standing, holders
 
-    def _heads(self, keys: tuple[EntityKey, ...]) -> dict[EntityKey, bytes]:
+    def _read_heads(self, keys: tuple[EntityKey, ...]) -> dict[EntityKey, bytes]:
         """The heads of those that exist, in one row: each row more would be a call more."""
         found = _HEADS.run(self.connection, [(n, *key) for n, key in enumerate(keys)])
         return {keys[n]: bytes.fromhex(head) for (listed,) in found for n, head in _heads(listed)}
@@ -228,6 +284,7 @@ class Committer:
         answers: Sequence[Answer],
         standing: Standing,
         holders: Mapping[ClaimKey, str],
+        now_ms: int,
     ) -> int:
         """How many entries were written."""
         db, total = self.connection, net(group, answers)
@@ -238,7 +295,7 @@ class Committer:
         new, moved, gone = changed_claims(holders, standing.holders)
         _CLAIM.run(db, [astuple(claim) for claim in (*new, *moved)])
         _NO_CLAIM.run(db, [(c.tenant, c.app, c.unique, c.key) for c in gone])
-        _OUTGOING.run(db, [astuple(row) for row in total.outgoing.values() if row is not None])
+        _OUTGOING.run(db, held_rows(total, now_ms))
         _NO_OUTGOING.run(db, [key for key, row in total.outgoing.items() if row is None])
         _TIMER.run(db, [astuple(row) for row in total.timers.values() if row is not None])
         _NO_TIMER.run(db, [key for key, row in total.timers.items() if row is None])

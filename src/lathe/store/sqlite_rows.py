@@ -12,11 +12,36 @@ from collections.abc import Collection, Sequence
 from itertools import chain, islice
 
 import apsw
+from msgspec.structs import astuple
 
+from lathe.store.fold import Net
 from lathe.store.tables import Row
 
 SIZES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Rows of one statement. Each is prepared once and kept (`sqlite_file.STATEMENTS`)."""
+
+
+def _replacing(names: str, key: str) -> str:
+    return f"on conflict ({key}) do update set " + ", ".join(f"{n} = excluded.{n}" for n in names.split())
+
+
+ENTITY_AGAIN = _replacing(
+    "state visit version revision digest body head changed_ms final_ms", "tenant, app, id"
+)
+OUTGOING_AGAIN = _replacing("phase due_ms request attempt visit digest effect", "tenant, app, entity, number")
+TIMER_AGAIN = _replacing("blueprint visit armed_ms due_ms worker until_ms", "tenant, app, entity, name")
+RECEIPT_AGAIN = _replacing("request status answer expires_ms", "tenant, principal, key")
+"""What an insertion does where a row of this key is there: it takes over these columns."""
+
+
+def held_rows(total: Net, now_ms: int) -> list[tuple[object, ...]]:
+    """The rows of the outbox that are written, each with worker and end of the lease that it is born with."""
+    found: list[tuple[object, ...]] = []
+    for key, outgoing in total.outgoing.items():
+        if outgoing is not None:
+            worker, lease_ms = total.held.get(key, (None, 0))
+            found.append((*astuple(outgoing), worker, 0 if worker is None else now_ms + lease_ms))
+    return found
 
 
 class RowStatement:
