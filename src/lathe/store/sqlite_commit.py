@@ -210,8 +210,11 @@ class Committer:
         try:
             if not at_once.put(self.connection, rows):
                 return None
-        except BaseException:
+        except BaseException as error:
             self._is_unsure = True
+            told = by_the_system(self.connection, error)
+            if told is not error:
+                raise told from error
             raise
         self._heads.update(standing.heads)
         self.position += len(total.entries)
