@@ -40,6 +40,8 @@ class Progress:
     limits: Limits
     findings: dict[tuple[str, Span], Finding] = field(default_factory=dict)
     completed: tuple[System, Graph] | None = None
+    before: tuple[System, Graph] | None = None
+    """The scope before the one that was completed last."""
     last: Graph | None = None
     system: System | None = None
     partial: list[str] = field(default_factory=list)
@@ -51,6 +53,8 @@ class Progress:
     policies: Mapping[str, int] = field(default_factory=dict)
     is_judged: bool = True
     """Whether there was time to judge what was searched."""
+    few: str = ""
+    """Of which blueprints the scope alone kept more out, where that could matter."""
     is_part: bool = False
     """Whether a larger scope was left out, or not searched whole."""
 

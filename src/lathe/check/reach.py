@@ -67,6 +67,8 @@ class Reached:
     covered: Coverage
     not_covered: tuple[str, ...]
     algebra: LevelReport | None = None
+    few: str = ""
+    """The instances that kept values from being reached, if more of them could matter."""
 
 
 def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> Reached:
@@ -81,6 +83,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         _close(progress)
         _judge_last(progress)
         _tell_empty(progress)
+        _look_beyond(progress)
     except (OutOfTimeError, KeyboardInterrupt) as stop:
         _fall_back(progress, stop)
     _tell_sampled(progress)
@@ -102,6 +105,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         coverage(progress),
         tuple(not_covered(app, judged_system(progress), progress.partial)),
         progress.algebra.level if progress.algebra else None,
+        progress.few,
     )
 
 
@@ -128,7 +132,7 @@ def _search_scope(progress: Progress, instances: Instances) -> bool:
         _tell_outliving(progress, system, graph)
         _leave_out(progress, ending(graph, instances))
         return False
-    progress.completed = (system, graph)
+    progress.before, progress.completed = progress.completed, (system, graph)
     graph.judging = progress.limits
     _tell_outliving(progress, system, graph)
     _judge_scope(progress, system, graph)
@@ -255,6 +259,15 @@ def _tell_empty(progress: Progress) -> None:
         empties = _still_empty(progress, one_more(system, graph), empties)
     progress.add(tell.tell_empty(p) for p in empties)
     progress.add(tell.tell_implied(p) for p in implied)
+
+
+def _look_beyond(progress: Progress) -> None:
+    """What so few instances could not show; where one more could not matter, nothing is loaded for it."""
+    if progress.completed is None or progress.has_errors or progress.doubts or not linked(progress.app):
+        return
+    from lathe.check.beyond import ask_beyond  # only here, so that a clean check starts sooner
+
+    ask_beyond(progress, progress.before)
 
 
 def _still_empty(progress: Progress, wider: Instances, empties: list[Property]) -> list[Property]:

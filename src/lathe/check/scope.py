@@ -38,6 +38,12 @@ def linked(app: App) -> frozenset[str]:
     return frozenset(found & set(app.blueprints))
 
 
+def holds_sets(app: App) -> bool:
+    """Whether some field holds a set of entities: it is full only where there are enough of them."""
+    kinds = (f.type.element for b in app.blueprints.values() for f in b.fields.values())
+    return any(kind is not None and kind.kind == "ref" for kind in kinds)
+
+
 def _others(blueprint: Blueprint) -> Iterator[str]:
     for f in blueprint.fields.values():
         yield from _refs(f.type)

@@ -154,7 +154,11 @@ def _why_not_asked(reached: Reached) -> str:
     if reached.covered.exhaustive != "within bounds":
         return "level 2 ended before it had searched everything"
     if not any(f.diagnostic.code == "LT802" for f in reached.findings):
-        return "every value was searched"
+        return (
+            f"every value that {reached.few} reach was searched"
+            if reached.few
+            else "every value was searched"
+        )
     if reached.level.verdict == "fails":
         return "level 2 found errors"
     return "nothing is open for want of a value"

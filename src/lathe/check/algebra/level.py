@@ -9,7 +9,7 @@ from lathe.check.algebra.prove import Proofs, prove
 from lathe.check.bounds import TooLargeError
 from lathe.check.domain import expressions
 from lathe.check.graph import Clock, Graph, Limits
-from lathe.check.scope import linked
+from lathe.check.scope import holds_sets, linked
 from lathe.check.search import search
 from lathe.check.system import System, make_system
 from lathe.frozen import frozen
@@ -80,5 +80,7 @@ def _participants(system: System, blueprint: str) -> int:
 
 
 def _counts_for_all(app: App) -> bool:
-    """Whether nothing counts entities, so that how many there are makes no difference."""
-    return not any(isinstance(n, Population) for e in expressions(app) for n in walk(e.tree))
+    """Whether nothing counts entities or holds sets of them, so that how many there are changes nothing."""
+    return not holds_sets(app) and not any(
+        isinstance(n, Population) for e in expressions(app) for n in walk(e.tree)
+    )

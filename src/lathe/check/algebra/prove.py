@@ -187,6 +187,8 @@ def _take_claims(prover: _Prover, guessed: Iterable[Formula]) -> list[_Claim]:
     asked: list[_Claim] = []
     lemmas: list[tuple[Formula, Span | None, str]] = [(f, None, "") for f in dict.fromkeys(guessed)]
     for formula, span, name in (*own, *lemmas):
+        if span is None and prover.clock() >= prover.stop_at:
+            break
         try:
             claim = _claim(prover, formula, span, name)
         except NotModelledError:
@@ -215,6 +217,10 @@ def _claim(prover: _Prover, formula: Formula, span: Span | None, name: str) -> _
 def _take_steps(prover: _Prover) -> None:
     """The commands as terms; one that cannot be modelled breaks everything that it may change."""
     for command in prover.system.commands:
+        if prover.clock() >= prover.stop_at:
+            prover.claims = []  # some step will not have been looked at
+            prover.skipped.append(command)
+            return
         try:
             found = move(command, prover.names)
         except NotModelledError:

@@ -19,7 +19,7 @@ from lathe.check.arrays.visited import mixed
 from lathe.check.arrays.words import PackedStates, Words, chosen
 from lathe.check.graph import Graph, look
 from lathe.check.ir import FALSE, Formula
-from lathe.check.layout import WORD_BITS, Layout
+from lathe.check.layout import WORD_BITS, Layout, Variable
 
 Masks = NDArray[np.uint64]
 
@@ -203,3 +203,19 @@ def first_steps(
         at = int(truth.argmax())
         found.append((int(origin[at]), int(graph.edges.targets[rows[at]])) if truth.any() else None)
     return found or [None] * len(conditions)
+
+
+def codes_of(graph: Graph, variable: Variable, where: tuple[Variable, set[int]]) -> set[int]:
+    """The codes of a number in all states in which another variable has one of some codes."""
+    seen: set[int] = set()
+    state, wanted = where[0], np.array(sorted(where[1]), dtype=np.uint64)
+    for _, part in _chunks(columns_of(graph)):
+        here, there = (_codes(part, v) for v in (state, variable))
+        seen.update(np.unique(there[np.isin(here, wanted)]).tolist())
+    return seen
+
+
+def _codes(words: Words, variable: Variable) -> Masks:
+    """One variable of each state; it lies within a word."""
+    word, bit = divmod(variable.offset, WORD_BITS)
+    return words[word] >> np.uint64(bit) & np.uint64(variable.mask)
