@@ -211,3 +211,16 @@ o = { type = "int", range = [0, 60], default = 0 }
     }
     late = check_files(files, Options(), Turning(readings(files) - 1)).report
     assert late.verdict == "refused"
+
+
+def test_what_never_happens_is_asked_with_one_more_of_each_in_turn_before_more_of_all() -> None:
+    """Two of both have a hundred times as many states as two of one, and one more is all that it takes."""
+    one = COUNTER.replace("5000", "3") + (
+        '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
+        'args.other = { type = "ref", to = "Seen" }\nwhen = "arg.other != self"\n'
+    )
+    many = COUNTER.replace("5000", "60").replace(
+        "[action]", 'of = { type = "ref", to = "Seen" }\n[action]', 1
+    )
+    scope = "[scope]\nSeen = 1\nMany = 1\nbudget_states = 8000\n"
+    assert report_of(several(scope, Seen=one, Many=many)).verdict == "admitted"

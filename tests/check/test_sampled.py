@@ -169,3 +169,41 @@ error = "fail"
 """
     found = finding(report_of(text), "LT802")
     assert found.diagnostic.message.startswith("sampled: `price` of `computed`")
+
+
+LASTING = """blueprint = "Thing"
+[state]
+open = { initial = true, after = "1d", then = "lapse" }
+paid = { final = true }
+lapsed = { final = true }
+[field]
+amount = { type = "int", range = [1, 10000], frozen = true }
+[action]
+create = { by = "role:clerk", sets = ["amount"] }
+pay = { from = "open", to = "paid", by = "role:clerk", when = "amount <= 50" }
+lapse = { from = "open", to = "lapsed" }
+[eventually]
+settles = { from = ["open"], to = ["paid", "lapsed"] }
+"""
+
+
+def test_an_eventually_that_no_value_keeps_from_coming_is_settled_on_the_skeleton() -> None:
+    """The guard has one truth on either side of 50, so what holds of the regions holds of every value."""
+    report = report_of(LASTING)
+    assert (report.verdict, told(report)) == ("admitted", ["LT802"])
+
+
+def test_an_eventually_that_a_value_beyond_the_sample_might_keep_from_coming_stays_open() -> None:
+    """1,111 is no value of the sample, and no region tells it from its neighbours."""
+    report = report_of(
+        LASTING.replace('to = "lapsed" }', 'to = "lapsed", when = "amount * amount != 1234321" }', 1)
+    )
+    assert report.verdict == "unknown"
+    cure = finding(report, "LT801").diagnostic.help
+    assert "constants alone" in cure
+    assert "invariant" not in cure
+
+
+def test_an_eventually_that_a_value_of_the_sample_keeps_from_coming_fails() -> None:
+    report = report_of(LASTING.replace('to = "lapsed" }', 'to = "lapsed", when = "amount < 5000" }', 1))
+    assert report.verdict == "refused"

@@ -183,3 +183,36 @@ def test_a_secret_is_shown_nowhere() -> None:
     assert found.trace.steps[0].parts[0].args["mark"] == HIDDEN
     assert [dict(c.values) for c in found.trace.clauses] == [{"mark": HIDDEN}]
     assert f"mark = {HIDDEN}" in found.diagnostic.message
+
+
+LENT = """
+[state]
+open = { initial = true, waits = "x" }
+shut = { final = true }
+[field]
+n = { type = "int", range = [0, 1], default = 0 }
+[action]
+create = { by = "role:clerk" }
+close = { from = "open", to = "shut", by = "role:clerk" }
+grow = { from = "open", by = "entity:Loan", do = ["n += 1"] }
+"""
+LENDS = """
+[state]
+open = { initial = true, waits = "x" }
+[field]
+to = { type = "ref", to = "Member", frozen = true }
+[action]
+create = { by = "role:clerk", sets = ["to"], also = [{ on = "arg.to", action = "grow" }] }
+"""
+
+
+def test_a_value_that_leaves_its_range_is_told_by_the_step_that_the_run_ends_with() -> None:
+    found = finding(report_of(several(Member=LENT, Loan=LENDS)), "LT204")
+    assert found.trace is not None
+    assert found.trace.length == 3
+    assert found.diagnostic.message == "`n += 1` in `Member.grow` can leave its range, at step 3"
+
+
+def test_a_step_that_breaks_a_property_is_cured_where_the_entity_was_changed() -> None:
+    found = finding(report_of(several(Member=LENT + '[step]\np = "n == old.n"\n', Loan=LENDS)), "LT402")
+    assert found.diagnostic.help == "guard `Member.grow` so that it cannot be taken there, or weaken `p`"

@@ -83,3 +83,30 @@ def test_messages_are_one_sentence_in_lower_case() -> None:
         message = str(variant["message"])
         assert not message.endswith("."), message
         assert message[0] in "`'\"" or not message[0].isupper() or message.split()[0] in CAPITALS, message
+
+
+CHAIN = {
+    "app.toml": 'app = "small"\n[role]\nclerk = "c"\n[invariant]\np = "PROPERTY"\n',
+    "a.blueprint.toml": 'blueprint = "Area"\n[state]\nopen = { initial = true, waits = "x" }\n'
+    '[field]\nplan = { type = "ref", to = "Plan" }\n[action]\ncreate = { by = "role:clerk" }\n',
+    "p.blueprint.toml": 'blueprint = "Plan"\n[state]\nopen = { initial = true, waits = "x" }\n'
+    '[field]\nn = { type = "int", range = [0, 4], default = 0 }\n'
+    '[action]\ncreate = { by = "role:clerk" }\ngo = { from = "open", by = "role:clerk", when = "GUARD" }\n',
+}
+
+
+def faults(prop: str, guard: str = "n < 3") -> list[tuple[str, str]]:
+    files = {name: text.replace("PROPERTY", prop).replace("GUARD", guard) for name, text in CHAIN.items()}
+    return [(d.code, d.help) for d in read(files).diagnostics]
+
+
+def test_a_property_that_reads_two_refs_away_is_told_how_to_go_through_all() -> None:
+    cure = "go through them all: `for p in Plan if a.plan == p`, and read `p.state`"
+    assert faults("all(a.plan.state == 'open' for a in Area)") == [("LT103", cure)]
+    assert faults("all(p.state == 'open' for a in Area for p in Plan if a.plan == p)") == []
+
+
+def test_a_division_by_a_zero_that_is_written_down_is_refused_at_its_place() -> None:
+    for guard in ("n // 0 == 0", "n % 0 == 0"):
+        assert faults("True or all(True for a in Area)", guard)[0][0] == "LT103"
+    assert faults("all(a.state == 'open' for a in Area)", "n // 2 == 0") == []

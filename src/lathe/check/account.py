@@ -53,6 +53,8 @@ class Progress:
     policies: Mapping[str, int] = field(default_factory=dict)
     is_judged: bool = True
     """Whether there was time to judge what was searched."""
+    wider: str = ""
+    """The wider scope that what never happened was asked of last, if there was one."""
     few: str = ""
     """Of which blueprints the scope alone kept more out, where that could matter."""
     is_part: bool = False

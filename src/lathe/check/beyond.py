@@ -1,4 +1,4 @@
-"""What so few instances could not show, asked again: of level 1, then of a scope just wide enough (ADR 32).
+"""What so few instances could not show, asked again: of level 1, then of a scope just wide enough (ADR 33).
 
 What level 1 proves holds for any number. What a wider scope breaks is told with its run. What neither
 decides is a warning: nobody knows.

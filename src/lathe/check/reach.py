@@ -45,7 +45,7 @@ from lathe.check.suspects import (
     permitted_after_all,
     violated,
 )
-from lathe.check.system import System, is_sampled, make_system
+from lathe.check.system import System, is_sampled, make_system, narrowed_fields
 from lathe.check.tiers import explore_all
 from lathe.check.uncovered import not_covered
 from lathe.check.wider import Wider, cut, enlarged, one_more, wider as wider_than
@@ -54,6 +54,9 @@ from lathe.frozen import frozen
 from lathe.lang.model import App, Property
 
 DEFAULT_SECONDS = 10.0
+SETTLED_SECONDS = 5.0
+"""What the skeleton may take for an `eventually` that reads sampled values."""
+
 WITNESS_STATES = 30_000
 """States of a larger scope that are looked at before it is closed by proof."""
 
@@ -203,6 +206,8 @@ def _fall_back(progress: Progress, stop: OutOfTimeError | KeyboardInterrupt) -> 
     system, graph = progress.completed
     told = instances_text(dict(system.layout.domains.instances))
     why = f"{told}: {ended} ended the judging of {len(graph.states):,} states"
+    if progress.wider:
+        why = f"{told}: what it did not show was asked of {progress.wider}, and {ended} ended that"
     progress.partial.append(why)
     progress.is_judged = False
     progress.doubts.append(f"what was found was not judged within its budget ({why})")
@@ -320,8 +325,30 @@ def _tell_sampled(progress: Progress) -> None:
             proved = frozenset()  # what is open stays so, and is told
             level = LevelReport(1, "algebra", "unknown", why="an interrupt ended it", is_timed=True)
             progress.algebra = Algebra(level, ())
+        lasting = {p.span for b in progress.app.blueprints.values() for p in b.eventually.values()} - proved
+        if any(f.diagnostic.code == "LT801" and f.diagnostic.span in lasting for f in told):
+            proved |= _kept(progress)
         told = [f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in proved]
     progress.add(told)
+
+
+def _kept(progress: Progress) -> frozenset[Span]:
+    """Each `eventually` that no run of the skeleton misses, whatever values are given."""
+    if progress.completed is None or narrowed_fields(progress.app):
+        return frozenset()
+    from lathe.check.arrays.settle import open_said, settle  # only here: it loads numpy
+
+    clock = progress.limits.clock
+    limits = Limits(progress.app.scope.budget_states, clock() + SETTLED_SECONDS, clock)
+    try:
+        settled = settle(progress.completed[0], limits)
+    except (TooLargeError, KeyboardInterrupt):
+        return frozenset()
+    if settled is None:
+        return frozenset()
+    wrong = {failure.prop.span for failure in settled.unfair}
+    every = (prop for b in progress.app.blueprints.values() for prop in b.eventually.values())
+    return frozenset(p.span for p in every if p.span not in wrong and open_said(p) not in settled.open)
 
 
 def _proved(progress: Progress) -> frozenset[Span]:
@@ -345,6 +372,7 @@ def _search_wider(
     """Search the larger scope, from states of the smaller one; None, and a doubt, if that does not end."""
     try:
         large, starts = enlarged(system.layout, wider, states)
+        progress.wider = instances_text(wider.instances)
     except TooLargeError as error:
         progress.doubts.append(out_of_budget(f"{instances_text(wider.instances)}: {error}"))
         return None
@@ -394,6 +422,7 @@ def _judge_last(progress: Progress) -> None:
     doubtful, unfair = never(system, graph), _by_property(failures(system, graph))
     if not doubtful and not unfair:
         return
+    doubtful = _never_with_one_more(progress, (system, graph), doubtful)
     wider, staffed = wider_than(system, graph), wider_than(system, graph, is_staffed=True)
     if unfair and staffed is not None and system.layout.roles:
         unfair = _while_staffed(progress, system, staffed, unfair)
@@ -408,6 +437,31 @@ def _judge_last(progress: Progress) -> None:
         case = tell.make_case(system, graph, progress.digest)
         progress.add(tell.tell_never(root, _bounds_text(system, wider)) for root in rooted(doubtful))
         progress.add(tell.tell_unfair(case, f) for f in unfair.values())
+
+
+def _never_with_one_more(
+    progress: Progress, found: tuple[System, Graph], doubtful: list[Never]
+) -> list[Never]:
+    """What never happens either with one more of one blueprint, each in turn, as far as a short search sees.
+
+    It is asked with one more of everything next, which may be a hundred times as many states.
+    """
+    more = sorted(cut(*found))
+    if len(more) < 2:
+        return doubtful
+    counts = found[0].layout.domains.instances
+    for name in more:
+        if not doubtful:
+            break
+        try:
+            system = make_system(progress.app, {**counts, name: counts[name] + 1})
+        except TooLargeError:
+            continue
+        graph = search(system, replace(progress.limits, states=WITNESS_STATES))
+        graph.judging = progress.limits
+        still = {(n.code, n.subject.span) for n in never(system, graph)}
+        doubtful = [n for n in doubtful if (n.code, n.subject.span) in still]
+    return doubtful
 
 
 def _bounds_text(system: System, wider: Wider | None) -> str:

@@ -31,6 +31,7 @@ class Subject:
     told: str
     prop: str | None
     roots: tuple[Key, ...]
+    is_lasting: bool = False
 
 
 def sampled_arguments(system: System) -> dict[Key, Param]:
@@ -69,10 +70,10 @@ def tell_sampled(system: System) -> Iterator[Finding]:
     for subject, names in subjects_behind(system, parts):
         told = ", ".join(names)
         message = f"{subject.told} is known only for the values of {told} that were searched, not proved"
-        cure = (
-            f"say in an invariant why it holds, so that level 1 can prove it; narrow {told} to "
-            "64 values or fewer; or accept the bounds with `--accept-bounds`"
-        )
+        way = "say in an invariant why it holds, so that level 1 can prove it"
+        if subject.is_lasting:  # no induction speaks of what comes in the end: the skeleton was asked
+            way = f"let guards compare {told} with constants alone"
+        cure = f"{way}; narrow {told} to 64 values or fewer; or accept the bounds with `--accept-bounds`"
         yield finding("LT801", message, subject.span, cure, prop=subject.prop)
 
 
@@ -138,7 +139,7 @@ def _properties(system: System, blueprint: Blueprint) -> Iterator[Subject]:
     roots = tuple(key for action, expression in deciding for key in reads(name, action, expression))
     roots = (*roots, *_policies(app, blueprint, *blueprint.actions))
     for lasting in blueprint.eventually.values():
-        yield Subject(lasting.span, f"`{lasting.name}`", lasting.name, roots)
+        yield Subject(lasting.span, f"`{lasting.name}`", lasting.name, roots, is_lasting=True)
     for cannot in blueprint.cannot.values():
         if _may_be_permitted(system, blueprint, cannot):
             roots = (*reads(name, "", cannot.when), *_policies(app, blueprint, *cannot.actions))

@@ -224,14 +224,16 @@ def tell_met(case: Case, suspect: Met) -> Finding:
     run, move = _final_move(case, watch, suspect.index, condition=watch.condition)
     take(run, move, may_be_refused=True)
     trace = make_trace(run, case.digest)
-    where = f"`{fault.action}`" if fault.action else "an execution"
+    is_own = fault.blueprint == watch.command.label.slot.blueprint.name
+    where = f"`{fault.action}`" if is_own else f"`{fault.blueprint}.{fault.action}`"
+    where = where if fault.action else "an execution"
     if fault.code == "LT501":
         return _lost_end(watch, trace)
     blueprint = case.system.layout.app.blueprints[fault.blueprint]
     action = blueprint.actions[fault.action] if fault.action else None
     does, cure = _fault_text(run, fault, blueprint, action)
-    before = trace.length - 1
-    when = f"after {_steps(before)}" if before > 0 else "at the first step"
+    is_step = watch.command.is_committed
+    when = f"at step {trace.length}" if is_step else f"after {_steps(trace.length)}"
     message = f"`{fault.subject}` in {where} {does}, {when}"
     return finding(fault.code, message, fault.span, cure, trace=trace)
 
@@ -283,9 +285,18 @@ def _broken_step(case: Case, watch: Watch, index: int) -> Finding:
     trace = make_trace(run, case.digest, clauses)
     who = f"step {trace.length}" if move.command.is_committed else "an execution"
     message = f"{who} breaks `{name}`" + (f": {_clause_text(clauses)}" if clauses else "")
-    action = watch.command.label.action
-    cure = f"guard `{action}` so that it cannot be taken there, or weaken `{name}`" if action else ""
+    taken = _part_of(run, watch, blueprint)
+    cure = f"guard `{taken}` so that it cannot be taken there, or weaken `{name}`" if taken else ""
     return finding("LT402", message, prop.span, cure, prop=name, trace=trace)
+
+
+def _part_of(run: Run, watch: Watch, blueprint: str) -> str:
+    """The action that changed an entity of a blueprint in the last step, or else the step's own."""
+    label = watch.command.label
+    parts = run.last.parts if isinstance(run.last, Step) else ()
+    named = [f"{p.blueprint}.{p.action}" for p in parts if p.action is not None and p.blueprint == blueprint]
+    own = f"{label.slot.blueprint.name}.{label.action}" if label.action else ""
+    return named[0] if named else own
 
 
 def _step_clauses(run: Run, prop: Property, blueprint: str) -> tuple[FalseClause, ...]:
@@ -536,6 +547,9 @@ def undecided(app: App, message: str) -> Finding:
     )
     if "larger scope" in message:
         cure = f"say in `[scope]` of app.toml how many of each are enough, {cure}"
+    if "was asked of" in message:
+        cure = f"say in `[scope]` of app.toml how many show it, so that they are searched at once, {larger}, "
+        cure += "or accept the bounds with `--accept-bounds`"
     if "sample" in message:
         cure = "narrow the range to 64 values or fewer, or accept the bounds with `--accept-bounds`"
     return finding("LT801", message, app.span, cure)

@@ -136,10 +136,24 @@ def read_path(context: Context, parts: list[Part]) -> Node:
     if not rest:
         return node
     if len(rest) > 1 and node.type.kind == "ref":
-        cure = "keep what you need in a field of the entity in between"
+        cure = _through_all(context, node, parts) or "keep what you need in a field of the entity in between"
         message = "an expression goes one step through a ref, not further"
         context.source.fail("LT103", message, rest[1][1], rest[-1][2], cure=cure)
     return _follow(context, node, rest[0], parts[0][1])
+
+
+def _through_all(context: Context, node: Node, parts: list[Part]) -> str:
+    """How a property that goes through entities reads what is two refs away; empty if it cannot."""
+    names, rest = context.names, parts[-2:]
+    shape = names.shapes.get(node.type.blueprint or "")
+    held = shape.fields.get(rest[0][0]) if shape is not None else None
+    if not names.populations or held is None or held.kind != "ref" or held.blueprint is None:
+        return ""
+    taken = {*context.variables, *names.fields}
+    one = next(x for x in (held.blueprint[0].lower(), "other", "other_one") if x not in taken)
+    base = ".".join(name for name, _, _ in parts[:-1])
+    loop = f"for {one} in {held.blueprint} if {base} == {one}"
+    return f"go through them all: `{loop}`, and read `{one}.{rest[1][0]}`"
 
 
 def read_own(context: Context, parts: list[Part]) -> Node:

@@ -259,6 +259,13 @@ def arithmetic(context: Context, op: ArithmeticOp, left: Node, right: Node, span
         return _later(context, op, left, right, span)
     _int(context, op, left)
     _int(context, op, right)
+    if op in ("//", "%") and isinstance(right, Literal) and right.value == 0:
+        raise trouble(
+            "LT103",
+            f"`{op} 0` divides by zero, so it never has a value",
+            span,
+            cure="divide by another number",
+        )
     return Arithmetic(op, left, right, INT, span)
 
 

@@ -323,10 +323,15 @@ def _unfair(bones: Bones) -> tuple[list[Unfair], list[str]]:
             near = Debts([column[bones.where] for column in perhaps.enabled], paid)
             lasso: Lasso | None = failure(bones.near, near, slot, prop)
             if lasso is None:
-                doubts[name] = f"whether `{prop.name}` holds"
+                doubts[name] = open_said(prop)
             else:
                 found[name] = Unfair(prop, slot, *lasso)
     return list(found.values()), [said for name, said in doubts.items() if name not in found]
+
+
+def open_said(prop: Eventually) -> str:
+    """How it is said that an `eventually` is open."""
+    return f"whether `{prop.name}` holds"
 
 
 def _debts(bones: Bones, owed: Sequence[int], paid: Sequence[int], count: int, *, surely: bool) -> Debts:
