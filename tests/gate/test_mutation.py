@@ -172,3 +172,39 @@ def test_a_policy_about_some_roles_alone_is_missed_by_nobody_but_is_not_equivale
     assert app is not None
     last = [t for t in score(app, monotonic).tried if "policy" in t.mutant.told][-1]
     assert last.killed_by == "", "a manager who is a clerk too may pay without it"
+
+
+MEMBER = """
+[state]
+active = { initial = true, waits = "x" }
+[field]
+loans = { type = "int", range = [0, 2], default = 0 }
+[action]
+create = { by = "role:clerk" }
+borrow = { from = "active", by = "entity:Loan", when = "loans < 2", do = ["loans += 1"] }
+bring = { from = "active", by = "entity:Loan", do = ["loans -= 1"] }
+"""
+LOAN = """
+[state]
+out = { initial = true, waits = "x" }
+back = { final = true }
+[field]
+member = { type = "ref", to = "Member", frozen = true }
+[action]
+create = { by = "role:clerk", sets = ["member"], also = [{ on = "arg.member", action = "borrow" }] }
+bring = { from = "out", to = "back", by = "role:clerk", also = [{ on = "member", action = "bring" }] }
+"""
+
+
+def test_what_one_of_each_shows_to_be_wrong_is_killed_as_the_whole_scope_kills_it() -> None:
+    """Each is tried with one of each first, so that little time tells of many; the score stays the same."""
+    found, whole = (
+        score(app_of(several(top, Member=MEMBER, Loan=LOAN)), monotonic)
+        for top in ("", "[scope]\nMember = 2\nLoan = 2\n")
+    )
+    assert found.left == 0
+    assert [t.mutant.told for t in found.tried] == [t.mutant.told for t in whole.tried]
+    assert {t.mutant.told for t in found.tried if t.is_survivor} == {
+        t.mutant.told for t in whole.tried if t.is_survivor
+    }
+    assert found.killed > 0

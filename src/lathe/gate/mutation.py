@@ -8,6 +8,7 @@ apart; the rest survive: each is a question. A mutant whose search did not end s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from lathe.check.account import UNSEARCHED
@@ -17,6 +18,7 @@ from lathe.check.mutants import Mutant, mutants
 from lathe.check.read import finding
 from lathe.check.relevance import Key
 from lathe.check.report import Finding, Report
+from lathe.check.scope import scopes
 from lathe.check.system import needed
 from lathe.errors import Diagnostic
 from lathe.frozen import frozen
@@ -80,18 +82,32 @@ def score(
     *,
     stop_at: float = float("inf"),
 ) -> Score:
-    """Try every mutant of an app that is admitted. The time, or Ctrl-C, ends it with what is known."""
+    """Try every mutant of an app that is admitted. The time, or Ctrl-C, ends it with what is known.
+
+    Each is tried with one instance of each blueprint first, for most are killed there: what is left has the
+    whole scope.
+    """
     every = list(mutants(app))
-    tried: list[Tried] = []
-    try:
+    tried: dict[int, Tried] = {}
+    with suppress(KeyboardInterrupt):
         own = _Own(app, clock)
-        for mutant in every:
-            if clock() >= stop_at:
-                break
-            tried.append(_try(mutant, own, clock))
-    except KeyboardInterrupt:
-        return Score(tuple(tried), len(every) - len(tried))
-    return Score(tuple(tried), len(every) - len(tried))
+        for attempt in (_try_small, _try) if len(scopes(app)) > 1 else (_try,):
+            for number, mutant in enumerate(every):
+                if clock() >= stop_at:
+                    break
+                result = attempt(mutant, own, clock) if number not in tried else None
+                if result is not None:
+                    tried[number] = result
+    return Score(tuple(tried[number] for number in sorted(tried)), len(every) - len(tried))
+
+
+def _try_small(mutant: Mutant, own: _Own, clock: Clock) -> Tried | None:
+    """A mutant with one of each blueprint: killed if a run shows something wrong; else nobody knows yet."""
+    scope = replace(mutant.app.scope, instances=dict.fromkeys(mutant.app.blueprints, 1))
+    report = _checked(replace(mutant.app, scope=scope), clock)
+    shown = [f for f in report.findings if f.trace is not None and f.diagnostic.severity == "error"]
+    noticed = own.first_news(replace(report, findings=tuple(shown)))
+    return None if noticed is None else Tried(mutant, noticed.code, _level_of(noticed.code, report))
 
 
 def _try(mutant: Mutant, own: _Own, clock: Clock) -> Tried:

@@ -211,12 +211,17 @@ def _mutated(path: str, report: Report, budget: float | None) -> Report:
 
     app = read(path)
     with Watch(f"the mutants of {files.printable(path)}") as watch:
-        stop_at = watch() + (budget if budget is not None else MUTATION_SECONDS)
-        found = mutation.score(app, watch, stop_at=stop_at)
+        seconds = budget if budget is not None else MUTATION_SECONDS
+        found = mutation.score(app, watch, stop_at=watch() + seconds)
     output.talk(
         f"mutation score {found.percent:.0f} %: {found.killed} of {len(found.tried)} mutants killed, "
         f"{found.equivalent} equivalent" + (f", {found.left} not tried" if found.left else "")
     )
+    if found.left:
+        output.talk(
+            f"{seconds:.0f} s were not enough for all of them: `--budget` gives more, "
+            "and a smaller `[scope]` makes each take less"
+        )
     return replace(report, findings=(*report.findings, *mutation.survivors(found)))
 
 
