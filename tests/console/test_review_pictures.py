@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FloatRect, Route
+from playwright.sync_api import FloatRect, Page, Route
 from tests.console.conftest import WIDE, Opening
 from tests.console.reviewing import broken, check, ended
 from tests.console.test_pictures import DIFFERENT_LIMIT, UPDATE, different, has_fonts
@@ -46,6 +46,21 @@ def standing() -> Iterator[World]:
         yield found
 
 
+def compared(page: Page, kept: Path, clip: FloatRect) -> None:
+    """Compare a part of a page with the picture that is kept; or keep it, if that is asked."""
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur()")
+    made = page.screenshot(animations="disabled", caret="hide", clip=clip)
+    if UPDATE:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(made)
+    if not has_fonts():
+        pytest.skip("Inter and JetBrains Mono are not installed: the pictures were made with them")
+    share = different(page, made, kept.read_bytes())
+    if share > DIFFERENT_LIMIT:
+        pytest.fail(f"{share:.2%} of {kept.name} differs")
+
+
 @pytest.mark.parametrize("picture", PICTURES)
 def test_a_page_looks_as_it_did(tab_of: Opening, standing: World, campaign: str, picture: str) -> None:
     view, _, scheme = picture.partition("-")
@@ -65,18 +80,7 @@ def test_a_page_looks_as_it_did(tab_of: Opening, standing: World, campaign: str,
         }[view]
     )
     page.wait_for_selector(THERE.get(view, ".graph svg .node"), timeout=LAID_OUT_MS)
-    page.mouse.move(0, 0)
-    page.evaluate("document.activeElement.blur()")
-    made = page.screenshot(animations="disabled", caret="hide", clip=VIEW)
-    kept = IMAGES / f"{picture}.png"
-    if UPDATE:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(made)
-    if not has_fonts():
-        pytest.skip("Inter and JetBrains Mono are not installed: the pictures were made with them")
-    share = different(page, made, kept.read_bytes())
-    if share > DIFFERENT_LIMIT:
-        pytest.fail(f"{share:.2%} of {kept.name} differs")
+    compared(page, IMAGES / f"{picture}.png", VIEW)
 
 
 def test_every_picture_is_made_here() -> None:

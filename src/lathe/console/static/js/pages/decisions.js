@@ -5,7 +5,7 @@ import { useKeys } from "../keys.js";
 import { now } from "../now.js";
 import { me } from "../places.js";
 import { Empty, EntityLink, Head, Trouble, When, Who } from "../parts/bits.js";
-import { Call, said } from "../parts/call.js";
+import { Call, quoted, said } from "../parts/call.js";
 import { Prose } from "../parts/prose.js";
 import { Waiting } from "../parts/shell.js";
 import { ask as asking, query, to } from "../router.js";
@@ -37,7 +37,7 @@ export default function Decisions() {
     ${!data && !problem && html`<${Waiting} />`}
     ${data && !data.items.length && html`<section class="card"><${Empty} title=${state === "open" ? "Nothing waits for a decision." : "There are none."} /></section>`}
     ${data?.items.map((one) => html`<${Decision} key=${one.id} one=${one} onDone=${reload} />`)}
-    <${Call} path=${path} />
+    <${Call} path=${path} command=${`lathe decisions list${state === "open" ? "" : ` --state ${state}`}`} />
   </div>`;
 }
 
@@ -111,9 +111,19 @@ function Nearest({ nearest }) {
 }
 
 /** A clause that stood in the way: a sentence about roles, or an expression that is false. */
-const Clause = ({ text }) => (text.startsWith("needs ") ? html`<${Prose} text=${text} />` : html`<code><bdi>${text}</bdi></code> is false`);
+const Clause = ({ text }) => (text.startsWith("needs ") ? html`<${Prose} text=${text.replace("; you hold ", "; who asks holds ")} />` : html`<code><bdi>${text}</bdi></code> is false`);
 
 const HOURS = [["1", "an hour"], ["8", "eight hours"], ["24", "a day"]];
+
+/** The command that rules the same. */
+function commandOf({ id, digest }, what, { how, hours, any, note }) {
+  const words = ["lathe decisions", what, id];
+  if (what === "approve") words.push("--digest", digest);
+  if (what === "approve" && how === "until") words.push("--until", `${hours}h`, ...(any ? ["--any-args"] : []));
+  if (what === "approve" && how === "policy") words.push("--policy");
+  if (what !== "withdraw" && note) words.push("--note", quoted(note));
+  return words.join(" ");
+}
 
 /** The form of a ruling: how far an approval reaches, why a denial. */
 function Ruling({ one, what, onDone, onCancel }) {
@@ -155,6 +165,6 @@ function Ruling({ one, what, onDone, onCancel }) {
     <${Trouble} problem=${problem} />
     <div class="buttons"><button type="submit" class=${what === "deny" ? "danger" : "primary"} disabled=${busy}>${{ approve: how === "once" ? "Approve once" : how === "until" ? "Approve for a time" : "Approve as a policy", deny: "Deny it", withdraw: "Withdraw it" }[what]}</button>
       <button type="button" class="quiet" onClick=${onCancel}>Cancel</button></div>
-    <${Call} method="POST" path=${path} body=${body} />
+    <${Call} method="POST" path=${path} body=${body} command=${commandOf(one, what, { how, hours, any, note })} />
   </form>`;
 }

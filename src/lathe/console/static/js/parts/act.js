@@ -59,6 +59,8 @@ function Asking({ asked }) {
   const [made, setMade] = useState(null);
   const [problem, setProblem] = useState(null);
   const body = { ...asked, reason };
+  const place = [asked.app, asked.plural, asked.entity].filter(Boolean).join("/");
+  const asking = `lathe decisions ask ${[place, asked.action, ...wordsOf(asked.args ?? {})].map(quoted).join(" ")} --reason ${quoted(reason || "WHY")}`;
   const send = async () => {
     try {
       setMade((await ask("POST", "/v1/decisions", { body })).data);
@@ -72,6 +74,6 @@ function Asking({ asked }) {
       <input id="asking-reason" value=${reason} maxlength="500" onInput=${(event) => setReason(event.target.value)} autocomplete="off" /></div>
     <${Trouble} problem=${problem} />
     <div class="buttons"><button type="button" onClick=${send} disabled=${!reason.trim()}>Ask for it</button></div>
-    <${Call} method="POST" path="/v1/decisions" body=${body} />
+    <${Call} method="POST" path="/v1/decisions" body=${body} command=${asking} />
   </div>`;
 }
