@@ -97,7 +97,7 @@ def served() -> str:
     from lathe.console.app import Console
 
     async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, 200, b'{"items": [], "position": 0}')
+        await answer(send, 200, b'{"items": [], "position": 0, "scopes": []}')
 
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(Console(nothing), port=port, log_level="error", lifespan="off"))

@@ -28,7 +28,7 @@ def chromium() -> str | None:
     """The path of a Chromium, if there is one."""
     given = os.environ.get("LATHE_CHROMIUM")
     if given:
-        return given
+        return shutil.which(given)
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     return found or _carried()
 
@@ -51,6 +51,10 @@ def has_fonts() -> bool:
 
 def set_up() -> int:
     """Find a Chromium, or install one. 0: there is one."""
+    given = os.environ.get("LATHE_CHROMIUM")
+    if given and chromium() is None:
+        sys.stderr.write(f"LATHE_CHROMIUM names `{given}`, which cannot be run\n{MISSING}\n")
+        return 1
     if chromium() is None or not has_fonts():
         if os.geteuid() == 0 and shutil.which("apt-get"):
             _install()

@@ -27,7 +27,11 @@ SCROLL = """async () => {
     const isLast = !frame.querySelector("tr.space:last-child");
     return (first.top <= sight.top + 40 || frame.scrollTop < 40) && (last.bottom >= sight.bottom || isLast);
   };
-  do await new Promise(requestAnimationFrame); while (!isDrawn());
+  for (let frames = 0; !isDrawn(); frames++) {
+    if (frames > 600) throw new Error("the rows in sight are not drawn");
+    await new Promise(requestAnimationFrame);
+  }
+  await new Promise(requestAnimationFrame);
   return frame.scrollTop === top;
 }"""
 

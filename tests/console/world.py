@@ -246,7 +246,9 @@ class World:
             assert world.simulations is not None
             world.over.set()
             await world.simulations.stop()
-            await world.gate.describe({}, against=None)  # behind whatever is still being looked at
+            async with asyncio.timeout(60):
+                while world.gate.is_looking:  # a child of the gate ends before its loop does
+                    await asyncio.sleep(0.01)
             world.api.stop()
             if world._server is not None and world._served is not None:
                 world._server.should_exit = True

@@ -56,6 +56,11 @@ class _Line:
         self._turn = asyncio.Lock()
         self._waiting = 0
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody has a turn, or waits for one."""
+        return self._waiting > 0
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """One after another, and no more than may wait."""
@@ -76,6 +81,11 @@ class ChildGate:
         self._checks = _Line()
         self._looks = _Line()
         self._campaigns = _Line()
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether somebody who only looks is being answered, or waits."""
+        return self._looks.is_taken
 
     async def judge(self, files: Files, *, against: Files | None, accept_bounds: bool) -> Judgement:
         """Check these files, in place of `against` if that is given. Raises `QueueFullError`."""
