@@ -48,7 +48,7 @@ def campaign_over_ray(
             log_to_driver=False,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"there is no Ray cluster at `{address}`: {error}") from None
+        raise UsageError(f"there is no Ray cluster at `{address}` that lets us in: {error}") from None
     try:
         work = ray.remote(_run)
         shipped = ray.put(dict(files))
