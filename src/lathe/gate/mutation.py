@@ -26,6 +26,8 @@ from lathe.gate.verdict import DEFAULTS, check_app
 from lathe.lang.model import App
 
 MUTANT_SECONDS = 30.0
+SMALL_SECONDS = 1.0
+"""For a mutant with one instance of each; what that does not show is asked of the whole scope."""
 MUTANT_STATES = 1_000_000
 """A mutant whose search does not end within these is undecided, so it is not killed."""
 
@@ -104,7 +106,7 @@ def score(
 def _try_small(mutant: Mutant, own: _Own, clock: Clock) -> Tried | None:
     """A mutant with one of each blueprint: killed if a run shows something wrong; else nobody knows yet."""
     scope = replace(mutant.app.scope, instances=dict.fromkeys(mutant.app.blueprints, 1))
-    report = _checked(replace(mutant.app, scope=scope), clock)
+    report = _checked(replace(mutant.app, scope=scope), clock, SMALL_SECONDS)
     shown = [f for f in report.findings if f.trace is not None and f.diagnostic.severity == "error"]
     noticed = own.first_news(replace(report, findings=tuple(shown)))
     return None if noticed is None else Tried(mutant, noticed.code, _level_of(noticed.code, report))
@@ -121,9 +123,9 @@ def _try(mutant: Mutant, own: _Own, clock: Clock) -> Tried:
     return Tried(mutant, EQUIVALENT if own.is_same(mutant) else "")
 
 
-def _checked(app: App, clock: Clock) -> Report:
+def _checked(app: App, clock: Clock, seconds: float = MUTANT_SECONDS) -> Report:
     small = replace(app.scope, budget_states=min(app.scope.budget_states, MUTANT_STATES))
-    options = replace(DEFAULTS, budget_seconds=MUTANT_SECONDS)
+    options = replace(DEFAULTS, budget_seconds=seconds)
     report = check_app(replace(app, scope=small), options, clock)
     if any("an interrupt ended" in level.why for level in report.levels):
         raise KeyboardInterrupt
