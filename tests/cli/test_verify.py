@@ -70,3 +70,19 @@ def test_an_entry_that_says_what_the_machine_does_not(lathe: Callable[..., Any],
 def forge(entry: Entry, payload: bytes) -> Entry:
     draft = replace(entry, payload=payload, payload_hash=payload_hash(payload))
     return replace(draft, hash=sealed(draft))
+
+
+def test_what_was_erased_is_left_out_and_the_rest_is_taken_again(
+    lathe: Callable[..., Any], data: Path
+) -> None:
+    other = json.loads(lathe("create", "ticket/tickets", "--data", data, "--json").out)["id"]
+    assert lathe("store", "erase", other, "--app", "ticket", "--data", data).code == 0
+    assert lathe("act", f"ticket/tickets/{other}", "finish", "--data", data).code == 0
+    said = lathe("store", "verify", "--data", data)
+    assert (said.code, said.out.splitlines()) == (
+        0,
+        [
+            "2 steps were not taken again: something of their entities was erased",
+            "4 entries: verified",
+        ],
+    )

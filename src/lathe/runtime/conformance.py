@@ -6,7 +6,7 @@ asks after every run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -53,6 +53,26 @@ class Parting:
     field: str = ""
 
 
+class _ErasedError(Exception):
+    """A step looks at an entity of which something was erased."""
+
+
+class _Known:
+    """A world in which nobody looks at what is not known any more."""
+
+    def __init__(self, world: MemoryWorld, erased: Collection[str]) -> None:
+        self.ghosts = world.ghosts
+        self.population = world.population
+        self.holder = world.holder
+        self._entities = world.entities
+        self._erased = erased
+
+    def get(self, entity: str) -> Entity | None:
+        if entity in self._erased:
+            raise _ErasedError(entity)
+        return self._entities.get(entity)
+
+
 class Replayer:
     """Takes the steps of one app again, in the order in which they were committed."""
 
@@ -67,6 +87,10 @@ class Replayer:
         """Entities of which a step could not be taken: what they came to is not known."""
         self.heads: dict[str, tuple[int, str]] = {}
         """Of each entity, the last revision that was taken and the version that it was taken by."""
+        self.erased: set[str] = set()
+        """Entities of which something was erased, and those that took part in steps with them."""
+        self.left_out = 0
+        """Steps that were not taken again, because of what was erased."""
         self._came_over: set[str] = set()
 
     def take(self, entries: list[Entry]) -> Iterator[Parting]:
@@ -80,8 +104,9 @@ class Replayer:
         first = entries[0]
         for entry in entries:
             self.heads[entry.entity] = entry.revision, entry.digest
-        if any(e.payload is None for e in entries):
-            yield _parting(first, "its payload was erased, so that it cannot be taken again")
+        names = {entry.entity for entry in entries}
+        if any(e.payload is None for e in entries) or not self.erased.isdisjoint(names):
+            self._leave_out(names)
             return
         if any(payload_hash(e.payload or b"") != e.payload_hash for e in entries):
             yield _parting(first, "its payload is not what was written, so that it cannot be taken again")
@@ -93,11 +118,15 @@ class Replayer:
         if first.kind == "migrate":
             self._brought_over(table, entries)
             return
-        world = MemoryWorld(self.entities, table.ghosts)
+        world = _Known(MemoryWorld(self.entities, table.ghosts), self.erased)
         permit = self._permits[first.digest]
         if any(name.startswith(DECISION) for name in first.policies):
             permit = replaying(permit, first.entity, first.action)
-        found = step(table, world, event_of(first), permit=permit)
+        try:
+            found = step(table, world, event_of(first), permit=permit)
+        except _ErasedError:
+            self._leave_out(names)
+            return
         if isinstance(found, Refusal):
             yield _parting(first, f"the machine refuses it: {found}")
             return
@@ -108,6 +137,12 @@ class Replayer:
             if now is not None:
                 yield from compared(table, entry, self.entities.get(entry.entity), now)
         self.entities.update(found.written)
+
+    def _leave_out(self, names: set[str]) -> None:
+        """A step that rests on what was erased: what its entities came to is not known from here on."""
+        self.left_out += 1
+        self.erased |= names
+        self.unsure |= names
 
     def fits(self, row: EntityRow) -> Iterator[Parting]:
         """Every field in which the row of an entity is not what its steps come to, as far as they could be

@@ -19,7 +19,7 @@ from lathe.store.base import CorruptError, Store
 
 if TYPE_CHECKING:
     from lathe.machine.table import Table
-    from lathe.runtime.conformance import Parting
+    from lathe.runtime.conformance import Parting, Replayer
     from lathe.store.spool import Entities, Entries
 
 T = TypeVar("T")
@@ -120,12 +120,15 @@ async def verify(store: Store) -> int:
                 output.data(output.clean(f"version {digest} of {app} is not what was stored"))
             else:
                 tables[digest] = table
-        for said in _partings(tables, entries, rows):
+        by_app: dict[tuple[str, str], Replayer] = {}
+        for said in _partings(by_app, tables, entries, rows):
             wrong += 1
             output.data(output.clean(said))
     finally:
         entries.close()
         rows.close()
+    if left_out := sum(replayer.left_out for replayer in by_app.values()):
+        output.data(f"{left_out} steps were not taken again: something of their entities was erased")
     output.data(f"{entries.count} entries: {f'{wrong} places are wrong' if wrong else 'verified'}")
     return exitcode.FINDINGS if wrong else exitcode.DONE
 
@@ -142,12 +145,13 @@ async def _table(store: Store, tenant: str, app: str, digest: str) -> Table | No
     return table if name == digest else None
 
 
-def _partings(tables: Mapping[str, Table], entries: Entries, rows: Entities) -> Iterator[str]:
+def _partings(
+    by_app: dict[tuple[str, str], Replayer], tables: Mapping[str, Table], entries: Entries, rows: Entities
+) -> Iterator[str]:
     """Where a step is not what its version says, and where an entity is not what its steps come to."""
     from lathe.runtime.catalog import permit_of
     from lathe.runtime.conformance import Replayer, steps_of
 
-    by_app: dict[tuple[str, str], Replayer] = {}
     for group in steps_of(entries.sorted()):
         replayer = by_app.setdefault((group[0].tenant, group[0].app), Replayer(tables, permit_of))
         for parting in replayer.take(group):
