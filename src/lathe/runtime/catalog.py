@@ -127,22 +127,23 @@ class Catalog:
         self.listeners: list[Callable[[], None]] = []
         """Called when it has grown."""
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, is_first: bool = False) -> None:
         """Take over what the store says is current, one caller after another.
 
-        An app whose version cannot be read is told of in `failures` and is not served; the others are. Raises
+        An app whose version cannot be read stands in `failures` and is not served; the others are. It is told
+        of at once, but the first time, when whoever starts looks there. Raises
         `StoreError` if the store cannot be asked: what was taken over until then counts.
         """
         async with self._refreshing:
             before = self.generation
             try:
-                await self._take_over()
+                await self._take_over(is_first=is_first)
             finally:
                 if self.generation != before:
                     for listener in self.listeners:
                         listener()
 
-    async def _take_over(self) -> None:
+    async def _take_over(self, *, is_first: bool) -> None:
         governing = await self._store.governing()
         audited = (await self._store.audit_end()).number
         for key in (self._live.keys() | self.failures.keys()) - governing.keys():
@@ -152,7 +153,7 @@ class Catalog:
         for key, governed in governing.items():
             known = self._live.get(key)
             if known is None or known.digest != governed.digest:
-                await self._replace(key, governed)
+                await self._replace(key, governed, is_first=is_first)
             elif known.epoch < governed.epoch:
                 self._live[key] = replace(known, epoch=governed.epoch)
                 self.generation += 1
@@ -160,7 +161,7 @@ class Catalog:
             self._audited = audited
             self.generation += 1
 
-    async def _replace(self, key: tuple[str, str], governed: Governing) -> None:
+    async def _replace(self, key: tuple[str, str], governed: Governing, *, is_first: bool) -> None:
         """Put another version in the place of what is live; one that cannot be loaded leaves it empty."""
         try:
             live = await self._load(key, governed)
@@ -172,7 +173,8 @@ class Catalog:
             self.failures[key] = error
             if is_known:
                 return
-            self._failed(f"loading `{key[1]}`", error)
+            if not is_first:
+                self._failed(f"loading `{key[1]}`", error)
         else:
             self._live[key] = live
             self.failures.pop(key, None)

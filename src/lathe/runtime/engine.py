@@ -220,7 +220,7 @@ class Engine:
     async def start(self) -> None:
         """Load what is current and begin to commit. Raises why a version cannot be loaded."""
         self.store.on_governed(self._is_stale.set)
-        await self.catalog.refresh()
+        await self.catalog.refresh(is_first=True)
         for error in self.catalog.failures.values():
             raise error
         self._task = asyncio.create_task(self.committer.run(), name="committer")
