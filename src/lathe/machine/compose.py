@@ -12,7 +12,7 @@ from lathe.frozen import evolve, record
 from lathe.lang.model import Action, Argument, Unique
 from lathe.lang.types import Type
 from lathe.machine.evaluate import EvaluationError, Frame
-from lathe.machine.event import Caller, Event
+from lathe.machine.event import Caller, Create, Event
 from lathe.machine.limits import MAX_JOINT_DEPTH
 from lathe.machine.outcome import Part, Reason, Refusal, Step
 from lathe.machine.snapshot import Delivery, Entity, Invocation, Value, Values, World, claim_of
@@ -190,6 +190,9 @@ class Draft:
                 for p in parts
             )
         requested = tuple(self.requested)
+        first = event.id if isinstance(event, Create) else event.entity
+        if len(self.written) > 1 and first in self.written:  # before those written for their ghosts alone
+            self.written = {first: self.written[first], **self.written}
         return Step(event, parts, self.written, self.ghosts, requested, frozenset(self.reads))
 
     def check_unique(self) -> None:

@@ -77,9 +77,9 @@ class Part:
 class Step:
     """Everything that one event changes, to be committed together or not at all.
 
-    `written` holds each changed entity as it is afterwards (those of `parts`, and others whose ghosts
-    changed), `ghosts` the app's. `requested` are the invocations asked for, `reads` the entities
-    that were looked up: the step holds only if all of them are still as they were.
+    `written` holds each changed entity as it is afterwards, the one that the event is about first: those of
+    `parts`, and others whose ghosts changed. `ghosts` are the app's, `requested` the invocations asked for,
+    `reads` the entities that were looked up: the step holds only if all of them are still as they were.
     """
 
     event: Event

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 
-from lathe.frozen import frozen
+from lathe.frozen import evolve, frozen
 from lathe.lang.model import Property
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import Frame, entity_frame, holds
@@ -47,7 +46,7 @@ def broken(
         for prop in table.blueprints[entity.blueprint].blueprint.properties.values():
             frame = entity_frame(after, entity)
             if prop.kind == "step":
-                frame = replace(frame, old=old, old_app_ghosts=before.ghosts)
+                frame = evolve(frame, old=old, old_app_ghosts=before.ghosts)
             if prop.kind == "invariant" or (prop.kind == "step" and took_part):
                 yield from _judge(table, prop, frame, entity.id)
     for prop in table.app.properties.values():

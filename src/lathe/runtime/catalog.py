@@ -201,6 +201,14 @@ class Catalog:
         """Take tables that were compiled elsewhere, by their digests: a table is data, and may be shared."""
         self._tables.update(tables)
 
+    def judged(self, digest: str, files: Mapping[str, bytes]) -> Table:
+        """The table of files that a gate has judged as `digest`; they are read if it is not known yet."""
+        found = self._tables.get(digest)
+        if found is None:
+            found, name = compiled(files)
+            assert name == digest, "the gate judged these files"
+        return found
+
     async def table(self, tenant: str, app: str, digest: str) -> Table:
         """The table of a version that was applied once. Raises `NotFoundError`."""
         found = self._tables.get(digest)

@@ -20,7 +20,7 @@ from lathe.machine.outcome import Refusal, Step
 from lathe.machine.snapshot import Entity, Value, Values, claim_of
 from lathe.machine.step import Permit, step
 from lathe.runtime.allowance import NAME as DECISION, Allowance, Overriding, broken_by
-from lathe.runtime.cache import Cache, Key
+from lathe.runtime.cache import ENTITIES_LIMIT, Cache, Key
 from lathe.runtime.catalog import Catalog, Live
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.committer import Committer, Heard, OverloadedError, telling
@@ -199,13 +199,24 @@ class Holder(Protocol):
 
 
 class Engine:
-    """The commands of one process. `start` before the first, `stop` after the last."""
+    """The commands of one process. `start` before the first, `stop` after the last.
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, *, failed: Failed = told_to_loop) -> None:
+    `cached` entities stay in memory.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        *,
+        failed: Failed = told_to_loop,
+        cached: int = ENTITIES_LIMIT,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.ids = ids
-        self.cache = Cache()
+        self.cache = Cache(cached)
         self.catalog = Catalog(store, self.cache.forget_app, failed)
         self.traces: Traces | None = None
         """Set where the operator wants traces."""

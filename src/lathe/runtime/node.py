@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from lathe.effect.base import Performer
+from lathe.runtime.cache import ENTITIES_LIMIT
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.engine import Engine
 from lathe.runtime.failing import Failed, told_to_loop
@@ -31,10 +32,11 @@ class Node:
         settings: Settings,
         report: Report = lambda kind, outgoing, words: None,
         failed: Failed = told_to_loop,
+        cached: int = ENTITIES_LIMIT,
     ) -> None:
         self.store = store
         self.performers = performers
-        self.engine = Engine(store, clock, ids, failed=failed)
+        self.engine = Engine(store, clock, ids, failed=failed, cached=cached)
         self.outbox = Outbox(self.engine, performers, lookups, settings, report, failed)
         self.timers = Timers(self.engine, settings.worker, lease_ms=settings.lease_ms, failed=failed)
         self._tasks: list[asyncio.Task[None]] = []

@@ -24,7 +24,7 @@ from lathe.machine.outcome import Step
 from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.step import admitted
 from lathe.machine.table import Table
-from lathe.runtime.catalog import Live, compiled
+from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine, Standing, held_of
 from lathe.runtime.plan import Held, Planned, Told, plan
 from lathe.runtime.referring import Referring
@@ -175,8 +175,7 @@ class Swapper:
             return Plan(
                 judged.app, old.digest if old else None, judged.digest, judged.verdict, (), {}, 0, (), 0
             )
-        table, name = compiled(files)
-        assert name == judged.digest, "the gate judged these files"
+        table = self._engine.catalog.judged(judged.digest, files)
         return await self._on_current(tenant, judged, lambda now: self._plan(tenant, now, table, judged))
 
     async def _on_current(
@@ -253,7 +252,7 @@ class Swapper:
             raise RefusedSwap("breaking", said, made, judged)
         if instead_of not in (ANY, made.old) or (confirm is not None and confirm != made.digest):
             raise RefusedSwap("plan", "the plan has changed since it was made", made, judged)
-        table, _ = compiled(files)
+        table = self._engine.catalog.judged(judged.digest, files)
         version = Version(
             tenant,
             judged.app,

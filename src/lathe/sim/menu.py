@@ -7,7 +7,7 @@ a stream of its own: leaving one out does not change when the others strike.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Literal, get_args
 
@@ -56,8 +56,21 @@ FAULTS: Mapping[str, Fault] = {
         Fault("stale", "a callback comes again, long after", 150),
         Fault("hangs_up", "a client goes away before it has its answer", 30),
         Fault("repeats", "a client asks the same again, though it has its answer", 100),
+        Fault("old_read", "what was read is under way for a while, and others write meanwhile", 150),
+        Fault("brink", "a commit waits until about the moment at which its lease ends", 30, 6),
+        Fault("revoke", "somebody is not known any more, or is known again", 500, 6),
     )
 }
+
+CALM_SECONDS = 45.0
+"""How long what went wrong with a process or the store may make others late."""
+DISTURBING = frozenset(
+    {
+        "slow", "hold", "away", "lost", "late", "full", "crash_before", "crash_after", "crash", "stall",
+        "skew", "sleep", "swap", "brink", "old_read", "revoke",
+    }
+)  # fmt: skip
+"""Faults after which what is due may be late so long."""
 
 _SHARE: Mapping[Mix, int] = {"calm": 15, "moderate": 45, "chaos": 80}
 """How many of a hundred faults a seed enables."""
@@ -67,13 +80,23 @@ _STRENGTH: Mapping[Mix, float] = {"calm": 0.5, "moderate": 1.0, "chaos": 2.0}
 class Menu:
     """The faults of one run. `without` are left out, whatever the seed says."""
 
-    def __init__(self, seed: int, mix: Mix, without: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        seed: int,
+        mix: Mix,
+        without: Collection[str] = (),
+        *,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         unknown = sorted(set(without) - set(FAULTS))
         assert not unknown, f"there is no fault {unknown}"
         chooses = Random(f"{seed}/{mix}/menu")
         chosen = [name for name in FAULTS if chooses.randrange(100) < _SHARE[mix]]
         self.enabled = tuple(name for name in chosen if name not in without)
         self.struck: Counter[str] = Counter()
+        self._clock = clock
+        self.calm_from = 0.0
+        """Until then things may be late for what went wrong, in seconds of the world."""
         self.is_closed = False
         """Whether nothing goes wrong any more."""
         self._random = {name: Random(f"{seed}/{mix}/{name}") for name in self.enabled}
@@ -87,7 +110,13 @@ class Menu:
         if random.random() >= self._chance[name] or self.struck[name] >= FAULTS[name].most:
             return False
         self.struck[name] += 1
+        if name in DISTURBING:
+            self.disturb(CALM_SECONDS)
         return True
+
+    def disturb(self, seconds: float) -> None:
+        """What is due may be late for so long from now on."""
+        self.calm_from = max(self.calm_from, self._clock() + seconds)
 
     def draw(self, name: str) -> Random:
         """What else a fault has to choose."""

@@ -35,8 +35,12 @@ from lathe.runtime.engine import Command, Committed, Refused
 from lathe.runtime.plan import OUTBOX, Held, changes_of
 from lathe.runtime.snapshot import encode_json, entity_of
 from lathe.sim.prepared import Loaded, Prepared, reads_others
+from lathe.sim.promptness import Promptness
 from lathe.store.journal import payload_hash, sealed
 from lathe.store.records import GENESIS, Entry, Outgoing, Timer, Version, Write
+
+SKEW_MS = 20_000
+"""How far off the clock of a process may be."""
 
 
 @frozen
@@ -83,7 +87,10 @@ _NONE = _Head(0, GENESIS, 0)
 class Oracle:
     """See the module. `found` is the first violation; after it nothing is judged any more."""
 
-    def __init__(self, prepared: Prepared, failed: Callable[[], None]) -> None:
+    def __init__(
+        self, prepared: Prepared, failed: Callable[[], None], promptness: Promptness | None = None
+    ) -> None:
+        self._promptness = promptness
         self._prepared = prepared
         self._failed = failed
         self.loaded = prepared.first
@@ -97,8 +104,13 @@ class Oracle:
         self._hashes: set[bytes] = set()
         self._over: set[tuple[str, int]] = set()
         self._keys: dict[tuple[str, str], bytes] = {}
+        self._until: dict[tuple[str, str], int] = {}
         self._outbox: dict[str, dict[int, str]] = {}
         self._timers: dict[str, dict[str, tuple[int, int]]] = {}
+        self._armed: dict[str, int] = {}
+        """When the timer of an entity's state began; not known after a swap, until its next visit."""
+        self.gone: set[str] = set()
+        """Who is not known any more."""
         self._judges_all = any(reads_others(b) for b in self.loaded.app.blueprints.values())
         self._has_app_ghosts = bool(self.loaded.app.ghosts)
 
@@ -152,6 +164,12 @@ class Oracle:
         for part in outcome.parts:
             self.taken[part.blueprint, part.action or first.kind] += 1
         self._beside(write, outcome)
+        if first.kind in ("create", "act") and payload["event"].get("actor") in self.gone:
+            self.fail("revoked", f"{first.kind} of {first.entity} by somebody who is not known any more")
+        if self._promptness is not None:
+            said = self._promptness.taken(event, outcome, self.worlds, self._timers)
+            if said:
+                self.fail("late", said)
         if self._truth is None:
             self._judge(loaded, world, outcome, after)
         else:
@@ -171,10 +189,11 @@ class Oracle:
             self._heads[entry.entity] = _Head(entry.revision, entry.hash, entry.version)
             self._hashes.add(entry.hash)
         if write.receipt is not None:
-            key = (write.receipt.principal, write.receipt.key)
-            if key in self._keys:
+            receipt = write.receipt
+            key = (receipt.principal, receipt.key)
+            if self._until.get(key, 0) > write.entries[0].at_ms + SKEW_MS:
                 self.fail("key", f"the idempotency key {key[1]} was taken twice")
-            self._keys[key] = write.receipt.answer
+            self._keys[key], self._until[key] = receipt.answer, receipt.expires_ms
 
     def _once(self, entry: Entry, payload: dict[str, Any], event: Event, world: MemoryWorld) -> None:
         """What follows from an invocation is about that invocation, and ends it once."""
@@ -216,8 +235,18 @@ class Oracle:
     def _beside(self, write: Write, outcome: Step) -> None:
         """Outbox and timers are what the entities ask for."""
         self._take_duties(write)
+        self._note_arming(write.entries[0].at_ms, outcome)
         for entity in outcome.written.values():
             self._duties_fit(entity)
+
+    def _note_arming(self, at_ms: int, outcome: Step) -> None:
+        """A visit arms the timer of its state, and so does that timer's own action where it stays."""
+        for part in outcome.parts:
+            table = self.loaded.table.blueprints[part.blueprint].blueprint
+            by_timer = part.by is not None and part.by.kind == "timer"
+            again = by_timer and part.action == table.states[part.after.state].then
+            if part.before is None or part.before.visit != part.after.visit or again:
+                self._armed[part.entity] = at_ms
 
     def _take_duties(self, write: Write) -> None:
         for name, number in write.ended:
@@ -239,6 +268,9 @@ class Oracle:
         own = armed.pop("", None)
         if (own is not None) != (state.after_ms is not None) or (own is not None and own[1] != entity.visit):
             self.fail("timer", f"the timer of {entity.id} in `{entity.state}` is {own}")
+        since = self._armed.get(entity.id)
+        if own is not None and since is not None and own[0] != since + (state.after_ms or 0):
+            self.fail("timer", f"the timer of {entity.id} runs until {own[0]} since {since}")
         due = {
             timer.name: entity.fields[timer.at]
             for timer in blueprint.timers.values()
@@ -311,6 +343,7 @@ class Oracle:
         """A version was applied: every entity is where `machine.migrate` puts it."""
         old, before = self.worlds[-1]
         new = self._prepared.by_digest(version.digest)
+        self._armed.clear()
         self.loaded = new
         rows = {write.entities[0].id: entity_of(write.entities[0]) for write in writes}
         moved: dict[str, Entity] = {}
@@ -347,6 +380,10 @@ class Oracle:
             moved[name] = entity if found is None or isinstance(found, tuple) else found
         return MemoryWorld(moved, {**new.table.ghosts, **_kept(truth, new)})
 
+    def knows(self, who: str, *, is_known: bool) -> None:
+        """Somebody is known from now on, or not any more: then nothing of theirs is taken."""
+        (self.gone.discard if is_known else self.gone.add)(who)
+
     # What is answered.
 
     def acknowledged(self, result: Committed) -> None:
@@ -371,6 +408,11 @@ class Oracle:
             f"{command.kind} of {command.entity} was refused ({result.refusal}), and was possible throughout"
         )
         self.fail("refused", said)
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """When the next timer of all is due."""
+        return min((due for armed in self._timers.values() for due, _ in armed.values()), default=None)
 
     def overdue(self, row: Timer | Outgoing, now: int) -> None:
         """Something was due long ago: there must be a cause, by the blueprint."""

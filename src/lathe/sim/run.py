@@ -9,15 +9,20 @@ from random import Random
 
 from lathe.frozen import frozen
 from lathe.machine.snapshot import MemoryWorld
+from lathe.runtime.cache import ENTITIES_LIMIT
 from lathe.sim.loop import SimLoop, run as run_loop
 from lathe.sim.menu import Mix
 from lathe.sim.oracle import Swapped, Taken, Violation
 from lathe.sim.prepared import Prepared
-from lathe.sim.workload import Issue
+from lathe.sim.workload import GAP_SECONDS, Issue
 from lathe.sim.world import Setting, World
 
 COMMANDS = 40
 """What the clients of one run ask in all, at least; twice as much at most."""
+PACES = (GAP_SECONDS, GAP_SECONDS, 0.05, 0.003)
+"""How long clients wait between two requests: as people do, or as fast as they are answered."""
+CACHED = (ENTITIES_LIMIT, ENTITIES_LIMIT, 2)
+"""How many entities a process keeps in memory."""
 STEPS_LIMIT = 250_000
 """Callbacks of one run. A usual one takes some thousands: more means that it goes round without end."""
 
@@ -66,6 +71,8 @@ def setting_of(
         clients=random.choice((1, 2, 3, 4)),
         commands=commands + random.randrange(commands),
         is_shared=nodes > 1 or random.random() < 0.2,
+        pace=random.choice(PACES),
+        cached=random.choice(CACHED),
         without=without,
     )
 

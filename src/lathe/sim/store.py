@@ -12,13 +12,15 @@ from contextvars import Context
 from random import Random
 from typing import Protocol
 
+from lathe.sim.leases import Leases, WatchedDuties
 from lathe.sim.loop import POWER, Power, SimLoop
 from lathe.sim.menu import Menu
 from lathe.store.accept import ClaimKey
+from lathe.store.audit import Change
 from lathe.store.base import Apply, FullError, UnavailableError
 from lathe.store.faults import Point
 from lathe.store.memory import MemoryStore
-from lathe.store.records import Answer, Entry, Outgoing, Timer, Version, Write
+from lathe.store.records import Answer, EntityRow, Entry, Outgoing, Timer, Version, Write
 
 LATENCY_SECONDS = 0.002
 """How long a commit takes, on average."""
@@ -28,6 +30,8 @@ HOLD_SECONDS = 2.0
 LATE_SECONDS = 3.0
 """How late a commit may be that nobody knows of."""
 FULL_SECONDS = 10.0
+OLD_READ_SECONDS = 0.2
+"""How old rows may be when whoever asked gets them."""
 
 
 class Observer(Protocol):
@@ -39,11 +43,18 @@ class Observer(Protocol):
     def applied(self, version: Version, writes: Sequence[Write]) -> None:
         """A version was applied, and brought entities over."""
 
+    def knows(self, who: str, *, is_known: bool) -> None:
+        """Somebody is known from now on, or not any more."""
+
+    def fail(self, cause: str, said: str) -> None:
+        """Something must not be."""
+
 
 class SimStore(MemoryStore):
     """The store of a simulated world. It knows which process calls by `POWER`."""
 
     def __init__(self, loop: SimLoop, menu: Menu, observer: Observer, *, seed: int, is_shared: bool) -> None:
+        self._leases = Leases(loop.now_ms, observer.fail)
         super().__init__(loop.now_ms, faults=self, is_shared=is_shared)
         self._loop = loop
         self._menu = menu
@@ -57,8 +68,13 @@ class SimStore(MemoryStore):
         """Pulls the plug of a process."""
         self.commits = 0
         self._last: tuple[Write, ...] = ()
+        self._is_applying = False
 
     # What is seen of it.
+
+    def _empty(self) -> None:
+        super()._empty()
+        self._duties = WatchedDuties(self._leases)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Listeners of a process that died hear nothing any more."""
@@ -97,7 +113,9 @@ class SimStore(MemoryStore):
     def apply_now(self, change: Apply) -> Answer:
         """Apply, and let the observer see it, with the writes that it came to."""
         self._last = ()
+        self._is_applying = True
         answer = super().apply_now(change)
+        self._is_applying = False
         if answer.verdict == "accepted":
             self._observer.applied(change.version, self._last)
         return answer
@@ -110,7 +128,25 @@ class SimStore(MemoryStore):
         after: dict[ClaimKey, str],
     ) -> None:
         self._last = tuple(group)
+        for write, answer in zip(group, answers, strict=True):
+            if answer.verdict != "accepted":
+                continue
+            self._leases.committed(write)
+            now = self._governing.get((write.tenant, write.app))
+            if now is not None and write.epoch != now.epoch and not self._is_applying:
+                said = f"a write of epoch {write.epoch} was taken in epoch {now.epoch}"
+                self._observer.fail("governed", said)
         super()._write(group, answers, before, after)
+
+    async def know(self, who: str, *, is_known: bool) -> None:
+        """Somebody is known from now on, or not any more; whatever was decided before is decided anew."""
+
+        def change() -> None:
+            self._govern(Change((), raised=tuple(sorted({tenant for tenant, _ in self._governing}))))
+            self._observer.knows(who, is_known=is_known)
+
+        await self._changing("govern", change)
+        self._tell_governed()
 
     def install(self, version: Version) -> None:
         """Make the first version current, before the world begins."""
@@ -156,6 +192,13 @@ class SimStore(MemoryStore):
         else:
             await self._after(method)
 
+    async def load(self, tenant: str, app: str, ids: Sequence[str]) -> dict[str, EntityRow]:
+        """Rows as they are now, which may come when they are not so any more."""
+        rows = await super().load(tenant, app, ids)
+        if self._menu.strikes("old_read"):
+            await asyncio.sleep(self._random.random() ** 2 * OLD_READ_SECONDS)
+        return rows
+
     async def _reading(self) -> None:
         if self._menu.strikes("slow"):
             await asyncio.sleep(self._random.random() * SLOW_SECONDS / 4)
@@ -182,6 +225,8 @@ class SimStore(MemoryStore):
             return
         if self.is_shared and menu.strikes("hold"):
             await self._hold(group)
+        if menu.strikes("brink"):
+            await self._wait_for_brink(group)
         if self.is_shared and menu.strikes("late"):
             late = random.random() * LATE_SECONDS
             self._loop.call_later(late, self._land, group, context=Context())
@@ -207,6 +252,13 @@ class SimStore(MemoryStore):
         future: asyncio.Future[None] = self._loop.create_future()
         self._held.append((names, future))
         await asyncio.wait([future], timeout=self._random.random() * HOLD_SECONDS)
+
+    async def _wait_for_brink(self, group: Sequence[Write]) -> None:
+        """Wait until the lease of a write is about to end, or has just ended."""
+        leased = next((write.lease for write in group if write.lease is not None), None)
+        left_ms = self._leases.left_ms(leased[1:]) if leased is not None else 0
+        if left_ms:
+            await asyncio.sleep((left_ms + self._random.choice((-1, 0, 1)) + 0.5) / 1000)
 
     async def _die(self) -> None:
         """The process that calls is gone; nothing of it goes on."""

@@ -6,7 +6,7 @@ that a run can be taken again with some of them left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Literal, Protocol
 
@@ -21,13 +21,15 @@ INSTANCES_LIMIT = 4
 GAP_SECONDS = 0.4
 """How long a client waits between two requests, on average."""
 LONG_GAP_SECONDS = 30.0
+LEAP_SHORT_MS = 2_000
+"""How long before a timer is due a leap ends at most."""
 
 
 @frozen
 class Issue:
     """One command as a client asks for it, `gap_ms` after its last one.
 
-    `node` picks the process that is asked, `key` makes it idempotent.
+    `node` picks the process that is asked, `key` makes it idempotent; `leap_ms` of time pass at once before.
     """
 
     gap_ms: int
@@ -40,6 +42,7 @@ class Issue:
     by: Caller
     visit: int | None = None
     key: str | None = None
+    leap_ms: int = 0
 
     def event(self, now: int) -> Event:
         """The machine's event, at a moment."""
@@ -61,11 +64,24 @@ class Known(Protocol):
 class Workload:
     """Chooses commands, for one run."""
 
-    def __init__(self, app: App, oracle: Known, now_ms: int, *, seed: int) -> None:
+    def __init__(
+        self,
+        app: App,
+        oracle: Known,
+        now_ms: int,
+        *,
+        seed: int,
+        pace: float = GAP_SECONDS,
+        due_in_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._app = app
         self._oracle = oracle
         self._now_ms = now_ms
+        self._due_in_ms = due_in_ms
+        self._pace = pace
         self._random = Random(f"{seed}/workload")
+        self._reads = self._random.choice((0.05, 0.25))
+        self._leaps = self._random.choice((0.0, 0.0, 0.15))
         self._constants = constants(app)
         self.people = _staffed(app, self._random)
         self._made: dict[str, int] = dict.fromkeys(app.blueprints, 0)
@@ -81,7 +97,7 @@ class Workload:
             return self._create(self._random.choice(creatable))
         if not entities:
             return self._read("nobody")
-        if self._random.random() < 0.05:
+        if self._random.random() < self._reads:
             return self._read(self._random.choice(entities).id)
         return self._act(self._chosen(entities))
 
@@ -145,10 +161,18 @@ class Workload:
             by=self._caller(action, entity),
             visit=self._visit(action, entity),
             key=f"k{self._issued}" if random.random() < 0.6 else None,
+            leap_ms=self._leap_ms(),
         )
 
+    def _leap_ms(self) -> int:
+        """Now and then: until a timer is about to be due, so that much happens around that moment."""
+        if self._random.random() >= self._leaps:
+            return 0
+        left = self._due_in_ms() - self._random.randrange(LEAP_SHORT_MS)
+        return left if left > LEAP_SHORT_MS else 0
+
     def _gap_ms(self) -> int:
-        mean = LONG_GAP_SECONDS if self._random.random() < 0.05 else GAP_SECONDS
+        mean = LONG_GAP_SECONDS if self._random.random() < 0.05 else self._pace
         return int(self._random.expovariate(1 / mean) * 1000)
 
     def _visit(self, action: Action, entity: Entity | None) -> int | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from hashlib import sha256
 from random import Random
 
 from lathe.effect.base import Performer
 from lathe.errors import NotFoundError
-from lathe.frozen import frozen
+from lathe.frozen import evolve, frozen
+from lathe.runtime.cache import ENTITIES_LIMIT
 from lathe.runtime.clock import Ids
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Refused, Replayed, Result
@@ -19,12 +22,14 @@ from lathe.runtime.outbox import Settings
 from lathe.runtime.swap import RefusedSwap, Swapper
 from lathe.sim.adapters import Outside
 from lathe.sim.commands import command_of, progress_of
-from lathe.sim.loop import POWER, Power, SimLoop
+from lathe.sim.loop import EPOCH_MS, POWER, Power, SimLoop
 from lathe.sim.menu import Menu, Mix
-from lathe.sim.oracle import Oracle
+from lathe.sim.oracle import SKEW_MS, Oracle
 from lathe.sim.prepared import Loaded, Prepared
+from lathe.sim.promptness import Promptness
 from lathe.sim.store import SimStore
-from lathe.sim.workload import Issue, Workload
+from lathe.sim.values import PEOPLE
+from lathe.sim.workload import GAP_SECONDS, Issue, Workload
 from lathe.store.base import StoreError
 from lathe.store.records import Outgoing, Version
 
@@ -33,8 +38,9 @@ TRIES_LIMIT = 4
 """How often a client asks again when it does not know."""
 REBOOT_SECONDS = 5.0
 STALL_SECONDS = 40.0
-SKEW_MS = 20_000
 SLEEP_SECONDS = 600.0
+LEAP_SECONDS = 3.0
+"""How long what is due may be late after time has jumped."""
 CHAOS_SECONDS = 6.0
 """Between two things that go wrong with a process, on average."""
 SETTLE_SECONDS = 150
@@ -45,13 +51,21 @@ SLACK_MS = 70_000
 """How late something may be then: a timer that is not possible is tried again within a minute."""
 
 
+class GoneError(Exception):
+    """Who asked is not known any more."""
+
+
 class DisconnectedError(Exception):
     """The process that was asked is gone."""
 
 
 @frozen
 class Setting:
-    """What a seed makes of a run. `without` leaves faults out, `script` says what each client asks."""
+    """What a seed makes of a run. `without` leaves faults out, `script` says what each client asks.
+
+    `pace` is how many seconds a client waits between two requests, on average; `cached` how many entities a
+    process keeps in memory.
+    """
 
     seed: int
     mix: Mix
@@ -59,6 +73,8 @@ class Setting:
     clients: int
     commands: int
     is_shared: bool
+    pace: float = GAP_SECONDS
+    cached: int = ENTITIES_LIMIT
     without: frozenset[str] = frozenset()
     script: tuple[tuple[Issue, ...], ...] | None = None
 
@@ -102,6 +118,7 @@ class Process:
             performers=dict.fromkeys(world.adapters, performer),
             lookups=_lookups,
             settings=Settings(self.power.name, jitter=world.random.random),
+            cached=world.setting.cached,
         )
         self.node.engine.catalog.know({v.digest: v.table for v in world.prepared.versions})
         self._loop.create_task(self._start(self.node), name=f"boot {self.power.name}", context=self._inside())
@@ -166,7 +183,7 @@ class Process:
     async def _serve(self, command: Command, future: asyncio.Future[Result]) -> None:
         try:
             result = await self.node.engine.execute(command)
-        except (StoreError, BusyError, OverloadedError, NotFoundError) as error:
+        except (StoreError, BusyError, OverloadedError, NotFoundError, GoneError) as error:
             if not future.done():
                 future.set_exception(error)
         else:
@@ -218,15 +235,23 @@ class World:
         self.setting = setting
         self.app = prepared.first.app
         self.random = Random(f"{setting.seed}/world")
-        self.menu = Menu(setting.seed, setting.mix, setting.without)
+        self.menu = Menu(setting.seed, setting.mix, setting.without, clock=loop.time)
         self.over: asyncio.Future[None] = loop.create_future()
-        self.oracle = Oracle(prepared, self._end)
+        promptness = Promptness(loop.now_ms, lambda: EPOCH_MS + int(self.menu.calm_from * 1000))
+        self.oracle = Oracle(prepared, self._end, promptness)
         loop.on_failure = self._raised
         self.store = SimStore(loop, self.menu, self.oracle, seed=setting.seed, is_shared=setting.is_shared)
         self.store.crash = self._crash
         self.outside = Outside(loop, self.menu, self.oracle, self._progress, seed=setting.seed)
         self.adapters = sorted({e.uses for b in self.app.blueprints.values() for e in b.effects.values()})
-        self.workload = Workload(self.app, self.oracle, loop.now_ms(), seed=setting.seed)
+        self.workload = Workload(
+            self.app,
+            self.oracle,
+            loop.now_ms(),
+            seed=setting.seed,
+            pace=setting.pace,
+            due_in_ms=lambda: (self.oracle.next_due_ms or 0) - loop.now_ms(),
+        )
         self.asked: list[list[Issue]] = [[] for _ in range(setting.clients)]
         self.processes: list[Process] = []
         self._digest = sha256()
@@ -289,12 +314,17 @@ class World:
         """Wait, ask, and ask again while the answer is not known."""
         self.asked[client].append(issue)
         await asyncio.sleep(issue.gap_ms / 1000)
+        if issue.leap_ms:
+            self._leap(issue.leap_ms / 1000)
         if issue.kind == "read":
             await self._read(issue)
             return
         command = self.command(issue)
         for tries in range(TRIES_LIMIT):
             process = self.processes[(issue.node + tries) % len(self.processes)]
+            if issue.by.actor in self.oracle.gone:
+                return
+            command = evolve(command, stamp=process.node.engine.catalog.generation)
             since = self.oracle.count
             self.commands += 1
             try:
@@ -303,11 +333,17 @@ class World:
                 self.log(f"{issue.entity} {issue.action} {type(error).__name__}")
                 await asyncio.sleep(self.random.random() * 2)
                 continue
-            except NotFoundError:
+            except (NotFoundError, GoneError):
                 return
             self._judge(issue, command, result, since)
             if not (issue.key and self.menu.strikes("repeats")):
                 return
+
+    def _leap(self, seconds: float) -> None:
+        """Time passes at once for everybody: what was held or tried may be taken from whoever had it."""
+        self.outside.excused.update(p.power for p in self.processes)
+        self.loop.jump(seconds)
+        self.menu.disturb(LEAP_SECONDS)
 
     def _judge(self, issue: Issue, command: Command, result: Result, since: int) -> None:
         """What a client makes of its answer."""
@@ -339,7 +375,14 @@ class World:
 
     def command(self, issue: Issue) -> Command:
         """A command as the API makes it."""
-        return command_of(issue, tenant=TENANT, app=self.app.name, now_ms=self.loop.now_ms)
+        made = command_of(issue, tenant=TENANT, app=self.app.name, now_ms=self.loop.now_ms)
+        return evolve(made, standing=partial(self._standing, issue.by.actor))
+
+    async def _standing(self, who: str | None) -> None:
+        """Whether who asked is still known, as the API asks it. Raises `GoneError`."""
+        await self.store.ping()
+        if who in self.oracle.gone:
+            raise GoneError(who)
 
     async def _progress(self, entity: str, effect: str, number: int, action: str) -> None:
         """An action by an effect in progress: with a token that is bound to its invocation."""
@@ -383,10 +426,17 @@ class World:
                 process.clock.off_ms = random.randrange(-SKEW_MS, SKEW_MS)
             if menu.strikes("sleep"):
                 self.log("everything stands still")
-                self.outside.excused.update(p.power for p in self.processes)
-                self.loop.jump(random.random() * SLEEP_SECONDS)
+                self._leap(random.random() * SLEEP_SECONDS)
+            if menu.strikes("revoke"):
+                self._spawn(self._revoke(random.choice(PEOPLE)), "revocation")
             if menu.strikes("swap"):
                 self._spawn(self._swap(process), "swap")
+
+    async def _revoke(self, who: str) -> None:
+        """Somebody is not known any more from the moment in which the store has it, or is known again."""
+        self.log(f"{who} {'is back' if who in self.oracle.gone else 'is gone'}")
+        with suppress(StoreError):
+            await self.store.know(who, is_known=who in self.oracle.gone)
 
     async def _swap(self, process: Process) -> None:
         """Another version takes over, through one of the processes."""
