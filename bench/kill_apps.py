@@ -21,6 +21,9 @@ EXAMPLES = (
 )  # fmt: skip
 FEATURES = ("odds", "chain", "post")
 """In `conformance/sources`: every kind of value, assignment and refusal; joint steps; notices."""
+OWN = ("letter", "parcel")
+"""In `bench/features`, what no other app has: reading by the row, secrets, results that may not fit; a timer
+that has to wait."""
 RANDOM_AT_ONCE = 6
 AT_ONCE = 5
 """Seeds of one round on each app."""
@@ -34,6 +37,8 @@ def apps_at(first: int) -> Iterator[tuple[str, Files]]:
     """The apps of the round that begins with seed `first`, by name."""
     for name in EXAMPLES:
         yield name, files_of(ROOT / "examples" / name)
+    for name in OWN:
+        yield name, files_of(ROOT / "bench" / "features" / name)
     for name in FEATURES:
         yield name, files_of(ROOT / "conformance" / "sources" / name)
     for seed in range(first // AT_ONCE * RANDOM_AT_ONCE, (first // AT_ONCE + 1) * RANDOM_AT_ONCE):

@@ -128,3 +128,11 @@ BUGS = (
         "frozenset(f.name for f in fields if f.secret)", "frozenset(f.name for f in fields if False)"),
 )  # fmt: skip
 """Fifty; some of them stand twice over, behind another guard, and nothing may notice them."""
+
+SOUND = Bug("none: the runtime as it is", "runtime/engine.py", "", "")
+
+WHY_NOT = {
+    "timers of old visits fire": "it changes nothing. A timer's row goes with its visit, and its lease with "
+    "the row: the store refuses the step wherever the engine would have",
+}
+"""Why nothing can notice a bug: what stands behind it."""

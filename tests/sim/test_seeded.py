@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,21 +16,31 @@ from lathe.runtime import engine, outbox, plan, swap, timers
 from lathe.runtime.cache import Cache
 from lathe.runtime.committer import Committer
 from lathe.sim.menu import MIXES
+from lathe.sim.prepared import Prepared, prepare
 from lathe.sim.run import Outcome, setting_of, simulate
 from lathe.sim.shrink import shrink
 from lathe.sim.telling import trace_of
 from lathe.store import accept, duties, memory
 
+from ..runtime.harness import EXAMPLES
 from .test_worlds import prepared
 
 SEEDS = 120
 Patch = pytest.MonkeyPatch
 
 
+@cache
+def parcel() -> Prepared:
+    """An app with a timer that may have to wait."""
+    folder = EXAMPLES.parent / "bench" / "features" / "parcel"
+    return prepare({path.name: path.read_bytes() for path in folder.iterdir()})
+
+
 def first_failure(name: str, seeds: int = SEEDS) -> Outcome:
     """The first seed that finds something; fails if none does."""
+    app = parcel() if name == "parcel" else prepared(name)
     for seed in range(seeds):
-        found = simulate(prepared(name), setting_of(seed, MIXES[2 - seed % 2]))
+        found = simulate(app, setting_of(seed, MIXES[2 - seed % 2]))
         if found.violation is not None:
             return found
     raise AssertionError(f"{seeds} seeds find nothing")
@@ -152,6 +164,27 @@ def a_swap_moves_nobody(patch: Patch) -> None:
     patch.setattr(swap.Swapper, "_moved", lambda self, old, table, entity: None)
 
 
+def postponed_timers_sleep_on(patch: Patch) -> None:
+    """A timer that was not possible waits its whole time, whatever is written to its entity."""
+    real = duties.Duties.write
+
+    def careless(self: Any, total: Any) -> None:
+        put_off = {k: a.until_ms for k, a in self._timers.items() if a.worker == duties.POSTPONED}
+        real(self, total)
+        for key, until_ms in put_off.items():
+            armed = self._timers.get(key)
+            if armed is not None and key not in total.timers:
+                armed.worker, armed.until_ms = duties.POSTPONED, until_ms
+
+    patch.setattr(duties.Duties, "write", careless)
+
+
+def lapsed_leases_count(patch: Patch) -> None:
+    """Whoever had a lease last may write, though it has run out."""
+    real = duties.Duties.holders
+    patch.setattr(duties.Duties, "holders", lambda self, keys, now_ms: real(self, keys, now_ms - 5_000))
+
+
 GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
     guard.__name__: (app, guard)
     for app, guard in (
@@ -167,6 +200,8 @@ GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
         ("rollout", leases_never_end),
         ("lease_queue", a_refused_write_is_believed),
         ("wallet", a_swap_moves_nobody),
+        ("parcel", postponed_timers_sleep_on),
+        ("rollout", lapsed_leases_count),
     )
 }
 
@@ -190,3 +225,8 @@ def test_a_failure_is_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(trace, Trace)
     assert all(step.entity.startswith("Rollout#") for step in trace.steps)
     assert trace == trace_of(shrink(prepared("rollout"), found)), "the same seed shrinks to the same run"
+
+
+def test_the_docs_list_every_guard() -> None:
+    page = (EXAMPLES.parent / "docs" / "explanation" / "seeded-bugs.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(GUARDS)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from lathe.api.taking import TRIED_LIMIT
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import Blueprint, Json
 from lathe.machine.table import Table
@@ -356,7 +357,10 @@ class _Run:
         answer = await self._host.call(said)
         self._tell(said, answer)
         entity, found = self._foresight.pick(world, blueprint, sent, self._host.now_ms())
-        if isinstance(found, Taken):
+        is_cut = answer.code == "LR422.take" and len(self._every(blueprint.name)) > TRIED_LIMIT
+        if is_cut:
+            pass  # it looks no further
+        elif isinstance(found, Taken):
             if answer.status != 200:
                 raise DifferenceError(f"`:take` of `{pick.action}` finds nothing, and should")
             sent = Sent(blueprint=pick.blueprint, action=pick.action, by=_by(person), args={}, entity=entity)

@@ -31,7 +31,10 @@ class Promptness:
         self._due: dict[tuple[str, str], int] = {}
 
     def taken(self, event: Event, outcome: Step, worlds: Worlds, timers: Timers) -> str:
-        """What is wrong with the moment of a step; `worlds` end with what came of it. Empty: nothing."""
+        """What is wrong with the moment of a step; `worlds` end with what came of it. Empty: nothing.
+
+        What a process wrote whose clock is ahead is due when its clock says so.
+        """
         said = ""
         if isinstance(event, (Starts, TimerFires)):
             since, index = self._written.get(event.entity, (self._now_ms(), len(worlds)))
@@ -42,7 +45,7 @@ class Promptness:
             if late_ms > PROMPT_MS and is_calm and _is_possible(event, worlds[index:-1]):
                 said = f"{type(event).__name__} of {event.entity} was possible for {late_ms} ms"
         for name in outcome.written:
-            self._written[name] = (self._now_ms(), len(worlds) - 1)
+            self._written[name] = (max(self._now_ms(), event.now), len(worlds) - 1)
             for timer, (due, _) in timers.get(name, {}).items():
                 self._due[name, timer] = due
         return said
