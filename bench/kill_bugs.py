@@ -117,7 +117,7 @@ BUGS = (
     Bug("timers of old visits fire", "runtime/timers.py",
         "return entity.visit == timer.visit", "return True"),
     Bug("a timer leased by the dead is lost", "runtime/timers.py",
-        "limit=self._batch, lease_ms=LEASE_MS", "limit=self._batch, lease_ms=10**12"),
+        "limit=self._batch, lease_ms=self._lease_ms", "limit=self._batch, lease_ms=10**12"),
     Bug("an effect leased by the dead is lost", "runtime/outbox.py",
         "limit=free, lease_ms=self._settings.lease_ms", "limit=free, lease_ms=10**12"),
     Bug("answers of a group change places", "runtime/committer.py",
@@ -132,6 +132,8 @@ BUGS = (
 SOUND = Bug("none: the runtime as it is", "runtime/engine.py", "", "")
 
 WHY_NOT = {
+    "an old read replaces a new row": "it needs a read from memory between the old row and the next write",
+    "what was dropped stays cached": "what was built on the dropped write is refused; then it is forgotten",
     "timers of old visits fire": "it changes nothing. A timer's row goes with its visit, and its lease with "
     "the row: the store refuses the step wherever the engine would have",
 }
