@@ -168,9 +168,9 @@ def postponed_timers_sleep_on(patch: Patch) -> None:
     """A timer that was not possible waits its whole time, whatever is written to its entity."""
     real = duties.Duties.write
 
-    def careless(self: Any, total: Any) -> None:
+    def careless(self: Any, total: Any, now_ms: int) -> None:
         put_off = {k: a.until_ms for k, a in self._timers.items() if a.worker == duties.POSTPONED}
-        real(self, total)
+        real(self, total, now_ms)
         for key, until_ms in put_off.items():
             armed = self._timers.get(key)
             if armed is not None and key not in total.timers:

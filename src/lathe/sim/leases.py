@@ -66,12 +66,16 @@ class WatchedDuties(Duties):
         super().__init__()
         self._leases = leases
 
-    def write(self, total: Net) -> None:
+    def write(self, total: Net, now_ms: int) -> None:
         """See `Duties`."""
-        super().write(total)
-        for (_, _, entity, number), outgoing in total.outgoing.items():
+        born = {key: held for key, held in total.held.items() if key not in self._outgoing}
+        super().write(total, now_ms)
+        for key, outgoing in total.outgoing.items():
+            worker, lease_ms = born.get(key, (None, 0))
             if outgoing is None:
-                self._leases.given_back((entity, number))
+                self._leases.given_back(key[2:])
+            elif worker is not None:  # it is its asker's from the first
+                self._leases.taken(worker, key[2:], now_ms + lease_ms)
         for _, _, entity, name in total.timers:
             self._leases.given_back((entity, name))
 
