@@ -21,8 +21,6 @@ from dataclasses import MISSING, FrozenInstanceError
 from operator import attrgetter
 from typing import TypeVar, dataclass_transform
 
-import msgspec
-
 T = TypeVar("T")
 Methods = dict[str, object]
 Declared = Mapping[str, tuple[object, object]]
@@ -58,6 +56,8 @@ def mutable(cls: type[T]) -> type[T]:
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def record(cls: type[T]) -> type[T]:
     """The same as `frozen` for what is made very often; every field is compared."""
+    import msgspec  # only here: a check defines none of these, and loads nothing that it does not need
+
     assert cls.__bases__ == (object,), "data inherit from nothing"
     names = tuple(cls.__annotations__)
     body = {name: value for name, value in vars(cls).items() if name not in (*_REMADE, "__annotations__")}
@@ -74,6 +74,8 @@ def _field(name: str, default: object, factory: object) -> tuple[str, type] | tu
     if default is not MISSING:
         return name, object, default
     if callable(factory):
+        import msgspec
+
         return name, object, msgspec.field(default_factory=factory)
     return name, object
 

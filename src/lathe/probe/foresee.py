@@ -53,7 +53,7 @@ class Sent:
     @property
     def same(self) -> tuple[object, ...]:
         """What a repetition under the same key has the same of."""
-        return self.blueprint, self.entity, self.action, self.version, self.body
+        return self.blueprint, self.entity, self.action, self.version, self.visit, self.body
 
 
 class Foresight:

@@ -198,7 +198,7 @@ def number(d: Dice, s: Sight, depth: int = 2) -> str:
 
         rules += [
             (6, lambda: f"({inner()} {d.pick(('+', '-'))} {inner()})"),
-            (2, lambda: f"({inner()} {d.pick(('*', '//', '%'))} {inner()})"),
+            (2, lambda: _scaled(inner(), d.pick(("*", "//", "%")), inner())),
             (1, lambda: f"(-{inner()})"),
             (1, lambda: f"abs({inner()})"),
             (2, lambda: f"{d.pick(('min', 'max'))}({inner()}, {inner()})"),
@@ -207,6 +207,11 @@ def number(d: Dice, s: Sight, depth: int = 2) -> str:
         if _loopable(s):
             rules.append((2, lambda: _quantifier(d, s, depth, "sum")))
     return d.weighed(rules)()
+
+
+def _scaled(left: str, operator: str, right: str) -> str:
+    """A product, or a division by something else than a written nought, which no app may have."""
+    return f"({left} {operator} {right if operator == '*' or right != '0' else '1'})"
 
 
 def _if_else(d: Dice, s: Sight, depth: int, side: Rule) -> str:
