@@ -35,8 +35,9 @@ browser: $(STAMP)  ## A Chromium for the tests of the console, found or installe
 minors: $(STAMP)  ## Other Pythons of this machine, for the tests that compare bytes.
 	@$(BIN)/python tests/sim/minors.py
 
+# One worker more than there are cores: many tests wait for a process or a page.
 test: check browser minors  ## Everything that must hold before a commit.
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist worksteal
 
 fix: $(STAMP)  ## Let the formatter and the linter mend what they can.
 	$(BIN)/ruff format .

@@ -69,6 +69,7 @@ def test_a_rollout_is_seen_to_start_move_fail_and_be_rolled_back(tab_of: Opening
 
 def test_a_rollout_that_goes_well(tab_of: Opening, dev: str) -> None:
     page = tab_of(dev).go("/console/apps/rollout/entities/rollouts")
+    expect(page.get_by_role("button", name="New Rollout")).to_be_visible()
     page.keyboard.press("n")
     page.get_by_label("replicas").fill("2")
     page.keyboard.press("Enter")

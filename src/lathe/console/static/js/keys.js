@@ -1,11 +1,12 @@
 // The keyboard: single keys that do not get in the way of typing, and rows that j and k walk through.
-import { useEffect } from "./ui.js";
+import { useLayoutEffect } from "./ui.js";
 
 const layers = [];
 
 /** Keys of a part while it is shown: `{key: {does, said}}`. The newest part that knows a key has it. */
 export function useKeys(keys, deps = []) {
-  useEffect(() => {
+  // Before it is painted: what can be seen can be reached by its keys.
+  useLayoutEffect(() => {
     layers.push(keys);
     return () => layers.splice(layers.indexOf(keys), 1);
   }, deps);
