@@ -186,15 +186,15 @@ def server(
         process = subprocess.Popen(command, env=environment, stderr=log)
         base = f"http://127.0.0.1:{port}"
         _ready(base)
-        token = re.search(r"lathe_\w{26}_[\w-]{43}", Path(log.name).read_text())
+        token = first_token(Path(log.name).read_text())
     try:
         if token is not None:
-            _show(token[0])
+            os.environ["BENCH_OPERATOR"] = token
+            show(token)
             for files in ({"task.blueprint.toml": BLUEPRINT}, *more):
                 body = {"files": dict(files), "confirm": "any", "accept_bounds": True}
                 call(base, "PUT", "/v1/blueprints", body)
-            worker = {"principal": "bench", "kind": "service", "roles": ["worker"]}
-            _show(str(call(base, "POST", "/v1/tokens", worker)["token"]))
+            work(base)
         yield base
     finally:
         process.send_signal(signal.SIGTERM)
@@ -209,7 +209,19 @@ def free_port() -> int:
     return found
 
 
-def _show(token: str) -> None:
+def first_token(log: str) -> str | None:
+    """The operator's token, which a server says at its first start."""
+    found = re.search(r"lathe_\w{26}_[\w-]{43}", log)
+    return None if found is None else found[0]
+
+
+def work(base: str) -> None:
+    """From an operator become a worker, as the actions ask for."""
+    worker = {"principal": "bench", "kind": "service", "roles": ["worker"]}
+    show(str(call(base, "POST", "/v1/tokens", worker)["token"]))
+
+
+def show(token: str) -> None:
     """Show this token from now on, here and in what `wrk` asks."""
     os.environ["BENCH_TOKEN"] = token
     opener = urllib.request.build_opener()

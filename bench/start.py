@@ -25,7 +25,7 @@ from time import perf_counter, sleep
 
 from common import Row, is_quick, report
 from living import Living, app_of, node_on
-from serve import BLUEPRINT, call, made, server as serving
+from serve import BLUEPRINT, call, first_token, made, server as serving, show, work
 from wire import Wire
 
 from lathe.runtime.engine import Committed
@@ -98,6 +98,11 @@ def _start(folder: Path, name: str | None) -> tuple[float, float]:
     start = perf_counter()
     with _server(folder) as base:
         ready = perf_counter() - start
+        if name is not None:
+            token = first_token((folder / "log").read_text())
+            assert token is not None, "it is the first start of a server on this store"
+            show(token)
+            work(base)
         begun = perf_counter()
         if name is not None:
             call(base, "POST", f"/v1/task/tasks/{name}/add", {"by": 1})
@@ -111,9 +116,10 @@ def _server(folder: Path) -> Iterator[str]:
         **os.environ, "LATHE_STORE_URL": f"sqlite:{folder}", "LATHE_SERVER_PORT": str(PORT),
         "LATHE_SERVER_KEY": "k" * 32,
     }  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lathe.cli", "serve"], env=environment, stderr=subprocess.DEVNULL
-    )
+    log = folder / "log"
+    with log.open("wb") as stderr:
+        command = [sys.executable, "-m", "lathe.cli", "serve"]
+        process = subprocess.Popen(command, env=environment, stderr=stderr)
     base = f"http://127.0.0.1:{PORT}"
     try:
         while process.poll() is None:

@@ -55,7 +55,7 @@ async def _swapped(folder: Path, rows: list[Row]) -> bool:
         is_over = asyncio.Event()
         loading = [asyncio.create_task(_load(base, ids, answers, is_over, n)) for n in range(CONNECTIONS)]
         await asyncio.sleep(1)
-        wire = await Wire.open(base)
+        wire = await Wire.open(base, "BENCH_OPERATOR")
         windows = []
         for number in range(3 if is_quick() else SWAPS):
             body = {"files": {"task.blueprint.toml": VERSIONS[number % 2]}, "confirm": "any"}

@@ -2,7 +2,8 @@
 
     python bench/tables.py [NAME...] [--quick]
 
-With names, `search liveness` say, only those are run; the other sections stay as they are.
+With names, `search liveness` say, only those are run; the other sections stay as they are. What is written by
+hand below a table stays there. The page is written after each bench, so that one that fails costs no others.
 """
 
 from __future__ import annotations
@@ -20,41 +21,43 @@ NOT_BENCHES = {
     "stateright.py", "tables.py", "tlc.py", "wire.py", "wrk.py",
 }  # fmt: skip
 PAGE = ROOT / "docs" / "reference" / "measurements.md"
+TITLE = "# Measurements"
+LEAD = "Written by `make bench`; medians of several runs, each a process of its own."
 
 
 def main() -> int:
     """Measure everything; the page is written even if a bound was not kept, and the exit code tells."""
     refuse_other_options(__doc__)
-    parts = [
-        "# Measurements",
-        "Written by `make bench`; medians of several runs, each a process of its own.",
-    ]
     is_kept = True
     names = [a for a in sys.argv[1:] if not a.startswith("-")]
     options = [a for a in sys.argv[1:] if a.startswith("-")]
-    known = _sections()
     for path in sorted(set(ROOT.glob("bench/*.py"))):
-        if path.name in NOT_BENCHES:
-            continue
-        if names and path.stem not in names:
-            parts += known.get(path.name, [])
+        if path.name in NOT_BENCHES or (names and path.stem not in names):
             continue
         done = subprocess.run(
             [sys.executable, str(path), *options, "--json"], capture_output=True, text=True, check=False
         )
         is_kept &= done.returncode == 0
-        if not done.stdout:
-            sys.exit(f"{path.name} failed:\n{done.stderr}")
-        parts += _part(path.name, json.loads(done.stdout), options)
-    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        if done.stdout:
+            _write(path.name, _part(path.name, json.loads(done.stdout), options))
+        else:
+            print(f"{path.name} failed:\n{done.stderr}", file=sys.stderr)
     print(PAGE.read_text(encoding="utf-8"), end="")
     return 0 if is_kept else 1
 
 
+def _write(name: str, part: list[str]) -> None:
+    """Put what is new of one bench into the page."""
+    sections = _sections()
+    sections[name] = part + sections.get(name, [])[len(part) :]
+    parts = [TITLE, LEAD, *(text for _, texts in sorted(sections.items()) for text in texts)]
+    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
 def _sections() -> dict[str, list[str]]:
-    """What the page says of each bench."""
+    """What the page says of each bench, in paragraphs: title, date and machine, table, and what was added."""
     found = re.split(r"^(?=## `python bench/)", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
-    return {re.split(r"[/ `]", text)[4]: [text.strip()] for text in found}
+    return {re.split(r"[/ `]", text)[4]: text.strip().split("\n\n") for text in found}
 
 
 def _part(name: str, told: dict[str, object], options: list[str]) -> list[str]:

@@ -1,9 +1,13 @@
-"""A client for benches: HTTP/1.1 on connections that stay open, as little as that takes."""
+"""A client for benches: HTTP/1.1 on connections that stay open, as little as that takes.
+
+It shows the worker's token, or the operator's, that `serve` left in the environment when it connects.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass
 from time import perf_counter
 from urllib.parse import urlsplit
@@ -32,22 +36,25 @@ class Answer:
 class Wire:
     """One connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
-        self._reader, self._writer, self._host = reader, writer, host
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, token: str
+    ) -> None:
+        self._reader, self._writer, self._host, self._token = reader, writer, host, token
 
     @classmethod
-    async def open(cls, base: str) -> Wire:
-        """Connect to where `base` says."""
+    async def open(cls, base: str, token: str = "BENCH_TOKEN") -> Wire:
+        """Connect to where `base` says, with the token that the variable `token` has."""
         place = urlsplit(base)
         assert place.hostname is not None, base
         reader, writer = await asyncio.open_connection(place.hostname, place.port)
-        return cls(reader, writer, place.netloc)
+        return cls(reader, writer, place.netloc, os.environ.get(token, ""))
 
     async def ask(self, method: str, path: str, body: object = None) -> Answer:
         """One request with a JSON body."""
         data = b"" if body is None else json.dumps(body).encode()
         head = (
             f"{method} {path} HTTP/1.1\r\nhost: {self._host}\r\ncontent-type: application/json\r\n"
+            f"authorization: Bearer {self._token}\r\n"
             f"content-length: {len(data)}\r\n\r\n"
         )
         asked = perf_counter()
