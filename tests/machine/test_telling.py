@@ -37,7 +37,6 @@ lock.by = "role:clerk"
 lock.sets = ["key", "title", "due"]
 lock.args = { pin = { type = "text", max = 9, secret = true, optional = true } }
 lock.when = "arg.pin is None or arg.pin != '000'"
-far = { from = "open", by = "role:clerk", do = ["due = now + 9007199254740992"] }
 see = { from = "open", by = "role:clerk", ghost = ["seen = due"] }
 paint = { from = "open", by = "role:clerk", sets = ["tags"] }
 point = { from = "open", by = "role:clerk", sets = ["other"] }
@@ -137,7 +136,7 @@ def test_times_are_told_by_the_calendar_everywhere() -> None:
 def test_a_time_beyond_the_calendar_is_a_number() -> None:
     machine = Told()
     thing = machine.create(key="abc")
-    assert machine.act(thing, "far") == "done"
+    assert machine.act(thing, "lock", key="x", title="t", due=10**20) == "done"
     assert isinstance(machine.steps[1].parts[0].changes["due"][1], int)
 
 

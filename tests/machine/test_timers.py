@@ -114,3 +114,12 @@ def test_a_deadline_may_set_another(machine: Machine) -> None:
     assert machine.timer(thing, "other") == "done"
     fields = machine.entity(thing).fields
     assert (fields["kept"], fields["due"]) == (None, machine.now + 60 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(525_960_000, "done"), (525_960_001, "range"), (-525_960_001, "range")]
+)
+def test_no_time_is_set_further_from_now_than_a_thousand_years(minutes: int, said: str) -> None:
+    machine = Machine(LEASE.replace("range = [0, 9] } }", "range = [-999999999, 999999999] } }"))
+    thing = machine.create()
+    assert machine.act(thing, "soon", minutes=minutes) == said

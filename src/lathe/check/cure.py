@@ -99,6 +99,8 @@ def range_guard(blueprint: Blueprint, action: Action, subject: str) -> str:
         return f"guard `{action.name}` (`when`) so that the value stays within its range, or widen the range"
     if field.type.kind == "set":
         return f"add `len({name}) < {field.type.maximum}` to the `when` of `{action.name}`, or raise `max`"
+    if field.type.kind == "time":
+        return f"guard `{action.name}` (`when`) so that the seconds stay within a thousand years"
     if field.type.low is None:
         return f"raise the `max` of `{name}`, or let the value be no longer than it"
     low, high = field.type.low, field.type.high

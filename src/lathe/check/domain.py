@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lathe.check.relevance import Key
+from lathe.check.relevance import Key, overlong
 from lathe.check.roles import fewest_holders, maximal_role_sets
 from lathe.frozen import frozen
 from lathe.lang.adapters import REFUSED
-from lathe.lang.expr import Compare, Expression, Literal, Node, Read, Special, walk
-from lathe.lang.model import App, Argument, Blueprint, Field, Ghost, Value as Default
+from lathe.lang.expr import Compare, Expression, Literal, Members, Node, Read, Special, walk
+from lathe.lang.model import Action, App, Argument, Blueprint, Field, Ghost, Value as Default
 from lathe.lang.types import Type
 
 if TYPE_CHECKING:  # a check that finds nothing never needs the machine: start-up counts
@@ -240,7 +240,8 @@ def make_domains(
     wanted = _wanted_principals(app, instances, explored, nodes)
     people = people_of(principals or _principals(app, wanted, len(named.principals)), named.principals)
     texts = sorted(_literals(nodes, "text") | set(named.texts))
-    texts += sorted((_defaults(app, "text") | _messages(app, explored)) - set(texts))
+    others = _defaults(app, "text") | _messages(app, explored) | {"x" * size for size in overlong(app)}
+    texts += sorted(others - set(texts))
     if any(isinstance(n, Special) and n.name == "id" for n in nodes):
         texts += [f"{b}#{i + 1}" for b, n in sorted(instances.items()) for i in range(n)]
     differing = _differing_texts(app, instances, explored, nodes, compares=named.compares)
@@ -354,8 +355,8 @@ def _slots(app: App, instances: Mapping[str, int], explored: frozenset[Key], kin
 def _wanted_principals(
     app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node]
 ) -> int:
-    """One more principal than the explored ids can tell apart."""
-    count = _slots(app, instances, explored, "id") + 1
+    """As many principals as the explored ids and what one step is given can tell apart."""
+    count = _slots(app, instances, explored, "id") + _given_at_once(app, explored, "id")
     compares = any(isinstance(n, Read) and n.scope == "arg" and n.type.kind == "id" for n in nodes)
     return max(count, 2) if compares else count
 
@@ -374,7 +375,7 @@ def _principals(app: App, wanted: int, named: int) -> int:
 def _differing_texts(
     app: App, instances: Mapping[str, int], explored: frozenset[Key], nodes: list[Node], *, compares: bool
 ) -> int:
-    """As many texts beside the named ones as can differ: one, unless texts are compared with another."""
+    """As many texts beside the named ones as can differ: one, unless texts are compared with one another."""
     uniques = [
         f
         for b in app.blueprints.values()
@@ -382,10 +383,52 @@ def _differing_texts(
         for f in u.fields
         if b.fields[f].type.kind == "text"
     ]
-    compared = [
-        n for n in nodes if isinstance(n, Compare) and n.op in ("==", "!=") and n.left.type.kind == "text"
-    ]
-    mutual = [n for n in compared if not isinstance(n.left, Literal) and not isinstance(n.right, Literal)]
-    if not uniques and not mutual and not compares:
+    if not uniques and not compares and not any(map(_compares_texts, nodes)):
         return 1
-    return _slots(app, instances, explored, "text") + 1
+    return _slots(app, instances, explored, "text") + _given_at_once(app, explored, "text")
+
+
+def _compares_texts(node: Node) -> bool:
+    """Whether a node compares a text with another that is not written down."""
+    if not isinstance(node, Compare) or node.op == "is" or node.left.type.kind != "text":
+        return False
+    others = node.right.items if isinstance(node.right, Members) else (node.right,)
+    return not all(isinstance(side, Literal) for side in others) and (
+        not isinstance(node.left, Literal) or len(others) > 1
+    )
+
+
+def _given_at_once(app: App, explored: frozenset[Key], kind: str) -> int:
+    """The most values of a kind that a step is given: arguments, and for ids whoever acts; at least one."""
+    most = 1
+    for blueprint in app.blueprints.values():
+        for action in blueprint.actions.values():
+            count = 0
+            for argument in action.arguments.values():
+                if ("arg", blueprint.name, action.name, argument.name) not in explored:
+                    continue
+                element = argument.type.element
+                if argument.type.kind == kind:
+                    count += 1
+                elif element is not None and element.kind == kind:
+                    count += argument.type.maximum or 1
+            most = max(most, count + (count > 0 and kind == "id" and _asks_who(app, action)))
+    return most
+
+
+def _asks_who(app: App, action: Action) -> bool:
+    """Whether an action, or one that is taken with it, reads who acts; policies may always."""
+    waiting, seen = [action], [action]
+    while waiting:
+        taken = waiting.pop()
+        read = [taken.when, taken.to_if, *(a.value for a in (*taken.do, *taken.ghost))]
+        for clause in taken.also:
+            read += [clause.on, clause.when, *clause.args.values()]
+            other = app.blueprints[clause.blueprint].actions[clause.action]
+            if other not in seen:
+                waiting.append(other)
+                seen.append(other)
+        nodes = (node for expression in read if expression is not None for node in walk(expression.tree))
+        if any(isinstance(node, Special) and node.name == "actor" for node in nodes):
+            return True
+    return bool(app.policies)

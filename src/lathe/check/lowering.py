@@ -38,13 +38,15 @@ from lathe.lang.expr import (
     Special,
 )
 from lathe.lang.types import Type
+from lathe.machine.limits import FURTHEST_SECONDS
 
 
 @frozen
 class Term:
     """A value: an int itself, or a code. `none`: unset (only for kinds whose code cannot say so).
 
-    `unset` and `zero` are the conditions under which evaluating it fails.
+    `unset` and `zero` are the conditions under which evaluating it fails: for want of a value, or because
+    of one (a division by zero, a time that is too far away).
     """
 
     value: Formula
@@ -340,7 +342,7 @@ def _numeric(operands: list[tuple[Node, Context]], make: Callable[[list[Formula]
 def _arithmetic(node: Arithmetic, c: Context) -> Term:
     operands = [(node.left, c), (node.right, c)]
     if node.type.kind == "time":
-        return _numeric(operands, lambda xs: TRUE)
+        return _moment(node, c)
     match node.op:
         case "+":
             return _numeric(operands, lambda xs: ir.plus(*xs))
@@ -351,6 +353,14 @@ def _arithmetic(node: Arithmetic, c: Context) -> Term:
     made = _numeric(operands, lambda xs: (ir.divide if node.op == "//" else ir.modulo)(*xs))
     by_zero = ir.both(ir.no(made.fails), ir.eq(lower(node.right, c).value, FALSE))
     return replace(made, zero=ir.either(made.zero, by_zero))
+
+
+def _moment(node: Arithmetic, c: Context) -> Term:
+    """A time is set or unset; one that is too far away has no value."""
+    made = _numeric([(node.left, c), (node.right, c)], lambda xs: TRUE)
+    seconds, furthest = lower(node.right, c).value, ir.const(FURTHEST_SECONDS)
+    is_far = ir.either(ir.lt(furthest, seconds), ir.lt(ir.plus(seconds, furthest), FALSE))
+    return replace(made, zero=ir.either(made.zero, ir.both(ir.no(made.fails), is_far)))
 
 
 def _members(node: Members, c: Context) -> Term:

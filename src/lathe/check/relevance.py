@@ -26,6 +26,7 @@ from lathe.lang.expr import (
 from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, target_type
 from lathe.lang.resolve.asked import leads_to
 from lathe.lang.types import Type
+from lathe.machine.limits import FURTHEST_SECONDS
 
 Key = tuple[str, str, str, str]
 """`(kind, blueprint, action, name)`; kind is `field`, `ghost` or `arg`. An app's ghosts have no blueprint."""
@@ -214,6 +215,30 @@ def is_safe(node: Node, target: Type, action: Action) -> bool:
     return True
 
 
+def overlong(app: App) -> frozenset[int]:
+    """Lengths of texts that are just too long for something that they may be stored in or given as."""
+    return frozenset(
+        target.maximum + 1
+        for value, target in _stored(app)
+        if target.kind == "text" and target.maximum is not None
+        if any(_may_be_longer(node, target.maximum) for node in walk(value.tree))
+    )
+
+
+def _stored(app: App) -> Iterator[tuple[Expression, Type]]:
+    """Every expression whose value is stored or given, with the type that it must fit."""
+    for blueprint in app.blueprints.values():
+        clauses = [(c.blueprint, c.action, c.args) for a in blueprint.actions.values() for c in a.also]
+        targets = [e.target for e in blueprint.effects.values() if e.target is not None]
+        clauses += [(t.blueprint, t.action, t.args) for t in targets]
+        for owner, action, args in clauses:
+            arguments = app.blueprints[owner].actions[action].arguments
+            yield from ((value, arguments[name].type) for name, value in args.items())
+        assignments = [x for a in blueprint.actions.values() for x in (*a.do, *a.ghost)]
+        assignments += [x for e in blueprint.effects.values() for x in e.world]
+        yield from ((x.value, target_type(app, blueprint, x)) for x in assignments)
+
+
 def _most_members(node: Node) -> int | None:
     """The most members that a set expression can have; None if unknown."""
     match node:
@@ -243,7 +268,7 @@ def _may_be_longer(node: Node, maximum: int) -> bool:
 
 
 def may_fail(node: Node, action: Action) -> bool:
-    """Whether a node may have no value where one is needed: unset, or divided by zero."""
+    """Whether a node may have no value where one is needed: unset, divided by zero, or a time far away."""
     if isinstance(node, Follow):
         return node.type.kind in ("int", "bool", "enum")
     if isinstance(node, Read) and node.scope == "field":
@@ -254,6 +279,9 @@ def may_fail(node: Node, action: Action) -> bool:
     if isinstance(node, Arithmetic) and node.op in ("//", "%"):
         divisor = _interval(node.right)
         return divisor is None or divisor[0] <= 0 <= divisor[1]
+    if isinstance(node, Arithmetic) and node.type.kind == "time":
+        seconds = _interval(node.right)
+        return seconds is None or max(map(abs, seconds)) > FURTHEST_SECONDS
     return False
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from lathe.check import ir
 from lathe.check.bounds import UndecidedError
 from lathe.check.branch import Fault
-from lathe.check.cure import assignment_for, guard_for, range_guard, unset_guard, zero_guard
+from lathe.check.cure import assigned, assignment_for, guard_for, range_guard, unset_guard, zero_guard
 from lathe.check.domain import A_TIME
 from lathe.check.graph import Graph
 from lathe.check.liveness import Edge, Unfair
@@ -38,7 +38,7 @@ from lathe.check.trace import (
 )
 from lathe.check.watch import Watch
 from lathe.frozen import frozen
-from lathe.lang.expr import And, Follow, Node, Population, Quantifier, Read, walk
+from lathe.lang.expr import And, Arithmetic, Follow, Node, Population, Quantifier, Read, walk
 from lathe.lang.model import Action, App, Blueprint, Cannot, Json, Property, State
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import Frame, entity_frame, holds
@@ -240,18 +240,28 @@ def tell_met(case: Case, suspect: Met) -> Finding:
 
 def _fault_text(run: Run, fault: Fault, blueprint: Blueprint, action: Action | None) -> tuple[str, str]:
     """What the assignment or guard does, and what would keep it from that."""
-    is_range = isinstance(run.last, Refusal) and run.last.reason == "range"
     if fault.code == "LT205":
         cure = unset_guard(action, fault.subject) if action else "test it with `is not None` first"
         return "computes with a value that is unset", cure
-    if not is_range:
+    if _divides(run, fault, action):
         cure = zero_guard(action, fault.subject) if action else "test that what it divides by is not 0"
         return "divides by zero", cure
     field = blueprint.fields.get(fault.subject.split(" ", 1)[0])
     does = "can leave its range"
     if field is not None and field.type.kind == "set":
         does = f"can exceed `max = {field.type.maximum}`"
+    if field is not None and field.type.kind == "time":
+        does = "can be further away than a thousand years"
     return does, range_guard(blueprint, action, fault.subject) if action else "keep it within its range"
+
+
+def _divides(run: Run, fault: Fault, action: Action | None) -> bool:
+    """Whether it is a division that fails. A delivery that is refused does not say what refused it."""
+    if isinstance(run.last, Refusal) and run.last.reason in ("range", "zero"):
+        return run.last.reason == "zero"
+    value = assigned(action, fault.subject) if action else None
+    nodes = walk(value.tree) if value is not None else ()
+    return action is None or any(isinstance(n, Arithmetic) and n.op in ("//", "%") for n in nodes)
 
 
 def _final_move(case: Case, watch: Watch, index: int, *, condition: ir.Formula) -> tuple[Run, Move]:

@@ -31,17 +31,18 @@ from lathe.lang.expr import (
     SetChange,
     Special,
 )
+from lathe.machine.limits import FURTHEST_SECONDS
 from lathe.machine.snapshot import Entity, Scalar, Value, Values, World
 
 EMPTY: Mapping[str, Value] = MappingProxyType({})
 
 
 class EvaluationError(ArithmeticError):
-    """An expression without a value: arithmetic with an unset value, or a division by zero."""
+    """An expression without a value: an unset operand, a division by zero, a time too far away."""
 
-    def __init__(self, reason: Literal["unset", "zero"], node: Node | None = None) -> None:
+    def __init__(self, reason: Literal["unset", "zero", "range"], node: Node | None = None) -> None:
         super().__init__(reason)
-        self.reason: Literal["unset", "zero"] = reason
+        self.reason: Literal["unset", "zero", "range"] = reason
         self.node = node
 
 
@@ -181,11 +182,19 @@ def number(value: Value, node: Node | None = None) -> int:
     raise EvaluationError("unset", node)
 
 
+def later(moment_ms: Value, seconds: Value) -> int:
+    """A moment so many seconds later; one that is too far away has no value."""
+    moment, distance = number(moment_ms), number(seconds)
+    if abs(distance) > FURTHEST_SECONDS:
+        raise EvaluationError("range")
+    return moment + 1000 * distance
+
+
 def _arithmetic(node: Arithmetic, frame: Frame) -> Value:
     left = number(evaluate(node.left, frame), node)
     right = number(evaluate(node.right, frame), node)
     if node.type.kind == "time":
-        return left + 1000 * right if node.op == "+" else left - 1000 * right
+        return later(left, right if node.op == "+" else -right)
     match node.op:
         case "+":
             return left + right

@@ -29,7 +29,7 @@ from lathe.lang.expr import (
     SetChange,
     Special,
 )
-from lathe.machine.evaluate import EvaluationError, Frame, follow, members, number
+from lathe.machine.evaluate import EvaluationError, Frame, follow, later, members, number
 from lathe.machine.snapshot import Value, Values
 
 Compiled = Callable[[Frame, Values, Values], Value]
@@ -66,6 +66,7 @@ _GLOBALS = {
     "abs": abs,
     "len": len,
     "frozenset": frozenset,
+    "later": later,
     "number": number,
     "members": members,
     "follow": follow,
@@ -177,7 +178,7 @@ def _compare(node: Compare) -> str:
 def _arithmetic(node: Arithmetic) -> str:
     left, right = _number(node.left), _number(node.right)
     if node.type.kind == "time":
-        return f"({left} {node.op} 1000 * {right})"
+        return f"later({left}, {right})" if node.op == "+" else f"later({left}, -{right})"
     if node.op in ("//", "%"):
         return f"divide({left}, {right}, modulo={node.op == '%'})"
     return f"({left} {node.op} {right})"

@@ -13,6 +13,9 @@ from lathe.lang import expr
 from lathe.lang.expr import Node
 from lathe.reader.world import Being, Member, RefusedError, Value, Values, World
 
+A_THOUSAND_YEARS = 31_557_600_000
+"""In seconds, of 365¼ days each: no time is set further from now."""
+
 
 @frozen
 class Scope:
@@ -148,6 +151,8 @@ def _number(node: Node, scope: Scope) -> int:
             first, second = value(node.left, scope), value(node.right, scope)
             left, right = _int(first), _int(second)
             if node.type.kind == "time":
+                if not 0 - A_THOUSAND_YEARS <= right <= A_THOUSAND_YEARS:
+                    raise RefusedError("range")
                 return left + right * 1000  # seconds are added to a moment in milliseconds
             if op in ("//", "%"):
                 if right == 0:
