@@ -13,15 +13,19 @@ from lathe.effect import connections
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import Attempt, Ending
 from lathe.effect.http import Http
+from lathe.effect.resolver import Resolver
 
 NAMES = ("one.localhost", "two.localhost", "127.0.0.1")
 
 
-class Local(Addresses):
+HERE = Addresses(("127.0.0.1/32",))
+
+
+class Local(Resolver):
     """Every name is here."""
 
-    async def resolve(self, host: str, port: int) -> str:
-        return "127.0.0.1"
+    async def look_up(self, app: str, name: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
 
 
 @asynccontextmanager
@@ -71,7 +75,7 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
 def test_each_name_has_connections_of_its_own_and_keeps_them() -> None:
     async def main() -> None:
         authority = trustme.CA()
-        http = Http(lambda app: Local(), tls=trusting(authority))
+        http = Http(lambda app: HERE, tls=trusting(authority), resolver=Local())
         async with secure(authority, "one.localhost", "two.localhost") as (port, met):
             for name in ("one.localhost", "two.localhost", "one.localhost", "two.localhost"):
                 found = await asked(http, f"https://{name}:{port}/")
@@ -85,7 +89,7 @@ def test_each_name_has_connections_of_its_own_and_keeps_them() -> None:
 def test_a_name_that_the_certificate_has_not_is_not_reached_over_what_is_open() -> None:
     async def main() -> None:
         authority = trustme.CA()
-        http = Http(lambda app: Local(), tls=trusting(authority))
+        http = Http(lambda app: HERE, tls=trusting(authority), resolver=Local())
         async with secure(authority, "one.localhost") as (port, _):
             assert (await asked(http, f"https://one.localhost:{port}/")).ok
             other = await asked(http, f"https://two.localhost:{port}/")
@@ -98,7 +102,7 @@ def test_a_name_that_the_certificate_has_not_is_not_reached_over_what_is_open() 
 def test_names_that_are_kept_are_bounded() -> None:
     async def main() -> None:
         authority = trustme.CA()
-        http = Http(lambda app: Local(), tls=trusting(authority))
+        http = Http(lambda app: HERE, tls=trusting(authority), resolver=Local())
         names = [f"n{number}.localhost" for number in range(connections.NAMES_LIMIT + 3)]
         async with secure(authority, *names) as (port, _):
             for name in names:

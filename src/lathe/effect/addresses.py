@@ -6,9 +6,7 @@ a name that answers otherwise a moment later (DNS rebinding) gains nothing.
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -33,11 +31,10 @@ class Addresses:
             except ValueError:
                 self._names.add(one.lower())
 
-    async def resolve(self, host: str, port: int) -> str:
-        """The address to connect to. Raises `ForbiddenError`, `OSError`."""
-        name = host.lower().strip("[]")
-        found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))[:ADDRESSES_LIMIT]
+    def chosen(self, host: str, port: int, found: Sequence[str]) -> str:
+        """Of the addresses found for a host, the one to connect to. Raises `ForbiddenError`, `OSError`."""
+        name = name_of(host)
+        addresses = found[:ADDRESSES_LIMIT]
         is_named = name in self._names or f"{name}:{port}" in self._names
         if not is_named:
             for text in addresses:
@@ -55,6 +52,11 @@ class Addresses:
             return True
         is_local = isinstance(inner, IPv6Address) and (inner.is_site_local or inner.is_reserved)
         return inner.is_global and not inner.is_multicast and not is_local
+
+
+def name_of(host: str) -> str:
+    """What is looked up for a host of a URL."""
+    return host.lower().strip("[]")
 
 
 def _unwrapped(address: Address) -> Address:

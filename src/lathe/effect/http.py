@@ -5,15 +5,17 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Collection, Mapping
 from email.utils import parsedate_to_datetime
+from socket import gaierror
 from typing import cast
 from urllib.parse import urlencode, urljoin
 
 import httpx2
 import msgspec
 
-from lathe.effect.addresses import Addresses, ForbiddenError
+from lathe.effect.addresses import Addresses, ForbiddenError, name_of
 from lathe.effect.base import Attempt, Ending
 from lathe.effect.connections import Connections
+from lathe.effect.resolver import Resolver, UnansweredError
 from lathe.lang.model import Json
 
 ANSWER_BYTES_LIMIT = 1_048_576
@@ -28,6 +30,8 @@ UNREACHED: tuple[tuple[type[Exception], str], ...] = (
     (httpx2.RemoteProtocolError, "its answer is no HTTP, or breaks off"),
     (httpx2.ReadError, "the connection broke before the answer"),
     (httpx2.WriteError, "the connection broke before the request was sent"),
+    (UnansweredError, "its name was not found in time"),
+    (gaierror, "its name is not known"),
 )
 RETRIED = frozenset({408, 425, 429})
 """Refusals that may pass: they are tried again, as 5xx are."""
@@ -52,8 +56,10 @@ class Http:
         *,
         user_agent: str = "lathe",
         tls: ssl.SSLContext | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._connections = Connections(tls)
+        self._resolver = resolver or Resolver()
         self._addresses = addresses
         self._user_agent = user_agent
 
@@ -141,7 +147,8 @@ class Http:
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise httpx2.UnsupportedProtocol(f"`{parsed.scheme}` is neither http nor https")
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
-        address = await self._addresses(app).resolve(parsed.host, port)
+        found = await self._resolver.look_up(app, name_of(parsed.host), port)
+        address = self._addresses(app).chosen(parsed.host, port, found)
         place = parsed.copy_with(host=address)
         named = parsed.netloc.decode("ascii").rpartition("@")[2]
         async with self._connections.to(parsed) as client:
