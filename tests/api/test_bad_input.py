@@ -199,6 +199,23 @@ def test_a_hostile_filter_is_refused_or_finds_only_what_is_there(where: str) -> 
     asyncio.run(main())
 
 
+def test_a_filter_is_read_to_its_end() -> None:
+    """What stands behind a `#` is no comment: it would be passed over unseen."""
+
+    async def main() -> None:
+        async with kept() as one:
+            for where in ("rank > 0 # and rank < 0", "#", "rank > 0\n# 1"):
+                listed = await one.client.get(BASE, params={"where": where})
+                await one.refused(listed, "LR422.where")
+                assert listed.json()["column"] == where.rpartition("\n")[2].index("#") + 1, listed.text
+                taking = {"action": "take", "where": where}
+                await one.refused(await one.client.post(f"{BASE}:take", json=taking), "LR422.where")
+            quoted = await one.client.get(BASE, params={"where": "id != '#'"})
+            assert len(quoted.json()["items"]) == len(one.ids)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -8,6 +8,7 @@ from lathe.lang.model import Blueprint
 from lathe.lang.names import Names
 from lathe.lang.parse import parse_expression
 from lathe.lang.source import bare_place
+from lathe.lang.tokens import Text, refuse_comment
 from lathe.lang.types import BOOL, ID, Type
 
 FILTER_CHARACTERS_LIMIT = 2_000
@@ -15,7 +16,8 @@ FILTER_CHARACTERS_LIMIT = 2_000
 
 def read_filter(blueprint: Blueprint, text: str) -> Expression:
     """The filter that a text says. It reads fields that are not secret, `state` and `id`. A ref counts as the
-    id that it is, so that it is compared with one: `order == '01m8…'`.
+    id that it is, so that it is compared with one: `order == '01m8…'`. A comment is refused: what it hides
+    would be passed over.
 
     Raises ExpressionError, whose spans count the characters of the text itself.
     """
@@ -29,7 +31,9 @@ def read_filter(blueprint: Blueprint, text: str) -> Expression:
         fields=fields,
         specials=frozenset({"state", "id"}),
     )
-    return parse_expression(text, bare_place(text, "where"), names=names, expect=BOOL)
+    place = bare_place(text, "where")
+    refuse_comment(Text(text, place))
+    return parse_expression(text, place, names=names, expect=BOOL)
 
 
 def _plain(type: Type) -> Type:

@@ -165,6 +165,14 @@ def refuse_foreign_operator(source: Text) -> None:
             )
 
 
+def refuse_comment(source: Text) -> None:
+    """Raise ExpressionError (LT103) at the first comment; for a text that it would cut short unseen."""
+    for match in _WORD.finditer(source.text):
+        if match.lastgroup == "blank" and match[0].startswith("#"):
+            message = "`#` begins a comment, and there is none here"
+            source.fail("LT103", message, *match.span(), cure="leave it out, or put it into quotes")
+
+
 def _check_sign(source: Text, match: re.Match[str], opened: list[tuple[str, int]]) -> None:
     sign, start, end = match[0], match.start(), match.end()
     if sign in "([{":
