@@ -264,8 +264,8 @@ async def final_entities_are_archived_with_their_journal(store: Store) -> None:
         )
     ) == {"accepted"}
     await settled(store, 4)
-    assert await store.archive(TENANT, APP, "Other", final_before_ms=5_000, limit=9) == 0
-    assert await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=5_000, limit=9) == 1
+    assert await store.archive(TENANT, APP, "Other", final_before_ms=5_000, limit=9) == []
+    assert await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=5_000, limit=9) == ["old"]
     assert [*await store.load(TENANT, APP, ["live", "busy", "old", "young"])] == ["live", "busy", "young"]
     assert await store.history(TENANT, APP, "old") == []
     assert [e.position for e in await store.entries(JournalQuery(TENANT))] == [1, 2, 4]
@@ -290,7 +290,7 @@ async def the_position_survives_the_archive(store: Store) -> None:
     await made(store)
     await commit(store, write(turned(None, "old", final=True)))
     await settled(store, 1)
-    assert await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=5_000, limit=9) == 1
+    assert await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=5_000, limit=9) == ["old"]
     await store.sweep(Bounds(archive_ms=0))
     await store.close()
     await store.open()

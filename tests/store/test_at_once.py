@@ -122,7 +122,7 @@ def test_what_is_archived_may_be_made_anew(tmp_path: Path) -> None:
         first = write(turned(None, "a", final=True))
         assert await store.commit([first]) == [Answer("accepted")]
         moved = await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=FAR_MS, limit=9)
-        assert moved == 1
+        assert moved == ["a"]
         assert await store.commit([write(turned(first.entities[0]))]) == [Answer("stale", "a")]
         assert await store.commit([write(turned(None, "b"))]) == [Answer("accepted")]
         await store.close()

@@ -134,6 +134,18 @@ async def tokens_that_are_over_are_swept(store: Store) -> None:
     assert await store.tokens(TENANT) == [live]
 
 
+@law
+async def those_tokens_alone_that_live_are_read(store: Store) -> None:
+    rows = [token("a", expires_ms=5), token("b", "a", expires_ms=6), token("c"), token("d", expires_ms=9)]
+    assert await govern(store, *rows, token("z", tenant="other"))
+    assert await govern(store, replace(rows[2], revoked_ms=1))
+    assert await store.tokens(TENANT, living_ms=4) == [rows[0], rows[1], rows[3]]
+    assert await store.tokens(TENANT, living_ms=5) == [rows[1], rows[3]]
+    assert await store.tokens(TENANT, living_ms=4, limit=1) == rows[:1]
+    assert await store.tokens(TENANT, living_ms=4, after="b") == rows[3:]
+    assert await store.tokens(TENANT, living_ms=9) == []
+
+
 def decision(name: str, *, state: str = "open", revision: int = 1, expires_ms: int = LATE) -> DecisionRow:
     return DecisionRow(TENANT, name, APP, state, "ann", b"k-" + name.encode(), expires_ms, revision, b"{}")
 

@@ -12,7 +12,7 @@ from tests.store.server import Server
 
 from lathe.lang.expr import And, Compare, Literal, Members, Read, Special
 from lathe.lang.types import Type
-from lathe.store import queries
+from lathe.store import postgres_duties, postgres_governed, queries, sqlite_duties, sqlite_governed
 from lathe.store.base import Query, Store
 from lathe.store.dialect import Postgres, Sqlite
 from lathe.store.memory import MemoryStore
@@ -101,6 +101,46 @@ def test_postgresql_looks_into_an_index(server: Server) -> None:
         await store.close()
         for said, plan in plans:
             assert said in plan and "Seq Scan" not in plan, plan
+
+    asyncio.run(main())
+
+
+INDEXED = {"timer_overdue": "due_ms", "outgoing_overdue": "due_ms", "token_living": "expires_ms"}
+"""What the other questions look into, and as far as which column."""
+
+
+def test_sqlite_scans_neither_what_is_due_later_nor_what_is_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        await filled(store)
+        asked = (*sqlite_duties.OVERDUE, sqlite_governed.LIVING_TOKENS)
+        for (index, column), statement in zip(INDEXED.items(), asked, strict=True):
+            rows = await store._rows(f"explain query plan {statement}", (TENANT, APP, 5, 9))
+            plan = "; ".join(str(row[3]) for row in rows)
+            assert f"USING INDEX {index} (" in plan and f"{column}" in plan and "SCAN" not in plan, plan
+            assert index == "token_living" or "TEMP B-TREE" not in plan, plan
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_postgresql_scans_neither_what_is_due_later_nor_what_is_over(server: Server) -> None:
+    async def main() -> None:
+        store = PostgresStore(server.url, schema="overdue")
+        await filled(store)
+        plans = []
+        async with store._writer.use() as db:
+            await db.execute("set enable_seqscan = off")
+            await db.execute("set enable_bitmapscan = off")
+            for asked in postgres_duties.OVERDUE:
+                rows = await db.fetch(f"explain {asked}", TENANT, APP, 5, 9)
+                plans.append("\n".join(row[0] for row in rows if "Filter" not in row[0]))
+            rows = await db.fetch(f"explain {postgres_governed.LIVING_TOKENS}", TENANT, "", 9, 5)
+            plans.append("\n".join(row[0] for row in rows if "Filter" not in row[0]))
+        await store.close()
+        for (index, column), plan in zip(INDEXED.items(), plans, strict=True):
+            assert f"using {index} " in plan and f"({column} " in plan, plan
+            assert index == "token_living" or "Sort" not in plan, plan
 
     asyncio.run(main())
 

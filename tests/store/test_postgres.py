@@ -148,7 +148,7 @@ def test_batches_go_with_their_last_entry(server: Server) -> None:
         assert await commit(store, write(turned(final[0], final=True, at_ms=1_001))) == ["accepted"]
         await settled(store, 4)
         now = await store.now_ms()
-        assert await store.archive(TENANT, APP, "Order", final_before_ms=now, limit=9) == 1
+        assert await store.archive(TENANT, APP, "Order", final_before_ms=now, limit=9) == ["b"]
         assert isinstance(store, PostgresStore)
         assert len(await store._fetch("select 1 from batch")) == 3
         swept = await store.sweep(Bounds(archive_ms=-1))

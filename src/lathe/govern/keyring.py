@@ -34,10 +34,12 @@ from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.engine import BusyError
 from lathe.store.audit import Change, Said, TokenRow, audited
-from lathe.store.base import PAGE_LIMIT, Store, StoreError
+from lathe.store.base import Store, StoreError
 
 DEFAULT_SECONDS = 30 * 86_400
 OVERLAP_SECONDS_LIMIT = 86_400
+ROWS_AT_ONCE = 2_000
+"""Tokens that are read at once where all are looked at."""
 TRIES_LIMIT = 12
 """How often a change is decided before it gives up: each time something else was governed meanwhile."""
 
@@ -169,7 +171,8 @@ class Keyring:
         """Raises `GovernError` if there are too many, or if somebody would hold what excludes each other."""
         if row.parent and len(await self._store.lineage(row.parent)) >= DEPTH_LIMIT:
             raise GovernError("LR403.scope", f"a token is delegated on at most {DEPTH_LIMIT - 1} times")
-        alive = living(await self._all(row.tenant), self._clock.now_ms())
+        now = self._clock.now_ms()
+        alive = living(await self._all(row.tenant, living_ms=now), now)
         check_room(row, token, alive)
         actor = parent.actor if parent is not None else token.principal
         same = [token_of(other) for other in alive.values() if _actor(other, alive) == actor]
@@ -180,12 +183,14 @@ class Keyring:
                 said = " and ".join(f"`{role}`" for role in clash)
                 raise GovernError("LR409.exclusive", f"`{actor}` would hold {said} in `{live.app.name}`")
 
-    async def _all(self, tenant: str) -> list[TokenRow]:
+    async def _all(self, tenant: str, *, living_ms: int | None = None) -> list[TokenRow]:
+        """A tenant's tokens; at a moment, those that are not over then."""
         found: list[TokenRow] = []
         while True:
-            page = await self._store.tokens(tenant, after=found[-1].id if found else "", limit=PAGE_LIMIT)
+            after = found[-1].id if found else ""
+            page = await self._store.tokens(tenant, after=after, limit=ROWS_AT_ONCE, living_ms=living_ms)
             found += page
-            if len(page) < PAGE_LIMIT:
+            if len(page) < ROWS_AT_ONCE:
                 return found
 
     async def rotate(self, holder: Principal, token: str, *, overlap_seconds: int = 0) -> Made:

@@ -78,10 +78,14 @@ class Cache:
             if slot is not None and not slot.pending:
                 del self._slots[key]
 
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Drop these, also what is queued: it is settled all the same, and nothing builds on it."""
+        for key in keys:
+            self._slots.pop(key, None)
+
     def forget_app(self, tenant: str, app: str) -> None:
-        """Drop all of an app, also what is queued: it is settled all the same, and nothing builds on it."""
-        for key in [k for k in self._slots if k[:2] == (tenant, app)]:
-            del self._slots[key]
+        """Drop all of an app, likewise."""
+        self.drop([key for key in self._slots if key[:2] == (tenant, app)])
 
     def queue(self, planned: Planned, before: Mapping[str, Held | None]) -> None:
         """Decisions build on a write from now on, though it is not committed.

@@ -80,14 +80,14 @@ class Housekeeper:
             for blueprint in live.app.blueprints.values():
                 if blueprint.retain_ms is None:
                     continue
-                moved = ARCHIVE_LIMIT
-                while moved == ARCHIVE_LIMIT:
+                is_more = True
+                while is_more:
                     moved = await self._engine.store.archive(
                         live.tenant, live.app.name, blueprint.name,
                         final_before_ms=now - blueprint.retain_ms, limit=ARCHIVE_LIMIT,
                     )  # fmt: skip
-                    if moved:
-                        self._engine.cache.forget_app(live.tenant, live.app.name)
+                    self._engine.cache.drop((live.tenant, live.app.name, name) for name in moved)
+                    is_more = len(moved) == ARCHIVE_LIMIT
 
     async def bind(self) -> None:
         """A checkpoint over what was committed since the last one, signed with the operator's key."""

@@ -380,8 +380,12 @@ class Store(Protocol):
     async def lineage(self, token: str) -> list[TokenRow]:
         """The token of this id and those that it was delegated from, itself first."""
 
-    async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
-        """A tenant's tokens by id, those behind `after`."""
+    async def tokens(
+        self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT, living_ms: int | None = None
+    ) -> list[TokenRow]:
+        """A tenant's tokens by id, those behind `after`; with `living_ms` only those that are not revoked and
+        expire later: the others are not looked at.
+        """
 
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         """The decision of this id."""
@@ -416,8 +420,8 @@ class Store(Protocol):
 
     async def archive(
         self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
-    ) -> int:
-        """Move entities final since before then, with their journal, out of the way; how many it moved.
+    ) -> list[str]:
+        """Move entities final since before then, with their journal, out of the way; the ids of those moved.
 
         Their claims and timers are gone; one with an invocation that is not over stays.
         """

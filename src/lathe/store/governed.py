@@ -90,9 +90,12 @@ class Governed:
             token = row.parent
         return found
 
-    def of_tenant(self, tenant: str, after: str) -> list[TokenRow]:
-        """A tenant's tokens behind one, by id."""
-        return [row for key, row in sorted(self.tokens.items()) if row.tenant == tenant and key > after]
+    def of_tenant(self, tenant: str, after: str, living_ms: int | None) -> list[TokenRow]:
+        """A tenant's tokens behind one, by id; at a moment, those that are not over then."""
+        rows = [row for key, row in sorted(self.tokens.items()) if row.tenant == tenant and key > after]
+        if living_ms is None:
+            return rows
+        return [row for row in rows if row.revoked_ms is None and row.expires_ms > living_ms]
 
     def over(self, before_ms: int) -> list[str]:
         """The tokens that have been over since before then."""

@@ -405,9 +405,11 @@ class MemoryStore:
         await self._reach("read", "lineage")
         return self._rules.lineage(token)
 
-    async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
+    async def tokens(
+        self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT, living_ms: int | None = None
+    ) -> list[TokenRow]:
         await self._reach("read", "tokens")
-        return self._rules.of_tenant(tenant, after)[:limit]
+        return self._rules.of_tenant(tenant, after, living_ms)[:limit]
 
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         await self._reach("read", "decision")
@@ -472,7 +474,7 @@ class MemoryStore:
 
     async def archive(
         self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
-    ) -> int:
+    ) -> list[str]:
         def is_old(row: EntityRow) -> bool:
             return (
                 (row.tenant, row.app, row.blueprint) == (tenant, app, blueprint)
@@ -484,7 +486,7 @@ class MemoryStore:
         old = sorted((r for r in self._entities.values() if is_old(r)), key=lambda r: (r.final_ms, r.id))
         return await self._changing("archive", lambda: self._archive(old[:limit]))
 
-    def _archive(self, rows: Sequence[EntityRow]) -> int:
+    def _archive(self, rows: Sequence[EntityRow]) -> list[str]:
         now = self._clock()
         for row in rows:
             key = (row.tenant, row.app, row.id)
@@ -495,7 +497,7 @@ class MemoryStore:
         gone = {(row.tenant, row.app, row.id) for row in rows}
         kept = {key: entity for key, entity in self._claims.items() if (*key[:2], entity) not in gone}
         self._claims = kept
-        return len(rows)
+        return [row.id for row in rows]
 
     async def erase(self, tenant: str, app: str, entity: str) -> int:
         return await self._changing("erase", lambda: self._erase((tenant, app, entity)))

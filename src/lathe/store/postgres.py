@@ -306,8 +306,12 @@ class PostgresStore:
     async def lineage(self, token: str) -> list[TokenRow]:
         return [TokenRow(*row) for row in await self._fetch(governed.LINEAGE, token)]
 
-    async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
-        return [TokenRow(*row) for row in await self._fetch(governed.TOKENS, tenant, after, limit)]
+    async def tokens(
+        self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT, living_ms: int | None = None
+    ) -> list[TokenRow]:
+        asked = governed.TOKENS if living_ms is None else governed.LIVING_TOKENS
+        more = () if living_ms is None else (living_ms,)
+        return [TokenRow(*row) for row in await self._fetch(asked, tenant, after, limit, *more)]
 
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         found = await self._fetch(governed.DECISION, tenant, decision)
@@ -346,7 +350,7 @@ class PostgresStore:
 
     async def archive(
         self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
-    ) -> int:
+    ) -> list[str]:
         key = (tenant, app, blueprint)
         return await self._change(lambda db: duties.archive(db, key, final_before_ms, limit), self._worker)
 

@@ -128,16 +128,18 @@ async def next_due_ms(db: Connection) -> int | None:
     return found
 
 
+_LATE = """where tenant = $1 and app = $2 and due_ms < $3 and blueprint <> ''
+    order by due_ms, entity limit $4"""
+OVERDUE = (f"select {_TIMER} from timer t {_LATE}", f"select {_OUTGOING} from outgoing o {_LATE}")
+
+
 async def overdue(
     db: Connection, tenant: str, app: str, before_ms: int, limit: int
 ) -> list[Timer | Outgoing]:
     """See `Store.overdue`."""
-    asked = "where tenant = $1 and app = $2 and due_ms < $3 order by due_ms, entity limit $4"
-    bound = (tenant, app, before_ms, limit)
-    late: list[Timer | Outgoing] = [
-        Timer(*row) for row in await db.fetch(f"select {_TIMER} from timer t {asked}", *bound)
-    ]
-    late += [Outgoing(*row) for row in await db.fetch(f"select {_OUTGOING} from outgoing o {asked}", *bound)]
+    timers, invocations = [await db.fetch(asked, tenant, app, before_ms, limit) for asked in OVERDUE]
+    late: list[Timer | Outgoing] = [Timer(*row) for row in timers]
+    late += [Outgoing(*row) for row in invocations]
     return sorted(late, key=overdue_rank)[:limit]
 
 
@@ -185,13 +187,13 @@ _MOVES = (
 )
 
 
-async def archive(db: Connection, app: tuple[str, str, str], before_ms: int, limit: int) -> int:
+async def archive(db: Connection, app: tuple[str, str, str], before_ms: int, limit: int) -> list[str]:
     """See `Store.archive`. `app` is tenant, app and blueprint; entries without a position stay."""
-    found = [row[0] for row in await db.fetch(_OLD, *app, before_ms, limit)]
+    found = [str(row[0]) for row in await db.fetch(_OLD, *app, before_ms, limit)]
     if found:
         for move in _MOVES:
             await db.execute(move, *app[:2], found)
-    return len(found)
+    return found
 
 
 _EXPIRED = f"""delete from receipt where ctid in (select ctid from receipt where expires_ms <= {NOW}

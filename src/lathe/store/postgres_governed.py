@@ -23,6 +23,9 @@ LINEAGE = f"""with recursive line(n, {_TOKEN}) as (
     union all select line.n + 1, {_OF_T} from token t join line on t.id = line.parent)
     select {_TOKEN} from line order by n"""
 TOKENS = f"select {_TOKEN} from token where tenant = $1 and id > $2 order by id limit $3"
+LIVING_TOKENS = f"""select {_TOKEN} from token where tenant = $1 and id || '' > $2 and revoked_ms is null
+    and expires_ms > $4 order by id || '' limit $3"""
+"""With a text behind it `id` is kept from its index: there are far more that are over."""
 AUDIT = f"""select {columns(Audited)} from audit where number > $1
     and ($2::text is null or tenant = $2) order by number limit $3"""
 END = "select number, hash from audit order by number desc limit 1"

@@ -362,8 +362,12 @@ class SqliteStore:
     async def lineage(self, token: str) -> list[TokenRow]:
         return [TokenRow(*row) for row in await self._rows(governed.LINEAGE, (token,))]
 
-    async def tokens(self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
-        return [TokenRow(*row) for row in await self._rows(governed.TOKENS, (tenant, after, limit))]
+    async def tokens(
+        self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT, living_ms: int | None = None
+    ) -> list[TokenRow]:
+        asked = governed.TOKENS if living_ms is None else governed.LIVING_TOKENS
+        more = () if living_ms is None else (living_ms,)
+        return [TokenRow(*row) for row in await self._rows(asked, (tenant, after, limit, *more))]
 
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         found = await self._rows(governed.DECISION, (tenant, decision))
@@ -404,11 +408,11 @@ class SqliteStore:
 
     async def archive(
         self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
-    ) -> int:
+    ) -> list[str]:
         assert self._writer is not None, "the store is open"
         key, now = (tenant, app, blueprint), self._clock()
 
-        def moving(committer: Committer) -> int:
+        def moving(committer: Committer) -> list[str]:
             committer.forget()
             db, position = committer.connection, committer.position
             with transaction(db):

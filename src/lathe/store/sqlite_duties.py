@@ -124,14 +124,15 @@ def next_due_ms(db: apsw.Connection, now_ms: int) -> int | None:
     return found
 
 
+_LATE = "where tenant = ? and app = ? and due_ms < ? order by due_ms, entity limit ?"
+OVERDUE = (f"select {TIMER} from timer {_LATE}", f"select {OUTGOING} from outgoing {_LATE}")
+
+
 def overdue(db: apsw.Connection, tenant: str, app: str, before_ms: int, limit: int) -> list[Timer | Outgoing]:
     """See `Store.overdue`."""
-    asked = "where tenant = ? and app = ? and due_ms < ? order by due_ms, entity limit ?"
-    bound = (tenant, app, before_ms, limit)
-    late: list[Timer | Outgoing] = [
-        Timer(*row) for row in db.execute(f"select {TIMER} from timer {asked}", bound)
-    ]
-    late += [Outgoing(*row) for row in db.execute(f"select {OUTGOING} from outgoing {asked}", bound)]
+    timers, invocations = (db.execute(asked, (tenant, app, before_ms, limit)) for asked in OVERDUE)
+    late: list[Timer | Outgoing] = [Timer(*row) for row in timers]
+    late += [Outgoing(*row) for row in invocations]
     return sorted(late, key=overdue_rank)[:limit]
 
 
@@ -179,7 +180,7 @@ _MOVES = (
 
 def archive(
     db: apsw.Connection, app: tuple[str, str, str], before_ms: int, limit: int, now_ms: int, position: int
-) -> int:
+) -> list[str]:
     """See `Store.archive`. `app` is tenant, app and blueprint."""
     found = [str(name) for (name,) in db.execute(_OLD, (*app, before_ms, limit))]
     if found:
@@ -187,7 +188,7 @@ def archive(
     for move in _MOVES:
         bound = [(*app[:2], name, now_ms) if "?4" in move else (*app[:2], name) for name in found]
         db.executemany(move, bound)
-    return len(found)
+    return found
 
 
 _EXPIRED = """delete from receipt where (tenant, principal, key) in

@@ -17,6 +17,9 @@ LINEAGE = f"""with recursive line(n, {_TOKEN}) as (
     union all select line.n + 1, {_OF_T} from token t join line on t.id = line.parent)
     select {_TOKEN} from line order by n"""
 TOKENS = f"select {_TOKEN} from token where tenant = ? and id > ? order by id limit ?"
+LIVING_TOKENS = f"""select {_TOKEN} from token where tenant = ?1 and +id > ?2 and revoked_ms is null
+    and expires_ms > ?4 order by +id limit ?3"""
+"""A plus keeps `id` from its index: there are far more that are over."""
 AUDIT = f"""select {columns(Audited)} from audit where number > ?1 and (?2 is null or tenant = ?2)
     order by number limit ?3"""
 SEALS = f"select {columns(Seal)} from seal order by number desc limit ?"
