@@ -57,8 +57,6 @@ class Timers:
         self._blocked: set[tuple[str, str, str]] = set()
         self._next_look_ms = 0
         self._is_closing = False
-        self.lateness_ms = 0
-        """How late the timer was that fired last."""
         engine.watch(self._notice)
 
     def wake(self) -> None:
@@ -145,9 +143,7 @@ class Timers:
         except Exception as error:  # noqa: BLE001  a defect of this one: told, and it waits like one refused
             self._failed("timer", error)
             result = None
-        now = await self._engine.store.now_ms()
         if isinstance(result, Committed):
-            self.lateness_ms = now - timer.due_ms
             self._waits.pop(key, None)
             self._blocked.discard(key[:3])
         elif result is None or isinstance(result, Refused):
@@ -158,6 +154,7 @@ class Timers:
                 oldest = next(iter(self._waits))
                 del self._waits[oldest]
                 self._blocked.discard(oldest[:3])
+            now = await self._engine.store.now_ms()
             await self._engine.store.postpone_timer(self._worker, timer, until_ms=now + wait)
 
 
