@@ -48,6 +48,21 @@ def test_what_refers_to_others_is_swapped_with_them() -> None:
     asyncio.run(main())
 
 
+def test_a_plan_that_would_hold_too_much_is_refused_with_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lathe.runtime.swap.REFERRED_LIMIT", 1)
+
+    async def main() -> None:
+        async with house() as one:
+            token = await ordered(one)
+            sent = body('no_refund_is_forgotten = "refunded >= old.refunded"\n', "")
+            for confirm in ("any", None):
+                tried = await one.ask(token, "PUT", "/v1/blueprints", {**sent, "confirm": confirm})
+                assert (tried.status_code, tried.json()["code"]) == (409, "LR409.population"), tried.text
+                assert "more than 1 entities would be held" in tried.json()["detail"]
+
+    asyncio.run(main())
+
+
 SEATS = {
     "app.toml": b'app = "house"\n[role]\nhost = "lets people in"\n',
     "room.blueprint.toml": b"""
@@ -74,6 +89,34 @@ SEATED = b"""
 [invariant]
 has_a_seat = "room is None or room.seats > 0"
 """
+
+
+def test_a_swap_holds_no_more_in_memory_than_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan too, which looks at everybody as the swap does; an app without references needs none."""
+    monkeypatch.setattr("lathe.runtime.swap.REFERRED_LIMIT", 3)
+    files = {**SEATS, "guest.blueprint.toml": SEATS["guest.blueprint.toml"] + SEATED}
+    judged = Judged(files)
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, SEATS)
+        node = node_of(loop, store)
+        await node.start()
+        room = await create(node, app, "Room")
+        for _ in range(2):
+            await create(node, app, "Guest", room=room)
+        swapper = Swapper(node.engine, OpenGate())
+        assert sum((await swapper.plan(TENANT, files, judged)).population.values()) == 3
+        await create(node, app, "Guest", room=room)
+        with pytest.raises(RefusedSwap, match="more than 3 entities would be held"):
+            await swapper.plan(TENANT, files, judged)
+        with pytest.raises(RefusedSwap) as refused:
+            await swapper.apply(TENANT, files, judged, confirm=None, by="ann", allow_breaking=True)
+        assert refused.value.code == "population"
+        assert len(await store.versions(TENANT, "house")) == 1
+        await node.stop()
+
+    run(main, 1)
 
 
 def test_who_refers_to_what_changed_meanwhile_is_looked_at_again() -> None:

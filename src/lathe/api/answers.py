@@ -12,6 +12,7 @@ from lathe.errors import NotFoundError, QueueFullError, UsageError
 from lathe.govern.principal import GovernError
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError
+from lathe.runtime.swap import RefusedSwap
 from lathe.store.base import CorruptError, FullError, StoreError, TooLongError
 
 Scope = MutableMapping[str, Any]
@@ -63,6 +64,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem("LR503.busy", str(error), headers={"Retry-After": "5"})
         case BusyError():
             return Problem("LR409.busy", str(error), headers={"Retry-After": "1"})
+        case RefusedSwap():
+            return Problem(f"LR409.{error.code}", str(error))
         case FullError():
             return Problem("LR507.full", str(error), headers={"Retry-After": "5"}, cause=error.code)
         case CorruptError():

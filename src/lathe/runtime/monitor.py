@@ -20,6 +20,8 @@ from lathe.runtime.engine import Committed
 
 ALERTS_LIMIT = 200
 """Alerts that are remembered."""
+WATCHED_LIMIT = 1_024
+"""Blueprints of versions whose properties are kept as functions; the one asked longest ago gives way."""
 
 
 @frozen
@@ -79,7 +81,7 @@ class Monitor:
     def _properties(self, live: Live, blueprint: str) -> tuple[_Watched, ...]:
         """Invariants and step properties of one entity: those that go through no population."""
         key = (live.digest, blueprint)
-        found = self._watched.get(key)
+        found = self._watched.pop(key, None)
         if found is None:
             properties = live.table.blueprints[blueprint].blueprint.properties.values()
             asked = (p for p in properties if p.kind != "sometimes" and not _reads_others(p))
@@ -87,7 +89,9 @@ class Monitor:
                 _Watched(p, lower(p.that.tree), lower(p.when.tree) if p.when is not None else None)
                 for p in asked
             )
-            self._watched[key] = found
+            while len(self._watched) >= WATCHED_LIMIT:
+                del self._watched[next(iter(self._watched))]
+        self._watched[key] = found  # the one asked last stands last
         return found
 
 

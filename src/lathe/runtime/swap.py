@@ -38,6 +38,8 @@ EXAMPLES_LIMIT = 20
 """Entities that do not fit, told one by one."""
 MOVED_LIMIT = 100_000
 """Entities that one swap rewrites."""
+REFERRED_LIMIT = 1_000_000
+"""Entities that one swap holds in memory, of an app whose entities refer to each other."""
 ANY = "any"
 """Whichever version is current."""
 TRIES_LIMIT = 5
@@ -335,6 +337,9 @@ class Swapper:
         if referring.is_needed:
             async for row in self._rows(live):
                 referring.add(held_of(row))
+                if len(referring.entities) > REFERRED_LIMIT:
+                    said = f"more than {REFERRED_LIMIT} entities would be held, as they refer to each other"
+                    raise RefusedSwap("population", said, None)
         return referring
 
     def _moved(

@@ -76,7 +76,8 @@ class Outgoing(Struct, frozen=True, gc=False):
     """One invocation that is not over: a row of the outbox. `id` is what the other side is told.
 
     `request` are the adapter's settings as rendered when the action committed. It is tried when `due_ms` has
-    come, unless somebody's lease on it still runs. `attempt` counts those that were begun.
+    come, unless somebody's lease on it still runs. `attempt` counts the tries that ended, badly: one that was
+    cut off, as by a kill, is not among them.
     """
 
     tenant: str

@@ -1,0 +1,90 @@
+"""What a process does from time to time, in a simulated world: what it moves, what it keeps, how much."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.runtime.harness import TENANT, act, create, install, node_of
+
+from lathe.runtime.engine import Committed
+from lathe.runtime.housekeeping import Housekeeper
+from lathe.runtime.intents import Intents
+from lathe.runtime.monitor import Monitor
+from lathe.sim.loop import SimLoop, run
+from lathe.store.memory import MemoryStore
+
+LAMP = {
+    "app.toml": b'app = "light"\n[role]\nann = "a"\n',
+    "lamp.blueprint.toml": b"""
+blueprint = "Lamp"
+retain = "1h"
+[state]
+on = { initial = true, waits = "ann" }
+off = { final = true }
+[field]
+turns = { type = "int", range = [0, 9], default = 0 }
+[action]
+create = { by = "role:ann" }
+turn = { from = "on", by = "role:ann", when = "turns < 9", do = ["turns += 1"] }
+end = { from = "on", to = "off", by = "role:ann" }
+[invariant]
+few_turns = "turns < 2"
+""",
+}
+HOUR_SECONDS = 3_600
+
+
+def monitor_of(loop: SimLoop) -> Monitor:
+    return Monitor(lambda alert: None, now_ms=loop.now_ms, sampled=lambda: True)
+
+
+def test_what_lives_stays_in_memory_when_others_are_archived() -> None:
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, LAMP)
+        node = node_of(loop, store)
+        await node.start()
+        old, live = [await create(node, app, "Lamp") for _ in range(2)]
+        await act(node, app, old, "end")
+        loop.jump(2 * HOUR_SECONDS)
+        house = Housekeeper(
+            node.engine, Intents(loop), monitor_of(loop), key=b"k", failed=lambda work, error: None
+        )
+        await house.archive()
+        known = {name for name in (old, live) if (TENANT, "light", name) in node.engine.cache}
+        assert known == {live}
+        current = node.engine.catalog.live(TENANT, "light")
+        assert await node.engine.read(current, old) is None
+        assert isinstance(await act(node, app, live, "turn"), Committed)
+        await node.stop()
+
+    run(main, 1)
+
+
+def test_a_monitor_keeps_the_properties_of_so_many_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lathe.runtime.monitor.WATCHED_LIMIT", 2)
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, LAMP)
+        node = node_of(loop, store)
+        await node.start()
+        monitor = monitor_of(loop)
+        lamp = await create(node, app, "Lamp")
+        turns = [await act(node, app, lamp, "turn") for _ in range(2)]
+        for digest in ("a", "b", "a", "c", "a"):
+            for turn in turns:
+                assert isinstance(turn, Committed)
+                monitor(replace_live(turn, digest))
+        assert [key[0] for key in monitor._watched] == ["c", "a"]
+        assert [alert.name for alert in monitor.alerts] == ["few_turns"] * 5, "what was dropped is made anew"
+        await node.stop()
+
+    run(main, 1)
+
+
+def replace_live(committed: Committed, digest: str) -> Committed:
+    """The same step, of a version of this name."""
+    live = replace(committed.live, digest=digest)
+    return Committed(committed.step, committed.after, live, committed.write)
