@@ -52,7 +52,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR409.refused": "the verifier does not admit it",
         "LR409.plan": "the plan is not that of this change any more",
         "LR409.breaking": "clients may break, and that was not said to be meant",
-        "LR409.population": "entities that live now do not fit it",
+        "LR409.population": "entities that live now do not fit it, or there are too many to look at",
         "LR409.decided": "there is nothing to decide any more",
         "LR409.digest": "the digest is not that of what is asked",
         "LR409.trace": "what happened cannot be told as a trace",
