@@ -8,13 +8,16 @@ a tape, so that a run can be taken again with some of them changed.
 from __future__ import annotations
 
 import asyncio
-import heapq
 from asyncio import base_events, events
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from contextvars import Context, ContextVar
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
 from random import Random
+from types import coroutine
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
@@ -24,6 +27,33 @@ BATCH = 64
 """Callbacks between two looks at whether the loop shall stop, at most."""
 EPOCH_MS = 1_750_000_000_000
 """The moment at which a simulated world begins."""
+
+
+class Handle(Struct, eq=False):
+    """A callback that is ready or waits for its time: what `asyncio.Handle` is, made in C.
+
+    There are as many as there are steps.
+    """
+
+    callback: Callable[..., object]
+    args: tuple[object, ...]
+    context: Context
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Never call it."""
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        """Whether it will never be called."""
+        return self.is_cancelled
+
+
+class _Moment(float):
+    """A moment with what is to be called then: a heap of them compares floats, and nothing of ours."""
+
+    __slots__ = ("handle",)
+    handle: Handle
 
 
 class Power:
@@ -37,7 +67,7 @@ class Power:
         self.name = name
         self.is_cut = False
         self.is_stalled = False
-        self.waiting: list[asyncio.Handle] = []
+        self.waiting: list[Handle] = []
 
 
 POWER: ContextVar[Power | None] = ContextVar("POWER", default=None)
@@ -55,9 +85,8 @@ class EndlessError(StuckError):
 class SimLoop(base_events.BaseEventLoop):
     """A seeded, virtual-time event loop. It does no I/O and starts no thread."""
 
-    _ready: deque[asyncio.Handle]
-    _scheduled: list[asyncio.TimerHandle]
-    _timer_cancelled_count: int
+    _ready: deque[Handle]
+    _scheduled: list[_Moment]
     _stopping: bool
 
     def __init__(
@@ -112,17 +141,33 @@ class SimLoop(base_events.BaseEventLoop):
 
     def call_soon(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    ) -> Handle:
         """As every loop's, without the checks for other threads."""
-        handle = events.Handle(callback, args, self, context)
+        handle = Handle(callback, args, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle
 
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> Handle:
+        """Likewise."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> Handle:
+        """Likewise."""
+        moment = _Moment(when)
+        handle = moment.handle = Handle(callback, args, copy_context() if context is None else context)
+        heappush(self._scheduled, moment)
+        return handle
+
     def _choose(self, count: int) -> int:
+        """Which of so many goes first, where the tape says so or the world is over."""
+        position = len(self.tape)
         if self._given is None:
             choice = int(self._draw() * count)
         else:
-            position = len(self.tape)
             choice = self._given[position] % count if position < len(self._given) else 0
         if not self.is_over:
             self.tape.append(choice)
@@ -130,52 +175,56 @@ class SimLoop(base_events.BaseEventLoop):
 
     def _run_once(self) -> None:
         """Callbacks one after another, each the loop's own choice of all that are ready."""
+        ready, scheduled = self._ready, self._scheduled
         for _ in range(BATCH):
-            self._run_next()
+            if scheduled:
+                first = scheduled[0]
+                if not ready or first <= self._now or first.handle.is_cancelled:
+                    self._come_up()
+            count = len(ready)
+            if count > 1:
+                index = self._choose(count)
+                chosen = ready[index]
+                del ready[index]
+            elif count:
+                chosen = ready.popleft()
+            else:
+                raise StuckError(f"nothing is left to happen after {self.steps} steps")
+            if chosen.is_cancelled:
+                continue
+            power = chosen.context.get(POWER)
+            if power is not None and (power.is_cut or power.is_stalled) and not self.is_over:
+                power.waiting.append(chosen)
+                continue
+            if not self.is_over:
+                self._count(chosen)
+            try:
+                chosen.context.run(chosen.callback, *chosen.args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001  as in every loop: it is told, and the others go on
+                self.call_exception_handler({"message": "a callback failed", "exception": error})
             if self._stopping:
                 return
 
-    def _run_next(self) -> None:
+    def _come_up(self) -> None:
+        """What is due is ready; if nothing is ready otherwise, it is the next moment."""
         ready, scheduled = self._ready, self._scheduled
-        while scheduled and scheduled[0]._cancelled:
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False  # type: ignore[attr-defined]
-        if not ready:
-            if not scheduled:
-                raise StuckError(f"nothing is left to happen after {self.steps} steps")
-            self._now = max(self._now, scheduled[0]._when)  # type: ignore[attr-defined]
-        while scheduled and scheduled[0]._when <= self._now:  # type: ignore[attr-defined]
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False  # type: ignore[attr-defined]
-            if not handle._cancelled:
+        while scheduled and scheduled[0].handle.is_cancelled:
+            heappop(scheduled)
+        if not ready and scheduled and scheduled[0] > self._now:
+            self._now = float(scheduled[0])
+        while scheduled and scheduled[0] <= self._now:
+            handle = heappop(scheduled).handle
+            if not handle.is_cancelled:
                 ready.append(handle)
-        count = len(ready)
-        if not count:
-            return
-        index = self._choose(count) if count > 1 else 0
-        if index:
-            ready.rotate(-index)
-            chosen = ready.popleft()
-            ready.rotate(index)
-        else:
-            chosen = ready.popleft()
-        if not chosen._cancelled:
-            self._run(chosen)
 
-    def _run(self, chosen: asyncio.Handle) -> None:
-        """One step, unless the process that it belongs to cannot take any."""
-        if self.is_over:
-            chosen._run()
-            return
-        power: Power | None = chosen._context.get(POWER)  # type: ignore[attr-defined]
-        if power is not None and (power.is_cut or power.is_stalled):
-            power.waiting.append(chosen)
-            return
+    def _count(self, chosen: Handle) -> None:
+        """One step more. Raises `EndlessError`."""
         if self.steps >= self._steps_limit:
             self._ready.append(chosen)  # what waits for it can still be put away
             raise EndlessError(f"more than {self._steps_limit} steps")
         self.steps += 1
-        chosen._run()
 
     def resume(self, power: Power) -> None:
         """Let a stalled process go on with all that has come up since."""
@@ -195,6 +244,12 @@ class SimLoop(base_events.BaseEventLoop):
         self.ended = self._now
         for power in self._powers:
             self.resume(power)
+
+
+@coroutine
+def pause() -> Generator[None, None, None]:
+    """Let others go first, once: `asyncio.sleep(0)`, without what that is wrapped in."""
+    yield
 
 
 def run(
