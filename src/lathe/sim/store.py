@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from lathe.sim.leases import Leases, WatchedDuties
-from lathe.sim.loop import POWER, Power, SimLoop
+from lathe.sim.loop import POWER, Power, SimLoop, pause
 from lathe.sim.menu import Menu
 from lathe.store.accept import ClaimKey
 from lathe.store.audit import Change
@@ -21,6 +21,8 @@ from lathe.store.base import Apply, FullError, UnavailableError
 from lathe.store.faults import Point
 from lathe.store.memory import MemoryStore
 from lathe.store.records import Answer, EntityRow, Entry, Outgoing, Timer, Version, Write
+
+T = TypeVar("T")
 
 LATENCY_SECONDS = 0.002
 """How long a commit takes, on average."""
@@ -55,7 +57,7 @@ class SimStore(MemoryStore):
 
     def __init__(self, loop: SimLoop, menu: Menu, observer: Observer, *, seed: int, is_shared: bool) -> None:
         self._leases = Leases(loop.now_ms, observer.fail)
-        super().__init__(loop.now_ms, faults=self, is_shared=is_shared)
+        super().__init__(loop.now_ms, is_shared=is_shared)
         self._loop = loop
         self._menu = menu
         self._observer = observer
@@ -181,16 +183,31 @@ class SimStore(MemoryStore):
 
     # What goes wrong.
 
-    async def reach(self, point: Point, method: str, group: Sequence[Write]) -> None:
-        """See `Faults`."""
+    async def _reach(self, point: Point, method: str, group: Sequence[Write] = ()) -> None:
+        """See `Faults.reach`: in its place, because every call comes this way."""
+        if point == "before":
+            return await self._before(method, group)
+        if point == "after":
+            return await self._after(method)
+        self._check_world()
+        if self._menu.strikes("slow"):
+            await asyncio.sleep(self._random.random() * SLOW_SECONDS / 4)
+        else:
+            await pause()
+        if self._menu.strikes("away"):
+            raise UnavailableError("the connection was cut")
+        return None
+
+    async def _changing(self, method: str, change: Callable[[], T]) -> T:
+        """See `MemoryStore`."""
+        await self._before(method, ())
+        result = change()
+        await self._after(method)
+        return result
+
+    def _check_world(self) -> None:
         if self._loop.is_over:
             raise UnavailableError("the world has ended")
-        if point == "read":
-            await self._reading()
-        elif point == "before":
-            await self._before(method, group)
-        else:
-            await self._after(method)
 
     async def load(self, tenant: str, app: str, ids: Sequence[str]) -> dict[str, EntityRow]:
         """Rows as they are now, which may come when they are not so any more."""
@@ -199,22 +216,15 @@ class SimStore(MemoryStore):
             await asyncio.sleep(self._random.random() ** 2 * OLD_READ_SECONDS)
         return rows
 
-    async def _reading(self) -> None:
-        if self._menu.strikes("slow"):
-            await asyncio.sleep(self._random.random() * SLOW_SECONDS / 4)
-        else:
-            await asyncio.sleep(0)
-        if self._menu.strikes("away"):
-            raise UnavailableError("the connection was cut")
-
     async def _before(self, method: str, group: Sequence[Write]) -> None:
+        self._check_world()
         menu, random = self._menu, self._random
         if menu.strikes("slow"):
             await asyncio.sleep(random.random() ** 3 * SLOW_SECONDS)
         elif method == "commit":  # without a look at the group: it is open until the store has
             await asyncio.sleep(random.expovariate(1 / LATENCY_SECONDS))
         else:
-            await asyncio.sleep(0)
+            await pause()
         if menu.strikes("away"):
             raise UnavailableError("the connection was cut")
         if menu.strikes("full"):
@@ -235,6 +245,7 @@ class SimStore(MemoryStore):
             await self._die()
 
     async def _after(self, method: str) -> None:
+        self._check_world()
         if method == "commit" and self._menu.strikes("crash_after"):
             await self._die()
         if self._menu.strikes("lost"):
