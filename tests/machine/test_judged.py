@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
+from lathe.frozen import evolve
 from lathe.machine.event import Act, Caller, Create, Notifies
 from lathe.machine.outcome import Step
 from lathe.machine.properties import broken
-from lathe.machine.snapshot import MemoryWorld
+from lathe.machine.snapshot import Entity, MemoryWorld, Value
 from lathe.machine.step import step
 from lathe.machine.table import Table, compile_app
+from lathe.sim.oracle import Taken
+from lathe.sim.prepared import prepare
+from lathe.sim.run import setting_of, simulate
 
 from ..runtime.harness import example, read
 
@@ -43,6 +49,35 @@ def test_only_those_that_are_named_are_looked_at() -> None:
     wrong = MemoryWorld({"a": type(bad)(**{**_members(bad), "fields": {**bad.fields, "ready": 0}})}, {})
     assert [b.prop.name for b in broken(table, world, made, wrong)] == ["one_broker_down"]
     assert list(broken(table, world, made, wrong, only=())) == []
+
+
+def otherwise(value: Value) -> Value:
+    """Another value, which no action has written."""
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else None
+
+
+def mangled(entity: Entity) -> Entity:
+    fields, ghosts = ({n: otherwise(v) for n, v in held.items()} for held in (entity.fields, entity.ghosts))
+    return evolve(entity, fields=fields, ghosts=ghosts)
+
+
+@pytest.mark.parametrize("name", ["rollout", "order", "saga", "incident"])
+def test_as_functions_the_properties_say_the_same(name: str) -> None:
+    found = simulate(prepare(example(name)), setting_of(3, "calm"))
+    said = 0
+    for taken in found.history:
+        if not isinstance(taken, Taken) or not isinstance(taken.outcome, Step):
+            continue
+        after = taken.world.after(taken.outcome.written, taken.outcome.ghosts)
+        wrong = MemoryWorld({n: mangled(e) for n, e in after.entities.items()}, after.ghosts)
+        for world in (after, wrong):
+            table, functions = taken.loaded.table, taken.loaded.properties
+            walked = list(broken(table, taken.world, taken.outcome, world))
+            assert list(broken(table, taken.world, taken.outcome, world, functions=functions)) == walked
+            said += len(walked)
+    assert said, "some of what was written otherwise breaks something"
 
 
 def _members(entity: object) -> dict[str, object]:

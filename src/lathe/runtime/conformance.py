@@ -178,7 +178,7 @@ class Replayer:
             before = self.entities[entry.entity]
             fields = dict(table.blueprints[entry.blueprint].fields)
             fields.update({n: v for n, v in before.fields.items() if n in fields})
-            for name, (_, after) in _payload(entry)["changes"].items():
+            for name, (_, after) in payload_of(entry)["changes"].items():
                 if name in fields:
                     fields[name] = value_of_journal(after)
             self.entities[entry.entity] = Entity(
@@ -196,7 +196,7 @@ def compared(table: Table, entry: Entry, before: Entity | None, now: Entity) -> 
     ):
         if said != does:
             yield _parting(entry, f"it says `{name}` is {_shown(said)}, the machine {_shown(does)}", name)
-    wrote = _payload(entry)["changes"]
+    wrote = payload_of(entry)["changes"]
     makes = msgspec.json.decode(encode_json(changes_of(before, now)))
     for name in sorted({*wrote, *makes}):
         if wrote.get(name) != makes.get(name):
@@ -255,9 +255,9 @@ def steps_of(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield group
 
 
-def event_of(entry: Entry) -> Event:
-    """The event that an entry tells of."""
-    payload = _payload(entry)
+def event_of(entry: Entry, payload: Mapping[str, Any] | None = None) -> Event:
+    """The event that an entry tells of; `payload` is the entry's, for whoever has read it already."""
+    payload = payload_of(entry) if payload is None else payload
     told = payload.get("event", {})
     args = {name: value_of_journal(value) for name, value in payload.get("args", {}).items()}
     now, entity = entry.at_ms, entry.entity
@@ -300,7 +300,8 @@ def _caller(entry: Entry, told: Mapping[str, Any]) -> Caller:
     return Caller(cast(CallerKind, kind), name or None, actor=told.get("actor"))
 
 
-def _payload(entry: Entry) -> dict[str, Any]:
+def payload_of(entry: Entry) -> dict[str, Any]:
+    """The payload of an entry that was not erased."""
     assert entry.payload is not None, "it was not erased"
     found: dict[str, Any] = msgspec.json.decode(entry.payload)
     return found

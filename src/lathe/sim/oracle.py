@@ -30,7 +30,7 @@ from lathe.machine.properties import Broken, broken
 from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Value, claim_of
 from lathe.machine.step import step
 from lathe.runtime.catalog import Live
-from lathe.runtime.conformance import event_of
+from lathe.runtime.conformance import event_of, payload_of
 from lathe.runtime.engine import Command, Committed, Refused
 from lathe.runtime.plan import OUTBOX, Held, changes_of
 from lathe.runtime.snapshot import encode_json, entity_of
@@ -148,8 +148,8 @@ class Oracle:
             self.fail("governed", f"{first.entity} was written by a version that is not current any more")
             return
         self._chains(write)
-        payload = _payload(first)
-        event = event_of(first)
+        payload = payload_of(first)
+        event = event_of(first, payload)
         self._once(first, payload, event, world)
         outcome = step(loaded.table, world, event, permit=loaded.permit)
         self.steps.append(Taken(loaded, world, event, outcome))
@@ -159,7 +159,7 @@ class Oracle:
             )
             return
         after = world.after(outcome.written, outcome.ghosts)
-        self._same_as_written(write, outcome, world)
+        self._same_as_written(write, outcome, world, payload)
         self.worlds.append((loaded, after))
         for part in outcome.parts:
             self.taken[part.blueprint, part.action or first.kind] += 1
@@ -212,8 +212,10 @@ class Oracle:
         if not isinstance(event, (Starts, Executes)):
             self._over.add((entry.entity, number))
 
-    def _same_as_written(self, write: Write, outcome: Step, world: MemoryWorld) -> None:
-        """Rows and entries say what the machine says."""
+    def _same_as_written(
+        self, write: Write, outcome: Step, world: MemoryWorld, payload: dict[str, Any]
+    ) -> None:
+        """Rows and entries say what the machine says. `payload` is that of the first entry."""
         rows = {row.id: row for row in write.entities}
         if set(rows) != set(outcome.written):
             self.fail("replay", f"{sorted(rows)} were written, the machine writes {sorted(outcome.written)}")
@@ -229,7 +231,8 @@ class Oracle:
             if (entry.state, entry.visit, entry.version) != (now.state, now.visit, now.version):
                 self.fail("journal", f"{entry.entity}: the entry of revision {entry.revision} says otherwise")
             changes = msgspec.json.decode(encode_json(changes_of(world.get(entry.entity), now)))
-            if _payload(entry)["changes"] != changes:
+            told = payload if entry is write.entries[0] else payload_of(entry)
+            if told["changes"] != changes:
                 self.fail("journal", f"{entry.entity}: revision {entry.revision} tells other changes")
 
     def _beside(self, write: Write, outcome: Step) -> None:
@@ -282,7 +285,8 @@ class Oracle:
     def _judge(self, loaded: Loaded, before: MemoryWorld, outcome: Step, after: MemoryWorld) -> None:
         """The app's own properties."""
         only = None if self._judges_all else outcome.written.keys()
-        for wrong in broken(loaded.table, before, outcome, after, only=only):
+        found = broken(loaded.table, before, outcome, after, only=only, functions=loaded.properties)
+        for wrong in found:
             where = f" of {wrong.entity}" if wrong.entity else ""
             said = "; ".join(clause.text for clause in wrong.clauses)
             self.fail(f"property:{wrong.prop.name}", f"`{wrong.prop.name}`{where} is false: {said}", wrong)
@@ -461,9 +465,3 @@ def refuses(loaded: Loaded, world: MemoryWorld, command: Command) -> bool:
 
 def _kept(before: MemoryWorld, new: Loaded) -> dict[str, Value]:
     return {name: value for name, value in before.ghosts.items() if name in new.table.ghosts}
-
-
-def _payload(entry: Entry) -> dict[str, Any]:
-    assert entry.payload is not None, "nothing is erased"
-    found: dict[str, Any] = msgspec.json.decode(entry.payload)
-    return found

@@ -9,6 +9,7 @@ from lathe.frozen import frozen
 from lathe.lang import digest, read_app
 from lathe.lang.expr import Follow, Node, Population, walk
 from lathe.lang.model import App, Blueprint, Property
+from lathe.machine.properties import Lowered, lowered
 from lathe.machine.step import Permit
 from lathe.machine.table import Table, compile_app
 from lathe.runtime.catalog import permit_of
@@ -31,6 +32,7 @@ class Loaded:
     app: App
     table: Table
     permit: Permit
+    properties: Lowered
 
     @property
     def has_outside(self) -> bool:
@@ -59,7 +61,8 @@ def load(files: Mapping[str, bytes]) -> Loaded:
     app = read_app(files).app
     if app is None:
         raise InternalError("what is simulated was admitted, so it can be read")
-    return Loaded(dict(files), digest(app), app, compile_app(app), permit_of(app))
+    table = compile_app(app)
+    return Loaded(dict(files), digest(app), app, table, permit_of(app), lowered(table))
 
 
 def prepare(files: Mapping[str, bytes], others: Sequence[Mapping[str, bytes]] = ()) -> Prepared:
