@@ -50,6 +50,7 @@ class _Running:
     number: int
     until: float
     power: Power | None
+    is_notice: bool
 
 
 class Outside:
@@ -100,12 +101,14 @@ class Outside:
     def _begins(self, asked: _Asked) -> _Running:
         """One at a time: the effects of one entity run one after another, notices apart."""
         power, now = POWER.get(), self._loop.time()
-        mine = _Running(asked.number, now + asked.attempt.timeout_ms / 1000, power)
+        is_notice = asked.effect.is_notice
+        mine = _Running(asked.number, now + asked.attempt.timeout_ms / 1000, power, is_notice)
         others = self._running.setdefault(asked.entity, [])
-        if not asked.effect.is_notice and power not in self.excused:
+        if not is_notice and power not in self.excused:
             for other in others:
                 is_alive = other.power is None or not (other.power.is_cut or other.power in self.excused)
-                if other.number != asked.number and is_alive and other.until > now:
+                is_one_of_two = other.number != asked.number and not other.is_notice
+                if is_one_of_two and is_alive and other.until > now:
                     said = f"{asked.entity}.{asked.number} is tried while {other.number} runs"
                     self._oracle.fail("two at a time", said)
         others.append(mine)
