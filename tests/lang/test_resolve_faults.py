@@ -110,3 +110,10 @@ def test_a_division_by_a_zero_that_is_written_down_is_refused_at_its_place() -> 
     for guard in ("n // 0 == 0", "n % 0 == 0"):
         assert faults("True or all(True for a in Area)", guard)[0][0] == "LT103"
     assert faults("all(a.state == 'open' for a in Area)", "n // 2 == 0") == []
+
+
+def test_a_role_of_an_app_of_one_has_a_name() -> None:
+    text = ROLLOUT.replace('by = "role:operator"', 'by = "role:Shift Lead"', 1)
+    (found,) = read({"rollout.blueprint.toml": text}).diagnostics
+    assert (found.code, found.help) == ("LT107", "write `role:shift_lead`")
+    assert found.message == "`Shift Lead` is no name: a role's is lower case letters, digits and `_`"

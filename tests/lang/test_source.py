@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 import tomllib
 from typing import Any
@@ -167,6 +168,24 @@ def test_not_toml_is_lt001_where_it_is(raw: bytes, place: tuple[int, int], says:
     assert found.code == "LT001"
     assert (found.span.line, found.span.column) == place
     assert says in found.message
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"a = True", "TOML writes `true`"),
+        (b"a = None", "TOML has no such value: leave the key out"),
+        (
+            b'[action]\ngo = { from = "open",\n  to = "done" }',
+            "an inline table `{ … }` stands on one line: or write a header, `[…go]`, and a key a line",
+        ),
+        (b'a = { b = "}" } }', ""),
+        (b"a = 1 1", ""),
+    ],
+)
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="its TOML lets inline tables go over lines")
+def test_what_is_often_taken_for_toml_has_a_cure(raw: bytes, says: str) -> None:
+    assert refused(raw).help == says
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,8 @@ def problem(document: Json, status: int) -> str:
         "ask",
         "retry_after",
     ):
-        if document.get(name):
+        is_told = document.get("false") and name in ("guard", "values")  # the first line says it all
+        if document.get(name) and not is_told:
             lines.append(f"  {name}: {value(document[name])}")
     if isinstance(document.get("report"), dict):
         lines.append(report(cast(Row, document["report"])))

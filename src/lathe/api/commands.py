@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from lathe.api.callers import Principal
 from lathe.api.denials import explained
+from lathe.api.guards import false_part, unborn
 from lathe.api.overriding import Overrides, ask_of, hindered, is_denied, question_of
 from lathe.api.problem import Problem, besides, refused, why
 from lathe.api.seeing import is_told, may_read, needs_entity
@@ -408,8 +409,8 @@ class Commands:
             problem.detail = besides(live.table, refusal)
         if refusal.reason == "denied":
             problem.more.update(self._explained(result, asked, sees=sees))
-        if refusal.reason == "guard" and action is not None and action.when is not None:
-            problem.more["guard"] = action.when.text
+        if refusal.reason == "guard":
+            self._tell_guard(problem, result, asked, sees=sees)
         is_ours = refusal.reason == "state" or (refusal.reason == "denied" and live.permit is admitted)
         if is_ours and not refusal.detail:
             if action is not None and held is not None and sees:
@@ -417,6 +418,25 @@ class Commands:
             elif not asked.entity and refusal.action == "create" and (made := live.by_plural(asked.plural)):
                 problem.detail = why(made.rules["create"].action, None, replace(refusal, entity=None))
         return problem
+
+    def _tell_guard(self, problem: Problem, result: Refused, asked: Asked, *, sees: bool) -> None:
+        """The guard that is false; to whoever sees the entity also which part, with what it reads."""
+        refusal, live = result.refusal, result.live
+        table = live.by_plural(asked.plural)
+        rule = table.rules.get(asked.action) if table is not None else None
+        is_its = refusal.action == asked.action and asked.entity in ("", refusal.entity)
+        if table is None or rule is None or rule.action.when is None or not is_its:
+            return
+        problem.more["guard"] = rule.action.when.text
+        if asked.entity and not sees:
+            return
+        entity = result.entity.entity if result.entity is not None else unborn(table)
+        args = arguments(rule.action.arguments, body_of(asked.body))
+        actor = asked.principal.caller(live.app).actor
+        part = false_part(self._engine.cache, live, rule.action, entity, args, actor)
+        if part is not None:
+            problem.detail = str(part)
+            problem.more |= {"false": part.text, "values": dict(part.values)}
 
     def _explained(self, result: Refused, asked: Asked, *, sees: bool) -> dict[str, object]:
         """Why it was denied, if it was at the action that is asked for, and not at one taken with it."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from lathe.api.callers import Principal
 from lathe.api.commands import Commands
 from lathe.api.cursor import Cursors
+from lathe.api.guards import false_part
 from lathe.api.problem import OF_REASON, Problem, why
 from lathe.api.seeing import may_read, may_read_some
 from lathe.api.valued import value_schema
@@ -150,7 +151,7 @@ class Reading:
             told: dict[str, object] = {"action": action.name, **asks(action), "possible": refusal is None}
             if refusal is not None:
                 told["code"] = OF_REASON[refusal.reason]
-                told["why"] = why(action, held.entity, refusal)
+                told["why"] = self._why(live, held, action, caller, refusal)
             found.append(told)
         return found
 
@@ -166,6 +167,13 @@ class Reading:
         if not live.permit(action, entity, caller, {}):
             return Refusal("denied", entity.id, action.name)
         return None
+
+    def _why(self, live: Live, held: Held, action: Action, caller: Caller, refusal: Refusal) -> str:
+        if refusal.reason == "guard" and refusal.entity == held.entity.id and refusal.action == action.name:
+            part = false_part(self._engine.cache, live, action, held.entity, {}, caller.actor)
+            if part is not None:
+                return str(part)
+        return why(action, held.entity, refusal)
 
     async def visit(self, live: Live, table: BlueprintTable, held: Held) -> dict[str, object]:
         """The current visit: what runs or is yet to run, and which timers are armed, by due time.

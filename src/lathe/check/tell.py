@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from lathe.check import ir
+from lathe.check.blocked import false_guards
 from lathe.check.bounds import UndecidedError
 from lathe.check.branch import Fault
 from lathe.check.cure import assigned, assignment_for, guard_for, range_guard, unset_guard, zero_guard
@@ -474,10 +475,12 @@ def tell_standstill(case: Case, still: Standstill) -> Finding:
     """LT301, LT302, LT303, with the way there."""
     case, still = _put_back(case, still)
     state = still.slot.blueprint.states[still.state]
-    name = still.state
+    name, run = still.state, run_to(case, still.index)
     if still.code == "LT301":
         message = f"an entity can be stuck in `{name}`: nothing that it can do is possible, now or ever"
+        guards = false_guards(case.table, still.slot.blueprint, _frame(run, still.slot.name))
         cure = f"give `{name}` a way out that is possible in this situation, or say `final = true`"
+        cure = f"{guards}: {cure}" if guards else cure
     elif still.code == "LT302":
         message = f"from `{name}` no final or waiting state can be reached any more"
         cure = "add a way to a final state, or say of a state on the round what it `waits` for"
@@ -487,7 +490,7 @@ def tell_standstill(case: Case, still: Standstill) -> Finding:
             f'say what it waits for (`waits = "…"` in `{name}`), or give it `after` and `then`, '
             "or mark the action that outsiders promise to take with `fair = true`"
         )
-    return finding(still.code, message, state.span, cure, trace=trace_to(case, still.index))
+    return finding(still.code, message, state.span, cure, trace=make_trace(run, case.digest))
 
 
 def tell_unfair(case: Case, failure: Unfair) -> Finding:

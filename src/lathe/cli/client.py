@@ -133,9 +133,10 @@ def problem_text(document: Json, status: int) -> str:
     if not isinstance(document, dict):
         return f"the runtime answers {status}"
     said = str(document.get("detail") or document.get("title") or status)
-    more = [
-        f"{name}: {document[name]}" for name in ("state", "guard", "entity", "help") if document.get(name)
-    ]
+    members = ["state", "guard", "entity", "help"]
+    if document.get("false"):
+        members.remove("guard")  # the part that is false is told already
+    more = [f"{name}: {document[name]}" for name in members if document.get(name)]
     more += reasons(document)
     code = str(document.get("code", status))
     sentence = f"{code}: {said}" + (f" ({'; '.join(more)})" if more else "")

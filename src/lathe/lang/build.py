@@ -29,6 +29,8 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.In: "in", ast.NotIn: "not in", ast.Is: "is", ast.IsNot: "is not",
 }  # fmt: skip
+_PRINCIPAL = r"\b(role|effect|timer|entity|inbound):\w"
+_TEXT_SIZE = "a text has no length here: its `max` bounds it, `is not None` says that there is one"
 _OFFERED = "there are `len min max abs all any sum`"
 
 
@@ -98,7 +100,11 @@ def _refuse_syntax(source: Text, start: int, end: int) -> NoReturn:
         last = len(text.rstrip())
         source.fail("LT103", "the expression ends too early", max(last - 1, 0), last)
     source.fail(
-        "LT103", f"{shown(text[start:end])} cannot be read as an expression", start, min(end, len(text))
+        "LT103",
+        f"{shown(text[start:end])} cannot be read as an expression",
+        start,
+        min(end, len(text)),
+        cure="who may take an action stands in its `by`" if re.search(_PRINCIPAL, text) else "",
     )
 
 
@@ -354,7 +360,9 @@ def _function(builder: _Builder, node: ast.Call, name: str) -> Node:
     for argument in arguments:
         if argument.type.kind not in (kind, "unknown"):
             what = "counts the members of a set" if name == "len" else "is for ints"
-            builder.context.fail("LT102", f"`{name}` {what}, and {builder.context.told(argument)}", argument)
+            cure = _TEXT_SIZE if name == "len" and argument.type.kind == "text" else ""
+            message = f"`{name}` {what}, and {builder.context.told(argument)}"
+            builder.context.fail("LT102", message, argument, cure=cure)
     match name:
         case "len":
             return Call("len", (_settled(builder, arguments[0]),), INT, span)

@@ -26,7 +26,8 @@ _SPECIAL_CURES = {
     "id": "`==` compares entities themselves",
     "self": "name an entity in a comprehension: `for a in Blueprint`",
     "actor": "guards and `do` know who acts; keep it in a field: `maker = actor`",
-    "now": "`do` alone reads `now`, to set a time",
+    "now": "`do` alone reads `now`, to set a time; what depends on time waits for a timer: `after` "
+    "and `then` of a state, or `[timer]`",
     "old": "only a `[step]` looks back, and the expressions of `[migrate]`",
     "item": "`item` is a member of the set that `each` names, in `call` and `create`",
     "arg": "guards and assignments of an action read its arguments",
@@ -37,6 +38,10 @@ _FOREIGN = {
     "null": "None", "nil": "None", "none": "None", "NULL": "None", "undefined": "None", "unset": "None",
     "true": "True", "TRUE": "True", "false": "False", "FALSE": "False",
 }  # fmt: skip
+_COUNTED = (
+    "properties may: `all(… for a in Blueprint)`; a guard reads a number that `also` keeps, in an entity "
+    "that all of them refer to"
+)
 _UNSET_TESTS = frozenset({"is_none", "is_null", "is_unset", "isnull", "is_set", "exists"})
 _SIZES = frozenset({"length", "size", "count", "len"})
 
@@ -324,7 +329,7 @@ def refuse_name(context: Context, part: Part) -> NoReturn:
         source.fail("LT101", f"`{name}` is an argument", start, end, cure=cure, edit=edit)
     if name in names.shapes:
         message = f"`{name}` is a blueprint: {names.place} may not go through its entities"
-        source.fail("LT101", message, start, end, cure="properties may: `all(… for a in Blueprint)`")
+        source.fail("LT101", message, start, end, cure=_COUNTED)
     if name in _quotable(context):
         source.fail(
             "LT101",

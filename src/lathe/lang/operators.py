@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal as Lit
 
 from lathe.errors import Span
@@ -191,6 +192,8 @@ def _order(context: Context, op: CompareOp, left: Node, right: Node, span: Span)
                 else ""
             )
             cure = f"write `len({context.text(node)})`" if node.type.kind == "set" else cure
+            if isinstance(node, Literal) and re.fullmatch(r"-?[0-9]+", str(node.value)):
+                cure = f"write `{node.value}`, without quotes"
             message = f"`{op}` compares ints, and {context.told(node)}"
             context.fail("LT102", message, node, cure=cure)
     return Compare(op, left, right, span)

@@ -18,6 +18,13 @@ from lathe.lang.scan import MAX_NESTING, Path, Positions, Stretch, character_off
 MAX_BYTES = 64 * 1024
 MAX_KEY_PARTS = 64
 
+_QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'[^']*'"
+_NOT_TOML = {
+    "True": "TOML writes `true`",
+    "False": "TOML writes `false`",
+    "None": "TOML has no such value: leave the key out",
+    "null": "TOML has no such value: leave the key out",
+}
 _WHERE = r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$"
 _TWICE = r"twice|overwrite|[Dd]uplicate|immutable|[Rr]edefine"
 _LONG_KEY = re.compile(
@@ -228,7 +235,24 @@ def _not_toml(file: str, text: str, message: str) -> UnreadableError:
         span = Span(file, line, column, line, column + 1)
     else:
         span = _span(file, starts, (len(text), len(text)))
-    return _unreadable("LT001", f"the file is not TOML: {said[:1].lower()}{said[1:]}", span)
+    message = f"the file is not TOML: {said[:1].lower()}{said[1:]}"
+    return _unreadable("LT001", message, span, help_=_toml_cure(text.splitlines(), span))
+
+
+def _toml_cure(lines: list[str], span: Span) -> str:
+    """What is usually meant where the reader of TOML stops."""
+    line = lines[span.line - 1] if span.line <= len(lines) else ""
+    word = re.match(r"\w*", line[span.column - 1 :])
+    if word is not None and word[0] in _NOT_TOML:
+        return _NOT_TOML[word[0]]
+    unquoted = re.sub(_QUOTED, "", line.split(" #")[0])
+    if unquoted.count("{") > unquoted.count("}"):
+        name = re.match(r"\s*([\w-]+)\s*=", line)
+        header = f"`[…{name[1]}]`" if name is not None else "`[TABLE.NAME]`"
+        return (
+            f"an inline table `{{ … }}` stands on one line: or write a header, {header}, and a key a line"
+        )
+    return ""
 
 
 def _given_twice(file: str, text: str) -> UnreadableError:

@@ -109,7 +109,7 @@ _SIGNS = {
     "?": (None, "write `a if condition else b`, or `x is None`"),
     "=>": (None, "write `not p or q` for an implication"),
     "->": (None, "write `not p or q` for an implication"),
-    ";": (None, "it is one expression"),
+    ";": (None, "it is one expression; each assignment is a text of its own"),
 }
 _GOOD_SIGNS = frozenset("+-*%<>(),.[]{}:") | {"==", "!=", "<=", ">=", "//"}
 

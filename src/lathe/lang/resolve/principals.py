@@ -8,7 +8,7 @@ from typing import NamedTuple
 from lathe.errors import Edit
 from lathe.lang.model import Principal, PrincipalKind
 from lathe.lang.resolve.faults import listed, quoted
-from lathe.lang.resolve.naming import is_name
+from lathe.lang.resolve.naming import is_name, snake
 from lathe.lang.resolve.record import Word
 
 _NAMED: dict[str, PrincipalKind] = {
@@ -82,6 +82,12 @@ def _report_form(word: Word, known: Known) -> None:
 def _check_exists(word: Word, principal: Principal, known: Known) -> None:
     name = principal.name
     if name is None:
+        return
+    if principal.kind == "role" and known.is_open and not is_name(name):
+        new = snake(name)
+        help_ = f"write `role:{new}`" if is_name(new) else ""
+        message = f"`{name[:80]}` is no name: a role's is lower case letters, digits and `_`"
+        word.cursor.report("LT107", message, help=help_)
         return
     match principal.kind:
         case "role":

@@ -195,7 +195,8 @@ def entries(cursor: Cursor, table: object, *, what: str, limit: int) -> Iterator
     """
     if not isinstance(table, dict):
         if table is not None:
-            cursor.report("LT004", f"`{cursor.path[-1]}` is a table of {what}, not {described(table)}")
+            message = f"`{cursor.path[-1]}` is a table of {what}, not {described(table)}"
+            cursor.report("LT004", message, help=_as_table(cursor, table))
         return
     if len(table) > limit:
         cursor.report_key("LT005", f"at most {limit} {what}, not {len(table)}")
@@ -219,8 +220,22 @@ def _has_shape(cursor: Cursor, name: str, value: object, key: Key) -> bool:
     if new is not None:
         where.report("LT004", message, help=f"write `{new}`", edit=Edit(where.span, new))
     else:
-        where.report("LT004", message, help="" if key.example == "…" else f"write `{name} = {key.example}`")
+        help_ = _as_table(cursor, value) if key.shape == "table" else ""
+        where.report(
+            "LT004", message, help=help_ if key.example == "…" else f"write `{name} = {key.example}`"
+        )
     return False
+
+
+def _as_table(cursor: Cursor, value: object) -> str:
+    """How a table is written, for who wrote a list."""
+    if not isinstance(value, list):
+        return ""
+    name = cursor.path[-1]
+    is_top = len(cursor.path) == 1
+    if is_top:
+        return f"write `[{name}]`, and under it a line `NAME = …` for each"
+    return f"write `{name} = {{ NAME = … }}`"
 
 
 def _report_unknown_key(

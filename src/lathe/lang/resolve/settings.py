@@ -39,6 +39,11 @@ _PHRASES: Mapping[str, str] = {
     "action": "the name of an action",
     "set_field": "the name of a set field",
 }
+_HABITS: Mapping[str, str] = {
+    "json": "body", "payload": "body", "uri": "url", "endpoint": "url", "verb": "method", "header": "headers",
+    "command": "argv", "cmd": "argv", "event": "type", "target": "on",
+}  # fmt: skip
+"""What settings are called elsewhere."""
 MODULE_SUFFIXES = (".wasm", ".wat")
 INTERNAL = frozenset({"expression", "expression_table", "blueprint", "action", "set_field"})
 """Settings of `call` and `create`, which become a `Target` instead."""
@@ -59,7 +64,9 @@ def check_keys(cursor: Cursor, table: Mapping[str, object], adapter: Adapter) ->
     meant: set[str] = set()
     for name in table:
         if name not in specs:
-            guess = cursor.faults.closest(name, set(specs) - set(table))
+            free = set(specs) - set(table)
+            meant_by_habit = _HABITS.get(name.lower())
+            guess = meant_by_habit if meant_by_habit in free else cursor.faults.closest(name, free)
             message = f"`{adapter.name}` has no setting `{name[:80]}`"
             at = cursor.at(name)
             if guess is not None:

@@ -1,0 +1,89 @@
+"""Which part of a guard is false, and with which values: for whoever may read the entity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lathe.frozen import frozen
+from lathe.lang.model import Action, Argument, Json
+from lathe.machine.clauses import false_clauses
+from lathe.machine.evaluate import EvaluationError, Frame, holds
+from lathe.machine.reading import value
+from lathe.machine.snapshot import Entity, Value, Values
+from lathe.machine.table import BlueprintTable, stored
+from lathe.machine.trace import HIDDEN
+from lathe.runtime.cache import Cache
+from lathe.runtime.catalog import Live
+
+OWN = frozenset({"state", "actor"})
+"""What is read and told besides the entity's own fields and the caller's arguments."""
+
+
+@frozen
+class FalsePart:
+    """The smallest part of a guard that is false, in the author's words, and what it read of the entity."""
+
+    text: str
+    values: Mapping[str, Json]
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name} = {value(held)}" for name, held in self.values.items())
+        return f"`{self.text}` is false" + (f" ({values})" if values else "")
+
+
+class _Known:
+    """The entities that are in memory: a guard that was just asked has had whatever it reads loaded."""
+
+    def __init__(self, cache: Cache, live: Live) -> None:
+        self._cache, self._live = cache, live
+        self.ghosts: Values = live.table.ghosts
+
+    def get(self, entity: str) -> Entity | None:
+        found = self._cache.newest((self._live.tenant, self._live.app.name, entity))
+        return found.entity if found is not None else None
+
+    def population(self, blueprint: str) -> tuple[str, ...]:
+        raise AssertionError(f"a guard goes through no population of `{blueprint}`")
+
+    def holder(self, blueprint: str, unique: object, claim: object, besides: object) -> None:
+        raise AssertionError("a guard asks for no claim")
+
+
+def unborn(table: BlueprintTable) -> Entity:
+    """What the guard of a creation sees: every field at its default or unset."""
+    blueprint = table.blueprint
+    return Entity("", blueprint.name, blueprint.initial, table.fields, table.ghosts, visit=0, version=0)
+
+
+def false_part(
+    cache: Cache, live: Live, action: Action, entity: Entity, args: Mapping[str, Value], actor: str | None
+) -> FalsePart | None:
+    """The part of a guard that is false; None if it is not false any more, or cannot be told.
+
+    Of other entities no value is told: the caller may not be allowed to read them.
+    """
+    if action.when is None:
+        return None
+    given = {a.name: _given(a, args.get(a.name)) for a in action.arguments.values()}
+    frame = Frame(_Known(cache, live), entity, entity.fields, given, actor=actor)
+    try:
+        if holds(action.when.tree, frame):
+            return None
+        clause = false_clauses(live.table, action.when.tree, frame)[0]
+    except (KeyError, EvaluationError):
+        return None
+    fields = live.table.blueprints[entity.blueprint].blueprint.fields
+    given_by = {f"arg.{a.name}": a for a in action.arguments.values()}
+    values = {
+        name: HIDDEN if name in given_by and given_by[name].secret else held
+        for name, held in clause.values.items()
+        if name in fields or name in OWN or name in given_by
+    }
+    return FalsePart(clause.text, values)
+
+
+def _given(argument: Argument, given: Value) -> Value:
+    """An argument as the guard reads it: one that was left out is its default, or unset."""
+    if given is None and argument.has_default:
+        return stored(argument.default)
+    return frozenset() if given is None and argument.type.kind == "set" else given
