@@ -249,9 +249,7 @@ def _toml_cure(lines: list[str], span: Span) -> str:
     if unquoted.count("{") > unquoted.count("}"):
         name = re.match(r"\s*([\w-]+)\s*=", line)
         header = f"`[…{name[1]}]`" if name is not None else "`[TABLE.NAME]`"
-        return (
-            f"an inline table `{{ … }}` stands on one line: or write a header, {header}, and a key a line"
-        )
+        return f"an inline table `{{ … }}` stands on one line: or write a header, {header}, and a key a line"
     return ""
 
 
