@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support import codes, finding, report_of, told
+from tests.support import codes, finding, report_of, several, told
 
 CLAIM = """
 blueprint = "Claim"
@@ -207,3 +207,83 @@ def test_an_eventually_that_a_value_beyond_the_sample_might_keep_from_coming_sta
 def test_an_eventually_that_a_value_of_the_sample_keeps_from_coming_fails() -> None:
     report = report_of(LASTING.replace('to = "lapsed" }', 'to = "lapsed", when = "amount < 5000" }', 1))
     assert report.verdict == "refused"
+
+
+PAY = """
+blueprint = "Pay"
+[state]
+open = { initial = true, STATE }
+done = { final = true }
+[field]
+amount = { type = "int", range = [0, 1000], default = 0 }
+[action]
+create.by = "role:clerk"
+create.args = { x = { type = "int", range = [0, 1000] EXPLORE } }
+create.do = ["amount = arg.x"]
+close = { from = "open", to = "done", BY when = "WHEN" }
+"""
+WAITS = PAY.replace("STATE", 'waits = "x"').replace("BY", 'by = "role:clerk",').replace(" EXPLORE", "")
+TIMED = PAY.replace("STATE", 'after = "1h", then = "close"').replace("BY", "")
+
+
+def test_that_nobody_is_stuck_is_asked_for_values_beyond_the_sample_too() -> None:
+    """Nobody gave 123, from which nothing leads on."""
+    report = report_of(WAITS.replace("WHEN", "amount * 7 != 861"))
+    assert (report.verdict, told(report)) == ("unknown", ["LT801", "LT802"])
+    assert "whether `open` can be left" in finding(report, "LT801").diagnostic.message
+
+
+@pytest.mark.parametrize("when", ["amount >= 0", "amount <= 500 or amount > 500"])
+def test_a_state_that_can_be_left_whatever_is_given_is_settled_without_a_run(when: str) -> None:
+    report = report_of(WAITS.replace("WHEN", when))
+    assert (report.verdict, told(report)) == ("admitted", ["LT802"])
+
+
+def test_a_sampled_set_does_not_hide_who_is_stuck() -> None:
+    members = ", ".join(f'"m{i}"' for i in range(8))
+    typed = f'type = "set", of = {{ type = "enum", of = [{members}] }}, max = 8'
+    text = WAITS.replace('type = "int", range = [0, 1000], default = 0', typed)
+    text = text.replace('type = "int", range = [0, 1000]', typed)
+    stuck = "not ('m3' in amount and 'm5' in amount and 'm7' not in amount)"
+    assert told(report_of(text.replace("WHEN", stuck))) == ["LT801", "LT802"]
+    assert told(report_of(text.replace("WHEN", "len(amount) >= 0 or 'm5' in amount"))) == ["LT802"]
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"), [("amount != 500", ["LT801 ends", "LT802"]), ("amount >= 0", ["LT802"])]
+)
+def test_what_explore_leaves_out_of_an_argument_counts_for_what_comes_in_the_end(
+    when: str, expected: list[str]
+) -> None:
+    text = TIMED.replace("EXPLORE", ", explore = [0, 2]").replace("WHEN", when)
+    promise = '\n[eventually]\nends = { from = ["open"], to = ["done"] }\n'
+    assert told(report_of(text + promise)) == expected
+
+
+def test_an_eventually_reads_what_those_read_who_take_part() -> None:
+    """Who is joined refuses one amount, which nobody gave."""
+    taker = """
+[state]
+here = { initial = true, waits = "x" }
+[field]
+amount = { type = "int", range = [0, 1000], frozen = true }
+[action]
+create = { by = "role:clerk", sets = ["amount"] }
+rest = { from = "here", by = "role:clerk" }
+take = { from = "here", by = "entity:Giver", when = "amount * 7 != 861" }
+"""
+    giver = """
+[state]
+open = { initial = true, after = "1h", then = "push" }
+done = { final = true }
+[field]
+other = { type = "ref", to = "Taker", frozen = true }
+[action]
+create = { by = "role:clerk", sets = ["other"] }
+push = { from = "open", to = "done", also = [{ on = "other", action = "take" }] }
+[eventually]
+ends = { from = ["open"], to = ["done"] }
+"""
+    report = report_of(several("[scope]\nTaker = 1", Giver=giver, Taker=taker))
+    assert report.verdict == "unknown"
+    assert "LT801 ends" in told(report)

@@ -45,7 +45,7 @@ from lathe.check.suspects import (
     permitted_after_all,
     violated,
 )
-from lathe.check.system import System, is_sampled, make_system, narrowed_fields
+from lathe.check.system import System, is_sampled, make_system
 from lathe.check.tiers import explore_all
 from lathe.check.uncovered import not_covered
 from lathe.check.wider import Wider, cut, enlarged, one_more, wider as wider_than
@@ -54,8 +54,6 @@ from lathe.frozen import frozen
 from lathe.lang.model import App, Property
 
 DEFAULT_SECONDS = 10.0
-SETTLED_SECONDS = 5.0
-"""What the skeleton may take for an `eventually` that reads sampled values."""
 
 WITNESS_STATES = 30_000
 """States of a larger scope that are looked at before it is closed by proof."""
@@ -312,43 +310,31 @@ def _tell_sampled(progress: Progress) -> None:
     system = progress.completed[0] if progress.completed else progress.system
     if system is None or not is_sampled(system):
         return
-    from lathe.check.sampled import tell_sampled  # only here, so that a clean check starts sooner
+    from lathe.check.sampled import (  # only here: a clean check starts sooner
+        lasting_spans,
+        once_a_cause,
+        tell_sampled,
+    )
 
     wrong = {f.diagnostic.span for f in progress.findings.values() if f.diagnostic.severity == "error"}
     told = [f for f in tell_sampled(system) if f.diagnostic.span not in wrong]
     if progress.has_errors:
         told = [f for f in told if f.diagnostic.code != "LT801"]
-    if any(f.diagnostic.code == "LT801" for f in told):
+    open_still = {f.diagnostic.span for f in told if f.diagnostic.code == "LT801"}
+    lasting = lasting_spans(progress.app)
+    proved = frozenset[Span]()
+    if open_still - lasting or (open_still and progress.proved is not None):
         try:
             proved = _proved(progress)
-        except KeyboardInterrupt:
-            proved = frozenset()  # what is open stays so, and is told
+        except KeyboardInterrupt:  # what is open stays so, and is told
             level = LevelReport(1, "algebra", "unknown", why="an interrupt ended it", is_timed=True)
             progress.algebra = Algebra(level, ())
-        lasting = {p.span for b in progress.app.blueprints.values() for p in b.eventually.values()} - proved
-        if any(f.diagnostic.code == "LT801" and f.diagnostic.span in lasting for f in told):
-            proved |= _kept(progress)
-        told = [f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in proved]
-    progress.add(told)
+    if (open_still & lasting) - proved and progress.completed is not None:
+        from lathe.check.lasting import kept_for_all  # only here: it loads numpy
 
-
-def _kept(progress: Progress) -> frozenset[Span]:
-    """Each `eventually` that no run of the skeleton misses, whatever values are given."""
-    if progress.completed is None or narrowed_fields(progress.app):
-        return frozenset()
-    from lathe.check.arrays.settle import open_said, settle  # only here: it loads numpy
-
-    clock = progress.limits.clock
-    limits = Limits(progress.app.scope.budget_states, clock() + SETTLED_SECONDS, clock)
-    try:
-        settled = settle(progress.completed[0], limits)
-    except (TooLargeError, KeyboardInterrupt):
-        return frozenset()
-    if settled is None:
-        return frozenset()
-    wrong = {failure.prop.span for failure in settled.unfair}
-    every = (prop for b in progress.app.blueprints.values() for prop in b.eventually.values())
-    return frozenset(p.span for p in every if p.span not in wrong and open_said(p) not in settled.open)
+        proved |= kept_for_all(progress)
+    left = [f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in proved]
+    progress.add(once_a_cause(progress.app, left))
 
 
 def _proved(progress: Progress) -> frozenset[Span]:

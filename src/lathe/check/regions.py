@@ -155,13 +155,20 @@ class _Maker:
 
     def commands(self, command: Command) -> Iterator[tuple[Command, Step]]:
         """What becomes of a command: for each combination of regions, where it is sure, where it may be."""
-        loose = frozenset(p.name for p in command.params if p.sampled)
-        if any(p.sampled and p.kind.kind != "int" for p in command.params):
-            raise TooLargeError("an argument is sampled that is no number")
+        loose = {p.name: self._whole(p) for p in command.params if p.sampled}
         for given in _given(command):
             yield from self._in_regions(given, loose)
 
-    def _in_regions(self, command: Command, loose: frozenset[str]) -> Iterator[tuple[Command, Step]]:
+    def _whole(self, param: Param) -> Span:
+        """The least and the largest that is given for a parameter, beyond the sample too."""
+        kind = param.kind
+        if kind.kind == "int" and kind.low is not None and kind.high is not None:
+            return kind.low, kind.high
+        if kind.kind == "set":
+            return 0, self._system.layout.domains.size(kind) - 1
+        raise TooLargeError("an argument is sampled that is neither a number nor a set")
+
+    def _in_regions(self, command: Command, loose: Mapping[str, Span]) -> Iterator[tuple[Command, Step]]:
         read = ir.variables(command.guard, *command.updates.values()) & self._starts.keys()
         ways = [[(index, region) for region in range(len(self._starts[index]))] for index in sorted(read)]
         require(prod(map(len, ways)), MAX_COMBINATIONS, "the regions of a command")
@@ -238,21 +245,23 @@ def _given(command: Command) -> Iterator[Command]:
 
 
 class _World:
-    """What is known while a step is taken: of some numbers where they lie, of some parameters nothing."""
+    """What is known while a step is taken: of some numbers and parameters, where they lie."""
 
-    def __init__(self, spans: Mapping[int, Span], loose: frozenset[str]) -> None:
+    def __init__(self, spans: Mapping[int, Span], loose: Mapping[str, Span]) -> None:
         self._spans = spans
         self._loose = loose
 
     def is_exact(self, x: Formula) -> bool:
         """Whether a formula reads nothing of which only the region is known."""
-        return not (ir.variables(x) & self._spans.keys() or ir.parameters(x) & self._loose)
+        return not (ir.variables(x) & self._spans.keys() or ir.parameters(x) & self._loose.keys())
 
     def span(self, x: Formula) -> Span | None:
         """The least and the largest value of a formula; None if that is not seen."""
         match x.op:
             case "v":
                 return self._spans.get(x.value, (0, x.high))
+            case "p" if x.name in self._loose:
+                return self._loose[x.name]
             case "+" | "-" | "min" | "max" | "*":
                 return _combined(x.op, [self.span(y) for y in x.args])
             case "?":

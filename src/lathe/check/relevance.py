@@ -108,6 +108,13 @@ def _roots(app: App) -> Iterator[Key]:
             yield from _targets(app, blueprint, effect)
 
 
+def deciding(app: App) -> Iterator[Key]:
+    """What decides whether actions are possible, and where they lead."""
+    for blueprint in app.blueprints.values():
+        for action in blueprint.actions.values():
+            yield from _deciding(app, blueprint, action)
+
+
 def _deciding(app: App, blueprint: Blueprint, action: Action) -> Iterator[Key]:
     name = blueprint.name
     yield from reads(name, action.name, action.when)

@@ -7,20 +7,20 @@ is known of the sample alone until it is proved for all values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lathe.check.command import Param
 from lathe.check.domain import SCALARS
 from lathe.check.ir import FALSE
 from lathe.check.lowering import Context
 from lathe.check.read import finding, permitted
-from lathe.check.relevance import Key, behind, dependencies, is_safe, may_fail, reads
+from lathe.check.relevance import Key, behind, deciding, dependencies, is_safe, may_fail, reads
 from lathe.check.report import Finding
 from lathe.check.system import System, narrowed_fields
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.expr import Expression, walk
-from lathe.lang.model import Action, App, Blueprint, Cannot, target_type
+from lathe.lang.model import Action, App, Argument, Blueprint, Cannot, State, target_type
 
 
 @frozen
@@ -93,8 +93,10 @@ def _subjects(system: System) -> Iterator[Subject]:
         if prop.kind != "sometimes":
             roots = (*reads("", "", prop.that), *reads("", "", prop.when))
             yield Subject(prop.span, f"`{prop.name}`", prop.name, roots)
+    policed = (key for b in app.blueprints.values() for key in _policies(app, b, *b.actions))
+    moving = (*deciding(app), *policed)
     for blueprint in app.blueprints.values():
-        yield from _properties(system, blueprint)
+        yield from _properties(system, blueprint, moving)
         for action in blueprint.actions.values():
             yield from _ranges(app, blueprint, action)
         for effect in blueprint.effects.values():
@@ -128,18 +130,59 @@ def _may_be_permitted(system: System, blueprint: Blueprint, cannot: Cannot) -> b
     )
 
 
-def _properties(system: System, blueprint: Blueprint) -> Iterator[Subject]:
+def lasting_spans(app: App) -> frozenset[Span]:
+    """The places of what comes in the end: each `eventually`, and each state."""
+    lasting = {prop.span for b in app.blueprints.values() for prop in b.eventually.values()}
+    return frozenset(lasting | {state.span for b in app.blueprints.values() for state in b.states.values()})
+
+
+def once_a_cause(app: App, told: Sequence[Finding]) -> Iterator[Finding]:
+    """Without the states that an open `eventually` of the same blueprint begins in: it says the same."""
+    open_still = {f.diagnostic.span for f in told if f.diagnostic.code == "LT801"}
+    said = {
+        b.states[name].span
+        for b in app.blueprints.values()
+        for prop in b.eventually.values()
+        if prop.span in open_still
+        for name in prop.from_states
+    }
+    yield from (f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in said)
+
+
+def _is_free(app: App, blueprint: Blueprint, state: State) -> bool:
+    """Whether one may wait in a state, and somebody can always take an action there, whatever the values."""
+    return state.waits is not None and any(
+        state.name in action.from_states
+        and any(p.kind in ("role", "any") for p in action.admits)
+        and action.when is None
+        and action.to_if is None
+        and not (action.also or action.run or blueprint.unique or app.policies)
+        and all(is_safe(a.value.tree, target_type(app, blueprint, a), action) for a in action.do)
+        and not (action.to is not None and blueprint.states[action.to].run)
+        and all(_can_be_given(a) for a in action.arguments.values())
+        for action in blueprint.actions.values()
+    )
+
+
+def _can_be_given(argument: Argument) -> bool:
+    """Whether there is always something to give for an argument."""
+    return argument.type.kind != "ref" or argument.optional
+
+
+def _properties(system: System, blueprint: Blueprint, moving: tuple[Key, ...]) -> Iterator[Subject]:
+    """The properties of a blueprint, and that its entities can go on; `moving` is what decides about that."""
     app = system.layout.app
     name = blueprint.name
     for prop in blueprint.properties.values():
         if prop.kind != "sometimes":
             roots = (*reads(name, "", prop.that), *reads(name, "", prop.when))
             yield Subject(prop.span, f"`{prop.name}`", prop.name, roots)
-    deciding = [(a.name, e) for a in blueprint.actions.values() for e in (a.when, a.to_if)]
-    roots = tuple(key for action, expression in deciding for key in reads(name, action, expression))
-    roots = (*roots, *_policies(app, blueprint, *blueprint.actions))
     for lasting in blueprint.eventually.values():
-        yield Subject(lasting.span, f"`{lasting.name}`", lasting.name, roots, is_lasting=True)
+        yield Subject(lasting.span, f"`{lasting.name}`", lasting.name, moving, is_lasting=True)
+    for state in blueprint.states.values():
+        if not (state.final or _is_free(app, blueprint, state)):
+            told = f"whether `{state.name}` can be left as it should"
+            yield Subject(state.span, told, None, moving, is_lasting=True)
     for cannot in blueprint.cannot.values():
         if _may_be_permitted(system, blueprint, cannot):
             roots = (*reads(name, "", cannot.when), *_policies(app, blueprint, *cannot.actions))
@@ -177,4 +220,4 @@ def _refusing(app: App, blueprint: Blueprint, action: Action) -> Iterator[Key]:
     for clause in action.also:
         yield from reads(blueprint.name, action.name, clause.when)
         other = app.blueprints[clause.blueprint]
-        yield from reads(other.name, clause.action, other.actions[clause.action].when)
+        yield from _refusing(app, other, other.actions[clause.action])

@@ -49,7 +49,8 @@ def unproved(pair: Pair, old: Found, new: Found, told: frozenset[Span], clock: C
     proofs = prove(after, lemmas, clock, clock() + SECONDS, begun=start)
     misfits = dict.fromkeys(name for name, fits in start.fits if not start.implies(fits, QUERY_LIMIT))
     doubts = [f"whether what `{name}` held always fits" for name in misfits]
-    left = [s for s, _ in subjects_behind(new[0], parts) if s.span not in proofs.proved | told]
+    asked = [s for s, _ in subjects_behind(new[0], parts) if s.prop is not None or not s.is_lasting]
+    left = [s for s in asked if s.span not in proofs.proved | told]
     return doubts + [f"{subject.told} for what comes from the version before" for subject in left]
 
 

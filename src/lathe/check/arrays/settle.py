@@ -51,6 +51,7 @@ class Settled:
     """What was found, on `near`, a part of the system itself, and who or what stays undecided.
 
     Of what had not been seen to happen, by position: what is `possible` after all, and what is `gone`.
+    `doubtful` are the states of which it is open whether they can be left.
     """
 
     near: ArrayGraph | None
@@ -60,6 +61,7 @@ class Settled:
     possible: frozenset[int]
     gone: frozenset[int]
     goes_round: bool
+    doubtful: tuple[State, ...] = ()
 
 
 class Bones:
@@ -218,18 +220,20 @@ def settle(system: System, limits: Limits, unseen: Sequence[Never] = ()) -> Sett
     if not graph.is_complete:
         return None
     bones = Bones(system, skeleton, graph, limits)
-    standing, doubts = _standing(bones)
+    standing, doubtful = _standing(bones)
     unfair, more = _unfair(bones)
     can_be = [_can_be(bones, suspect) for suspect in unseen]
     possible = frozenset(i for i, (surely, _) in enumerate(can_be) if surely)
     gone = frozenset(i for i, (_, perhaps) in enumerate(can_be) if not perhaps)
     goes_round = call_round(replace(system, commands=skeleton.commands), graph) is not None
-    open_still = tuple(dict.fromkeys(doubts + more))
+    open_still = tuple(dict.fromkeys([*map(open_left, doubtful), *more]))
     near = bones.near if standing or unfair else None
-    return Settled(near, tuple(standing), tuple(unfair), open_still, possible, gone, goes_round)
+    return Settled(
+        near, tuple(standing), tuple(unfair), open_still, possible, gone, goes_round, tuple(doubtful)
+    )
 
 
-def _standing(bones: Bones) -> tuple[list[Standstill], list[str]]:
+def _standing(bones: Bones) -> tuple[list[Standstill], list[State]]:
     """Who cannot go on as it should, shown by a run; and of which states that is open."""
     masks, system = standing_masks(bones.system), bones.system
     everything = b"\1" * len(system.commands)
@@ -249,7 +253,7 @@ def _standing(bones: Bones) -> tuple[list[Standstill], list[str]]:
         bones.assured(or_all(bones.graph, sure[1].tolist()) | held, masks.internal),
     )
     found: list[Standstill] = []
-    doubts: list[str] = []
+    doubts: list[State] = []
     for bit, slot in enumerate(system.layout.slots):
         at_most, at_least = (_together(part, bit) for part in (may, must))
         codes = bones.codes(slot)
@@ -265,7 +269,7 @@ def _standing(bones: Bones) -> tuple[list[Standstill], list[str]]:
                 first = int(shown[0])
                 found.append(Standstill(kinds[int(at_most[bones.where[first]])], slot, state.name, first))
             else:
-                doubts.append(f"whether `{state.name}` can be left as it should")
+                doubts.append(state)
     return found, doubts
 
 
@@ -332,6 +336,11 @@ def _unfair(bones: Bones) -> tuple[list[Unfair], list[str]]:
 def open_said(prop: Eventually) -> str:
     """How it is said that an `eventually` is open."""
     return f"whether `{prop.name}` holds"
+
+
+def open_left(state: State) -> str:
+    """How it is said that it is open whether somebody can go on from a state."""
+    return f"whether `{state.name}` can be left as it should"
 
 
 def _debts(bones: Bones, owed: Sequence[int], paid: Sequence[int], count: int, *, surely: bool) -> Debts:
