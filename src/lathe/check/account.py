@@ -57,6 +57,8 @@ class Progress:
     """The wider scope that what never happened was asked of last, if there was one."""
     few: str = ""
     """Of which blueprints the scope alone kept more out, where that could matter."""
+    met: System | None = None
+    """A system with more principals and texts that was searched whole, and showed nothing wrong either."""
     is_part: bool = False
     """Whether a larger scope was left out, or not searched whole."""
 

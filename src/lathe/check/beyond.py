@@ -12,6 +12,7 @@ from dataclasses import replace
 from lathe.check.account import Algebra, Progress, ending, instances_text
 from lathe.check.bounds import TooLargeError
 from lathe.check.cure import range_guard
+from lathe.check.domain import WIDEST_FRESH_TEXTS
 from lathe.check.graph import Graph
 from lathe.check.read import finding
 from lathe.check.report import Finding, LevelReport, LevelVerdict
@@ -20,7 +21,7 @@ from lathe.check.search import search
 from lathe.check.suspects import met, violated
 from lathe.check.system import System, make_system
 from lathe.check.unreached import Found, Unreached, unreached
-from lathe.check.wider import cut
+from lathe.check.wider import crowd, cut
 from lathe.errors import Span
 from lathe.lang.expr import Node, Population, walk
 from lathe.lang.model import App, Property
@@ -47,8 +48,38 @@ def ask_beyond(progress: Progress, before: Found | None) -> None:
     left = _unproved(progress, asked)
     for one in left:
         if not progress.has_errors and not _is_settled(progress, one):
-            progress.partial.append(_left_out(progress, one))
-            progress.add([_warned(progress, one)])
+            progress.partial.append(_left_out(progress.few, one))
+            progress.add([_warned(progress.few, one, _larger(one))])
+
+
+def ask_crowd(progress: Progress) -> None:
+    """Ask of more principals and texts, where more could be told apart than there were, what must never be.
+
+    A number of principals that the app declares is what its author wants.
+    """
+    assert progress.completed is not None, "a scope was searched"
+    small = progress.completed[0].layout
+    people, texts = crowd(small), min(small.domains.differing_texts, WIDEST_FRESH_TEXTS)
+    if people is None and texts <= small.domains.fresh_texts:
+        return
+    instances = small.domains.instances
+    try:
+        system = make_system(progress.app, instances, principals=people, texts_limit=texts)
+    except TooLargeError:
+        return
+    graph = searched(progress, system)
+    if tells(progress, system, graph):
+        return
+    if people is not None and people < small.domains.could_differ:
+        for one in unreached((system, graph), progress.completed, frozenset()):
+            if one.field:
+                progress.partial.append(_left_out(f"{people} principals", one))
+                progress.add([_warned(f"{people} principals", one, "")])
+    if graph.is_complete:
+        progress.met = system
+    elif graph.ended_by in ("seconds", "interrupt"):
+        said = f"{ending(graph, dict(instances))} with {len(system.layout.domains.principals)} principals"
+        progress.doubts.append(f"what must never be was not searched for more principals or texts ({said})")
 
 
 def _smaller(progress: Progress, system: System) -> Found | None:
@@ -112,8 +143,8 @@ def _is_settled(progress: Progress, one: Unreached) -> bool:
             system = make_system(progress.app, instances)
         except TooLargeError:
             return False
-        graph = _searched(progress, system)
-        if _tells(progress, system, graph):
+        graph = searched(progress, system)
+        if tells(progress, system, graph):
             return True
         if graph.ended_by == "seconds":
             said = ending(graph, instances)
@@ -127,7 +158,7 @@ def _is_settled(progress: Progress, one: Unreached) -> bool:
     return False
 
 
-def _searched(progress: Progress, system: System) -> Graph:
+def searched(progress: Progress, system: System) -> Graph:
     """A wider scope, a little way and then further, for what fails is often near."""
     for states in WIDENED_STATES:
         graph = search(system, replace(progress.limits, states=min(states, progress.limits.states)))
@@ -136,7 +167,7 @@ def _searched(progress: Progress, system: System) -> Graph:
     return graph
 
 
-def _tells(progress: Progress, system: System, graph: Graph) -> bool:
+def tells(progress: Progress, system: System, graph: Graph) -> bool:
     """Tell what is wrong in a wider scope; whether anything is."""
     broken, noted = violated(system, graph), met(system, graph)
     if not broken and not noted:
@@ -156,28 +187,26 @@ def _told(one: Unreached) -> str:
     return f"`{one.subject}` in `{fault.blueprint}.{fault.action}`" if fault else f"`{one.subject}`"
 
 
-def _left_out(progress: Progress, one: Unreached) -> str:
+def _left_out(few: str, one: Unreached) -> str:
     """The line of `not_covered`."""
     if not one.field:
-        return f"{_told(one)} cannot be false with {progress.few}, whatever happens"
+        return f"{_told(one)} cannot be false with {few}, whatever happens"
     low, high = one.reached
-    return f"`{one.field}` beyond {low} to {high}: never reached with {progress.few}"
+    return f"`{one.field}` beyond {low} to {high}: never reached with {few}"
 
 
-def _warned(progress: Progress, one: Unreached) -> Finding:
+def _warned(few: str, one: Unreached, larger: str) -> Finding:
     """LT803: what nobody knows."""
     if not one.field:
-        message = (
-            f"{_told(one)} cannot be false with {progress.few}, whatever happens: more were not searched"
-        )
+        message = f"{_told(one)} cannot be false with {few}, whatever happens: more were not searched"
     else:
         low, high = one.reached
         fails = "may leave its range" if one.code == "LT204" else "may fail"
         message = (
             f"{_told(one)} {fails} where `{one.field}` is {one.value:,}: "
-            f"with {progress.few} it is {low:,} to {high:,}, and for more nothing was proved"
+            f"with {few} it is {low:,} to {high:,}, and for more nothing was proved"
         )
-    cures = [_guard(one), _larger(progress, one)]
+    cures = [_guard(one), larger]
     cure = ", or ".join(c for c in cures if c)
     return finding(
         "LT803", message, one.span, cure, severity="warning", prop=one.prop.name if one.prop else None
@@ -194,7 +223,7 @@ def _guard(one: Unreached) -> str:
     return range_guard(blueprint, blueprint.actions[fault.action], fault.subject)
 
 
-def _larger(progress: Progress, one: Unreached) -> str:
+def _larger(one: Unreached) -> str:
     """The scope that would show it."""
     if not one.wider:
         return ""

@@ -32,6 +32,9 @@ WIDEST_PRINCIPALS = 8
 MAX_FRESH_TEXTS = 4
 """Texts beside those that the app names."""
 
+WIDEST_FRESH_TEXTS = 8
+"""Texts of a search that asks again what fewer of them could not do."""
+
 A_TIME = 1_000
 """The instant that stands for every set time, in milliseconds."""
 
@@ -233,6 +236,7 @@ def make_domains(
     *,
     whole: bool = False,
     named: Named = NOBODY_NAMED,
+    texts_limit: int = MAX_FRESH_TEXTS,
 ) -> Domains:
     """The domains of an app at a scope. `principals` overrides how many there are; `named` by policies."""
     nodes = [n for e in expressions(app) for n in walk(e.tree)]
@@ -245,7 +249,7 @@ def make_domains(
     if any(isinstance(n, Special) and n.name == "id" for n in nodes):
         texts += [f"{b}#{i + 1}" for b, n in sorted(instances.items()) for i in range(n)]
     differing = _differing_texts(app, instances, explored, nodes, compares=named.compares)
-    fresh = min(differing, MAX_FRESH_TEXTS)
+    fresh = min(differing, texts_limit)
     texts += [_fresh_name(i, texts) for i in range(fresh)]
     landmarks = {int(n.value) for n in nodes if isinstance(n, Literal) and type(n.value) is int}
     ends = [x for b in app.blueprints.values() for f in b.fields.values() for x in (f.type.low, f.type.high)]

@@ -48,7 +48,7 @@ from lathe.check.suspects import (
 from lathe.check.system import System, is_sampled, make_system
 from lathe.check.tiers import explore_all
 from lathe.check.uncovered import not_covered
-from lathe.check.wider import Wider, cut, enlarged, one_more, wider as wider_than
+from lathe.check.wider import Wider, crowd, cut, enlarged, one_more, wider as wider_than
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.model import App, Property
@@ -104,7 +104,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         level,
         tuple(progress.findings.values()),
         coverage(progress),
-        tuple(not_covered(app, judged_system(progress), progress.partial)),
+        tuple(not_covered(app, judged_system(progress), progress.partial, progress.met)),
         progress.algebra.level if progress.algebra else None,
         progress.few,
     )
@@ -265,12 +265,19 @@ def _tell_empty(progress: Progress) -> None:
 
 
 def _look_beyond(progress: Progress) -> None:
-    """What so few instances could not show; where one more could not matter, nothing is loaded for it."""
-    if progress.completed is None or progress.has_errors or progress.doubts or not linked(progress.app):
+    """What so few could not show; where one more could not matter, nothing is loaded for it."""
+    if progress.completed is None or progress.has_errors or progress.doubts:
         return
-    from lathe.check.beyond import ask_beyond  # only here, so that a clean check starts sooner
+    domains = progress.completed[0].layout.domains
+    is_few = crowd(progress.completed[0].layout) is not None or domains.differing_texts > domains.fresh_texts
+    if not (is_few or linked(progress.app)):
+        return
+    from lathe.check import beyond  # only here, so that a clean check starts sooner
 
-    ask_beyond(progress, progress.before)
+    if is_few:
+        beyond.ask_crowd(progress)
+    if linked(progress.app) and not progress.has_errors:
+        beyond.ask_beyond(progress, progress.before)
 
 
 def _still_empty(progress: Progress, wider: Instances, empties: list[Property]) -> list[Property]:
@@ -330,7 +337,7 @@ def _tell_sampled(progress: Progress) -> None:
             level = LevelReport(1, "algebra", "unknown", why="an interrupt ended it", is_timed=True)
             progress.algebra = Algebra(level, ())
     if (open_still & lasting) - proved and progress.completed is not None:
-        from lathe.check.lasting import kept_for_all  # only here: it loads numpy
+        from lathe.check.arrays.lasting import kept_for_all  # only here: it loads numpy
 
         proved |= kept_for_all(progress)
     left = [f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in proved]

@@ -10,7 +10,7 @@ from lathe.check.bounds import MAX_COMMANDS, require
 from lathe.check.command import RECYCLE, Command
 from lathe.check.dead import NOTHING_DEAD, Dead
 from lathe.check.delivery import held_up
-from lathe.check.domain import NOBODY_NAMED, Named, make_domains
+from lathe.check.domain import MAX_FRESH_TEXTS, NOBODY_NAMED, Named, make_domains
 from lathe.check.ground import creations, outsiders, timers
 from lathe.check.internal import internal_commands
 from lathe.check.ir import FALSE, TRUE, Formula
@@ -61,13 +61,15 @@ def make_system(
     principals: int | None = None,
     whole: bool = False,
     spelled: frozenset[Key] | None = None,
+    texts_limit: int = MAX_FRESH_TEXTS,
 ) -> System:
     """The system of an app with so many instances of each blueprint (and so many principals).
 
     `whole`: parameters stand for their whole ranges, which no search can try (level 1). `spelled`: what
     to tell apart instead, and every caller and argument too, though nothing reads them (to compare versions).
     """
-    layout = lay_out(app, instances, needed(app) if spelled is None else spelled, principals, whole=whole)
+    keys = needed(app) if spelled is None else spelled
+    layout = lay_out(app, instances, keys, principals, whole=whole, texts_limit=texts_limit)
     return system_of(layout if spelled is None else replace(layout, is_spelled=True))
 
 
@@ -89,9 +91,13 @@ def lay_out(
     principals: int | None = None,
     *,
     whole: bool = False,
+    texts_limit: int = MAX_FRESH_TEXTS,
 ) -> Layout:
     """Where everything of such a system is, and which values there are; `keys` is what to tell apart."""
-    domains = make_domains(app, instances, keys, principals, whole=whole, named=of_policies(app)[1])
+    named = of_policies(app)[1]
+    domains = make_domains(
+        app, instances, keys, principals, whole=whole, named=named, texts_limit=texts_limit
+    )
     return make_layout(app, domains, keys)
 
 

@@ -11,12 +11,17 @@ from lathe.lang.adapters import ADAPTERS
 from lathe.lang.model import App, Blueprint
 
 
-def not_covered(app: App, system: System | None, partial: Sequence[str]) -> Iterator[str]:
-    """A line for each. `system` is the one that was judged, if any; `partial` tells of larger ones."""
+def not_covered(
+    app: App, system: System | None, partial: Sequence[str], crowd: System | None = None
+) -> Iterator[str]:
+    """A line for each. `system` is the one that was judged, if any; `partial` tells of larger ones.
+
+    `crowd` is one with more principals and texts that was searched whole, too.
+    """
     for blueprint in app.blueprints.values():
         yield from _promises(blueprint)
     if system is not None:
-        yield from _beyond(system)
+        yield from _beyond(system, crowd or system)
     yield from partial
     for blueprint in app.blueprints.values():
         for state in blueprint.states.values():
@@ -28,11 +33,11 @@ def not_covered(app: App, system: System | None, partial: Sequence[str]) -> Iter
         yield "durations: a timer may fire at any moment while it is armed"
 
 
-def _beyond(system: System) -> Iterator[str]:
+def _beyond(system: System, crowd: System) -> Iterator[str]:
     """The bounds of what was searched."""
-    domains = system.layout.domains
-    for name, count in sorted(domains.instances.items()):
+    for name, count in sorted(system.layout.domains.instances.items()):
         yield f"more than {count} {name}"
+    domains = crowd.layout.domains
     if domains.could_differ > len(domains.principals):
         yield f"more than {len(domains.principals)} principals, where {domains.could_differ} could differ"
     if domains.differing_texts > domains.fresh_texts:

@@ -1,0 +1,80 @@
+"""What so few principals or texts could not show, where more could be told apart: asked of more."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support import finding, report_of, run_of, several, told
+
+POLL = """
+blueprint = "Poll"
+[state]
+open = { initial = true, waits = "somebody votes" }
+done = { final = true }
+[field]
+voters = { type = "set", of = { type = "id" }, max = MAX }
+count = { type = "int", range = [0, HIGH], default = 0 }
+[action]
+create = { by = "role:clerk" }
+vote = { from = "open", by = "role:clerk", when = "actor not in voters GUARD", do = DO }
+close = { from = "open", to = "done", by = "role:clerk" }
+"""
+
+
+def poll(most: int, high: int, guard: str = "", rest: str = "") -> str:
+    text = POLL.replace("DO", '["voters += actor", "count += 1"]')
+    return text.replace("MAX", str(most)).replace("HIGH", str(high)).replace("GUARD", guard) + rest
+
+
+def test_a_range_that_four_cannot_leave_and_five_can_is_refused_with_the_run() -> None:
+    report = report_of(poll(20, 4))
+    assert (report.verdict, told(report)) == ("refused", ["LT204"])
+    assert run_of(finding(report, "LT204")) == ["create", *["vote"] * 4, "vote (refused)"]
+
+
+def test_a_set_that_four_cannot_fill_is_found_too_small_for_five() -> None:
+    assert told(report_of(poll(4, 9))) == ["LT204"]
+
+
+def test_an_invariant_that_four_cannot_break_and_five_can_is_refused() -> None:
+    promise = '[invariant]\nfew = "len(voters) <= 4"\n'
+    assert told(report_of(poll(20, 20, "", promise))) == ["LT401 few"]
+
+
+def test_what_all_that_could_differ_do_not_break_is_no_bound_any_more() -> None:
+    report = report_of(poll(6, 9, "and len(voters) < 6"))
+    assert (report.verdict, told(report)) == ("admitted", [])
+    assert not any("principals, where" in line for line in report.not_covered)
+
+
+def test_what_lies_beyond_eight_is_a_warning_and_a_bound() -> None:
+    report = report_of(poll(20, 15))
+    assert (report.verdict, told(report)) == ("admitted", ["LT803"])
+    found = finding(report, "LT803").diagnostic
+    assert "`Poll.count` is 15: with 8 principals it is 0 to 8" in found.message
+    assert "more than 8 principals, where 21 could differ" in report.not_covered
+
+
+def test_a_number_of_principals_that_is_declared_is_not_widened() -> None:
+    body = poll(20, 4).replace('blueprint = "Poll"', "")
+    report = report_of(several("[scope]\nprincipals = 3", Poll=body))
+    assert (report.verdict, told(report)) == ("admitted", [])
+    assert "more than 3 principals, where 21 could differ" in report.not_covered
+
+
+@pytest.mark.parametrize(("fields", "expected"), [("abcde", ["LT401 alike"]), ("abc", ["LT401 alike"])])
+def test_five_texts_differ(fields: str, expected: list[str]) -> None:
+    held = "\n".join(f'{name} = {{ type = "text", max = 9 }}' for name in fields)
+    pairs = " or ".join(f"{a} == {b}" for a in fields for b in fields if a < b)
+    text = f"""
+blueprint = "Texts"
+[state]
+open = {{ initial = true, waits = "x" }}
+[field]
+{held}
+[action]
+create = {{ by = "role:clerk", sets = [{", ".join(f'"{name}"' for name in fields)}] }}
+rest = {{ from = "open", by = "role:clerk" }}
+[invariant]
+alike = "{pairs}"
+"""
+    assert told(report_of(text)) == expected
