@@ -1,7 +1,7 @@
 """The machine and the packed search side by side, in one state: what one can do and the other cannot.
 
 What the search leaves out on purpose is left out here too: self-loops, recycling, creations for which
-the scope has no room, values outside `explore`, a second notice that remembers something, and times,
+the scope has no room, values outside `explore`, a second notice that remembers something else, and times,
 which it knows as set or unset alone.
 """
 
@@ -13,8 +13,10 @@ from itertools import pairwise
 
 from lathe.check import ir, search as packed
 from lathe.check.command import RECYCLE, Command
-from lathe.check.encode import encode
+from lathe.check.encode import encode, remember
 from lathe.check.graph import Graph, Limits
+from lathe.check.invoke import most_pending
+from lathe.check.layout import Slot
 from lathe.check.lowering import Context, holds
 from lathe.check.permit import permit_of
 from lathe.check.system import System, applies, make_system
@@ -186,10 +188,17 @@ class Comparison:
             slot = happening.names[entity.id]
             for name in slot.notices:
                 pending = [i for i in entity.invocations if i.phase == "notice" and i.effect == name]
-                most = 1 if slot.captured[name].current else 2
-                if len(pending) > most:
+                if len(pending) > most_pending(slot, name) or self._differ(slot, pending, happening):
                     return True
         return False
+
+    def _differ(self, slot: Slot, pending: list[Invocation], happening: Happening) -> bool:
+        """Whether notices of one effect remember different things."""
+        kept: list[dict[int, int]] = [{} for _ in pending]
+        for invocation, codes in zip(pending, kept, strict=True):
+            where = slot.captured[invocation.effect].current
+            remember(self.system.layout, slot, invocation, where, (happening.names, codes))
+        return any(codes != kept[0] for codes in kept)
 
     def _blame(self, side: Side, happening: Happening, before: MemoryWorld, outcome: Step | Refusal) -> None:
         """Which value could not be stored, or which end was lost."""

@@ -1,4 +1,4 @@
-"""What so few principals or texts could not show, where more could be told apart: asked of more."""
+"""What so few principals, texts or pending notices could not show: asked of more, where there could be."""
 
 from __future__ import annotations
 
@@ -78,3 +78,88 @@ rest = {{ from = "open", by = "role:clerk" }}
 alike = "{pairs}"
 """
     assert told(report_of(text)) == expected
+
+
+MAIL = """
+blueprint = "Mail"
+[state]
+open = { initial = true, waits = "x" }
+closed = { waits = "it is read again" }
+[field]
+pings = { type = "int", range = [0, 9], default = 0 }
+[ghost]
+late = { type = "int", range = [0, 10], default = 0 }
+[action]
+create = { by = "role:clerk" }
+ping = { from = "open", by = "role:clerk", when = "pings < MOST", do = ["pings += 1"], run = "tell" }
+close = { from = "open", to = "closed", by = "role:clerk" }
+again = { from = "closed", to = "closed", by = "role:clerk" }
+[effect.tell]
+uses = "emit"
+with = { type = "x" }
+world = ["late += 1 if state == 'closed' else 0"]
+[invariant]
+few_late = "late <= FEW"
+"""
+
+
+def mail(most: int, few: int) -> str:
+    return MAIL.replace("MOST", str(most)).replace("FEW", str(few))
+
+
+def test_three_notices_that_come_late_are_more_than_two() -> None:
+    report = report_of(mail(5, 2))
+    assert told(report) == ["LT401 few_late"]
+    assert told(report_of(mail(5, 5))) == []
+
+
+def test_more_notices_than_any_search_saw_are_a_warning() -> None:
+    report = report_of(mail(9, 9))
+    assert (report.verdict, told(report)) == ("admitted", ["LT803"])
+    assert "more than 8 of the notice `Mail.tell`" in finding(report, "LT803").diagnostic.message
+
+
+SOURCE = """
+[state]
+open = { initial = true, waits = "x" }
+[field]
+pings = { type = "int", range = [0, 3], default = 0 }
+counter = { type = "ref", to = "Counter", FROZEN }
+[action]
+create = { by = "role:clerk", sets = ["counter"], also = [{ on = "arg.counter", action = "bound" }] }
+ping = { from = "open", by = "role:clerk", when = "pings < 3", do = ["pings += 1"], run = "tell" }
+rest = { from = "open", by = "role:clerk" }
+[effect.tell]
+uses = "call"
+with = { on = "counter", action = "bump" }
+"""
+COUNTER = """
+[state]
+here = { initial = true, waits = "x" }
+[field]
+value = { type = "int", range = [0, 3], default = 0 }
+taken = { type = "bool", default = false }
+[action]
+create = { by = "role:clerk" }
+bound = { from = "here", by = "entity:Source", when = "not taken", do = ["taken = True"] }
+rest = { from = "here", by = "role:clerk" }
+bump = { from = "here", by = "entity:Source", when = "value < 3", do = ["value += 1"] }
+"""
+KEEPS_UP = """[invariant]
+keeps_up = "all(s.counter != b or b.value + {} >= s.pings for b in Counter for s in Source)"
+"""
+
+
+def test_a_call_that_nobody_waits_for_may_be_asked_for_again_before_it_arrives() -> None:
+    frozen = SOURCE.replace("FROZEN", "frozen = true")
+    assert told(report_of(several(KEEPS_UP.format(1), Source=frozen, Counter=COUNTER))) == ["LT401 keeps_up"]
+    assert told(report_of(several(KEEPS_UP.format(3), Source=frozen, Counter=COUNTER))) == []
+
+
+def test_notices_that_may_remember_different_things_are_a_warning() -> None:
+    moving = SOURCE.replace(", FROZEN", "").replace(
+        "rest =", 'move = { from = "open", by = "role:clerk", sets = ["counter"] }\nrest ='
+    )
+    report = report_of(several(KEEPS_UP.format(3), Source=moving, Counter=COUNTER))
+    assert "LT803" in told(report)
+    assert "two of the notice `Source.tell` that differ" in finding(report, "LT803").diagnostic.message

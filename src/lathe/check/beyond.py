@@ -12,19 +12,20 @@ from dataclasses import replace
 from lathe.check.account import Algebra, Progress, ending, instances_text
 from lathe.check.bounds import TooLargeError
 from lathe.check.cure import range_guard
-from lathe.check.domain import WIDEST_FRESH_TEXTS
+from lathe.check.domain import WIDEST_FRESH_TEXTS, WIDEST_PENDING
 from lathe.check.graph import Graph
+from lathe.check.invoke import is_steady, most_pending
 from lathe.check.read import finding
 from lathe.check.report import Finding, LevelReport, LevelVerdict
 from lathe.check.scope import holds_sets
 from lathe.check.search import search
-from lathe.check.suspects import met, violated
+from lathe.check.suspects import crowded, met, violated
 from lathe.check.system import System, make_system
 from lathe.check.unreached import Found, Unreached, unreached
 from lathe.check.wider import crowd, cut
 from lathe.errors import Span
 from lathe.lang.expr import Node, Population, walk
-from lathe.lang.model import App, Property
+from lathe.lang.model import App, Blueprint, Effect, Property
 
 PROOF_SECONDS = 2.0
 """What level 1 may take for what more instances might break."""
@@ -53,18 +54,18 @@ def ask_beyond(progress: Progress, before: Found | None) -> None:
 
 
 def ask_crowd(progress: Progress) -> None:
-    """Ask of more principals and texts, where more could be told apart than there were, what must never be.
+    """Ask of more principals, texts and pending notices, where there could be more, what must never be.
 
     A number of principals that the app declares is what its author wants.
     """
     assert progress.completed is not None, "a scope was searched"
     small = progress.completed[0].layout
-    people, texts = crowd(small), min(small.domains.differing_texts, WIDEST_FRESH_TEXTS)
-    if people is None and texts <= small.domains.fresh_texts:
-        return
-    instances = small.domains.instances
+    people, instances = crowd(small), small.domains.instances
+    pending = WIDEST_PENDING if crowded(*progress.completed) else small.domains.pending
     try:
-        system = make_system(progress.app, instances, principals=people, texts_limit=texts)
+        system = make_system(
+            progress.app, instances, principals=people, texts_limit=WIDEST_FRESH_TEXTS, pending=pending
+        )
     except TooLargeError:
         return
     graph = searched(progress, system)
@@ -75,11 +76,26 @@ def ask_crowd(progress: Progress) -> None:
             if one.field:
                 progress.partial.append(_left_out(f"{people} principals", one))
                 progress.add([_warned(f"{people} principals", one, "")])
+    progress.add(_piled(system, *which) for which in crowded(system, graph))
     if graph.is_complete:
         progress.met = system
     elif graph.ended_by in ("seconds", "interrupt"):
         said = f"{ending(graph, dict(instances))} with {len(system.layout.domains.principals)} principals"
         progress.doubts.append(f"what must never be was not searched for more principals or texts ({said})")
+
+
+def _piled(system: System, blueprint: Blueprint, effect: Effect) -> Finding:
+    """LT803: notices of which there may be more, or others, than any search saw."""
+    most = most_pending(system.layout.of(blueprint.name)[0], effect.name)
+    what = f"more than {most} of the notice `{blueprint.name}.{effect.name}`"
+    if not is_steady(blueprint, effect):
+        what = f"two of the notice `{blueprint.name}.{effect.name}` that differ"
+    message = f"{what} may be pending at once: what then happens was not searched"
+    cure = (
+        f"give `{effect.name}` an `ok` and an `error`, so that one comes after another; "
+        "or let what it reads be `frozen`; or let a guard bound how many are asked for"
+    )
+    return finding("LT803", message, effect.span, cure, severity="warning")
 
 
 def _smaller(progress: Progress, system: System) -> Found | None:

@@ -24,7 +24,7 @@ from lathe.check.flight import (
     unanswered,
 )
 from lathe.check.ground import Choices, finish, known_state, newborn, unborn
-from lathe.check.invoke import MANY, deliveries
+from lathe.check.invoke import deliveries
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import Layout, Slot
 from lathe.check.lowering import Term
@@ -36,9 +36,8 @@ def notices(layout: Layout, slot: Slot, effect: Effect) -> Iterator[Command]:
     variable, captured = slot.notices[effect.name], slot.captured[effect.name]
     pending = ir.no(ir.eq(variable.formula, FALSE))
     label = Label("notify", slot, effect_principal(effect), effect=effect.name)
-    fewer = {1: FALSE, MANY: TRUE}
-    for count, rest in fewer.items():
-        updates = {variable.index: rest}
+    for count in range(1, variable.size):
+        updates = {variable.index: ir.const(count - 1)}
         updates |= {v.index: FALSE for v in captured.current.values()} if count == 1 else {}
         guard = ir.eq(variable.formula, ir.const(count))
         yield from _notice_once(layout, slot, effect, (guard, updates), label)

@@ -35,6 +35,12 @@ MAX_FRESH_TEXTS = 4
 WIDEST_FRESH_TEXTS = 8
 """Texts of a search that asks again what fewer of them could not do."""
 
+MOST_PENDING = 2
+"""Notices of one effect of an entity that may be pending at once."""
+
+WIDEST_PENDING = 8
+"""Notices of a search that asks again what fewer of them could not do."""
+
 A_TIME = 1_000
 """The instant that stands for every set time, in milliseconds."""
 
@@ -85,6 +91,7 @@ class Domains:
     differing_texts: int = 0
     whole: bool = False
     named: int = 0
+    pending: int = MOST_PENDING
 
     def size(self, kind: Type) -> int:
         """How many codes a stored value of this type has, unset included where it can be."""
@@ -237,6 +244,7 @@ def make_domains(
     whole: bool = False,
     named: Named = NOBODY_NAMED,
     texts_limit: int = MAX_FRESH_TEXTS,
+    pending: int = MOST_PENDING,
 ) -> Domains:
     """The domains of an app at a scope. `principals` overrides how many there are; `named` by policies."""
     nodes = [n for e in expressions(app) for n in walk(e.tree)]
@@ -266,6 +274,7 @@ def make_domains(
         differing_texts=differing,
         whole=whole,
         named=len(named.principals),
+        pending=pending,
     )
 
 

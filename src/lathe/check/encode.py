@@ -60,7 +60,7 @@ def _encode_entity(layout: Layout, entity: Entity, names: Names, codes: dict[int
     waiting = [i for i in entity.invocations if i.phase == "waiting" and i.effect in explored]
     for variable, invocation in zip(slot.queue, waiting, strict=False):
         codes[variable.index] = slot.effect_code(invocation.effect)
-        _remember(layout, slot, invocation, slot.captured[invocation.effect].current, (names, codes))
+        remember(layout, slot, invocation, slot.captured[invocation.effect].current, (names, codes))
     active = entity.active
     if active is not None and slot.run is not None and slot.phase is not None:
         _encode_active(layout, slot, active, (names, codes))
@@ -68,12 +68,12 @@ def _encode_entity(layout: Layout, entity: Entity, names: Names, codes: dict[int
         found = [i for i in entity.invocations if i.phase == "late" and i.effect == effect]
         codes[variable.index] = int(bool(found))
         for invocation in found:
-            _remember(layout, slot, invocation, slot.captured[effect].late, (names, codes))
+            remember(layout, slot, invocation, slot.captured[effect].late, (names, codes))
     for effect, variable in slot.notices.items():
         found = [i for i in entity.invocations if i.phase == "notice" and i.effect == effect]
-        codes[variable.index] = min(len(found), 2)
+        codes[variable.index] = min(len(found), layout.domains.pending)
         for invocation in found:
-            _remember(layout, slot, invocation, slot.captured[effect].current, (names, codes))
+            remember(layout, slot, invocation, slot.captured[effect].current, (names, codes))
 
 
 def _encode_active(
@@ -88,10 +88,10 @@ def _encode_active(
     if slot.done is not None and (counted or slot.blueprint.effects[active.effect].world):
         codes[slot.done.index] = int(active.executed)
     captured = slot.captured[active.effect]
-    _remember(layout, slot, active, captured.current if is_started else captured.stopping, into)
+    remember(layout, slot, active, captured.current if is_started else captured.stopping, into)
 
 
-def _remember(
+def remember(
     layout: Layout,
     slot: Slot,
     invocation: Invocation,

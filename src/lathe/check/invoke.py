@@ -11,15 +11,34 @@ from lathe.check.domain import SCALARS
 from lathe.check.ir import FALSE, TRUE, Formula
 from lathe.check.layout import STARTED, STOPPING, Layout, Slot, Variable
 from lathe.check.lowering import Context, Term, decoded, encoded, fits, is_unset, lower
-from lathe.lang.model import Argument, Effect
-
-MANY = 2
-"""As many notices of one effect of an entity are pending at once, or one if it remembers something."""
+from lathe.lang.expr import Follow, Node, Read, Special, walk
+from lathe.lang.model import Argument, Blueprint, Effect
 
 
 def most_pending(slot: Slot, notice: str) -> int:
-    """How many notices of an effect may be pending at once; a step that asks for one more is cut."""
-    return 1 if slot.captured[notice].current else MANY
+    """How many notices of an effect may be pending at once, if they remember the same; one more is cut."""
+    return slot.notices[notice].size - 1
+
+
+def is_steady(blueprint: Blueprint, effect: Effect) -> bool:
+    """Whether all notices of an entity remember the same: they read what never changes."""
+    if effect.target is None:
+        trees = [tree for a in effect.world for tree in (a.value.tree, *((a.via.tree,) if a.via else ()))]
+    else:
+        trees = [e.tree for e in (effect.target.on, *effect.target.args.values()) if e is not None]
+    held = {n.name for tree in trees for n in walk(tree) if isinstance(n, Read) and n.scope == "field"}
+    held |= {effect.target.each} if effect.target is not None and effect.target.each else set()
+    is_own = all(_is_own(n, is_call=effect.target is not None) for tree in trees for n in walk(tree))
+    return is_own and all(blueprint.fields[name].frozen for name in held)
+
+
+def _is_own(node: Node, *, is_call: bool) -> bool:
+    """Whether a node reads nothing of the step that asks; what a call reads is worked out then."""
+    if isinstance(node, Read):
+        return node.scope != "arg"
+    if isinstance(node, Special):
+        return node.name in ("self", "id") or not is_call
+    return not (is_call and isinstance(node, Follow))
 
 
 def request(layout: Layout, branch: Branch) -> list[Branch]:
@@ -121,16 +140,16 @@ def forget(branch: Branch, captured: Mapping[str, Variable]) -> None:
 
 
 def _notice(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:
-    """One more notice pending; beyond the bound the step is cut."""
-    variable = part.slot.notices[effect.name]
-    pending = branch.updates.get(variable.index, base(branch, variable))
-    if part.slot.captured[effect.name].current:
-        branch.within.append(ir.eq(pending, FALSE))
-        branch.updates[variable.index] = TRUE
+    """One more notice pending; beyond the bound, or if it remembers something else, the step is cut."""
+    variable, captured = part.slot.notices[effect.name], part.slot.captured[effect.name].current
+    pending = _after(branch, variable)
+    before = {v.index: _after(branch, v) for v in captured.values()}
+    if captured:
         _capture(layout, branch, part, effect)
-    else:
-        branch.within.append(ir.lt(pending, ir.const(MANY)))
-        branch.updates[variable.index] = ir.plus(pending, TRUE)
+    same = (ir.eq(branch.updates[index], formula) for index, formula in before.items())
+    room = ir.lt(pending, ir.const(most_pending(part.slot, effect.name)))
+    branch.within.append(ir.either(ir.eq(pending, FALSE), ir.both(room, *same)))
+    branch.updates[variable.index] = ir.plus(pending, TRUE)
 
 
 def _capture(layout: Layout, branch: Branch, part: Part, effect: Effect) -> None:

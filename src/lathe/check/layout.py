@@ -234,7 +234,7 @@ def _slot(app: App, blueprint: Blueprint, index: int, builder: _Builder, keys: f
         if counted[e.name] and (e.late or (name, e.name) in beyond.late)
     }
     notices = {
-        e.name: add(f"notice.{e.name}", BOOL, 3)
+        e.name: add(f"notice.{e.name}", BOOL, builder.domains.pending + 1)
         for e in blueprint.effects.values()
         if e.is_notice and _is_asked(blueprint, e, beyond)
         if counted[e.name] or e.target is not None or (name, e.name) in beyond.memory

@@ -268,8 +268,10 @@ def _look_beyond(progress: Progress) -> None:
     """What so few could not show; where one more could not matter, nothing is loaded for it."""
     if progress.completed is None or progress.has_errors or progress.doubts:
         return
-    domains = progress.completed[0].layout.domains
-    is_few = crowd(progress.completed[0].layout) is not None or domains.differing_texts > domains.fresh_texts
+    system, graph = progress.completed
+    domains = system.layout.domains
+    is_few = crowd(system.layout) is not None or domains.differing_texts > domains.fresh_texts
+    is_few = is_few or is_crowded(system, graph)
     if not (is_few or linked(progress.app)):
         return
     from lathe.check import beyond  # only here, so that a clean check starts sooner

@@ -11,7 +11,7 @@ from dataclasses import replace
 from lathe.check import ir
 from lathe.check.coverage import taken_actions
 from lathe.check.graph import Graph
-from lathe.check.invoke import most_pending
+from lathe.check.invoke import is_steady, most_pending
 from lathe.check.ir import FALSE, Formula
 from lathe.check.lowering import Context, Term, holds
 from lathe.check.read import permitted
@@ -21,7 +21,7 @@ from lathe.check.watch import Watch, watches
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.expr import Literal, Node, Not, Or, Quantifier, walk
-from lathe.lang.model import Action, Blueprint, Cannot, Property, State
+from lathe.lang.model import Action, Blueprint, Cannot, Effect, Property, State
 from lathe.lang.types import BOOL
 
 
@@ -270,12 +270,22 @@ def is_met(condition: Node, context: Context) -> Formula:
 
 def is_crowded(system: System, graph: Graph) -> bool:
     """Whether some state holds as many notices as it may, so that one more was perhaps cut."""
-    conditions = [
-        ir.eq(variable.formula, ir.const(most_pending(slot, name)))
-        for slot in system.layout.slots
-        for name, variable in slot.notices.items()
-    ]
-    return bool(first_where(system.layout, graph.states, conditions))
+    return bool(crowded(system, graph))
+
+
+def crowded(system: System, graph: Graph) -> list[tuple[Blueprint, Effect]]:
+    """The notices of which some state holds as many as it may: one, where the next may remember others."""
+    asked: list[tuple[Blueprint, Effect]] = []
+    conditions: list[Formula] = []
+    for slot in system.layout.slots:
+        for name, variable in slot.notices.items():
+            effect = slot.blueprint.effects[name]
+            most = most_pending(slot, name) if is_steady(slot.blueprint, effect) else 1
+            asked.append((slot.blueprint, effect))
+            conditions.append(ir.le(ir.const(most), variable.formula))
+    hits = first_where(system.layout, graph.states, conditions) if conditions else {}
+    found = {(asked[number][0].name, asked[number][1].name): asked[number] for number in sorted(hits)}
+    return list(found.values())
 
 
 def full(system: System, graph: Graph, blueprint: str) -> bool:

@@ -10,7 +10,7 @@ from lathe.check.bounds import MAX_COMMANDS, require
 from lathe.check.command import RECYCLE, Command
 from lathe.check.dead import NOTHING_DEAD, Dead
 from lathe.check.delivery import held_up
-from lathe.check.domain import MAX_FRESH_TEXTS, NOBODY_NAMED, Named, make_domains
+from lathe.check.domain import MAX_FRESH_TEXTS, MOST_PENDING, NOBODY_NAMED, Named, make_domains
 from lathe.check.ground import creations, outsiders, timers
 from lathe.check.internal import internal_commands
 from lathe.check.ir import FALSE, TRUE, Formula
@@ -62,6 +62,7 @@ def make_system(
     whole: bool = False,
     spelled: frozenset[Key] | None = None,
     texts_limit: int = MAX_FRESH_TEXTS,
+    pending: int = MOST_PENDING,
 ) -> System:
     """The system of an app with so many instances of each blueprint (and so many principals).
 
@@ -69,7 +70,7 @@ def make_system(
     to tell apart instead, and every caller and argument too, though nothing reads them (to compare versions).
     """
     keys = needed(app) if spelled is None else spelled
-    layout = lay_out(app, instances, keys, principals, whole=whole, texts_limit=texts_limit)
+    layout = lay_out(app, instances, keys, principals, whole=whole, texts_limit=texts_limit, pending=pending)
     return system_of(layout if spelled is None else replace(layout, is_spelled=True))
 
 
@@ -92,11 +93,12 @@ def lay_out(
     *,
     whole: bool = False,
     texts_limit: int = MAX_FRESH_TEXTS,
+    pending: int = MOST_PENDING,
 ) -> Layout:
     """Where everything of such a system is, and which values there are; `keys` is what to tell apart."""
     named = of_policies(app)[1]
     domains = make_domains(
-        app, instances, keys, principals, whole=whole, named=named, texts_limit=texts_limit
+        app, instances, keys, principals, whole=whole, named=named, texts_limit=texts_limit, pending=pending
     )
     return make_layout(app, domains, keys)
 

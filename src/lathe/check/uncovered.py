@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lathe.check.invoke import most_pending
+from lathe.check.invoke import is_steady, most_pending
 from lathe.check.liveness import moved_deadlines
 from lathe.check.system import System
 from lathe.lang.adapters import ADAPTERS
@@ -43,7 +43,7 @@ def _beyond(system: System, crowd: System) -> Iterator[str]:
     if domains.differing_texts > domains.fresh_texts:
         told = f"{domains.fresh_texts} texts that nothing names"
         yield f"more than {told}, where {domains.differing_texts} could differ"
-    yield from _pending(system)
+    yield from _pending(crowd)
     sampled = {p.name for c in system.commands for p in c.params if p.sampled}
     yield from (f"values of `{name}` beyond a sample" for name in sorted(sampled))
 
@@ -53,8 +53,9 @@ def _pending(system: System) -> Iterator[str]:
     for slot in system.layout.slots:
         if slot.index == 0:
             for name in slot.notices:
-                most = most_pending(slot, name)
-                yield f"more than {most} of the notice `{slot.blueprint.name}.{name}` pending at once"
+                most, blueprint = most_pending(slot, name), slot.blueprint
+                differ = "" if is_steady(blueprint, blueprint.effects[name]) else ", or two that differ"
+                yield f"more than {most} of the notice `{blueprint.name}.{name}` pending at once{differ}"
 
 
 def _promises(blueprint: Blueprint) -> Iterator[str]:
