@@ -162,8 +162,8 @@ with = { blueprint = "Link" }
 
 
 def test_an_adapter_that_is_asked_something_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = outbox._request
-    monkeypatch.setattr(outbox, "_request", lambda outgoing: {**real(outgoing), "method": "PUT"})
+    real = outbox.request_of
+    monkeypatch.setattr(outbox, "request_of", lambda outgoing: {**real(outgoing), "method": "PUT"})
     found = probed("order", 20)
     assert found.difference is not None
     assert "was asked with" in found.difference.said

@@ -63,7 +63,7 @@ def without_leases(patch: Patch) -> None:
     """A worker that lost its lease may still write."""
     real = accept._accept_one
     patch.setattr(accept, "_accept_one", lambda write, standing: real(replace(write, lease=None), standing))
-    patch.setattr(outbox, "_is_there", lambda outgoing, live, held: None)
+    patch.setattr(outbox, "is_there", lambda outgoing, live, held: None)
 
 
 def without_epochs(patch: Patch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lathe.frozen import frozen
 from lathe.lang.model import Json
@@ -72,3 +72,11 @@ class Performer(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class Prompt(Protocol):
+    """An adapter that may know without waiting how a try ends."""
+
+    def at_once(self, request: Mapping[str, Json]) -> Ending | None:
+        """What `perform` would answer, which had nothing to do for it; None: it is to be tried."""

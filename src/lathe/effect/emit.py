@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,6 +21,7 @@ from lathe.effect.render import MissingError
 from lathe.lang.model import Json
 
 SECRET_PREFIX = "whsec_"
+_TOLD = Ending(ok=True)
 
 Secrets = Callable[[str, str], str | None]
 """The signing secret of a tenant's app; None: it has none, and what it sends is not signed.
@@ -40,11 +41,16 @@ class Emit:
     async def close(self) -> None:
         """The connections are the `http` adapter's."""
 
+    def at_once(self, request: Mapping[str, Json]) -> Ending | None:
+        """Without `to` there is nothing to wait for."""
+        return None if request.get("to") else _TOLD
+
     async def perform(self, attempt: Attempt) -> Ending:
         """Send the event where it is wanted."""
-        to = attempt.request.get("to")
-        if not to:
-            return Ending(ok=True)
+        told = self.at_once(attempt.request)
+        if told is not None:
+            return told
+        to = attempt.request["to"]
         event = cloud_event(attempt, self._now_ms())
         body = msgspec.json.encode(event)
         seconds = self._now_ms() // 1000

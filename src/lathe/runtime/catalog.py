@@ -209,6 +209,10 @@ class Catalog:
             assert name == digest, "the gate judged these files"
         return found
 
+    def known(self, digest: str) -> Table | None:
+        """The table of a version, if it is in memory."""
+        return self._tables.get(digest)
+
     async def table(self, tenant: str, app: str, digest: str) -> Table:
         """The table of a version that was applied once. Raises `NotFoundError`."""
         found = self._tables.get(digest)

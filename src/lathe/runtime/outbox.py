@@ -15,24 +15,37 @@ from functools import partial
 
 import msgspec
 
-from lathe.effect.base import Attempt, Ending, Performer
+from lathe.effect.base import Attempt, Ending, Performer, Prompt
 from lathe.effect.render import Lookup, MissingError, resolve
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
 from lathe.lang.adapters import DEFAULT_TIMEOUT_MS
-from lathe.lang.model import Effect, Json
-from lathe.machine.event import Delivers, Ends, Event, Executes, Notifies, Starts, Stops
+from lathe.lang.model import Effect
+from lathe.machine.event import Delivers, Event, Executes, Starts, Stops
 from lathe.machine.outcome import Refusal
-from lathe.machine.snapshot import Value
 from lathe.runtime import telemetry
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
+from lathe.runtime.ends import (
+    Key,
+    beside,
+    ends_badly,
+    ends_well,
+    is_open,
+    is_there,
+    key_of,
+    notifies,
+    request_of,
+    results_of,
+    told_of,
+    why_of,
+)
 from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Required, Result
 from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.plan import Held
-from lathe.runtime.values import MisfitError, value_of
+from lathe.runtime.values import MisfitError
 from lathe.store.base import StoreError
-from lathe.store.records import Outgoing, Receipt
+from lathe.store.records import Answer, Outgoing, Receipt
 
 LEASE_MS = 15_000
 """How long a silent worker keeps an invocation from the others."""
@@ -54,8 +67,6 @@ LOST_MS = 60_000
 DRAIN_SECONDS = 10.0
 """How long what runs may take to end once the process is told to stop."""
 
-Key = tuple[str, str, str, int]
-"""Tenant, app, entity, number."""
 Lookups = Callable[[Outgoing, int], Lookup]
 """What gives an invocation its token, environment and secrets, for a try of so many milliseconds."""
 Report = Callable[[str, Outgoing, str], None]
@@ -88,11 +99,15 @@ class Outbox:
         self._engine = engine
         self._failed = failed
         self._performers = performers
+        self._prompt = {name: one.at_once for name, one in performers.items() if isinstance(one, Prompt)}
         self._lookups = lookups
         self._settings = settings
         self._report = report
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._leased: dict[Key, Outgoing] = {}
+        self._asked: list[Outgoing] = []
+        self._telling: set[Key] = set()
+        """Notices whose step is queued without a task: nothing had to be tried for them."""
         self._stopped: set[Key] = set()
         self._wake = asyncio.Event()
         self._is_closing = False
@@ -104,7 +119,7 @@ class Outbox:
     @property
     def running(self) -> int:
         """How many invocations are being tried."""
-        return len(self._running)
+        return len(self._running) + len(self._telling)
 
     def wake(self) -> None:
         """Something may be due."""
@@ -121,7 +136,7 @@ class Outbox:
                 try:
                     await self._gather()
                     taken = await self._take()
-                    is_full = len(self._running) >= self._settings.side_by_side
+                    is_full = self.running >= self._settings.side_by_side
                     wait = 0.0 if taken else POLL_SECONDS if is_full else await self._idle_seconds()
                     backoff.reset()
                 except StoreError:
@@ -146,7 +161,7 @@ class Outbox:
 
     def hold(self, count: int) -> tuple[str, int] | None:
         """See `Holder`: what a step of this process asks for needs no lease of its own."""
-        if len(self._running) + self._promised + count > self._settings.side_by_side:
+        if self.running + self._promised + count > self._settings.side_by_side:
             return None
         self._promised += count
         return self._settings.worker, self._settings.lease_ms
@@ -191,7 +206,7 @@ class Outbox:
 
     async def _take(self) -> int:
         """Lease what is due, as much as may run, and begin with it."""
-        free = self._settings.side_by_side - len(self._running)
+        free = self._settings.side_by_side - self.running
         if free <= 0:
             return 0
         found = await self._engine.store.lease(
@@ -203,15 +218,67 @@ class Outbox:
 
     def _begin(self, outgoing: Outgoing) -> None:
         """Try an invocation that this worker holds."""
-        key = _key(outgoing)
-        if key not in self._running:
+        key = key_of(outgoing)
+        if key not in self._running and key not in self._telling:
             task = asyncio.create_task(self._handle(outgoing), name=f"invocation {outgoing.id}")
             self._running[key] = task
             self._leased[key] = outgoing
             task.add_done_callback(partial(self._done, key))
 
+    def _begin_soon(self, outgoing: Outgoing) -> None:
+        """Begin with a notice; if that may be its whole step, not before everybody of its group was told."""
+        if not self._prompt:
+            self._begin(outgoing)
+            return
+        if not self._asked:
+            asyncio.get_running_loop().call_soon(self._begin_asked)
+        self._asked.append(outgoing)
+
+    def _begin_asked(self) -> None:
+        """Begin with the notices that a group asked for."""
+        asked, self._asked = self._asked, []
+        for outgoing in asked:
+            try:
+                if not self._tell(outgoing):
+                    self._begin(outgoing)
+            except Exception as error:  # noqa: BLE001  a defect: told, and the others' notices go on
+                self._failed("effect", error)
+
+    def _tell(self, outgoing: Outgoing) -> bool:
+        """Take the step of a notice for which nothing has to be tried, read or waited for; False: it is to be
+        handled like any other.
+        """
+        engine, key = self._engine, key_of(outgoing)
+        table = engine.catalog.known(outgoing.digest)
+        if table is None or engine.traces is not None or is_open(outgoing) or key in self._running:
+            return False
+        effect = table.blueprints[outgoing.blueprint].effects[outgoing.effect].effect
+        at_once = self._prompt.get(effect.uses)
+        if effect.target is not None or at_once is None:
+            return False
+        request = request_of(outgoing)
+        ending = at_once(request)
+        if ending is None or not ending.ok:
+            return False
+        command = self._command(outgoing, "notify", notifies(outgoing, ()), told_of(effect, ending, request))
+        try:
+            is_begun = engine.begin(command, partial(self._told, outgoing, key))
+        except (OverloadedError, NotFoundError):
+            return False
+        if is_begun:
+            self._telling.add(key)
+        return is_begun
+
+    def _told(self, outgoing: Outgoing, key: Key, found: Committed | Answer | Exception | None) -> None:
+        """What the step of a notice came to; one that was not taken is handled like any other."""
+        if self.running >= self._settings.side_by_side:
+            self._wake.set()
+        self._telling.discard(key)
+        if found is not None and not isinstance(found, Committed) and not self._is_cut_off:
+            self._begin(outgoing)
+
     def _done(self, key: Key, task: asyncio.Task[None]) -> None:
-        was_full = len(self._running) >= self._settings.side_by_side
+        was_full = self.running >= self._settings.side_by_side
         self._running.pop(key, None)
         outgoing = self._leased.pop(key, None)
         self._stopped.discard(key)
@@ -234,7 +301,7 @@ class Outbox:
         if write.holds is not None:
             for outgoing in write.outgoing:
                 if outgoing.phase == "notice":
-                    self._begin(outgoing)
+                    self._begin_soon(outgoing)
         if write.outgoing and (write.holds is None or any(row.phase != "notice" for row in write.outgoing)):
             self._wake.set()
 
@@ -285,7 +352,7 @@ class Outbox:
         except (StoreError, BusyError, OverloadedError, NotFoundError) as error:
             self._report("later", outgoing, str(error))
         except asyncio.CancelledError:
-            if _key(outgoing) not in self._stopped or self._is_cut_off:
+            if key_of(outgoing) not in self._stopped or self._is_cut_off:
                 raise
             with suppress(StoreError, BusyError, OverloadedError, NotFoundError):  # its lease runs out
                 await self._step(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
@@ -335,7 +402,26 @@ class Outbox:
         that does not answer just now. `once` names a step that nothing in the state keeps from being taken
         twice, where only the acknowledgement was lost.
         """
-        command = Command(
+        command = self._command(outgoing, kind, event, told, requires, once=once)
+        for tries in range(STEP_TRIES):
+            try:
+                return await self._engine.execute(command)
+            except (StoreError, BusyError, OverloadedError) as error:
+                self._report("later", outgoing, str(error))
+                await asyncio.sleep(min(0.05 * 2**tries, 5.0))
+        return await self._engine.execute(command)
+
+    def _command(
+        self,
+        outgoing: Outgoing,
+        kind: str,
+        event: Callable[[int], Event],
+        told: Mapping[str, object],
+        requires: Required | None = None,
+        *,
+        once: str = "",
+    ) -> Command:
+        return Command(
             tenant=outgoing.tenant,
             app=outgoing.app,
             entity=outgoing.entity,
@@ -344,17 +430,10 @@ class Outbox:
             told={"effect": outgoing.effect, "number": outgoing.number, **told},
             by=f"effect:{outgoing.effect}",
             lease=(self._settings.worker, outgoing.entity, outgoing.number),
-            requires=requires or partial(_is_there, outgoing),
+            requires=requires or partial(is_there, outgoing),
             key=(NOTED, once) if once else None,
             receiving=partial(self._noted, once) if once else None,
         )
-        for tries in range(STEP_TRIES):
-            try:
-                return await self._engine.execute(command)
-            except (StoreError, BusyError, OverloadedError) as error:
-                self._report("later", outgoing, str(error))
-                await asyncio.sleep(min(0.05 * 2**tries, 5.0))
-        return await self._engine.execute(command)
 
     def _noted(self, once: str, live: Live, after: Mapping[str, Held]) -> Receipt:
         expires_ms = self._engine.clock.now_ms() + NOTED_MS
@@ -378,7 +457,7 @@ class Outbox:
         """The invocation is still open, and `new_ids` has an id for each entity that it will create: of what
         the decision itself meets, because an earlier look may have been at an older row.
         """
-        refusal = _is_there(outgoing, live, held)
+        refusal = is_there(outgoing, live, held)
         if refusal is None and held is not None and effect.target and effect.target.action == "create":
             mine = next(i for i in held.entity.invocations if i.number == outgoing.number)
             new_ids.extend(self._engine.ids.new() for _ in range(len(mine.deliveries) - len(new_ids)))
@@ -386,26 +465,19 @@ class Outbox:
 
     async def _notify(self, outgoing: Outgoing, effect: Effect) -> None:
         """A notice: tried until it went well or its attempts are used up; nobody waits for it."""
-        told: dict[str, object] = {}
+        told: Mapping[str, object] = {}
         new_ids: list[str] = []
         if effect.target is not None:
-            told["new_ids"] = new_ids
+            told = {"new_ids": new_ids}
         else:
             ending = await self._attempt(outgoing, effect)
             if not ending.ok:
                 if await self._again(outgoing, effect, ending):
                     return
-                self._report("notice", outgoing, f"it ended badly: {_why(ending)}")
-            told |= {"ok": ending.ok, **_beside(ending)}
-            if effect.uses == "emit":
-                told["emitted"] = _request(outgoing)
-
-        def notifies(now: int) -> Event:
-            return Notifies(outgoing.entity, outgoing.effect, now, tuple(new_ids), number=outgoing.number)
-
-        await self._step(
-            outgoing, "notify", notifies, told, partial(self._is_named, outgoing, effect, new_ids)
-        )
+                self._report("notice", outgoing, f"it ended badly: {why_of(ending)}")
+            told = told_of(effect, ending, request_of(outgoing))
+        named = partial(self._is_named, outgoing, effect, new_ids)
+        await self._step(outgoing, "notify", notifies(outgoing, new_ids), told, named)
 
     async def _try(self, outgoing: Outgoing, effect: Effect) -> None:
         """One attempt of a started invocation, and its end unless it is tried again."""
@@ -415,21 +487,21 @@ class Outbox:
         live = self._engine.catalog.live(outgoing.tenant, outgoing.app)
         if ending.ok:
             try:
-                results = _results(live, outgoing, ending.results)
+                results = results_of(live, outgoing, ending.results)
             except MisfitError as error:
                 ending = replace(ending, ok=False, cause="invalid", message=str(error))
         if ending.ok:
             if effect.world:
                 executes = partial(Executes, outgoing.entity)
                 await self._step(outgoing, "execute", executes, {}, once=self._engine.ids.new())
-            well = partial(_ends_well, outgoing.entity, results)
+            well = partial(ends_well, outgoing.entity, results)
             result = await self._step(
-                outgoing, "end", well, {"ok": True, "results": results, **_beside(ending)}
+                outgoing, "end", well, {"ok": True, "results": results, **beside(ending)}
             )
         else:
-            badly = partial(_ends_badly, outgoing.entity, ending)
-            self._report("ended", outgoing, _why(ending))
-            told = {"ok": False, "cause": ending.cause, "message": ending.message, **_beside(ending)}
+            badly = partial(ends_badly, outgoing.entity, ending)
+            self._report("ended", outgoing, why_of(ending))
+            told = {"ok": False, "cause": ending.cause, "message": ending.message, **beside(ending)}
             result = await self._step(outgoing, "end", badly, told)
         await self._after_end(outgoing, result)
 
@@ -447,7 +519,7 @@ class Outbox:
             return Ending(ok=False, cause="invalid", message=said, log=said)
         timeout_ms = effect.timeout_ms or DEFAULT_TIMEOUT_MS
         try:
-            request = resolve(_request(outgoing), self._lookups(outgoing, timeout_ms))
+            request = resolve(request_of(outgoing), self._lookups(outgoing, timeout_ms))
         except MissingError as error:
             return Ending(ok=False, cause="invalid", message=str(error), log=str(error))
         assert isinstance(request, dict), "a request is a table of settings"
@@ -499,58 +571,3 @@ class Outbox:
         later = msgspec.structs.replace(outgoing, attempt=attempt, due_ms=now + wait_ms)
         await self._engine.store.postpone(self._settings.worker, later)
         self._wake.set()
-
-
-def _is_there(outgoing: Outgoing, live: Live, held: Held | None) -> Refusal | None:
-    """The invocation must still be open: an event means whichever is next or active, and another may be."""
-    mine = [i for i in held.entity.invocations if i.number == outgoing.number] if held is not None else []
-    return None if mine and mine[0].phase != "late" else Refusal("stale", outgoing.entity, None)
-
-
-def _request(outgoing: Outgoing) -> dict[str, Json]:
-    """The settings that are stored, without the trace that came with them."""
-    request: dict[str, Json] = msgspec.json.decode(outgoing.request)
-    request.pop(telemetry.KEPT, None)
-    return request
-
-
-def _key(outgoing: Outgoing) -> Key:
-    return outgoing.tenant, outgoing.app, outgoing.entity, outgoing.number
-
-
-def _results(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dict[str, Value]:
-    """What an adapter gave, as values of the arguments that take them. Raises `MisfitError`.
-
-    Nobody takes them if the current version has let go of the effect: then its visit is over.
-    """
-    table = live.table.blueprints.get(outgoing.blueprint)
-    rule = table.effects.get(outgoing.effect) if table else None
-    if table is None or rule is None or rule.effect.ok is None:
-        return {}
-    wanted = table.rules[rule.effect.ok].action.arguments
-    return {name: value_of(name, wanted[name].type, data) for name, data in found.items() if name in wanted}
-
-
-def _why(ending: Ending) -> str:
-    return f"{ending.cause}: {ending.log}" if ending.log else ending.cause
-
-
-def _beside(ending: Ending) -> Mapping[str, object]:
-    """What an end tells the journal beside how it ended: what it used, and why, in words of our own.
-
-    Not the message: it may hold whatever the other side says, and goes to the action that takes it.
-    """
-    told: dict[str, object] = {"spent": dict(ending.spent)} if ending.spent else {}
-    return {**told, "why": ending.log[:WHY_CHARACTERS_LIMIT]} if ending.log and not ending.ok else told
-
-
-def _ends_well(entity: str, results: Mapping[str, Value], now: int) -> Event:
-    return Ends(entity, True, now, results)
-
-
-def _ends_badly(entity: str, ending: Ending, now: int) -> Event:
-    return Ends(entity, False, now, {}, ending.cause, ending.message)
-
-
-WHY_CHARACTERS_LIMIT = 300
-"""Of the reason of a bad end, in the journal."""

@@ -1,0 +1,101 @@
+"""What an invocation in the outbox is about, and what its end comes to: as events, and for the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from lathe.effect.base import Ending
+from lathe.effect.render import MARK
+from lathe.lang.model import Effect, Json
+from lathe.machine.event import Ends, Event, Notifies
+from lathe.machine.outcome import Refusal
+from lathe.machine.snapshot import Value
+from lathe.runtime import telemetry
+from lathe.runtime.catalog import Live
+from lathe.runtime.plan import Held
+from lathe.runtime.values import value_of
+from lathe.store.records import Outgoing
+
+Key = tuple[str, str, str, int]
+"""Tenant, app, entity, number."""
+
+WHY_CHARACTERS_LIMIT = 300
+"""Of the reason of a bad end, in the journal."""
+_MARK = f'"{MARK}"'.encode()
+
+
+def is_open(outgoing: Outgoing) -> bool:
+    """Whether what is stored of its request has yet to be completed."""
+    return _MARK in outgoing.request
+
+
+def notifies(outgoing: Outgoing, new_ids: Sequence[str]) -> Callable[[int], Event]:
+    """The event of a notice; `new_ids` are those that there are when it is made."""
+
+    def notifies(now: int) -> Event:
+        return Notifies(outgoing.entity, outgoing.effect, now, tuple(new_ids), number=outgoing.number)
+
+    return notifies
+
+
+def told_of(effect: Effect, ending: Ending, request: Mapping[str, Json]) -> Mapping[str, object]:
+    """What the journal is told of a notice's end."""
+    told = {"ok": ending.ok, **beside(ending)}
+    return {**told, "emitted": request} if effect.uses == "emit" else told
+
+
+def is_there(outgoing: Outgoing, live: Live, held: Held | None) -> Refusal | None:
+    """The invocation must still be open: an event means whichever is next or active, and another may be."""
+    mine = [i for i in held.entity.invocations if i.number == outgoing.number] if held is not None else []
+    return None if mine and mine[0].phase != "late" else Refusal("stale", outgoing.entity, None)
+
+
+def request_of(outgoing: Outgoing) -> dict[str, Json]:
+    """The settings that are stored, without the trace that came with them."""
+    request: dict[str, Json] = msgspec.json.decode(outgoing.request)
+    request.pop(telemetry.KEPT, None)
+    return request
+
+
+def key_of(outgoing: Outgoing) -> Key:
+    """By what it is known."""
+    return outgoing.tenant, outgoing.app, outgoing.entity, outgoing.number
+
+
+def results_of(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dict[str, Value]:
+    """What an adapter gave, as values of the arguments that take them. Raises `MisfitError`.
+
+    Nobody takes them if the current version has let go of the effect: then its visit is over.
+    """
+    table = live.table.blueprints.get(outgoing.blueprint)
+    rule = table.effects.get(outgoing.effect) if table else None
+    if table is None or rule is None or rule.effect.ok is None:
+        return {}
+    wanted = table.rules[rule.effect.ok].action.arguments
+    return {name: value_of(name, wanted[name].type, data) for name, data in found.items() if name in wanted}
+
+
+def why_of(ending: Ending) -> str:
+    """Why it ended badly, for the operator."""
+    return f"{ending.cause}: {ending.log}" if ending.log else ending.cause
+
+
+def beside(ending: Ending) -> Mapping[str, object]:
+    """What an end tells the journal beside how it ended: what it used, and why, in words of our own.
+
+    Not the message: it may hold whatever the other side says, and goes to the action that takes it.
+    """
+    told: dict[str, object] = {"spent": dict(ending.spent)} if ending.spent else {}
+    return {**told, "why": ending.log[:WHY_CHARACTERS_LIMIT]} if ending.log and not ending.ok else told
+
+
+def ends_well(entity: str, results: Mapping[str, Value], now: int) -> Event:
+    """The event of a good end."""
+    return Ends(entity, True, now, results)
+
+
+def ends_badly(entity: str, ending: Ending, now: int) -> Event:
+    """The event of a bad one."""
+    return Ends(entity, False, now, {}, ending.cause, ending.message)
