@@ -57,7 +57,7 @@ BUGS = (
     Bug("decisions miss what is queued", "runtime/cache.py",
         "            slot.newest = held\n", ""),
     Bug("an old read replaces a new row", "runtime/cache.py",
-        "return held is not None and known is not None and held.revision < known.revision", "return False"),
+        "if reading.overtaken == began:", "if True:"),
     Bug("what was dropped stays cached", "runtime/cache.py",
         "                del self._slots[key]\n        if not is_committed:",
         "                pass\n        if not is_committed:"),
@@ -133,8 +133,6 @@ BUGS = (
 SOUND = Bug("none: the runtime as it is", "runtime/engine.py", "", "")
 
 WHY_NOT = {
-    "an old read replaces a new row": "it needs a read from memory between the old row and the next write",
-    "what was dropped stays cached": "what was built on the dropped write is refused; then it is forgotten",
     "timers of old visits fire": "it changes nothing. A timer's row goes with its visit, and its lease with "
     "the row: the store refuses the step wherever the engine would have",
 }

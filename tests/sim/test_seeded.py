@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -185,6 +186,48 @@ def lapsed_leases_count(patch: Patch) -> None:
     patch.setattr(duties.Duties, "holders", lambda self, keys, now_ms: real(self, keys, now_ms - 5_000))
 
 
+def an_old_read_counts(patch: Patch) -> None:
+    """What was read before a commit, and comes after it, replaces what is known."""
+
+    @contextmanager
+    def careless(self: Any, key: Any) -> Any:
+        yield lambda held: self.learn(key, held)
+
+    patch.setattr(Cache, "reading", careless)
+
+
+def what_was_dropped_stays(patch: Patch) -> None:
+    """A write that was not taken stays known as long as others wait that were built on it."""
+    real = Cache.settle
+
+    def careless(self: Any, write: Any, answer: Any) -> None:
+        made = self._queued[id(write)]
+        real(self, write, answer)
+        for key, slot, _ in made:
+            if slot.pending:
+                self._slots.setdefault(key, slot)
+
+    patch.setattr(Cache, "settle", careless)
+
+
+def duties_are_not_stored(patch: Patch) -> None:
+    """The store forgets outbox and timers."""
+    patch.setattr(duties.Duties, "write", lambda self, total, now_ms: None)
+
+
+def a_refusal_tells_what_is_queued(patch: Patch) -> None:
+    """Who is refused is shown the entity as it will be once all that waits is committed."""
+    real = engine.Engine._refused
+
+    async def careless(self: Any, command: Any, live: Any, refusal: Any, world: Any) -> Any:
+        key = (live.tenant, live.app.name, command.entity)
+        if key in self.cache:
+            world.seen[command.entity] = self.cache.newest(key)
+        return await real(self, command, live, refusal, world)
+
+    patch.setattr(engine.Engine, "_refused", careless)
+
+
 GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
     guard.__name__: (app, guard)
     for app, guard in (
@@ -202,6 +245,10 @@ GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
         ("wallet", a_swap_moves_nobody),
         ("parcel", postponed_timers_sleep_on),
         ("rollout", lapsed_leases_count),
+        ("wallet", an_old_read_counts),
+        ("incident", what_was_dropped_stays),
+        ("rollout", duties_are_not_stored),
+        ("lease_queue", a_refusal_tells_what_is_queued),
     )
 }
 

@@ -6,7 +6,8 @@ served from the committed one. What a refused write would have made is dropped, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lathe.runtime.plan import Held, Planned
@@ -28,6 +29,14 @@ class _Slot:
     pending: int = 0
 
 
+@dataclass(slots=True)
+class _Reading:
+    """`count` readers ask the store for an entity; `overtaken` grows whenever what they get may be old."""
+
+    count: int = 0
+    overtaken: int = 0
+
+
 class Cache:
     """What is known of entities. Everything in it may be forgotten at any time but while it is pending."""
 
@@ -35,6 +44,7 @@ class Cache:
         self._limit = limit
         self._slots: dict[Key, _Slot] = {}
         self._queued: dict[int, list[tuple[Key, _Slot, Held]]] = {}
+        self._readings: dict[Key, _Reading] = {}
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -54,10 +64,32 @@ class Cache:
         """Whether something queued could still be refused that one of them builds on."""
         return any((slot := self._slots.get(key)) is not None and slot.pending for key in keys)
 
+    @contextmanager
+    def reading(self, key: Key) -> Iterator[Callable[[Held | None], None]]:
+        """While the store is asked for an entity: gives what takes in the answer.
+
+        An answer that was overtaken is not kept: a write was settled meanwhile, or the app forgotten, so that
+        the row may be one from before.
+        """
+        reading = self._readings.setdefault(key, _Reading())
+        reading.count += 1
+        began = reading.overtaken
+
+        def learn(held: Held | None) -> None:
+            if reading.overtaken == began:
+                self.learn(key, held)
+
+        try:
+            yield learn
+        finally:
+            reading.count -= 1
+            if not reading.count:
+                del self._readings[key]
+
     def learn(self, key: Key, held: Held | None) -> None:
-        """Take in what the store says, unless something newer is queued already."""
+        """Take in what the store says now, unless something newer is queued already."""
         slot = self._slots.pop(key, None)
-        if slot is not None and (slot.pending or _is_older(held, slot.committed)):
+        if slot is not None and slot.pending:
             self._slots[key] = slot
             return
         self._slots[key] = _Slot(held, held)
@@ -82,10 +114,17 @@ class Cache:
         """Drop these, also what is queued: it is settled all the same, and nothing builds on it."""
         for key in keys:
             self._slots.pop(key, None)
+            self._overtake(key)
 
     def forget_app(self, tenant: str, app: str) -> None:
         """Drop all of an app, likewise."""
-        self.drop([key for key in self._slots if key[:2] == (tenant, app)])
+        self.drop([key for key in (*self._slots, *self._readings) if key[:2] == (tenant, app)])
+
+    def _overtake(self, key: Key) -> None:
+        """What is being read of an entity may be old once it comes."""
+        reading = self._readings.get(key)
+        if reading is not None:
+            reading.overtaken += 1
 
     def queue(self, planned: Planned, before: Mapping[str, Held | None]) -> None:
         """Decisions build on a write from now on, though it is not committed.
@@ -109,6 +148,7 @@ class Cache:
         is_committed = answer is not None and answer.verdict == "accepted"
         for key, slot, held in self._queued.pop(id(write), ()):
             slot.pending -= 1
+            self._overtake(key)
             current = self._slots.get(key)
             if is_committed:
                 slot.committed = held
@@ -123,5 +163,5 @@ class Cache:
 
 
 def _is_older(held: Held | None, known: Held | None) -> bool:
-    """Whether a read that began before a commit has come back after it."""
+    """Whether something newer is known already."""
     return held is not None and known is not None and held.revision < known.revision

@@ -382,7 +382,7 @@ class Engine:
             try:
                 return self._decided(live, command, held, loaded, sight)
             except _Absent as absent:
-                loaded |= await self.load(live, [absent.entity])
+                loaded[absent.entity] = await self.load(live, absent.entity)
         raise BusyError(f"`{command.entity}` needs more than {LOADS_LIMIT} others")
 
     def _decided(
@@ -431,7 +431,7 @@ class Engine:
             try:
                 found = step(live.table, _World(self.cache, live, {}, loaded), event, permit=permit)
             except _Absent as absent:
-                loaded |= await self.load(live, [absent.entity])
+                loaded[absent.entity] = await self.load(live, absent.entity)
                 continue
             except LookupError as error:
                 if await self._is_current(live):
@@ -456,23 +456,19 @@ class Engine:
                 return Refusal("unique", wanted[claim_key], None)
         return None
 
-    async def load(self, live: Live, ids: list[str]) -> dict[str, Held | None]:
-        """Bring entities into memory, as they are committed; None: there is none."""
-        tenant, app = live.tenant, live.app.name
-        rows = await self.store.load(tenant, app, ids)
-        found = {name: held_of(rows[name]) if name in rows else None for name in ids}
-        for name, held in found.items():
-            self.cache.learn((tenant, app, name), held)
-        return found
+    async def load(self, live: Live, entity: str) -> Held | None:
+        """Bring an entity into memory, as it is committed; None: there is none."""
+        with self.cache.reading((live.tenant, live.app.name, entity)) as learn:
+            rows = await self.store.load(live.tenant, live.app.name, [entity])
+            held = held_of(rows[entity]) if entity in rows else None
+            learn(held)
+        return held
 
     async def read(self, live: Live, entity: str) -> Held | None:
         """An entity as it is committed."""
         key = (live.tenant, live.app.name, entity)
         if self.store.is_shared or key not in self.cache:
-            rows = await self.store.load(live.tenant, live.app.name, [entity])
-            held = held_of(rows[entity]) if entity in rows else None
-            self.cache.learn(key, held)
-            return held
+            return await self.load(live, entity)
         return self.cache.committed(key)
 
     async def _commit(

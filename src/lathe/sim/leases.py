@@ -66,6 +66,11 @@ class WatchedDuties(Duties):
         super().__init__()
         self._leases = leases
 
+    def rows(self) -> tuple[dict[tuple[str, int], str], dict[tuple[str, str], int]]:
+        """The phase of each invocation, and the moment of each timer, of the one app that there is."""
+        phases: dict[tuple[str, int], str] = {k[2:]: held.row.phase for k, held in self._outgoing.items()}
+        return phases, {key[2:]: armed.row.due_ms for key, armed in self._timers.items()}
+
     def write(self, total: Net, now_ms: int) -> None:
         """See `Duties`."""
         born = {key: held for key, held in total.held.items() if key not in self._outgoing}

@@ -7,7 +7,7 @@ world that follows. What the runtime wrote, answered and did is held against tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -101,7 +101,8 @@ class Oracle:
         self.found: Violation | None = None
         self.taken: Counter[tuple[str, str]] = Counter()
         self._heads: dict[str, _Head] = {}
-        self._hashes: set[bytes] = set()
+        self._made: dict[bytes, int] = {}
+        """Which world each entry has made, by the entry's hash."""
         self._over: set[tuple[str, int]] = set()
         self._keys: dict[tuple[str, str], bytes] = {}
         self._until: dict[tuple[str, str], int] = {}
@@ -187,7 +188,7 @@ class Oracle:
             if payload_hash(entry.payload) != entry.payload_hash or sealed(entry) != entry.hash:
                 self.fail("chain", f"{entry.entity}: the hash of revision {entry.revision} is not its own")
             self._heads[entry.entity] = _Head(entry.revision, entry.hash, entry.version)
-            self._hashes.add(entry.hash)
+            self._made[entry.hash] = len(self.worlds)
         if write.receipt is not None:
             receipt = write.receipt
             key = (receipt.principal, receipt.key)
@@ -224,9 +225,7 @@ class Oracle:
             now = outcome.written[entry.entity]
             row = rows[entry.entity]
             found = entity_of(row)
-            if self._has_app_ghosts:  # no process keeps them, so what is computed from them differs
-                found = evolve(found, ghosts=now.ghosts)
-            if found != now:
+            if not self._is_as(now, found):
                 self.fail("snapshot", f"the row of {entry.entity} is {found}, the machine makes {now}")
             if (entry.state, entry.visit, entry.version) != (now.state, now.visit, now.version):
                 self.fail("journal", f"{entry.entity}: the entry of revision {entry.revision} says otherwise")
@@ -234,6 +233,25 @@ class Oracle:
             told = payload if entry is write.entries[0] else payload_of(entry)
             if told["changes"] != changes:
                 self.fail("journal", f"{entry.entity}: revision {entry.revision} tells other changes")
+
+    def _is_as(self, entity: Entity | None, told: Entity | None) -> bool:
+        """Whether a process tells an entity as it is. None of them keeps the ghosts of the app, so that what
+        is computed from those differs.
+        """
+        if entity is None or told is None or not self._has_app_ghosts:
+            return entity == told
+        return entity == evolve(told, ghosts=entity.ghosts)
+
+    def stored(self, outgoing: Mapping[tuple[str, int], str], timers: Mapping[tuple[str, str], int]) -> None:
+        """The store's outbox, as phases, and timers, as moments, are those that were written."""
+        if self.found is not None:
+            return
+        asked = {(name, n): phase for name, found in self._outbox.items() for n, phase in found.items()}
+        if asked != outgoing:
+            self.fail("outbox", f"the outbox has {dict(outgoing)}, written were {asked}")
+        armed = {(name, n): due for name, found in self._timers.items() for n, (due, _) in found.items()}
+        if armed != timers:
+            self.fail("timer", f"the store has the timers {dict(timers)}, written were {armed}")
 
     def _beside(self, write: Write, outcome: Step) -> None:
         """Outbox and timers are what the entities ask for."""
@@ -391,12 +409,16 @@ class Oracle:
     # What is answered.
 
     def acknowledged(self, result: Committed) -> None:
-        """A client was told that its command was taken."""
+        """A client was told that its command was taken, and what came of it."""
         for entry in result.write.entries:
-            if entry.hash not in self._hashes:
-                self.fail(
-                    "acknowledged", f"{entry.entity}.{entry.revision} was acknowledged, and is not there"
-                )
+            made = self._made.get(entry.hash)
+            if made is None:
+                said = f"{entry.entity}.{entry.revision} was acknowledged, and is not there"
+                self.fail("acknowledged", said)
+                return
+            told, found = result.after[entry.entity].entity, self.worlds[made][1].entities[entry.entity]
+            if not self._is_as(found, told):
+                self.fail("told", f"{entry.entity} was told as {told}, and became {found}")
 
     def replayed(self, key: tuple[str, str], answer: bytes) -> None:
         """A client was given the answer of an earlier request."""
@@ -405,6 +427,8 @@ class Oracle:
 
     def refused(self, command: Command, result: Refused, since: int) -> None:
         """A client was refused: at some moment since it asked, the machine must have refused it too."""
+        if result.entity is not None:
+            self.read(command.entity, result.entity, since, result.live.digest)
         for loaded, world in reversed(self.worlds[max(since - 1, 0) :]):
             if refuses(loaded, world, command):
                 return
@@ -431,11 +455,21 @@ class Oracle:
         elif _is_its_turn(entity, row):
             self.fail("overdue", f"`{row.effect}` of {row.entity} is due since {row.due_ms}")
 
-    def read(self, entity: str, held: Held | None, since: int) -> None:
-        """A client was shown an entity: as it was at some moment since it asked."""
+    def read(self, entity: str, held: Held | None, since: int, digest: str) -> None:
+        """A client was shown an entity: as it was at some moment since it asked.
+
+        `digest` is the version that the process knew as current then: until it hears of another one, it may
+        show what there was when that one took over.
+        """
         shown = held.entity if held is not None else None
-        if not any(w.get(entity) == shown for _, w in self.worlds[max(since - 1, 0) :]):
-            self.fail("read", f"{entity} was shown as it was not: {shown}")
+        start = max(since - 1, 0)
+        while start and self.worlds[start][0].digest != digest:
+            start -= 1
+        if any(self._is_as(world.get(entity), shown) for _, world in reversed(self.worlds[start:])):
+            return
+        if any(self._is_as(world.get(entity), shown) for _, world in self.worlds):
+            self.fail("read", f"{entity} was shown as it had been, before what was committed since: {shown}")
+        self.fail("never", f"{entity} was shown as it never was: {shown}")
 
 
 def _is_same(old: Entity, new: Entity) -> bool:

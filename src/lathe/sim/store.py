@@ -7,7 +7,7 @@ or not at all, also where a process dies in the middle; what nobody was told of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from random import Random
 from typing import Protocol, TypeVar
@@ -45,6 +45,9 @@ class Observer(Protocol):
     def applied(self, version: Version, writes: Sequence[Write]) -> None:
         """A version was applied, and brought entities over."""
 
+    def stored(self, outgoing: Mapping[tuple[str, int], str], timers: Mapping[tuple[str, str], int]) -> None:
+        """What the outbox and the timers are afterwards."""
+
     def knows(self, who: str, *, is_known: bool) -> None:
         """Somebody is known from now on, or not any more."""
 
@@ -76,7 +79,7 @@ class SimStore(MemoryStore):
 
     def _empty(self) -> None:
         super()._empty()
-        self._duties = WatchedDuties(self._leases)
+        self._duties: WatchedDuties = WatchedDuties(self._leases)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Listeners of a process that died hear nothing any more."""
@@ -105,10 +108,14 @@ class SimStore(MemoryStore):
         answers = super().commit_now(group)
         self.commits += 1
         changed: set[str] = set()
+        has_duties = False
         for write, answer in zip(group, answers, strict=True):
             if answer.verdict == "accepted":
                 self._observer.committed(write)
                 changed.update(entry.entity for entry in write.entries)
+                has_duties |= bool(write.outgoing or write.ended or write.timers or write.disarmed)
+        if has_duties:
+            self._observer.stored(*self._duties.rows())
         self._release(changed)
         return answers
 
@@ -120,6 +127,7 @@ class SimStore(MemoryStore):
         self._is_applying = False
         if answer.verdict == "accepted":
             self._observer.applied(change.version, self._last)
+            self._observer.stored(*self._duties.rows())
         return answer
 
     def _write(

@@ -21,6 +21,12 @@ INSTANCES_LIMIT = 4
 GAP_SECONDS = 0.4
 """How long a client waits between two requests, on average."""
 LONG_GAP_SECONDS = 30.0
+LOOKS = (0, 0, 1, 2, 4)
+"""How many reads accompany a command, in a run that has them."""
+LOOK_MS = (0, 1, 5, 40)
+"""How long after one another they are asked."""
+FOCUS = (0.0, 0.0, 0.7)
+"""How likely a command is about whom the last one was about: in some runs all want the same."""
 LEAP_SHORT_MS = 2_000
 """How long before a timer is due a leap ends at most."""
 
@@ -30,6 +36,8 @@ class Issue:
     """One command as a client asks for it, `gap_ms` after its last one.
 
     `node` picks the process that is asked, `key` makes it idempotent; `leap_ms` of time pass at once before.
+    `looks` are reads of the same entity at the same process, so many milliseconds one after the other, that
+    go on while the command does.
     """
 
     gap_ms: int
@@ -43,6 +51,7 @@ class Issue:
     visit: int | None = None
     key: str | None = None
     leap_ms: int = 0
+    looks: tuple[int, ...] = ()
 
     def event(self, now: int) -> Event:
         """The machine's event, at a moment."""
@@ -82,6 +91,9 @@ class Workload:
         self._random = Random(f"{seed}/workload")
         self._reads = self._random.choice((0.05, 0.25))
         self._leaps = self._random.choice((0.0, 0.0, 0.15))
+        self._looks = self._random.choice((False, True))
+        self._focus = self._random.choice(FOCUS)
+        self._last = ""
         self._constants = constants(app)
         self.people = _staffed(app, self._random)
         self._made: dict[str, int] = dict.fromkeys(app.blueprints, 0)
@@ -107,7 +119,12 @@ class Workload:
 
     def _chosen(self, entities: list[Entity]) -> Entity:
         alive = [e for e in entities if not self._app.blueprints[e.blueprint].states[e.state].final]
-        return self._random.choice(alive if alive and self._random.random() < 0.9 else entities)
+        same = [e for e in alive if e.id == self._last] if self._focus else []
+        if same and self._random.random() < self._focus:
+            return same[0]
+        found = self._random.choice(alive if alive and self._random.random() < 0.9 else entities)
+        self._last = found.id
+        return found
 
     def _create(self, blueprint: Blueprint) -> Issue:
         self._made[blueprint.name] += 1
@@ -116,7 +133,13 @@ class Workload:
 
     def _read(self, entity: str) -> Issue:
         caller = Caller("role", None, frozenset(), PEOPLE[0])
-        return Issue(self._gap_ms(), self._random.randrange(8), "read", "", entity, "", {}, caller)
+        node = self._random.randrange(8)
+        return Issue(self._gap_ms(), node, "read", "", entity, "", {}, caller, looks=self._some_looks())
+
+    def _some_looks(self) -> tuple[int, ...]:
+        """When reads are asked that accompany something, in a run that has them."""
+        count = self._random.choice(LOOKS) if self._looks else 0
+        return tuple(self._random.choice(LOOK_MS) for _ in range(count))
 
     def _act(self, entity: Entity) -> Issue:
         blueprint = self._app.blueprints[entity.blueprint]
@@ -162,6 +185,7 @@ class Workload:
             visit=self._visit(action, entity),
             key=f"k{self._issued}" if random.random() < 0.6 else None,
             leap_ms=self._leap_ms(),
+            looks=self._some_looks(),
         )
 
     def _leap_ms(self) -> int:

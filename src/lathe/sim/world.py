@@ -36,6 +36,8 @@ from lathe.store.records import Outgoing, Version
 TENANT = "main"
 TRIES_LIMIT = 4
 """How often a client asks again when it does not know."""
+DOUBT_MS = (0, 2, 10)
+"""When who is in doubt looks whether a command was taken: at once, and again, each so long after the last."""
 REBOOT_SECONDS = 5.0
 STALL_SECONDS = 40.0
 SLEEP_SECONDS = 600.0
@@ -316,12 +318,14 @@ class World:
         await asyncio.sleep(issue.gap_ms / 1000)
         if issue.leap_ms:
             self._leap(issue.leap_ms / 1000)
+        if issue.looks:
+            self._spawn(self._looks(self._process(issue), issue.entity, issue.looks), "looks")
         if issue.kind == "read":
-            await self._read(issue)
+            await self._read(self._process(issue), issue.entity)
             return
         command = self.command(issue)
         for tries in range(TRIES_LIMIT):
-            process = self.processes[(issue.node + tries) % len(self.processes)]
+            process = self._process(issue, tries)
             if issue.by.actor in self.oracle.gone:
                 return
             command = evolve(command, stamp=process.node.engine.catalog.generation)
@@ -331,6 +335,7 @@ class World:
                 result = await process.request(command, hangs_up=self.menu.strikes("hangs_up"))
             except UNKNOWN as error:
                 self.log(f"{issue.entity} {issue.action} {type(error).__name__}")
+                self._spawn(self._looks(process, issue.entity, DOUBT_MS), "doubt")
                 await asyncio.sleep(self.random.random() * 2)
                 continue
             except (NotFoundError, GoneError):
@@ -360,18 +365,28 @@ class World:
             case _:
                 self.oracle.fail("lease", f"{issue.entity}: a client holds no lease")
 
-    async def _read(self, issue: Issue) -> None:
-        process = self.processes[issue.node % len(self.processes)]
+    def _process(self, issue: Issue, tries: int = 0) -> Process:
+        """Which process is asked: each time another one."""
+        return self.processes[(issue.node + tries) % len(self.processes)]
+
+    async def _looks(self, process: Process, entity: str, gaps_ms: Sequence[int]) -> None:
+        """Somebody looks on, at a screen that is drawn anew all the time."""
+        for gap_ms in gaps_ms:
+            await self._read(process, entity)
+            await asyncio.sleep(gap_ms / 1000)
+
+    async def _read(self, process: Process, entity: str) -> None:
+        """Ask a process for an entity: what it says must be so, or have been so since it was asked."""
         if not process.is_up or process.power.is_stalled:
             return
         since = self.oracle.count
         engine = process.node.engine
         try:
             live = engine.catalog.live(TENANT, self.app.name)
-            held = await engine.read(live, issue.entity)
+            held = await engine.read(live, entity)
         except (StoreError, NotFoundError):
             return
-        self.oracle.read(issue.entity, held, since)
+        self.oracle.read(entity, held, since, live.digest)
 
     def command(self, issue: Issue) -> Command:
         """A command as the API makes it."""
