@@ -148,6 +148,12 @@ done = { from = "open", to = "shut" }
 """
 
 
+LINK = (
+    '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
+    'args.other = { type = "ref", to = "Thing" }\nwhen = "arg.other == self"\n'
+)
+
+
 @pytest.mark.parametrize("interrupts", [False, True], ids=["seconds", "an interrupt"])
 def test_judging_that_is_ended_leaves_the_verdict_unknown_and_says_so(interrupts: bool) -> None:
     files = files_of(several(Thing=ARRIVES))
@@ -164,6 +170,17 @@ def test_judging_that_is_ended_leaves_the_verdict_unknown_and_says_so(interrupts
     assert f"what was found was not judged within its budget ({ended})" in said
 
 
+def test_what_was_to_be_judged_is_told_where_the_seconds_end_that() -> None:
+    never = ARRIVES.replace("shut = { final = true }", "shut = { final = true }\nlost = { final = true }")
+    files = files_of(several(Thing=never + LINK))
+    said = set()
+    for at in range(5, readings(files) + 1):
+        report = check_files(files, Options(), Turning(at)).report
+        if "LT801" in told(report):
+            said.add(finding(report, "LT801").diagnostic.message)
+    assert any("whether `lost` is ever reached" in message for message in said), said
+
+
 def test_what_was_found_before_judging_was_ended_is_told() -> None:
     files = files_of(several(Thing=ARRIVES + '\n[invariant]\np = "state != shut"\n'))
     for at in range(6, readings(files)):
@@ -172,10 +189,7 @@ def test_what_was_found_before_judging_was_ended_is_told() -> None:
         assert "LT401 p" in told(report)
 
 
-LINKED = ARRIVES + (
-    '\n[action.see]\nfrom = "open"\nby = "role:clerk"\n'
-    'args.other = { type = "ref", to = "Thing" }\nwhen = "arg.other == self"\n'
-)
+LINKED = ARRIVES + LINK
 ALONE = """[invariant]
 alone = "all(a == b or a.state != 'open' or b.state != 'open' for a in Thing for b in Thing)"
 """

@@ -30,6 +30,56 @@ def test_without_a_scope_one_of_each_then_two_of_those_that_are_linked() -> None
     assert scopes(app_of(several(C=LONE))) == [{"C": 1}]
 
 
+NUMBER = '\n[field]\nn = { type = "int", range = [0, 3], default = 0 }\n'
+FAN = """
+[state]
+open = { initial = true, run = "fan" }
+gone = { final = true }
+
+[field]
+parts = { type = "set", of = { type = "enum", of = ["a", "b", "c"] }, max = 3, default = ["a", "b", "c"] }
+
+[action]
+create = { by = "role:clerk" }
+fanned = { from = "open", to = "gone" }
+
+[effect.fan]
+uses = "create"
+with = { blueprint = "B", each = "parts", args = { part = "item" } }
+ok = "fanned"
+"""
+PART = (
+    LONE.replace('create = { by = "role:clerk" }', 'create = { by = "entity:A", sets = ["part"] }')
+    + '\n[field]\npart = { type = "enum", of = ["a", "b", "c"] }\n'
+)
+
+
+def test_a_scope_that_nobody_gave_has_room_for_what_one_creation_makes() -> None:
+    text = several(A=FAN, B=PART)
+    assert scopes(app_of(text)) == [{"A": 1, "B": 3}, {"A": 2, "B": 3}]
+    assert codes(text) == []
+    assert scopes(app_of(several("[scope]\nA = 1\n", A=FAN, B=PART))) == [{"A": 1, "B": 3}]
+    assert "LT202" in codes(several("[scope]\nB = 2\n", A=FAN, B=PART))
+
+
+def test_an_error_of_a_creation_that_is_never_refused_is_to_go() -> None:
+    never = FAN.replace('ok = "fanned"', 'ok = "fanned"\nerror = "failed"').replace(
+        "[effect.fan]", '[action.failed]\nfrom = "open"\nto = "gone"\n[effect.fan]'
+    )
+    found = finding(report_of(several(A=never, B=PART)), "LT202")
+    assert found.diagnostic.help.startswith(
+        "`fan` is never refused: take `error` out of it and drop `failed`, or see why it never runs"
+    )
+
+
+def test_a_state_that_only_a_to_if_could_choose_names_it() -> None:
+    chosen = LONE.replace('to = "shut"', "to_if = \"'shut' if n > 3 else 'open'\"")
+    found = finding(report_of(several(C=chosen + NUMBER)), "LT201")
+    assert found.diagnostic.help.startswith(
+        "whenever `close` at line 10 is taken, its `to_if` leads elsewhere: look at its condition"
+    )
+
+
 @pytest.mark.parametrize("rest", [
     '[unique]\nu = { fields = ["n"] }\n[field]\nn = { type = "text", max = 1 }\n',
     '[field]\nn = { type = "set", of = { type = "ref", to = "C" }, max = 1 }\n',

@@ -55,6 +55,8 @@ class Progress:
     """Whether there was time to judge what was searched."""
     wider: str = ""
     """The wider scope that what never happened was asked of last, if there was one."""
+    sought: str = ""
+    """What a wider scope was asked last: "`done` is ever reached"."""
     few: str = ""
     """Of which blueprints the scope alone kept more out, where that could matter."""
     met: System | None = None

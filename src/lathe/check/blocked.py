@@ -1,11 +1,11 @@
-"""Why nothing leads out of where an entity is stuck: the guards that are false there, with what they read."""
+"""Why something never is possible: guards that are false where an entity is stuck, ways that lead past it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lathe.lang.expr import Expression, Read, Special, walk
-from lathe.lang.model import Blueprint
+from lathe.lang.expr import Expression, Literal, Read, Special, walk
+from lathe.lang.model import Action, Blueprint, State
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import Frame, holds
 from lathe.machine.reading import value
@@ -45,3 +45,42 @@ def _is_settled(guard: Expression) -> bool:
         or (isinstance(node, Special) and node.name in ("actor", "now"))
         for node in walk(guard.tree)
     )
+
+
+def reach_help(blueprint: Blueprint, state: State) -> str:
+    """What to do about a state that is never reached."""
+    into = [a.name for a in blueprint.actions.values() if a.to == state.name]
+    chosen = [a for a in blueprint.actions.values() if _may_choose(a, state.name)]
+    if state.initial and "create" in blueprint.actions:
+        into.insert(0, "create")
+    if into:
+        return f"{_listed(into)} would enter it but can never be taken: see why, or drop the state"
+    if chosen:
+        ways = ", ".join(f"`{a.name}` at line {a.span.line}" for a in chosen)
+        return (
+            f"whenever {ways} is taken, its `to_if` leads elsewhere: look at its condition, or drop the state"
+        )
+    return f'let an action enter it (`to = "{state.name}"`), or drop the state'
+
+
+def _may_choose(action: Action, state: str) -> bool:
+    """Whether a `to_if` names the state."""
+    nodes = walk(action.to_if.tree) if action.to_if is not None else ()
+    return any(isinstance(n, Literal) and n.value == state for n in nodes)
+
+
+def take_help(blueprint: Blueprint, action: Action) -> str:
+    """What to do about an action that can never be taken."""
+    ends = [e for e in blueprint.effects.values() if e.target is not None and e.error == action.name]
+    if ends and not action.by:
+        named = _listed([e.name for e in ends])
+        drop = f"take `error` out of it and drop `{action.name}`"
+        return f"{named} is never refused: {drop}, or see why it never runs"
+    if action.when is not None:
+        where = _listed(list(action.from_states)) or "a new entity"
+        return f"its guard `{action.when.text}` is never true in {where}: mend the guard, or drop the action"
+    return "no reachable state makes it possible: check its `from`, `by` and arguments, or drop it"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{n}`" for n in names)

@@ -30,7 +30,7 @@ from lathe.check.outlive import outliving
 from lathe.check.progress import call_round, first_of_each, located, situations, standstills
 from lathe.check.regions import wide_numbers
 from lathe.check.report import Coverage, Finding, LevelReport
-from lathe.check.rooting import rooted
+from lathe.check.rooting import MOST_SOUGHT, rooted, sought
 from lathe.check.scope import Instances, linked, scopes
 from lathe.check.search import ListGraph, search
 from lathe.check.standing import Standstill
@@ -204,8 +204,11 @@ def _fall_back(progress: Progress, stop: OutOfTimeError | KeyboardInterrupt) -> 
     system, graph = progress.completed
     told = instances_text(dict(system.layout.domains.instances))
     why = f"{told}: {ended} ended the judging of {len(graph.states):,} states"
+    if progress.sought:
+        why += f"; open: whether {progress.sought}"
     if progress.wider:
-        why = f"{told}: what it did not show was asked of {progress.wider}, and {ended} ended that"
+        asked = f"whether {progress.sought}" if progress.sought else "what it did not show"
+        why = f"{told}: {asked} was asked of {progress.wider}, and {ended} ended that"
     progress.partial.append(why)
     progress.is_judged = False
     progress.doubts.append(f"what was found was not judged within its budget ({why})")
@@ -374,7 +377,8 @@ def _search_wider(
     large, graph = explore_all(large, progress.limits, list(dict.fromkeys(starts)) or None)
     starts = [large.dead.cleared(packed) for packed in starts]
     if not graph.is_complete:
-        progress.doubts.append(out_of_budget(ending(graph, wider.instances)))
+        said = out_of_budget(ending(graph, wider.instances))
+        progress.doubts.append(f"whether {progress.sought}: {said}" if progress.sought else said)
         return None
     graph.judging = progress.limits
     return large, graph, starts
@@ -417,6 +421,7 @@ def _judge_last(progress: Progress) -> None:
     doubtful, unfair = never(system, graph), _by_property(failures(system, graph))
     if not doubtful and not unfair:
         return
+    progress.sought = sought(doubtful, [f.prop.name for f in unfair.values()])
     doubtful = _never_with_one_more(progress, (system, graph), doubtful)
     wider, staffed = wider_than(system, graph), wider_than(system, graph, is_staffed=True)
     if unfair and staffed is not None and system.layout.roles:
@@ -506,6 +511,7 @@ def _while_staffed(
     progress: Progress, system: System, staffed: Wider, unfair: dict[Span, Unfair]
 ) -> dict[Span, Unfair]:
     """Which of them fail though every role has further holders, whoever else holds what."""
+    progress.sought = sought([], [f.prop.name for f in unfair.values()])
     found = _search_wider(progress, system, staffed, system.initial)
     if found is None:
         return {}
@@ -524,11 +530,13 @@ def _still_so(progress: Progress, found: tuple[System, Graph], wider: Wider) -> 
     if not doubtful:
         return []
     where = list(dict.fromkeys(s.index for s in doubtful))
+    places = dict.fromkeys(f"`{s.state}` can always be left" for s in doubtful)
+    progress.sought = ", ".join(list(places)[:MOST_SOUGHT])
     again = _search_wider(progress, small, wider, [graph.states[i] for i in where])
     if again is None:
         return []
     large, wide, starts = again
-    places = dict(zip(where, located(large, wide, starts), strict=True))
+    there = dict(zip(where, located(large, wide, starts), strict=True))
     now = {(s.index, s.slot.name): s.code for s in situations(large, wide, len(set(starts)))}
-    codes = (now.get((places[s.index].index, places[s.index].slots[s.slot.name])) for s in doubtful)
+    codes = (now.get((there[s.index].index, there[s.index].slots[s.slot.name])) for s in doubtful)
     return first_of_each(replace(s, code=code) for s, code in zip(doubtful, codes, strict=True) if code)

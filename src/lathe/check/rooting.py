@@ -17,6 +17,17 @@ Key = tuple[str, str]
 """A blueprint and the name of a state or an action in it."""
 
 
+MOST_SOUGHT = 3
+"""What is told by name of what a wider scope is asked."""
+_EVER = {
+    "LT201": "is ever reached",
+    "LT202": "is ever possible",
+    "LT403": "ever holds",
+    "LT506": "is ever possible",
+    "LT601": "is ever permitted",
+}
+
+
 @frozen
 class Root:
     """A cause, and what never happens because of it, in the order in which it was found."""
@@ -42,6 +53,14 @@ def rooted(found: list[Never]) -> list[Root]:
         for number, never in enumerate(found)
         if told[number] == number
     ]
+
+
+def sought(found: list[Never], properties: Iterable[str] = ()) -> str:
+    """What is asked of a wider scope, in words: "`done` is ever reached and `settles` holds"."""
+    said = [f"`{root.cause.subject.name}` {_EVER[root.cause.code]}" for root in rooted(found)]
+    said += [f"`{name}` holds" for name in properties]
+    more = len(said) - MOST_SOUGHT
+    return ", ".join([*said[:MOST_SOUGHT], *([f"{more} more"] if more > 0 else [])])
 
 
 def _spread(root: int, behind: dict[int, list[int]], told: dict[int, int]) -> None:

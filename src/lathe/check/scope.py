@@ -10,14 +10,33 @@ from lathe.lang.types import Type
 
 Instances = dict[str, int]
 
+MOST_AT_ONCE = 4
+"""Instances of a blueprint in a scope that nobody gave, where one `create` makes as many or more."""
+
 
 def scopes(app: App) -> list[Instances]:
     """What `[scope]` says; without it, one of each, then two of each that has to do with another."""
+    single = {name: _made_at_once(app, name) for name in app.blueprints}
     if app.scope.instances:
-        return [{name: app.scope.instances.get(name, 1) for name in app.blueprints}]
-    single = dict.fromkeys(app.blueprints, 1)
+        return [{name: app.scope.instances.get(name, count) for name, count in single.items()}]
     both = linked(app)
-    return [single, {name: 2 if name in both else 1 for name in single}] if both else [single]
+    return (
+        [single, {name: max(count, 1 + (name in both)) for name, count in single.items()}]
+        if both
+        else [single]
+    )
+
+
+def _made_at_once(app: App, name: str) -> int:
+    """How many of a blueprint one `create` with `each` may make, as far as a default goes: at least one."""
+    sets = (
+        blueprint.fields[effect.target.each].type
+        for blueprint in app.blueprints.values()
+        for effect in blueprint.effects.values()
+        if effect.uses == "create" and effect.target is not None and effect.target.blueprint == name
+        if effect.target.each is not None
+    )
+    return min(max((kind.maximum or 1 for kind in sets), default=1), MOST_AT_ONCE)
 
 
 def linked(app: App) -> frozenset[str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from lathe.check import ir
-from lathe.check.blocked import false_guards
+from lathe.check.blocked import false_guards, reach_help, take_help
 from lathe.check.bounds import UndecidedError
 from lathe.check.branch import Fault
 from lathe.check.cure import assigned, assignment_for, guard_for, range_guard, unset_guard, zero_guard
@@ -361,7 +361,7 @@ def _never(suspect: Never) -> Finding:
     assert blueprint is not None, "states and actions belong to a blueprint"
     if isinstance(subject, State):
         return finding(
-            "LT201", f"`{subject.name}` can never be reached", subject.span, _reach_help(blueprint, subject)
+            "LT201", f"`{subject.name}` can never be reached", subject.span, reach_help(blueprint, subject)
         )
     if suspect.code == "LT506":
         sides = _listed([f"{c.blueprint}.{c.action}" for c in subject.also])
@@ -375,7 +375,9 @@ def _never(suspect: Never) -> Finding:
         return finding("LT506", message, subject.span, cure)
     if suspect.code == "LT601":
         return nobody(subject, "policies refuse it to everyone: narrow a forbid, or permit it to somebody")
-    return finding("LT202", f"`{subject.name}` can never be taken", subject.span, _take_help(subject))
+    return finding(
+        "LT202", f"`{subject.name}` can never be taken", subject.span, take_help(blueprint, subject)
+    )
 
 
 def _unset_at_creation(action: Action) -> str | None:
@@ -389,22 +391,6 @@ def _unset_at_creation(action: Action) -> str | None:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(f"`{n}`" for n in names)
-
-
-def _reach_help(blueprint: Blueprint, state: State) -> str:
-    into = [a.name for a in blueprint.actions.values() if a.to == state.name]
-    if state.initial and "create" in blueprint.actions:
-        into.insert(0, "create")
-    if into:
-        return f"{_listed(into)} would enter it but can never be taken: see why, or drop the state"
-    return f'let an action enter it (`to = "{state.name}"`), or drop the state'
-
-
-def _take_help(action: Action) -> str:
-    if action.when is not None:
-        where = _listed(list(action.from_states)) or "a new entity"
-        return f"its guard `{action.when.text}` is never true in {where}: mend the guard, or drop the action"
-    return "no reachable state makes it possible: check its `from`, `by` and arguments, or drop it"
 
 
 def tell_empty(prop: Property) -> Finding:
@@ -563,6 +549,8 @@ def undecided(app: App, message: str) -> Finding:
     if "was asked of" in message:
         cure = f"say in `[scope]` of app.toml how many show it, so that they are searched at once, {larger}, "
         cure += "or accept the bounds with `--accept-bounds`"
+    if message.startswith("whether"):
+        cure = f"look at what leads there, or {cure}"
     if "sample" in message:
         cure = "narrow the range to 64 values or fewer, or accept the bounds with `--accept-bounds`"
     return finding("LT801", message, app.span, cure)
