@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import asyncpg
 import httpx2
 import pytest
 from tests.runtime.processes import Process, serving
 from tests.runtime.test_faults_sqlite import BASE, NOTE, created
-from tests.store.server import Server
+from tests.runtime.test_processes import verified
+from tests.store.server import Server, has_namespaces
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +162,74 @@ def test_a_login_that_is_taken_away_is_told_and_comes_back(own: Server, tmp_path
         assert process.get("/readyz").status_code == 200
         assert process.stop() == 0
         assert "Traceback" not in process.log, process.log
+
+
+FULL = {
+    "data": (96, (507, "LR507.full", "full"), "full"),
+    "wal": (40, (503, "LR503.store", "unavailable"), "unavailable"),
+}
+"""How many MiB the disk has, how the first creation without room is refused, why nothing is ready then."""
+
+
+def large() -> str:
+    """A text that cannot be compressed to much less."""
+    return os.urandom(9_000).hex()
+
+
+def filled(process: Process) -> tuple[set[str], httpx2.Response]:
+    """What was acknowledged until there was no more room, and the first answer that said so."""
+    kept: set[str] = set()
+    for _ in range(2_000):
+        answer = process.post(BASE, {"text": large()})
+        if answer.status_code != 201:
+            return kept, answer
+        kept.add(str(answer.json()["id"]))
+    raise AssertionError("nothing is refused")
+
+
+def listed(process: Process) -> set[str]:
+    """Every entity that there is."""
+    found: set[str] = set()
+    asked: dict[str, object] = {"limit": 100}
+    while True:
+        page = process.get(BASE, params=asked).json()
+        found.update(item["id"] for item in page["items"])
+        if not page["next"]:
+            return found
+        asked["cursor"] = page["next"]
+
+
+@pytest.mark.skipif(not has_namespaces(), reason="a small disk needs namespaces of mounts")
+@pytest.mark.parametrize("what", [*FULL])
+def test_a_full_disk_of_the_server_is_told_and_left_behind_when_there_is_room(
+    what: Literal["data", "wal"], tmp_path: Path
+) -> None:
+    """Where rows find no room they are refused; where the log finds none, PostgreSQL itself ends at once."""
+    mib, said, cause = FULL[what]
+    server = Server(syncs=True, disk=(what, mib))
+    assert server.disk is not None
+    server.start()
+    try:
+        with serving(server.url, tmp_path) as process:
+            process.apply(NOTE)
+            first = {created(process) for _ in range(3)}
+            server.disk.fill()
+            kept, refused = filled(process)
+            problem = refused.json()
+            assert (refused.status_code, problem["code"], problem["cause"]) == said, refused.text
+            assert refused.headers["retry-after"] and "No space left on device" in problem["detail"]
+            doubtful = "it may have been committed" in problem["detail"]
+            for _ in range(2):  # it stays so
+                ready = process.get("/readyz")
+                assert (ready.status_code, ready.json()["cause"]) == (503, cause), ready.text
+            server.disk.empty()
+            server.ensure()
+            kept.add(str(eventually(process, 201).json()["id"]))
+            assert process.get("/readyz").status_code == 200
+            found = listed(process)
+            assert found >= kept | first and len(found - kept - first) <= doubtful
+            assert process.stop() == 0
+            assert "defect" not in process.log and "Traceback" not in process.log, process.log
+        assert "verified" in verified((server.url, "lathe"))
+    finally:
+        server.remove()

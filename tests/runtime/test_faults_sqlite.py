@@ -17,6 +17,7 @@ import apsw
 import httpx2
 import pytest
 from tests.runtime.processes import Process, serving
+from tests.store.server import NAMESPACE, fill, has_namespaces
 
 NOTE = {
     "note.blueprint.toml": b"""
@@ -34,13 +35,6 @@ BASE = "/v1/note/notes"
 LARGE = "x" * 20_000
 DISK_BYTES = 48 * 2**20
 
-NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
-
-
-def _has_namespaces() -> bool:
-    found = subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False)
-    return found.returncode == 0
-
 
 def in_namespace(mount: str, folder: Path) -> tuple[str, ...]:
     """What stands before a command so that it runs with `mount`, which may say `$0` for the folder."""
@@ -48,7 +42,7 @@ def in_namespace(mount: str, folder: Path) -> tuple[str, ...]:
 
 
 def test_a_full_disk_is_told_and_left_behind_when_there_is_room(tmp_path: Path) -> None:
-    if not _has_namespaces():
+    if not has_namespaces():
         pytest.skip("a small disk needs namespaces of mounts")
     data = tmp_path / "data"
     data.mkdir()
@@ -93,17 +87,6 @@ def test_a_file_that_may_not_grow_is_told_and_left_behind(tmp_path: Path) -> Non
         assert process.stop() == 0
         assert "defect" not in process.log, process.log
     assert verify(data).returncode == 0
-
-
-def fill(path: Path) -> None:
-    """Write until nothing more fits."""
-    with path.open("wb", buffering=0) as file:
-        for size in (2**20, 4096):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
 
 
 def created(process: Process, text: str = "") -> str:
@@ -195,7 +178,7 @@ def test_a_start_that_cannot_be_says_why_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "noise").mkdir()
     (tmp_path / "noise" / "lathe.db").write_bytes(os.urandom(100_000))
     says(Process(f"sqlite:{tmp_path / 'noise'}", tmp_path), 1, "not a database", "(corrupt)")
-    if _has_namespaces():
+    if has_namespaces():
         alone = in_namespace('mount --bind "$0" "$0" && mount -o remount,ro,bind "$0"', data)
         says(Process(url, tmp_path, before=alone), 4, "cannot be written", "(read_only)")
     with changing(data) as db:

@@ -10,23 +10,87 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 START_SECONDS = 60
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
+"""In it, whoever we are may mount; what is mounted is seen there alone."""
+
+
+class Disk:
+    """A small file system of its own, which is there for as long as a process holds it."""
+
+    def __init__(self, place: Path, *, mib: int) -> None:
+        place.mkdir()
+        mount = f'mount -t tmpfs -o size={mib}m tmpfs "$0" && echo mounted && exec sleep infinity'
+        self._holder = subprocess.Popen((*NAMESPACE, "sh", "-c", mount, str(place)), stdout=subprocess.PIPE)
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == b"mounted\n", "namespaces of mounts are there"
+        self.inside = Path(f"/proc/{self._holder.pid}/root{place}")
+        """The disk, seen from outside."""
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        """What stands before a command that is to see the disk, and runs as nobody in particular."""
+        enter = ("nsenter", "--target", str(self._holder.pid), "--user", "--mount", "--preserve-credentials")
+        return (*enter, "unshare", "--user", "--map-user=1000", "--map-group=1000")
+
+    def remove(self) -> None:
+        self._holder.kill()
+        self._holder.communicate()
+
+    def fill(self) -> None:
+        """Leave no room."""
+        fill(self._filler)
+
+    def empty(self) -> None:
+        """Give the room back."""
+        self._filler.unlink()
+
+    @property
+    def _filler(self) -> Path:
+        return self.inside / "filler"
+
+
+def fill(path: Path) -> None:
+    """Write until nothing more fits."""
+    with path.open("wb", buffering=0) as file:
+        for size in (2**20, 4096):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue
+
+
+def has_namespaces() -> bool:
+    """Whether there may be a `Disk`."""
+    found = subprocess.run((*NAMESPACE, "true"), capture_output=True, check=False)
+    return found.returncode == 0
 
 
 class Server:
-    """`postgres` on a socket in a folder of its own. Nothing is synced: in a test only processes die."""
+    """`postgres` on a socket in a folder of its own. Nothing is synced: in a test only processes die.
 
-    def __init__(self, *, syncs: bool = False) -> None:
+    With a `disk` of so many MiB its data, or its log alone, are on one.
+    """
+
+    def __init__(
+        self, *, syncs: bool = False, disk: tuple[Literal["data", "wal"], int] | None = None
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="lathe-pg-"))
         self._syncs = syncs
-        self._user = _user()
+        self.disk = Disk(self.folder / disk[0], mib=disk[1]) if disk is not None else None
+        self._user = _user() if disk is None else None
         if self._user is not None:
             os.chown(self.folder, self._user, -1)
         self._process: subprocess.Popen[bytes] | None = None
-        made = self._run("initdb", "-U", "lathe", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        more = (f"--waldir={self.folder / 'wal' / 'log'}",) if disk is not None and disk[0] == "wal" else ()
+        flags = ("-U", "lathe", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", *more)
+        made = self._run("initdb", *flags)
         assert made.returncode == 0, made.stderr.decode()
 
     @property
@@ -34,10 +98,18 @@ class Server:
         return f"postgresql://lathe@/postgres?host={self.folder}"
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        command = [str(_binaries() / program), "-D", str(self.folder / "data"), *arguments]
+        command = [*self._before(), str(_binaries() / program), "-D", self._data, *arguments]
         return subprocess.run(
             command, user=self._user, cwd="/", env=_environment(), capture_output=True, check=False
         )
+
+    def _before(self) -> tuple[str, ...]:
+        return self.disk.before if self.disk is not None else ()
+
+    @property
+    def _data(self) -> str:
+        """A folder that PostgreSQL makes itself, for a mounted one is nobody's."""
+        return str(self.folder / "data" / "of" if self.disk is not None else self.folder / "data")
 
     def start(self) -> None:
         sync = "on" if self._syncs else "off"
@@ -48,7 +120,7 @@ class Server:
         }  # fmt: skip
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         log = (self.folder / "log").open("ab")
-        command = [str(_binaries() / "postgres"), "-D", str(self.folder / "data"), *flags]
+        command = [*self._before(), str(_binaries() / "postgres"), "-D", self._data, *flags]
         self._process = subprocess.Popen(
             command, user=self._user, cwd="/", env=_environment(), stdout=log, stderr=log
         )
@@ -78,6 +150,13 @@ class Server:
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")[-2_000:]
 
+    def ensure(self) -> None:
+        """Start it again if it has ended by itself, as whoever watches over it does."""
+        assert self._process is not None, "it was started"
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+            self.start()
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT: at once, in order. SIGQUIT: without a checkpoint, as after a crash."""
         if self._process is not None:
@@ -87,6 +166,8 @@ class Server:
 
     def remove(self) -> None:
         self.stop()
+        if self.disk is not None:
+            self.disk.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

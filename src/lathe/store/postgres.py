@@ -35,7 +35,7 @@ from lathe.store.fold import net
 from lathe.store.postgres_at_once import AtOnce, at_once
 from lathe.store.postgres_commit import NOW, Locking, Writing
 from lathe.store.postgres_dump import ENTRY, POSITION, dumped, finish, is_empty, take_in
-from lathe.store.postgres_link import CLASHES, LOST, Link, connect, prepare, translate
+from lathe.store.postgres_link import CLASHES, LOST, Link, check_room, connect, ping, prepare, translate
 from lathe.store.records import (
     GENESIS,
     Answer,
@@ -110,7 +110,10 @@ class PostgresStore:
             await link.close()
 
     async def ping(self) -> None:
-        await self._change(lambda db: db.execute("update meta set value = value where name = 'ping'"))
+        if self._writer.was_full:
+            await _again(self._writer, check_room)
+            self._writer.was_full = False
+        await self._change(ping)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         self._sequencer.listeners.append(listener)
@@ -143,6 +146,7 @@ class PostgresStore:
             answers = await _again(self._writer, _Commit(group).run)
         except _Refused as refused:
             return refused.answers
+        self._writer.was_full = False
         self._sequencer.wake()
         return answers
 

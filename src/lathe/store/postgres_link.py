@@ -35,6 +35,9 @@ _SETTINGS = {
     "lock_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
 }
+_PING = "insert into meta values ('ping', 0) on conflict (name) do update set value = meta.value"
+ROOM_BYTES = 262_144
+"""What a server that had no room must take before it counts as having some."""
 _WRITER_SETTINGS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 """What the writer looks up is always there by its key, whatever the statistics say of a table that is new."""
 
@@ -98,6 +101,23 @@ async def prepare(connection: asyncpg.Connection, schema: str) -> None:
             )
 
 
+async def ping(connection: asyncpg.Connection) -> None:
+    """A commit of as little as can be."""
+    await connection.execute(_PING)
+
+
+async def check_room(connection: asyncpg.Connection) -> None:
+    """Write what needs room, and take it back: a little is written over in place where there is none."""
+    trying = connection.transaction()
+    await trying.start()
+    try:
+        await connection.execute("create table room (data bytea)")
+        await connection.execute("alter table room alter column data set storage external")
+        await connection.execute("insert into room values ($1)", bytes(ROOM_BYTES))
+    finally:
+        await trying.rollback()
+
+
 def translate(error: Exception, *, maybe: bool = False) -> Exception:
     """What the rest of Lathe is told of an error of PostgreSQL. `maybe`: it was lost while committing."""
     match error:
@@ -137,6 +157,8 @@ class Link:
         self._url, self._schema, self._is_writer = url, schema, is_writer
         self._lock = asyncio.Lock()
         self._connection: asyncpg.Connection | None = None
+        self.was_full = False
+        """Whether there was no room for something, and nothing has shown since that there is some."""
 
     @property
     def is_used(self) -> bool:
@@ -158,6 +180,7 @@ class Link:
                 if isinstance(error, LOST):
                     self._drop()
                 told = translate(error)
+                self.was_full = self.was_full or isinstance(told, FullError)
                 if told is error:
                     raise
                 raise told from error
