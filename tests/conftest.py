@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
 from hypothesis import settings
+from tests import children
 
 settings.register_profile("lathe", deadline=None, print_blob=True)
 settings.load_profile("lathe")
@@ -18,6 +20,14 @@ def no_shared_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     """Each test has a cache of verdicts of its own, empty, and never the user's."""
     folder = tmp_path_factory.getbasetemp() / f"cache-{next(_CACHES)}"
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+
+
+@pytest.fixture(autouse=True)
+def nothing_outlives_its_test() -> Iterator[None]:
+    """What a test has started is killed after it; what was started for several is here already."""
+    before = children.known()
+    yield
+    children.end(besides=before)
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tests import children
 from tests.runtime.processes import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -70,7 +71,7 @@ def living(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     shutil.copytree(folder / "rollout", served)
     with (tmp_path / "dev.log").open("wb") as log:
         command = [sys.executable, "-m", "lathe.cli", "dev", str(served), "--port", str(port)]
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+        process = children.begin(command, cwd=tmp_path, stdout=log, stderr=log)
         try:
             wait_for(url, process)
             yield folder, url

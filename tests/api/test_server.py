@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests import children
 from tests.api.client import serving
 from tests.runtime.processes import free_port
 
@@ -41,9 +42,9 @@ def test_a_port_in_use_is_said_before_anything_is_opened(tmp_path: Path) -> None
 def test_ctrl_c_ends_a_development_server_and_its_stand_in_without_a_traceback(tmp_path: Path) -> None:
     port = free_port()
     with (tmp_path / "log").open("wb") as log:
-        running = subprocess.Popen(
+        running = children.begin(
             [sys.executable, "-m", "lathe.cli", "dev", str(ROLLOUT), "--port", str(port), "--data", "data"],
-            cwd=tmp_path, stdout=log, stderr=log, start_new_session=True,
+            cwd=tmp_path, stdout=log, stderr=log,
         )  # fmt: skip
     try:
         until = time.monotonic() + 60

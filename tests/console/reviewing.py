@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests import children
 from tests.api.test_checks import texts
 from tests.console.world import World
 from tests.runtime.harness import EXAMPLES
@@ -78,7 +79,7 @@ def developing(app: str, place: Path) -> Iterator[Dev]:
     port, log = free_port(), place / "log"
     command = [sys.executable, "-m", "lathe.cli", "dev", str(folder), "--port", str(port), "--data", "data"]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=place, stdout=out, stderr=out)
+        process = children.begin(command, cwd=place, stdout=out, stderr=out)
     try:
         _until_served(process, log, f"/v1/{app}/")
         yield Dev(f"http://127.0.0.1:{port}", folder)

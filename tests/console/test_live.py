@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from tests import children
 from tests.console.conftest import Opening
 from tests.runtime.processes import free_port
 
@@ -25,9 +25,9 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `lathe dev examples/rollout`."""
     folder, port = tmp_path_factory.mktemp("dev"), free_port()
     with (folder / "log").open("wb") as log:
-        running = subprocess.Popen(
+        running = children.begin(
             [sys.executable, "-m", "lathe.cli", "dev", str(ROLLOUT), "--port", str(port), "--data", "data"],
-            cwd=folder, stdout=log, stderr=log, start_new_session=True,
+            cwd=folder, stdout=log, stderr=log,
         )  # fmt: skip
     try:
         until = time.monotonic() + START_SECONDS

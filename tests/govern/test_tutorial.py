@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
+from tests import children
 from tests.runtime.processes import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -47,9 +48,9 @@ def test_it_goes_as_the_tutorial_says(tmp_path: Path) -> None:
     script, output = tmp_path / "script.sh", tmp_path / "output.txt"
     script.write_text(script_of(TUTORIAL.read_text(encoding="utf-8"), port))
     with output.open("w") as written:
-        running = subprocess.Popen(
+        running = children.begin(
             ["bash", "script.sh"], stdin=subprocess.DEVNULL, stdout=written, stderr=written,
-            cwd=tmp_path, env=environment, start_new_session=True,
+            cwd=tmp_path, env=environment,
         )  # fmt: skip
         try:
             running.wait(SECONDS)

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests import children
+
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.runtime.loaded"])
 
@@ -22,15 +24,20 @@ class Forked:
     def __init__(self, environment: Mapping[str, str], folder: Path, log: Path) -> None:
         self._process = _context.Process(target=_serve, args=(dict(environment), str(folder), str(log)))
         self._process.start()
+        self._code: int | None = None
+        self._pid = self._process.pid
+        children.know(self)
 
     @property
     def pid(self) -> int:
-        assert self._process.pid is not None, "it was started"
-        return self._process.pid
+        assert self._pid is not None, "it was started"
+        return self._pid
 
     def poll(self) -> int | None:
         """Its exit code, once it has one."""
-        return self._process.exitcode
+        if self._code is None:
+            self._code = self._process.exitcode
+        return self._code
 
     def send_signal(self, how: signal.Signals) -> None:
         """As from outside."""
@@ -39,13 +46,14 @@ class Forked:
     def wait(self, seconds: float) -> int:
         """Its exit code, which it has by then."""
         self._process.join(seconds)
-        code = self._process.exitcode
+        code = self.poll()
         assert code is not None, "it did not end"
         self._process.close()
         return code
 
 
 def _serve(environment: dict[str, str], folder: str, log: str) -> None:
+    children.lead()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

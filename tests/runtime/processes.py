@@ -6,6 +6,7 @@ cost more than the request.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -19,9 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests import children
 from tests.runtime.forking import Forked
 
-from lathe.lang import read_app
+from lathe.cli.assembly import store_of
+from lathe.lang import digest, read_app
+from lathe.store.base import Apply
+from lathe.store.records import Version
 
 START_SECONDS = 60.0
 
@@ -48,7 +53,8 @@ class Process:
         self._is_forked = is_forked
         self.port = free_port()
         self.folder = folder
-        self._command = (*before, sys.executable, "-m", "lathe.cli", "serve")
+        self._before = before
+        self._command = (sys.executable, "-m", "lathe.cli", "serve")
         self._environment = {
             **os.environ,
             "LATHE_STORE_URL": store,
@@ -82,9 +88,10 @@ class Process:
         if self._is_forked:
             return Forked(self._environment, self.folder, log)
         with log.open("ab") as file:
-            return subprocess.Popen(
-                self._command, env=self._environment, cwd=self.folder, stderr=file, stdout=file
-            )
+            return children.begin(
+                self._command, before=self._before, env=self._environment, cwd=self.folder, stderr=file,
+                stdout=file,
+            )  # fmt: skip
 
     @property
     def pid(self) -> int:
@@ -98,8 +105,8 @@ class Process:
     def refused(self) -> tuple[int, str]:
         """The exit code of a start that does not come up, and what it says."""
         done = subprocess.run(
-            self._command, env=self._environment, cwd=self.folder, capture_output=True, text=True, timeout=60,
-            check=False,
+            (*self._before, *self._command), env=self._environment, cwd=self.folder, capture_output=True,
+            text=True, timeout=60, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
@@ -144,12 +151,31 @@ class Process:
         body = {"files": {p: b.decode() for p, b in files.items()}, "confirm": "any", "accept_bounds": True}
         answer = httpx2.put(f"{self.url}/v1/blueprints", json=body, headers=self.headers, timeout=120)
         assert answer.is_success, answer.text
+        self.hold_roles(files)
+
+    def hold_roles(self, files: Mapping[str, bytes]) -> None:
+        """Call as somebody who holds every role of an app from now on."""
         app = read_app(files).app
         assert app is not None, "it was applied"
         wanted = {"principal": "tester", "kind": "person", "roles": sorted(app.roles), "scopes": ["operator"]}
         made = self.post("/v1/tokens", wanted)
         assert made.is_success, made.text
         self.headers = {"authorization": f"Bearer {made.json()['token']}"}
+
+
+def put(store: str, files: Mapping[str, bytes], *, schema: str = "lathe") -> None:
+    """Put an app in force in a store that nobody serves yet: nothing is checked, which takes seconds."""
+    app = read_app(files).app
+    assert app is not None, "it can be read"
+    version = Version("main", app.name, digest(app), dict(files), b"{}", 0, "test")
+
+    async def apply() -> None:
+        opened, _ = store_of(store, schema=schema)
+        await opened.open()
+        assert (await opened.apply(Apply(version, None))).verdict == "accepted"
+        await opened.close()
+
+    asyncio.run(apply())
 
 
 @contextmanager
@@ -165,8 +191,8 @@ def serving(
     `is_forked` starts quickly, from what is loaded already.
     """
     process = Process(store, folder, schema=schema, before=before, is_forked=is_forked)
-    process.start()
     try:
+        process.start()
         yield process
     finally:
         if process._running is not None:

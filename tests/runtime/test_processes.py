@@ -11,9 +11,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.runtime.processes import Process, serving
+from tests.runtime.processes import Process, put, serving
 
 ROUNDS = 20
+LEAST, MORE = 10, 5
+"""Acknowledged of a round before the kill: at least so many, and more for some rounds than for others."""
 WORKERS = 16
 COUNTERS = 20
 _schemas = count(1)
@@ -108,14 +110,16 @@ async def _count(process: Process, ids: list[str], acknowledged: dict[str, int],
         await asyncio.gather(*(worker(client, n) for n in range(WORKERS)))
 
 
+@pytest.mark.timeout(300)
 def test_what_was_acknowledged_survives_a_kill(place: tuple[str, str], tmp_path: Path) -> None:
+    put(place[0], COUNTER, schema=place[1])
     with serving(place[0], tmp_path, schema=place[1], is_forked=True) as process:
-        process.apply(COUNTER)
+        process.hold_roles(COUNTER)
         ears = [made(process, "ears") for _ in range(COUNTERS)]
         ids = [made(process, "counters", ear=ear) for ear in ears]
         acknowledged = dict.fromkeys(ids, 0)
         for turn in range(ROUNDS):
-            wanted = sum(acknowledged.values()) + 20 + 7 * turn
+            wanted = sum(acknowledged.values()) + LEAST + MORE * (turn % 8)
 
             async def until_killed(wanted: int) -> None:
                 stop = asyncio.Event()

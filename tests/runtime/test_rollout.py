@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
 import httpx2
 import pytest
+from tests import children
 from tests.runtime.harness import example
-from tests.runtime.processes import Process, free_port, serving
+from tests.runtime.processes import Process, free_port, put, serving
 
 STAND_IN = Path(__file__).parents[2] / "examples" / "rollout" / "stand_in.py"
 SECONDS_A_BROKER = 0.1
 _schemas = count(1)
 
 
+FILES = example("rollout")
+NAME = "rollout.blueprint.toml"
+PATIENT = {**FILES, NAME: FILES[NAME].replace(b"[effect.patch] #", b"[effect.patch]\ntimeout = '4m' #")}
+"""The example, but it waits for the world outside for as long as any test lasts."""
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Process]:
+def world(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[Process, subprocess.Popen[bytes]]]:
     """A server on which the rollout runs, and the world outside beside it."""
     port = free_port()
     outside = f"http://127.0.0.1:{port}"
@@ -30,15 +42,35 @@ def process(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Process]
     store, schema = f"sqlite:{tmp_path / 'data'}", "lathe"
     if request.param == "postgres":
         store, schema = request.getfixturevalue("postgres").url, f"rollout{next(_schemas)}"
-    with serving(store, tmp_path, schema=schema) as made:
+    assert PATIENT != FILES
+    put(store, PATIENT, schema=schema)
+    with serving(store, tmp_path, schema=schema, is_forked=True) as made:
         command = [sys.executable, str(STAND_IN), str(port), made.url, str(SECONDS_A_BROKER)]
-        stand_in = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        stand_in = children.begin(command, stdin=subprocess.DEVNULL)
         try:
-            made.apply(example("rollout"))
-            yield made
+            made.hold_roles(PATIENT)
+            listens(port)
+            yield made, stand_in
         finally:
             stand_in.terminate()
             stand_in.wait(10)
+
+
+@pytest.fixture
+def process(world: tuple[Process, subprocess.Popen[bytes]]) -> Process:
+    """The server alone."""
+    return world[0]
+
+
+def listens(port: int) -> None:
+    """Wait until somebody does."""
+    end = time.monotonic() + 60
+    while True:
+        with closing(socket.socket()) as plug:
+            if plug.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < end, "the stand-in does not come up"
+        time.sleep(0.02)
 
 
 def begun(process: Process, image: str, replicas: int = 3) -> str:
@@ -78,10 +110,12 @@ def test_it_fails_and_is_rolled_back(process: Process) -> None:
     assert taken(process, place) == ["create", "start", "drain", "fail", "roll_back", "progress", "restored"]
 
 
-def test_another_version_takes_over_while_it_rolls(process: Process) -> None:
-    place = begun(process, "slow:2", replicas=5)
-    files = example("rollout")
-    name = "rollout.blueprint.toml"
+@pytest.mark.timeout(300)
+def test_another_version_takes_over_while_it_rolls(world: tuple[Process, subprocess.Popen[bytes]]) -> None:
+    """The world outside stands still meanwhile: else the rollout may be over before the gate has judged."""
+    process, stand_in = world
+    stand_in.send_signal(signal.SIGSTOP)
+    place = begun(process, "broker:2")
     refused = httpx2.put(
         f"{process.url}/v1/blueprints",
         json={"files": {"a": "b"}, "confirm": "any"},
@@ -89,9 +123,11 @@ def test_another_version_takes_over_while_it_rolls(process: Process) -> None:
         headers=process.headers,
     )
     assert refused.status_code == 409
-    longer = files[name].replace(b'after = "15m", then = "fail"', b'after = "20m", then = "fail"', 1)
-    assert longer != files[name]
-    process.apply({**files, name: longer})
+    longer = PATIENT[NAME].replace(b'after = "15m", then = "fail"', b'after = "20m", then = "fail"', 1)
+    assert longer != PATIENT[NAME]
+    process.apply({**PATIENT, NAME: longer})
+    assert process.get(place).json()["state"] == "rolling"
+    stand_in.send_signal(signal.SIGCONT)
     until(process, place, "done")
     items = process.get(f"{place}/journal", params={"limit": 200}).json()["items"]
     versions = [v["digest"] for v in process.get("/v1/blueprints/rollout").json()["items"]]

@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from tests.children import WITH_PARENT
+
 START_SECONDS = 60
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
 """In it, whoever we are may mount; what is mounted is seen there alone."""
@@ -26,7 +28,8 @@ class Disk:
     def __init__(self, place: Path, *, mib: int) -> None:
         place.mkdir()
         mount = f'mount -t tmpfs -o size={mib}m tmpfs "$0" && echo mounted && exec sleep infinity'
-        self._holder = subprocess.Popen((*NAMESPACE, "sh", "-c", mount, str(place)), stdout=subprocess.PIPE)
+        command = (*NAMESPACE, *WITH_PARENT, "sh", "-c", mount, str(place))
+        self._holder = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == b"mounted\n", "namespaces of mounts are there"
         self.inside = Path(f"/proc/{self._holder.pid}/root{place}")
@@ -120,7 +123,7 @@ class Server:
         }  # fmt: skip
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         log = (self.folder / "log").open("ab")
-        command = [*self._before(), str(_binaries() / "postgres"), "-D", self._data, *flags]
+        command = [*self._before(), *WITH_PARENT, str(_binaries() / "postgres"), "-D", self._data, *flags]
         self._process = subprocess.Popen(
             command, user=self._user, cwd="/", env=_environment(), stdout=log, stderr=log
         )
