@@ -60,6 +60,13 @@ def _sections() -> dict[str, list[str]]:
     return {re.split(r"[/ `]", text)[4]: text.strip().split("\n\n") for text in found}
 
 
+def _by_hand(known: list[str]) -> list[str]:
+    """What somebody wrote below the table of a section: it stays until somebody else takes it away."""
+    blocks = [block for text in known for block in text.split("\n\n")]
+    tables = [number for number, block in enumerate(blocks) if block.startswith("|")]
+    return blocks[tables[0] + 1 :] if tables else []
+
+
 def _part(name: str, told: dict[str, object], options: list[str]) -> list[str]:
     machine, rows = told["machine"], told["rows"]
     assert isinstance(machine, dict) and isinstance(rows, list)

@@ -191,6 +191,20 @@ def test_end_of_an_invocation_that_no_action_takes() -> None:
     assert run_of(found)[-1] == "end ask well (refused)"
 
 
+def test_new_fields_that_nothing_gives_are_told_at_once() -> None:
+    new = OLD.replace(
+        "[field]\n", '[field]\nsize = { type = "int", range = [2, 9] }\nurgent = { type = "bool" }\n'
+    )
+    new = new.replace(
+        'create = { by = "role:clerk" }', 'create = { by = "role:clerk", sets = ["size", "urgent"] }'
+    )
+    found = finding(against(OLD, new), "LT702").diagnostic
+    assert "`size` and `urgent` are new" in found.message
+    entry = '[migrate] field = { size = "2", urgent = "False" }'
+    assert f"`{entry}`" in found.help
+    assert told(against(OLD, new + entry.replace("[migrate] ", "[migrate]\n") + "\n")) == []
+
+
 def test_several_entities_keep_their_references() -> None:
     body = """[state]
 on = { initial = true, waits = "w" }

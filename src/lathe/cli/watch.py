@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from time import perf_counter
+from time import perf_counter, process_time
 from types import FrameType, TracebackType
 
 from lathe.cli import output
@@ -14,15 +14,23 @@ GRACE_SECONDS = 0.5
 """How long after Ctrl-C a search may take to come to a state that it can tell of."""
 
 
+TIMES_LONGER = 3
+"""A busy machine makes nobody wait longer than so many times the seconds that a check has by itself."""
+
+
 class Watch:
     """A monotonic clock in seconds. Ctrl-C is raised where it is read, so that a search loses nothing.
 
     A second Ctrl-C, or half a second without a look at the clock, interrupts wherever it finds us.
+
+    `is_patient`: what counts are the seconds in which there was a processor, so that a busy machine costs no
+    verdict, but at least a third of all that pass; else those on the wall.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_patient: bool = False) -> None:
         self.name = name
-        self._start = perf_counter()
+        self._is_patient = is_patient
+        self._start, self._worked = perf_counter(), process_time()
         self._shown = 0.0
         self._is_asked_to_stop = False
         self.was_interrupted = False
@@ -49,6 +57,8 @@ class Watch:
         if passed - self._shown > PATIENCE_SECONDS:
             self._shown = passed
             output.status(f"checking {self.name}, {passed:.0f} s; Ctrl-C stops and tells what is known")
+        if self._is_patient:
+            return max(min(passed, process_time() - self._worked), passed / TIMES_LONGER)
         return now
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:

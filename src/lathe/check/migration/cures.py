@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from lathe.lang.expr import And, Compare, Literal, Node, Read, walk
@@ -19,7 +19,19 @@ def state_entry(old: str, new: str) -> str:
 
 def field_entry(name: str, expression: str) -> str:
     """The entry that says what a field becomes."""
-    return f'`[migrate] field = {{ {name} = "{expression}" }}`'
+    return field_entries({name: expression})
+
+
+def field_entries(entries: Mapping[str, str]) -> str:
+    """The entry that says what fields become."""
+    said = ", ".join(f'{name} = "{expression}"' for name, expression in entries.items())
+    return f"`[migrate] field = {{ {said} }}`"
+
+
+def cure_for_new(new: App, blueprint: str, names: Iterable[str]) -> str:
+    """What the author can do about fields that the old version has not."""
+    fields = new.blueprints[blueprint].fields
+    return f"say what they become: {field_entries({n: likely_value(None, fields[n]) for n in names})}"
 
 
 def cure_for(old: App, new: App, wrong: Misfit) -> str:

@@ -48,6 +48,7 @@ from lathe.check.wider import joined, one_more, staff
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App
+from lathe.machine.migrate import Misfit
 
 
 @frozen
@@ -144,7 +145,7 @@ def _search_scope(work: _Work, instances: Instances) -> bool:
         work.partial.append(f"{_text(instances)}: {error}")
         return False
     swap = Swap(work.pair, Case(before, graph, work.pair.old, work.digest), images, work.digest)
-    work.add(tell_homeless(swap, *homeless) for homeless in images.homeless)
+    work.add(tell_homeless(swap, *one, others) for one, others in _together(images.homeless))
     is_whole = graph.is_complete and images.is_complete
     if images.starts:
         is_whole = _search_new(work, swap) and is_whole
@@ -153,6 +154,20 @@ def _search_scope(work: _Work, instances: Instances) -> bool:
         return False
     work.completed = (before, graph, images)
     return not work.findings
+
+
+def _together(
+    homeless: Iterable[tuple[Misfit, str, int]],
+) -> Iterator[tuple[tuple[Misfit, str, int], tuple[Misfit, ...]]]:
+    """What does not come over, with the others that are told with it: the new fields of one blueprint."""
+    told: dict[str, list[tuple[Misfit, str, int]]] = {}
+    for one in homeless:
+        if one[0].kind == "new":
+            told.setdefault(one[0].blueprint, []).append(one)
+        else:
+            yield one, ()
+    for first, *others in told.values():
+        yield first, tuple(wrong for wrong, _, _ in others)
 
 
 def _search_new(work: _Work, swap: Swap) -> bool:

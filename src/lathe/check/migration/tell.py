@@ -8,7 +8,7 @@ from dataclasses import replace
 from lathe.check.encode import encode
 from lathe.check.graph import Graph
 from lathe.check.liveness import Unfair
-from lathe.check.migration.cures import cure_for, keeping, state_entry
+from lathe.check.migration.cures import cure_for, cure_for_new, keeping, state_entry
 from lathe.check.migration.images import Images
 from lathe.check.migration.pair import Pair
 from lathe.check.permit import permit_of
@@ -75,8 +75,13 @@ class Swap:
         )
 
 
-def tell_homeless(swap: Swap, wrong: Misfit, slot: str, index: int) -> Finding:
-    """LT701, LT702: something of the old version that has no place in the new one, or does not fit."""
+def tell_homeless(
+    swap: Swap, wrong: Misfit, slot: str, index: int, others: tuple[Misfit, ...] = ()
+) -> Finding:
+    """LT701, LT702: something of the old version that has no place in the new one, or does not fit.
+
+    `others` are new fields of the same blueprint, of which nothing says what they are either.
+    """
     run = run_to(swap.old, index)
     moved = migrate_world(swap.pair.old, swap.pair.new, run.world)
     what = (wrong.kind, wrong.blueprint, wrong.name, wrong.about)
@@ -88,9 +93,14 @@ def tell_homeless(swap: Swap, wrong: Misfit, slot: str, index: int) -> Finding:
     old, new = swap.pair.old.app, swap.pair.new.app
     whose = f"a `{wrong.blueprint}` in `{state}`" if name else "the app"
     code, end = ("LT701", "has no place here") if wrong.has_no_place else ("LT702", "does not fit here")
-    message = f"{whose} of the version before {end}: {reason(swap.pair.new, wrong)}"
-    trace = make_trace(run, swap.digest)
-    return finding(code, message, place_of(swap, wrong), cure_for(old, new, wrong), trace=trace)
+    why, cure = reason(swap.pair.new, wrong), cure_for(old, new, wrong)
+    if others:
+        names = [m.name for m in (wrong, *others)]
+        listed = f"{', '.join(f'`{name}`' for name in names[:-1])} and `{names[-1]}`"
+        why = f"{listed} are new, have no default, and nothing says what they are"
+        cure = cure_for_new(new, wrong.blueprint, names)
+    message = f"{whose} of the version before {end}: {why}"
+    return finding(code, message, place_of(swap, wrong), cure, trace=make_trace(run, swap.digest))
 
 
 def place_of(swap: Swap, wrong: Misfit) -> Span:

@@ -195,7 +195,7 @@ def _answer(name: str, contents: Mapping[str, bytes], options: Options, folder: 
         when = kept.cached.translate({ord("T"): " ", ord("Z"): " UTC"})
         output.talk(f"`{name}`: cached verdict of {when}; `--no-cache` checks anew")
         return kept
-    with Watch(name) as watch:
+    with Watch(name, is_patient=options.budget_seconds is None) as watch:
         report = check_files(contents, options, watch).report
     if folder is not None and asked is not None and not watch.was_interrupted:
         cache.keep(folder, asked, report)
