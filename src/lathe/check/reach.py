@@ -83,6 +83,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
                 break
         _close(progress)
         _judge_last(progress)
+        _tell_breeding(progress)
         _tell_empty(progress)
         _look_beyond(progress)
     except (OutOfTimeError, KeyboardInterrupt) as stop:
@@ -283,6 +284,23 @@ def _look_beyond(progress: Progress) -> None:
         beyond.ask_crowd(progress)
     if linked(progress.app) and not progress.has_errors:
         beyond.ask_beyond(progress, progress.before)
+
+
+def _tell_breeding(progress: Progress) -> None:
+    """Creations that go on without end; an app in which nobody creates another loads nothing for it."""
+    if progress.completed is None or not any(
+        e.uses == "create" for b in progress.app.blueprints.values() for e in b.effects.values()
+    ):
+        return
+    from lathe.check.breeding import endless  # only here, so that a clean check starts sooner
+
+    instances = dict(progress.completed[0].layout.domains.instances)
+    found = endless(progress.app, instances, progress.limits)
+    if found is not None:
+        from lathe.check import tell
+
+        case = tell.make_case(found[0], found[1], progress.digest)
+        progress.add([tell.tell_call_round(case, found[2])])
 
 
 def _still_empty(progress: Progress, wider: Instances, empties: list[Property]) -> list[Property]:

@@ -1,0 +1,143 @@
+"""Entities that make entities without end (LT505): a round of creations that only the scope holds up.
+
+Calls that go round meet a state again, unless each of them makes somebody new. Then nobody is met twice, and
+what ends it in a search is that there is no more room. So the round is one of entities: somebody asks for a
+creation, and by calls alone there is a new one, in the same situation, that asks for the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from lathe.check.bounds import TooLargeError
+from lathe.check.graph import Limits
+from lathe.check.layout import Slot, Variable
+from lathe.check.progress import Edge, Round
+from lathe.check.relevance import askers
+from lathe.check.scope import Instances
+from lathe.check.search import ListGraph, masks_where, search
+from lathe.check.system import System, make_system
+from lathe.lang.model import App
+
+STATES = 2_000
+"""States that are looked at; what breeds does so soon."""
+NEAR_STATES = 200
+"""States that are looked at from each place, along calls alone."""
+
+
+def breeders(app: App) -> frozenset[str]:
+    """The blueprints that lead to a creation of their own again, by calls, creations and joint steps."""
+    leads = {name: frozenset(_leads(app, name)) for name in app.blueprints}
+    makes = {name: frozenset(_makes(app, name)) for name in app.blueprints}
+    return frozenset(
+        name for name in leads if any(name == made or name in _behind(leads, made) for made in makes[name])
+    )
+
+
+def _makes(app: App, name: str) -> Iterator[str]:
+    blueprint = app.blueprints[name]
+    for effect in blueprint.effects.values():
+        if effect.target is not None and effect.target.action == "create" and askers(blueprint, effect.name):
+            yield effect.target.blueprint
+
+
+def _leads(app: App, name: str) -> Iterator[str]:
+    """The blueprints whose entities take part in what those of one do, or in what they call for."""
+    blueprint = app.blueprints[name]
+    yield from (e.target.blueprint for e in blueprint.effects.values() if e.target is not None)
+    yield from (clause.blueprint for action in blueprint.actions.values() for clause in action.also)
+
+
+def _behind(leads: Mapping[str, frozenset[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for name in leads[waiting.pop()] - found:
+            found.add(name)
+            waiting.append(name)
+    return found
+
+
+def endless(app: App, instances: Instances, limits: Limits) -> tuple[System, ListGraph, Round] | None:
+    """A place where somebody is made without end, and the way to who asks again; None if none is near."""
+    bred = breeders(app)
+    if not bred:
+        return None
+    wanted = {name: max(count, 2) if name in bred else count for name, count in instances.items()}
+    try:
+        system = make_system(app, wanted)
+    except TooLargeError:
+        return None
+    graph = search(system, replace(limits, states=min(limits.states, STATES), alarm=None))
+    held = masks_where(system.layout, graph.states, system.held)
+    for index in range(len(graph.states)):
+        found = _round(system, graph, index, held)
+        if found is not None:
+            return system, graph, found
+    return None
+
+
+def _calls(system: System, graph: ListGraph, index: int) -> Iterator[Edge]:
+    """The deliveries that are possible in a state."""
+    start = graph.first[index]
+    for position in range(start, start + max(graph.degree[index], 0)):
+        label = system.commands[graph.labels[position]].label
+        effect = label.slot.blueprint.effects.get(label.effect or "")
+        if label.event in ("deliver", "notify") and effect is not None and effect.target is not None:
+            yield graph.labels[position], graph.targets[position]
+
+
+def _round(system: System, graph: ListGraph, index: int, held: list[int]) -> Round | None:
+    """A way along calls from a state to where a new entity asks for what made it."""
+    for edge in _calls(system, graph, index):
+        label = system.commands[edge[0]].label
+        if label.made:
+            way = _to_another(system, graph, index, edge, held)
+            if way is not None:
+                return index, way
+    return None
+
+
+def _to_another(
+    system: System, graph: ListGraph, index: int, edge: Edge, held: list[int]
+) -> tuple[Edge, ...] | None:
+    """The shortest way, beginning with an edge, to where a new entity is as the one that asked was."""
+    asker = system.commands[edge[0]].label.slot
+    before = graph.states[index]
+    wanted = _situation(asker, before)
+    free = [s for s in system.layout.of(asker.blueprint.name) if not s.state.read(before)]
+    ways: dict[int, tuple[Edge, ...]] = {edge[1]: (edge,)}
+    waiting = [edge[1]]
+    for here in waiting:
+        for slot in free:
+            if _situation(slot, graph.states[here]) == wanted and _goes_on(system, graph, here, slot, held):
+                return ways[here]
+        for following in _calls(system, graph, here) if len(ways) < NEAR_STATES else ():
+            if following[1] not in ways:
+                ways[following[1]] = (*ways[here], following)
+                waiting.append(following[1])
+    return None
+
+
+def _goes_on(system: System, graph: ListGraph, index: int, slot: Slot, held: list[int]) -> bool:
+    """Whether what an entity asks for is done, or waits for room alone; a notice that waits has no step."""
+    if held[index] >> system.layout.slots.index(slot) & 1:
+        return True
+    every = [system.commands[number].label for number, _ in _calls(system, graph, index)]
+    mine = [label for label in every if label.slot is slot]
+    makes = any(e.is_notice and e.target is not None for e in slot.blueprint.effects.values())
+    return any(label.made for label in mine) if mine or not makes else True
+
+
+def _situation(slot: Slot, packed: int) -> tuple[int, ...]:
+    """What an entity is and holds, whoever it refers to."""
+    return tuple(
+        int(bool(variable.read(packed))) if _refers(variable) else variable.read(packed)
+        for variable in slot.variables()
+    )
+
+
+def _refers(variable: Variable) -> bool:
+    kind = variable.kind.element or variable.kind
+    return kind.kind == "ref"
