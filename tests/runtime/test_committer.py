@@ -12,7 +12,7 @@ from lathe.runtime.committer import Committer, OverloadedError
 from lathe.runtime.engine import Committed, Engine, held_of
 from lathe.sim.loop import SimLoop, run
 from lathe.store.memory import MemoryStore
-from lathe.store.records import Write
+from lathe.store.records import Answer, Write
 
 from .harness import Scripted, act, create, example, install, node_of, person, state_of
 from .oracles import journal_replays
@@ -297,3 +297,71 @@ def test_a_group_takes_in_what_is_queued_until_the_store_looks_at_it() -> None:
         await journal_replays(store, app)
 
     run(main, 0)
+
+
+class Eager(MemoryStore):
+    """A store with a thread of its own, as it were: it begins when it is asked, and takes `seconds`."""
+
+    begins_at_once = True
+
+    def __init__(self, loop: SimLoop) -> None:
+        super().__init__(loop.now_ms)
+        self.seconds = 0.001
+        self.committer = Committer(self, lambda write, answer: None)
+        self.begun: list[int] = []
+        """How many writes were queued when it was asked."""
+
+    def commit(self, group: Sequence[Write]) -> asyncio.Task[list[Answer]]:  # type: ignore[override]
+        self.begun.append(self.committer.depth)
+        return asyncio.create_task(self._answers(group))
+
+    async def _answers(self, group: Sequence[Write]) -> list[Answer]:
+        taken = [*group]
+        await asyncio.sleep(self.seconds)
+        return [Answer("accepted") for _ in taken]
+
+
+def _write(number: int) -> Write:
+    return Write("main", "a", f"{number}", 1, (), (), ())
+
+
+def test_a_group_is_begun_once_half_of_what_is_under_way_is_queued() -> None:
+    async def main(loop: SimLoop) -> None:
+        store = Eager(loop)
+        running = asyncio.create_task(store.committer.run())
+        await asyncio.sleep(0.1)
+
+        async def asked_when(count: int) -> list[int]:
+            """Queue so many in one turn; how many there were each time that the store was asked."""
+            store.begun.clear()
+            answers = await asyncio.gather(*[store.committer.submit(_write(n)) for n in range(count)])
+            assert [answer.verdict for answer in answers] == ["accepted"] * count
+            return [*store.begun]
+
+        assert await asked_when(32) == [committing.EARLY_WRITES], "nothing is known yet"
+        assert await asked_when(32) == [16]
+        assert await asked_when(32) == [16]
+        assert await asked_when(7) == [7], "so few are not worth a group of their own"
+        store.seconds = 2 * committing.EARLY_SECONDS
+        assert await asked_when(32) == [16]
+        assert await asked_when(32) == [32], "the store takes longer than the rest of the turn"
+        store.committer.close()
+        await running
+
+    run(main, 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_group_that_is_begun_and_that_nobody_waits_for_yet_is_told_of_the_end(seed: int) -> None:
+    async def main(loop: SimLoop) -> None:
+        store = Eager(loop)
+        running = asyncio.create_task(store.committer.run())
+        await asyncio.sleep(0.1)
+        waiting = [store.committer.submit(_write(n)) for n in range(32)]
+        running.cancel()
+        async with asyncio.timeout(10):
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert store.begun == [committing.EARLY_WRITES]
+        assert all(isinstance(one, asyncio.CancelledError) for one in found)
+
+    run(main, seed)

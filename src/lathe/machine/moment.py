@@ -11,8 +11,10 @@ FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 
 def rfc3339(moment_ms: int) -> str:
     """A moment as text, in UTC, with milliseconds; one that no text has is the nearest that has."""
-    moment_ms = min(max(moment_ms, FIRST_MS), LAST_MS)
-    return f"{_second(moment_ms // 1000)}.{moment_ms % 1000:03d}Z"
+    if not FIRST_MS <= moment_ms <= LAST_MS:
+        moment_ms = min(max(moment_ms, FIRST_MS), LAST_MS)
+    seconds, rest = divmod(moment_ms, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=64)

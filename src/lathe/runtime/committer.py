@@ -2,7 +2,9 @@
 
 Nothing is answered before its group is durable. While one group is being committed the next one stands open
 with the store, and takes in what is queued until its turn comes: the store waits for no event loop, and the
-loop for no store. The queue is bounded: a full one refuses at once.
+loop for no store. A store of its own thread begins before the loop's turn is over once half of what is under
+way is queued: else everybody would be answered together, ask together, and each wait for the other half. The
+queue is bounded: a full one refuses at once.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from lathe.store.records import Answer, Write
 
 QUEUE_LIMIT = 8_192
 """Writes that may wait for a group."""
+EARLY_WRITES = 8
+"""As many at least are queued before a group is begun within the loop's turn: one of few costs most."""
+EARLY_SECONDS = 0.01
+"""Where a commit takes longer than this, everything that the turn brings goes with the next one."""
 
 Settled = Callable[[Write, Answer | None], None]
 """Told of each write, in order, when its group is over; None: it is not known, or not committed."""
@@ -44,6 +50,9 @@ class Group(Sequence[Write]):
         self._waiting = waiting
         self._queued: list[_Queued] | None = None
         self.is_open = True
+        self.is_begun = False
+        self.answers: Awaitable[list[Answer]] | None = None
+        """What the store will say, if it was asked to begin before anybody waits for it."""
 
     @property
     def queued(self) -> list[_Queued]:
@@ -81,6 +90,11 @@ class Committer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._turn: asyncio.Future[None] | None = None
+        self._under_way = 0
+        self._most = 0
+        """Writes under way at once, lately."""
+        self._seconds = 0.0
+        """What the last commit took."""
         self._is_running = False
         self._is_over = False
         self.groups = 0
@@ -105,6 +119,7 @@ class Committer:
         if self._is_over or len(self._waiting) >= QUEUE_LIMIT:
             raise OverloadedError
         self._waiting.append((write, heard))
+        self._under_way += 1
         if self._is_running:
             self._hand_over()
 
@@ -127,18 +142,30 @@ class Committer:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._group is not None and self._group.answers is not None:
+                self._fail(self._group.queued, None)  # nobody came to wait for it
             left, self._waiting = list(self._waiting), deque()
             self._fail(left, None)
             self._end_turn()
 
     def _hand_over(self) -> None:
         """Open a group with the store, if something is queued that no open one takes in."""
-        if not self._waiting or (self._group is not None and self._group.is_open):
+        group = self._group
+        if not self._waiting:
+            return
+        if group is not None and group.is_open:
+            if not group.is_begun and self._store.begins_at_once and self._is_early():
+                group.is_begun, group.answers = True, self._store.commit(group)
             return
         group = self._group = Group(self._waiting)
         task = asyncio.create_task(self._commit_group(group), name="group")
         self._tasks.add(task)
         task.add_done_callback(self._over)
+
+    def _is_early(self) -> bool:
+        """Whether to begin before the loop's turn is over."""
+        count = len(self._waiting)
+        return count >= EARLY_WRITES and 2 * count >= self._most and self._seconds < EARLY_SECONDS
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -156,8 +183,10 @@ class Committer:
         self._closing.set()
 
     async def _commit_group(self, group: Group) -> None:
+        answers, group.answers = group.answers, None
+        group.is_begun = True
         try:
-            await self._settle(group, self._store.commit(group))
+            await self._settle(group, answers or self._store.commit(group))
         except StoreError as error:
             self._fail(group.queued, error)
         except Exception as error:  # noqa: BLE001  one write that no store can take must not end all others
@@ -180,6 +209,8 @@ class Committer:
 
     async def _settle(self, group: Group, answers: Awaitable[list[Answer]]) -> None:
         """Tell everybody of a group what became of it, once the store has answered."""
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         try:
             found = await answers
         except Exception:
@@ -189,8 +220,11 @@ class Committer:
             raise
         if not found:
             return
+        self._seconds = clock() - begun
         self.groups += 1
         self.writes += len(found)
+        self._most = max(self._under_way, self._most - 1)
+        self._under_way -= len(found)
         for (write, _), answer in zip(group.queued, found, strict=True):
             self._settled(write, answer)
         for (_, heard), answer in zip(group.queued, found, strict=True):
@@ -198,6 +232,7 @@ class Committer:
 
     def _fail(self, group: list[_Queued], error: Exception | None) -> None:
         """These writes are over without an answer; None: whoever waits is cancelled."""
+        self._under_way -= len(group)
         for write, _ in group:
             self._settled(write, None)
         for _, heard in group:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from typing import Literal, Protocol
 
 from msgspec.structs import replace
@@ -25,7 +26,7 @@ from lathe.runtime.catalog import Catalog, Live
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.committer import Committer, Heard, OverloadedError, telling
 from lathe.runtime.failing import Backoff, Failed, told_to_loop
-from lathe.runtime.plan import Held, Planned, Receiving, Told, plan
+from lathe.runtime.plan import Held, Planned, Told, plan
 from lathe.runtime.snapshot import encode_json, entity_of
 from lathe.runtime.telemetry import Traces
 from lathe.store.base import Store, StoreError
@@ -488,13 +489,7 @@ class Engine:
         use = _use(command.allowance) if world.is_allowed and command.allowance is not None else None
         policies = (DECISION + use.id,) if use is not None else ()
         told = Told(command.kind, now, command.by, command.chain, command.told, policies)
-        receiving: Receiving | None = None
-        if command.receiving is not None:
-            make = command.receiving
-
-            def receiving(after: Mapping[str, Held]) -> Receipt:
-                return make(live, after)
-
+        receiving = None if command.receiving is None else partial(command.receiving, live)
         planned = plan(live, found, before, told, receiving=receiving, lease=command.lease, decision=use)
         if self.traces is not None and planned.write.outgoing:
             planned = _carrying(self.traces, planned)

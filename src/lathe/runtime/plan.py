@@ -86,21 +86,21 @@ def plan(
     changes: _Changes | None = None
     name_of_step = ""
     for name, entity in _subject_first(step):
-        held = before[name]
-        part = parts.get(name)
+        held, part = before[name], parts.get(name)
+        facts = _facts(live, entity.blueprint)
         is_first = not name_of_step
         name_of_step = name_of_step or f"{name}.{held.revision + 1 if held else 1}"
         entry = _entry(live, entity, held, part, told, name_of_step, is_first=is_first)
-        row = _row(live, entity, held, entry, told.at_ms)
+        row = _row(live, entity, held, entry, told.at_ms, is_final=entity.state in facts.final)
         entries.append(entry)
         rows.append(row)
         after[name] = Held(entity, row.revision, row.head, row.created_ms, row.changed_ms)
-        if _may_change(live, entity, held, told):
+        was = held.entity.invocations if held is not None else ()
+        if facts.has_others or entity.invocations is not was or told.kind == "migrate":
             if changes is None:
                 changes = _Changes(live, told.at_ms, is_swap=told.kind == "migrate")
             changes.add(entity, held.entity if held else None, part)
     outgoing, ended, timers, disarmed, claims, released = _NO_ROWS if changes is None else changes.rows()
-    bases = {*step.reads, *step.written}
     write = Write(
         tenant=live.tenant,
         app=live.app.name,
@@ -108,7 +108,7 @@ def plan(
         epoch=live.epoch,
         entities=tuple(rows),
         entries=tuple(entries),
-        bases=tuple([(name, _head(before.get(name))) for name in sorted(bases)]),
+        bases=_bases(step, before),
         outgoing=outgoing,
         ended=ended,
         timers=timers,
@@ -127,6 +127,8 @@ def _subject_first(step: Step) -> Iterable[tuple[str, Entity]]:
     what it reaches before that is noted of the entity itself.
     """
     written = step.written
+    if len(written) == 1:
+        return written.items()
     subject = getattr(step.event, "entity", None)
     if subject is None or next(iter(written)) == subject:
         return written.items()
@@ -134,19 +136,21 @@ def _subject_first(step: Step) -> Iterable[tuple[str, Entity]]:
     return [(subject, written[subject]), *rest]
 
 
-def _may_change(live: Live, entity: Entity, held: Held | None, told: Told) -> bool:
-    """Whether a change of an entity may mean anything for the tables beside."""
-    facts = _facts(live, live.table.blueprints[entity.blueprint].blueprint)
-    was = held.entity.invocations if held is not None else ()
-    return facts.has_others or entity.invocations is not was or told.kind == "migrate"
+def _bases(step: Step, before: Mapping[str, Held | None]) -> tuple[tuple[str, bytes], ...]:
+    """The heads of all that a step read or writes, by name; most are about one entity alone."""
+    written = step.written
+    if len(written) == 1 and step.reads <= written.keys():
+        return tuple([(name, _head(before.get(name))) for name in written])
+    return tuple([(name, _head(before.get(name))) for name in sorted({*step.reads, *written})])
 
 
 def _head(held: Held | None) -> bytes:
     return GENESIS if held is None else held.head
 
 
-def _row(live: Live, entity: Entity, held: Held | None, entry: Entry, at_ms: int) -> EntityRow:
-    is_final = live.table.blueprints[entity.blueprint].blueprint.states[entity.state].final
+def _row(
+    live: Live, entity: Entity, held: Held | None, entry: Entry, at_ms: int, *, is_final: bool
+) -> EntityRow:
     return EntityRow(
         tenant=live.tenant,
         app=live.app.name,
@@ -287,7 +291,7 @@ class _Changes:
 
     def _outgoing(self, table: BlueprintTable, entity: Entity, invocation: Invocation) -> Outgoing:
         rule = table.effects[invocation.effect]
-        moment = Moment(entity.id, invocation, _facts(self._live, table.blueprint).kinds)
+        moment = Moment(entity.id, invocation, _facts(self._live, entity.blueprint).kinds)
         request = b"{}" if rule.target else encode_json(render(rule.effect, moment))
         phase = invocation.phase
         assert phase != "started" or rule.target is None, "calls and creations never start"
@@ -349,23 +353,27 @@ class _Changes:
 
 class _Facts(Struct, frozen=True):
     """What does not change within a version. `kinds` are what requests are rendered by; `has_others`: timers,
-    or claims.
+    or claims; `final` are the names of states.
     """
 
     kinds: Mapping[tuple[str, str], Kind]
     has_others: bool
+    final: frozenset[str]
 
 
 _known: dict[tuple[str, str], _Facts] = {}
 
 
-def _facts(live: Live, blueprint: Blueprint) -> _Facts:
-    key = (live.digest, blueprint.name)
+def _facts(live: Live, name: str) -> _Facts:
+    """What is known of a blueprint."""
+    key = (live.digest, name)
     found = _known.get(key)
     if found is None:
         if len(_known) >= KNOWN_LIMIT:
             _known.clear()
+        blueprint = live.table.blueprints[name].blueprint
         waits = any(state.after_ms is not None for state in blueprint.states.values())
         has_others = bool(waits or blueprint.timers or blueprint.unique)
-        found = _known[key] = _Facts(kinds_of(blueprint), has_others)
+        final = frozenset([state.name for state in blueprint.states.values() if state.final])
+        found = _known[key] = _Facts(kinds_of(blueprint), has_others, final)
     return found

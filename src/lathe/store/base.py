@@ -241,6 +241,8 @@ class Store(Protocol):
     name: str
     """`sqlite`, `postgres` or `memory`."""
 
+    begins_at_once: bool
+    """Whether `commit` is begun by its call, in a thread of the store, and not only once it is awaited."""
     is_shared: bool
     """Whether other processes may write beside this one, so that what is cached may be stale."""
 

@@ -63,6 +63,7 @@ class MemoryStore:
     """See `Store`. `clock` gives milliseconds; nothing here reads another one."""
 
     name = "memory"
+    begins_at_once = False
 
     def __init__(
         self, clock: Callable[[], int], *, faults: Faults | None = None, is_shared: bool = False

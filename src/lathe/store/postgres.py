@@ -83,6 +83,7 @@ class PostgresStore:
     """See `Store`. `schema` is where its tables are: several stores can share a database."""
 
     name = "postgres"
+    begins_at_once = False
     is_shared = True
 
     def __init__(self, url: str, *, schema: str = SCHEMA) -> None:

@@ -81,6 +81,7 @@ class SqliteStore:
     """See `Store`. `folder` is made if it is not there."""
 
     name = "sqlite"
+    begins_at_once = True
     is_shared = False
 
     def __init__(self, folder: Path, *, clock: Callable[[], int] = system_ms) -> None:
