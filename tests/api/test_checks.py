@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 from tests.api.client import serving
-from tests.runtime.harness import EXAMPLES
+from tests.runtime.harness import EXAMPLES, example
 
 from lathe.gate.judge import ChildGate
 
@@ -189,5 +189,26 @@ def test_what_was_read_is_what_is_loaded_and_a_refusal_is_kept() -> None:
             kept = (await client.get(f"/v1/checks/{refused.json()['check']}")).json()
             assert (kept["outcome"], kept["source"]) == ("refused", "apply")
             assert (await client.put("/v1/blueprints", json={"check": "0"})).json()["code"] == "LR404.check"
+
+    asyncio.run(main())
+
+
+def test_going_back_to_what_fits_nobody_says_the_way() -> None:
+    first = {n: b.decode() for n, b in example("rollout").items() if n.endswith(".toml")}
+    name = "rollout.blueprint.toml"
+    move = '\n[migrate]\nstate = { planned = "ready_to_go" }\n'
+    second = {**first, name: first[name].replace("planned", "ready_to_go") + move}
+
+    async def main() -> None:
+        async with serving("rollout", gate=ChildGate()) as client:
+            old = (await client.get("/v1/blueprints/rollout")).json()["digest"]
+            assert (await client.post("/v1/rollout/rollouts", json={"replicas": 2})).status_code == 201
+            sent = {"files": second, "confirm": "any", "breaking": True, "accept_bounds": True}
+            applied = await client.put("/v1/blueprints", json=sent)
+            assert applied.status_code == 200, applied.text
+            back = {"digest": old, "confirm": "any"}
+            refused = await client.post("/v1/blueprints/rollout/rollback", json=back)
+            assert (refused.status_code, refused.json()["code"]) == (409, "LR409.refused")
+            assert "load its files" in refused.json()["help"]
 
     asyncio.run(main())

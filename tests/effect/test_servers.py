@@ -110,9 +110,9 @@ def test_why_it_ended_badly_is_in_our_own_words() -> None:
         for answer, why in answers.items():
             async with served(says(answer)) as port:
                 found = await asked(url=f"http://127.0.0.1:{port}/", take={"x": "body.x"})
-            assert found.log == why
-        found = await asked(url="http://127.0.0.1:9/")
-        assert (found.cause, found.log) == ("unreachable", "no connection")
+            assert (found.log, found.place) == (why, f"GET 127.0.0.1:{port}")
+        found = await asked(url="http://127.0.0.1:9/accounts/7?key=s3cr3t")
+        assert (found.cause, found.log, found.place) == ("unreachable", "no connection", "GET 127.0.0.1:9")
 
     asyncio.run(main())
 

@@ -16,7 +16,7 @@ from lathe.runtime.clock import Ids
 from lathe.runtime.conformance import told_of
 from lathe.runtime.engine import Command, Committed, Result
 from lathe.runtime.node import Node
-from lathe.runtime.outbox import Settings
+from lathe.runtime.outbox import Report, Settings
 from lathe.sim.loop import SimLoop
 from lathe.store.base import Apply
 from lathe.store.memory import MemoryStore
@@ -79,7 +79,12 @@ class Scripted:
 
 
 def node_of(
-    loop: SimLoop, store: MemoryStore, performer: Performer | None = None, *, worker: str = "one"
+    loop: SimLoop,
+    store: MemoryStore,
+    performer: Performer | None = None,
+    *,
+    worker: str = "one",
+    report: Report = lambda kind, outgoing, words: None,
 ) -> Node:
     """A node in the world of `loop`."""
     performers = dict.fromkeys(("http", "emit", "process"), performer or Scripted())
@@ -94,6 +99,7 @@ def node_of(
         performers=performers,
         lookups=lookups,
         settings=Settings(worker, jitter=loop.random.random),
+        report=report,
     )
 
 

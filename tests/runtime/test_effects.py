@@ -80,6 +80,35 @@ def test_the_journal_says_why_an_effect_ended_badly_and_not_what_the_other_side_
     run(main, 1)
 
 
+def test_the_log_says_how_often_it_was_tried_and_where_and_the_journal_how_often() -> None:
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        often = {
+            n: b.replace(b"[effect.patch]", b"[effect.patch]\nattempts = 3")
+            for n, b in example("rollout").items()
+        }
+        app = await install(store, often)
+        ending = Ending(ok=False, again=True, log="no connection", place="PUT k8s.example")
+        logged: list[str] = []
+        node = node_of(
+            loop,
+            store,
+            Scripted(patch=lambda attempt: ending),
+            report=lambda kind, outgoing, words: logged.append(f"{kind} {outgoing.effect} {words}"),
+        )
+        await node.start()
+        rollout = await create(node, app, "Rollout", replicas=3)
+        await act(node, app, rollout, "start", image="broker:2")
+        await settled(loop)
+        entries = await store.history("main", app.name, rollout, after=0, limit=50)
+        told = next(entry(None, one) for one in entries if one.kind == "end")
+        assert told["why"] == "no connection, after 3 attempts"
+        assert logged == ["ended patch unreachable: no connection, after 3 attempts (PUT k8s.example)"]
+        await node.stop()
+
+    run(main, 1)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_timer_ends_the_visit_and_stops_its_effect(seed: int) -> None:
     stopped: list[str] = []

@@ -112,4 +112,17 @@ def test_what_effects_name_and_nobody_gave_is_told_before_they_run() -> None:
     app = app_of(PAYING)
     told = wanting(app, AppSettings())
     assert [("{env.BANK}" in line, "{secret.KEY}" in line) for line in told] == [(True, False), (False, True)]
-    assert wanting(app, AppSettings(env={"BANK": "x"}, secrets={"KEY": Secret(env="KEY")})) == []
+    given = AppSettings(env={"BANK": "x"}, secrets={"KEY": Secret(env="KEY")})
+    assert wanting(app, given) == []
+    assert wanting(app, given, read=lambda secret: "k") == []
+    (empty,) = wanting(app, given, read=lambda secret: None)
+    assert empty.endswith("is empty: the variable `KEY` is not set") and "`{secret.KEY}`" in empty
+
+
+def test_a_secret_that_only_an_inbound_event_is_signed_with_is_missed_too() -> None:
+    signed = PAYING + (
+        '\n[inbound.told]\npath = "told/{of}"\nsigned = { scheme = "github", secret = "HOOK" }\n'
+        'find = { id = "path.of" }\naction = "ended"\n'
+    )
+    told = wanting(app_of(signed), AppSettings(env={"BANK": "x"}, secrets={"KEY": Secret(env="KEY")}))
+    assert len(told) == 1 and "`{secret.HOOK}`" in told[0]

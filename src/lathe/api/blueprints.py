@@ -28,6 +28,11 @@ from lathe.runtime.engine import Engine
 from lathe.runtime.swap import Judged, Plan, RefusedSwap, Swapper
 from lathe.store.audit import DecisionRow
 
+NOT_BACK = (
+    "an older version stays as it was, and not everybody who lives now fits it: to go back, load its files "
+    "(`GET /v1/blueprints/APP/DIGEST`) as a new version, with the `[migrate]` that they need"
+)
+
 
 class Asked(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of an application. `files` are texts by path; `binary` in base64 (modules).
@@ -192,7 +197,12 @@ class Blueprints:
             raise Problem("LR404.version", f"`{app[:80]}` has no version {asked.digest[:80]}")
         judged = await self._swapper.judge(by.tenant, found.files, accept_bounds=True)
         kept = self._checks.keep(found.files, judged, tenant=by.tenant, by=by.id, source="apply")
-        return await self._made(kept, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
+        try:
+            return await self._made(kept, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
+        except Problem as problem:
+            if problem.code in ("LR409.refused", "LR409.population"):
+                problem.more["help"] = NOT_BACK
+            raise
 
     async def _made(
         self, kept: Kept, judged: Judged, confirm: str | None, by: Principal, note: str, *, is_breaking: bool

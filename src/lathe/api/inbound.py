@@ -21,7 +21,7 @@ from starlette.routing import Route
 from lathe.api.answers import body_of as read_body
 from lathe.api.commands import Commands
 from lathe.api.limits import Throttle
-from lathe.api.problem import Problem
+from lathe.api.problem import OF_REASON, Problem
 from lathe.frozen import frozen
 from lathe.govern.principal import MAIN
 from lathe.lang.model import Inbound, Json
@@ -279,7 +279,10 @@ def _problem(refusal: Refusal, inbound: Inbound) -> Problem:
             return Problem("LR404.entity")
         case "type" | "missing":
             return Problem("LR422.type", refusal.detail)
-    return Problem("LR409.state", str(refusal), reason=refusal.reason)
+    code = OF_REASON[refusal.reason]
+    if not code.startswith("LR409"):
+        code = "LR409.state"  # to the outside it is refused, whatever the cause
+    return Problem(code, str(refusal), reason=refusal.reason)
 
 
 def standard(secret: str, header: Mapping[str, str], raw: bytes, seconds: int) -> bool:

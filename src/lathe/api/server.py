@@ -81,6 +81,8 @@ from lathe.runtime.tokens import Tokens
 from lathe.store.base import ReadOnlyError, Store, StoreError
 from lathe.store.records import Outgoing
 
+TOLD_EVERY_SECONDS = 60.0
+"""How often it is logged that a secret is missing that something knocks for."""
 GRACE_SECONDS = 20
 """How long requests may take to be answered once the process is told to stop."""
 KEY_FILE = "key"
@@ -256,7 +258,9 @@ def _wanting(apps: Mapping[str, AppSettings] | None) -> Callable[[str, Mapping[s
 
 
 def _missed(apps: Mapping[str, AppSettings], tenant: str, app: App) -> list[str]:
-    return wanting(app, apps.get(settings_key(tenant, app.name), AppSettings()), tenant=tenant)
+    return wanting(
+        app, apps.get(settings_key(tenant, app.name), AppSettings()), tenant=tenant, read=read_secret
+    )
 
 
 def _announce(api: Api, checks: Checks, simulations: Simulations) -> None:
@@ -336,10 +340,17 @@ def _audit(event: str, keys: Mapping[str, Json]) -> None:
 
 
 def _secrets(apps: Mapping[str, AppSettings]) -> Secrets:
+    told: dict[tuple[str, str, str], float] = {}
+
     def secret_of(tenant: str, app: str, name: str) -> str | None:
         settings = apps.get(settings_key(tenant, app))
         secret = settings.secrets.get(name) if settings else None
-        return read_secret(secret) if secret is not None else None
+        found = read_secret(secret) if secret is not None else None
+        key = tenant, app, name
+        if found is None and perf_counter() - told.get(key, -TOLD_EVERY_SECONDS) >= TOLD_EVERY_SECONDS:
+            told[key] = perf_counter()  # whoever knocks is not told: it would be none of theirs
+            log.warning("inbound", app=app, tenant=tenant, secret=name, said="no secret: nobody is let in")
+        return found
 
     return secret_of
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from lathe.agents.mount import Agents
 from lathe.api.blueprints import told
-from lathe.api.server import Assembly, serve
+from lathe.api.server import Assembly, read_secret, serve
 from lathe.check.reportjson import to_json
 from lathe.cli import files, output
 from lathe.cli.commands.apply import plan_text
@@ -231,7 +231,7 @@ class Development:
                 for blueprint in live.app.blueprints.values():
                     output.talk(f"  {self._url}/v1/{live.app.name}/{blueprint.plural}")
                 given = self._assembly.config.app.get(live.app.name, AppSettings())
-                for missing in wanting(live.app, given):
+                for missing in wanting(live.app, given, read=read_secret):
                     output.talk(f"  {missing}, or in `{DEV_FILE}` beside app.toml")
 
     def _instead(self, path: str) -> str:

@@ -51,7 +51,8 @@ class Ending:
 
     `results` go by name to the `ok` action. `message` is for people: it may be cut. `spent` is what the try
     has used, by unit; it is journaled with the end. `log` says why to the operator: unlike `message`, nothing
-    that came from the other side.
+    that came from the other side. `place` is where it went, for the log alone: whoever reads the entity need
+    not know the hosts that the operator gave.
     """
 
     ok: bool
@@ -62,6 +63,7 @@ class Ending:
     after_ms: int | None = None
     spent: Mapping[str, int] = field(default_factory=dict)
     log: str = ""
+    place: str = ""
 
 
 class Performer(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from socket import gaierror
 from typing import cast
@@ -70,9 +71,8 @@ class Http:
     async def perform(self, attempt: Attempt) -> Ending:
         """Send the request; 2xx ends well."""
         answer = await self.exchange(attempt)
-        if isinstance(answer, Ending):
-            return answer
-        return _ending(attempt, *answer)
+        ending = answer if isinstance(answer, Ending) else _ending(attempt, *answer)
+        return ending if ending.ok else replace(ending, place=_place(attempt.request))
 
     async def exchange(
         self, attempt: Attempt, *, only: Collection[str] | None = None, form: Mapping[str, str] | None = None
@@ -243,6 +243,16 @@ def _retry_after_ms(wanted: str | None, now: str | None) -> int | None:
         return min(max(int((moment - since).total_seconds() * 1_000), 0), 3_600_000)
     except (TypeError, ValueError):
         return None
+
+
+def _place(request: Mapping[str, Json]) -> str:
+    """Where a request went, without what may be secret or somebody's: method, host and port."""
+    try:
+        url = httpx2.URL(str(request["url"]))
+    except (httpx2.InvalidURL, ValueError):
+        return ""
+    port = f":{url.port}" if url.port is not None else ""
+    return f"{request.get('method') or 'GET'} {url.host}{port}"
 
 
 def _unreached(error: Exception) -> str:

@@ -40,9 +40,11 @@ def notifies(outgoing: Outgoing, new_ids: Sequence[str]) -> Callable[[int], Even
     return notifies
 
 
-def told_of(effect: Effect, ending: Ending, request: Mapping[str, Json]) -> Mapping[str, object]:
-    """What the journal is told of a notice's end."""
-    told = {"ok": ending.ok, **beside(ending)}
+def told_of(
+    effect: Effect, ending: Ending, request: Mapping[str, Json], *, tried: int = 0
+) -> Mapping[str, object]:
+    """What the journal is told of a notice's end; `tried`: how often it ended badly before."""
+    told = {"ok": ending.ok, **beside(ending, tried=tried)}
     return {**told, "emitted": request} if effect.uses == "emit" else told
 
 
@@ -77,18 +79,25 @@ def results_of(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dic
     return {name: value_of(name, wanted[name].type, data) for name, data in found.items() if name in wanted}
 
 
-def why_of(ending: Ending) -> str:
-    """Why it ended badly, for the operator."""
-    return f"{ending.cause}: {ending.log}" if ending.log else ending.cause
+def why_of(ending: Ending, *, tried: int) -> str:
+    """Why it ended badly, for the operator's log: also where it went, and how often it was tried."""
+    said = f"{ending.cause}: {ending.log}{_attempts(tried)}" if ending.log else ending.cause
+    return f"{said} ({ending.place})" if ending.place else said
 
 
-def beside(ending: Ending) -> Mapping[str, object]:
+def _attempts(tried: int) -> str:
+    return f", after {tried + 1} attempts" if tried else ""
+
+
+def beside(ending: Ending, *, tried: int) -> Mapping[str, object]:
     """What an end tells the journal beside how it ended: what it used, and why, in words of our own.
 
     Not the message: it may hold whatever the other side says, and goes to the action that takes it.
     """
     told: dict[str, object] = {"spent": dict(ending.spent)} if ending.spent else {}
-    return {**told, "why": ending.log[:WHY_CHARACTERS_LIMIT]} if ending.log and not ending.ok else told
+    if ending.ok or not ending.log:
+        return told
+    return {**told, "why": ending.log[:WHY_CHARACTERS_LIMIT] + _attempts(tried)}
 
 
 def ends_well(entity: str, results: Mapping[str, Value], now: int) -> Event:

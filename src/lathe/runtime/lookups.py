@@ -69,13 +69,31 @@ def not_given(app: str, key: str, table: str, name: str) -> str:
     return f"`{app}` was given no `{{{table}.{name}}}`: say `{gives}` under `{section}` in lathe.toml"
 
 
-def wanting(app: App, given: AppSettings, *, tenant: str = MAIN) -> list[str]:
-    """What the effects of a tenant's app name and its settings do not give, a sentence each."""
-    effects = [effect for blueprint in app.blueprints.values() for effect in blueprint.effects.values()]
+def wanting(app: App, given: AppSettings, *, tenant: str = MAIN, read: ReadSecret | None = None) -> list[str]:
+    """What a tenant's app names and its settings do not give, a sentence each; with `read` also secrets
+    that are given and empty.
+    """
+    blueprints = app.blueprints.values()
+    effects = [effect for blueprint in blueprints for effect in blueprint.effects.values()]
     named = {found for effect in effects for found in _late_names(effect.settings)}
+    inbound = [event for blueprint in blueprints for event in blueprint.inbound.values()]
+    named |= {("secret", event.signed_secret) for event in inbound if event.signed_secret}
     there = {*(("env", name) for name in given.env), *(("secret", name) for name in given.secrets)}
     key = settings_key(tenant, app.name)
-    return [not_given(app.name, key, *missing) for missing in sorted(named - there)]
+    missing = [not_given(app.name, key, *one) for one in sorted(named - there)]
+    if read is None:
+        return missing
+    empty = (n for s, n in sorted(named & there) if s == "secret" and read(given.secrets[n]) is None)
+    return [
+        *missing,
+        *(f"`{{secret.{n}}}` of `{app.name}` is empty: {_nowhere(given.secrets[n])}" for n in empty),
+    ]
+
+
+def _nowhere(secret: Secret) -> str:
+    if secret.env:
+        return f"the variable `{secret.env}` is not set"
+    return f"`{secret.file}` cannot be read" if secret.file else "neither `env` nor `file` says where it is"
 
 
 def _late_names(setting: Setting) -> Iterator[tuple[str, str]]:

@@ -474,8 +474,8 @@ class Outbox:
             if not ending.ok:
                 if await self._again(outgoing, effect, ending):
                     return
-                self._report("notice", outgoing, f"it ended badly: {why_of(ending)}")
-            told = told_of(effect, ending, request_of(outgoing))
+                self._report("notice", outgoing, f"it ended badly: {why_of(ending, tried=outgoing.attempt)}")
+            told = told_of(effect, ending, request_of(outgoing), tried=outgoing.attempt)
         named = partial(self._is_named, outgoing, effect, new_ids)
         await self._step(outgoing, "notify", notifies(outgoing, new_ids), told, named)
 
@@ -496,12 +496,13 @@ class Outbox:
                 await self._step(outgoing, "execute", executes, {}, once=self._engine.ids.new())
             well = partial(ends_well, outgoing.entity, results)
             result = await self._step(
-                outgoing, "end", well, {"ok": True, "results": results, **beside(ending)}
+                outgoing, "end", well, {"ok": True, "results": results, **beside(ending, tried=0)}
             )
         else:
             badly = partial(ends_badly, outgoing.entity, ending)
-            self._report("ended", outgoing, why_of(ending))
-            told = {"ok": False, "cause": ending.cause, "message": ending.message, **beside(ending)}
+            self._report("ended", outgoing, why_of(ending, tried=outgoing.attempt))
+            more = beside(ending, tried=outgoing.attempt)
+            told = {"ok": False, "cause": ending.cause, "message": ending.message, **more}
             result = await self._step(outgoing, "end", badly, told)
         await self._after_end(outgoing, result)
 
