@@ -48,6 +48,26 @@ def test_what_a_search_did_not_reach_is_shown_on_the_skeleton() -> None:
     assert any("ended the search" in said for said in found.not_covered)
 
 
+def test_who_goes_on_counting_is_closed_soon() -> None:
+    """The budget would let it search for long; what is proved is not searched."""
+    found = report(top="[scope]\nCount = 1")
+    assert told(found) == []
+    assert found.verdict == "admitted"
+    assert (found.levels[2].states or 0) < 31_000
+    assert any("a proof ended the search" in said for said in found.not_covered)
+
+
+def test_what_a_proof_leaves_open_is_searched_for() -> None:
+    """It goes on counting, and comes to what is wrong only after the search has grown."""
+    mark = 'mark = { from = "counting", by = "role:clerk", args.m = { type = "bool" }, do = ["m = arg.m"] }'
+    text = COUNT.replace("[action]", 'm = { type = "bool", default = false }\n[action]')
+    text = text.replace("[invariant]", f"{mark}\n[invariant]").replace("n <= 1000000", "n < 8000")
+    found = report(text, top="[scope]\nCount = 1\nbudget_seconds = 100")
+    assert codes(found) == ["LT401"]
+    assert (found.levels[2].states or 0) > 30_000
+    assert found.findings[0].trace is not None and found.findings[0].trace.length > 8_000
+
+
 def test_who_is_stuck_is_told_with_the_run_there() -> None:
     jam = 'jam = { from = "counting", to = "jammed", by = "role:clerk", when = "n == 3" }\n[invariant]'
     text = COUNT.replace("closed = {", "jammed = {}\nclosed = {").replace("[invariant]", jam)

@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from lathe.check.coverage import all_actions, all_states, fingerprint, taken_actions
 from lathe.check.graph import Graph, Limits
 from lathe.check.report import Coverage, Finding, LevelReport, LevelVerdict
-from lathe.check.scope import Instances
+from lathe.check.suspects import met, violated
 from lathe.check.system import System
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
@@ -86,6 +86,18 @@ class Progress:
         )
 
 
+def tell_violations(progress: Progress, system: System, graph: Graph) -> None:
+    """Invariants, step properties, ranges, lost ends: these need no complete search."""
+    broken, noted = violated(system, graph), met(system, graph)
+    if not broken and not noted:
+        return
+    from lathe.check import tell  # only here, so that a clean check starts sooner
+
+    case = tell.make_case(system, graph, progress.digest)
+    told = [tell.tell_violated(case, v) for v in broken] + [tell.tell_met(case, m) for m in noted]
+    progress.add(sorted(told, key=lambda f: (f.trace.length if f.trace else 0, f.diagnostic.span)))
+
+
 def level_report(progress: Progress, started: float, ended: float) -> LevelReport:
     """The report of level 2, begun and ended at these readings of the clock."""
     seconds = ended - started
@@ -109,19 +121,20 @@ def _why_open(progress: Progress) -> str:
     return undecided[0].diagnostic.message if undecided else ""
 
 
-def ending(graph: Graph, instances: Instances) -> str:
+def ending(graph: Graph, instances: Mapping[str, int]) -> str:
     """What ended the search of a scope, and after how many states."""
     ends = {
         "found": "what it found",
         "states": "its budget of states",
         "seconds": "its seconds",
         "interrupt": "an interrupt",
+        "proof": "a proof",
     }
     told, count = instances_text(instances), len(graph.states)
     return f"{told}: {ends[graph.ended_by]} ended the search after {count:,} states"
 
 
-def instances_text(instances: Instances) -> str:
+def instances_text(instances: Mapping[str, int]) -> str:
     """`2 Copy, 1 Member`."""
     return ", ".join(f"{count} {name}" for name, count in sorted(instances.items()))
 

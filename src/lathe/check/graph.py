@@ -11,8 +11,10 @@ from lathe.frozen import frozen
 Clock = Callable[[], float]
 """Seconds from some fixed moment; passed in, so that a check itself knows no time."""
 
-Ending = Literal["", "states", "seconds", "interrupt", "found"]
-"""What ended a search early; `found`: something is wrong, and the search was large."""
+Ending = Literal["", "states", "seconds", "interrupt", "found", "proof"]
+"""What ended a search early; `found`: something is wrong, and the search was large; `proof`: a number went on
+counting, and the rest was proved.
+"""
 
 ALARM_AT = 32_768
 """States from which on a search ends with the first thing that is wrong."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from math import inf
 
 from lathe.check.account import (
     UNSEARCHED,
@@ -22,13 +21,14 @@ from lathe.check.account import (
     level_report,
     not_searched,
     out_of_budget,
+    tell_violations,
 )
 from lathe.check.bounds import TooLargeError, UndecidedError
+from lathe.check.closing import WITNESS_STATES, close_cut, close_soon
 from lathe.check.graph import Clock, Graph, Limits, OutOfTimeError, look
 from lathe.check.liveness import Unfair, failures
 from lathe.check.outlive import outliving
 from lathe.check.progress import call_round, first_of_each, located, situations, standstills
-from lathe.check.regions import wide_numbers
 from lathe.check.report import Coverage, Finding, LevelReport
 from lathe.check.rooting import MOST_SOUGHT, rooted, sought
 from lathe.check.scope import Instances, linked, scopes
@@ -40,13 +40,11 @@ from lathe.check.suspects import (
     empty_promises,
     implied_by_ranges,
     is_crowded,
-    met,
     never,
     permitted_after_all,
-    violated,
 )
 from lathe.check.system import System, is_sampled, make_system
-from lathe.check.tiers import explore_all
+from lathe.check.tiers import begin, explore_all, go_on
 from lathe.check.uncovered import not_covered
 from lathe.check.wider import Wider, crowd, cut, enlarged, one_more, wider as wider_than
 from lathe.errors import Span
@@ -54,9 +52,6 @@ from lathe.frozen import frozen
 from lathe.lang.model import App, Property
 
 DEFAULT_SECONDS = 10.0
-
-WITNESS_STATES = 30_000
-"""States of a larger scope that are looked at before it is closed by proof."""
 
 
 @frozen
@@ -81,7 +76,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         for instances in scopes(app):
             if not _search_scope(progress, instances):
                 break
-        _close(progress)
+        close_cut(progress)
         _judge_last(progress)
         _tell_breeding(progress)
         _tell_empty(progress)
@@ -127,9 +122,14 @@ def _search_scope(progress: Progress, instances: Instances) -> bool:
         _leave_out(progress, f"{instances_text(instances)}: {error}")
         _tell_undecided(progress, error)
         return False
-    system, graph = explore_all(system, replace(progress.limits, alarm=alarm(system)))
+    limits = replace(progress.limits, alarm=alarm(system))
+    begun = begin(system, limits)
+    if close_soon(progress, system, begun):
+        _tell_outliving(progress, system, begun)
+        return False
+    system, graph = go_on(system, limits, begun)
     progress.last, progress.system = graph, system
-    _tell_violations(progress, system, graph)
+    tell_violations(progress, system, graph)
     if not graph.is_complete:
         _tell_outliving(progress, system, graph)
         _leave_out(progress, ending(graph, instances))
@@ -147,49 +147,6 @@ def _leave_out(progress: Progress, why: str) -> None:
     progress.is_part = progress.completed is not None
     if progress.is_part and not progress.has_errors:
         progress.doubts.append(f"{UNSEARCHED[3]} ({why})")
-
-
-def _close(progress: Progress) -> None:
-    """A first scope that its budget ended because of wide numbers is closed by proof, if it can be."""
-    system, graph = progress.system, progress.last
-    if progress.completed is not None or system is None or graph is None or progress.has_errors:
-        return
-    if graph.ended_by not in ("states", "seconds") or not wide_numbers(system):
-        return
-    from lathe.check.algebra.close import close  # only here: it loads numpy and z3
-
-    try:
-        widest = _widest(progress, system, graph)
-    except TooLargeError as error:
-        progress.doubts.append(f"{not_searched(progress)}; {error}")
-        return
-    if widest is None:
-        return
-    system, graph = widest
-    found = close(system, graph, progress.digest, progress.limits.clock)
-    progress.algebra = Algebra(*found.algebra)
-    progress.proved = found.proved
-    progress.add(found.findings)
-    if found.open and not progress.has_errors:
-        progress.doubts.append(f"{not_searched(progress)}; open: {', '.join(found.open)}")
-    progress.is_closed = True
-
-
-def _widest(progress: Progress, system: System, graph: Graph) -> tuple[System, Graph] | None:
-    """The largest scope, for that is what must be closed, with what a short search finds in it.
-
-    None if that is something wrong. Raises `TooLargeError`.
-    """
-    instances = scopes(progress.app)[-1]
-    if instances == system.layout.domains.instances:
-        return system, graph
-    system = make_system(progress.app, instances)
-    limits = replace(progress.limits, states=min(progress.limits.states, WITNESS_STATES), stop_at=inf)
-    graph = search(system, limits)
-    progress.last, progress.system = graph, system
-    _tell_violations(progress, system, graph)
-    progress.partial.append(ending(graph, instances))
-    return None if progress.has_errors else (system, graph)
 
 
 def _ended_by(stop: OutOfTimeError | KeyboardInterrupt) -> str:
@@ -224,18 +181,6 @@ def _tell_undecided(progress: Progress, error: TooLargeError) -> bool:
     progress.add([unsettled(error)])
     progress.is_told = True
     return True
-
-
-def _tell_violations(progress: Progress, system: System, graph: Graph) -> None:
-    """Invariants, step properties, ranges, lost ends: these need no complete search."""
-    broken, noted = violated(system, graph), met(system, graph)
-    if not broken and not noted:
-        return
-    from lathe.check import tell  # only here, so that a clean check starts sooner
-
-    case = tell.make_case(system, graph, progress.digest)
-    told = [tell.tell_violated(case, v) for v in broken] + [tell.tell_met(case, m) for m in noted]
-    progress.add(sorted(told, key=lambda f: (f.trace.length if f.trace else 0, f.diagnostic.span)))
 
 
 def _tell_outliving(progress: Progress, system: System, graph: Graph) -> None:

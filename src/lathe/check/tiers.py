@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lathe.check.graph import Graph, Limits
-from lathe.check.search import first_where, search
+from lathe.check.search import ListGraph, first_where, search
 from lathe.check.system import System
 from lathe.check.watch import watches
 
 HAND_OVER_STATES = 30_000
+"""States until a system counts as grown."""
 
 
 def explore_all(
@@ -26,7 +27,24 @@ def explore_all(
     Without `reduces` every state is found as it is: somebody else reads them.
     What was found before the hand-over is the answer, and is not begun again.
     """
-    graph = search(system, replace(limits, states=min(limits.states, HAND_OVER_STATES)), initial)
+    graph = begin(system, limits, initial)
+    return go_on(system, limits, graph, initial, reduces=reduces)
+
+
+def begin(system: System, limits: Limits, initial: Sequence[int] | None = None) -> ListGraph:
+    """The search in plain Python, until it is over or the system has grown."""
+    return search(system, replace(limits, states=min(limits.states, HAND_OVER_STATES)), initial)
+
+
+def go_on(
+    system: System,
+    limits: Limits,
+    graph: ListGraph,
+    initial: Sequence[int] | None = None,
+    *,
+    reduces: bool = True,
+) -> tuple[System, Graph]:
+    """What `explore_all` answers, once `begin` has come to `graph`."""
     if graph.ended_by != "states" or limits.states <= HAND_OVER_STATES:
         return system, graph
     if limits.alarm is not None and (graph.hits or first_where(system.layout, graph.states, limits.alarm)):

@@ -25,9 +25,6 @@ from lathe.check.wider import Wider, enlarged, staff
 from lathe.errors import Span
 from lathe.frozen import frozen
 
-SECONDS = 5.0
-"""What level 1 and the skeleton may take each, beside the search."""
-
 
 @frozen
 class Closed:
@@ -39,21 +36,24 @@ class Closed:
     algebra: tuple[LevelReport, tuple[str, ...]]
 
 
-def close(system: System, graph: Graph, digest: str, clock: Clock) -> Closed:
-    """Settle what can be settled of a scope whose search did not end and found nothing wrong."""
+def close(system: System, graph: Graph, digest: str, clock: Clock, seconds: float) -> Closed:
+    """Settle what can be settled of a scope whose search did not end and found nothing wrong.
+
+    Level 1 and the skeleton may take so many seconds each.
+    """
     app, started = system.layout.app, clock()
-    found = prove_app(app, (system, graph), clock, SECONDS)
+    found = prove_app(app, (system, graph), clock, seconds)
     level = algebra_level(app, found, clock() - started)
     proved = found.proofs.proved if found else frozenset()
     doubts = [*(_unproved(system, found.proofs.open) if found else ("what must never happen",))]
     if app.policies and any(b.cannot for b in app.blueprints.values()):
         doubts.append("what policies permit in states that were not met")
     suspects = never(system, graph)
-    limits = Limits(app.scope.budget_states, clock() + SECONDS, clock)
+    limits = Limits(app.scope.budget_states, clock() + seconds, clock)
     try:
         settled = settle(system, limits, suspects)
         if settled is not None and system.layout.roles:
-            settled = _while_staffed(system, limits, settled)
+            settled = _while_staffed(system, replace(limits, stop_at=clock() + seconds), settled)
     except TooLargeError:
         settled = None
     if settled is None:
@@ -88,7 +88,7 @@ def _while_staffed(system: System, limits: Limits, settled: Settled) -> Settled:
     if count is None or not (settled.standing or settled.unfair or settled.open):
         return settled
     large, _ = enlarged(layout, Wider(dict(layout.domains.instances), count), system.initial)
-    again = settle(large, replace(limits, stop_at=limits.clock() + SECONDS))
+    again = settle(large, limits)
     if again is None:
         return replace(settled, standing=(), unfair=(), open=(*settled.open, *_in_doubt(settled)))
     places = {(s.slot.blueprint.name, s.state) for s in again.standing}

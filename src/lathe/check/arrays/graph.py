@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,26 +180,34 @@ class ArrayGraph:
         the smallest number is taken, so the way is the same whatever the number of threads.
         """
         found: list[tuple[int, int]] = []
+        starts = [wave.start for wave in self.waves]
         while True:
-            wave = next(w for w in self.waves if w.start <= index < w.end)
+            number = bisect_right(starts, index) - 1
+            wave = self.waves[number]
             if wave.level == 0 and wave.is_first:
                 return [(-1, index), *reversed(found)]
-            label, before = self._predecessor(index, wave)
+            label, before = self._predecessor(index, number)
             found.append((label, index))
             index = before
 
-    def _predecessor(self, index: int, wave: Wave) -> tuple[int, int]:
-        target = packed_at(self.words, index)
-        earlier = self.waves[: self.waves.index(wave)]
-        before = [w for w in earlier if w.level == wave.level - 1]
-        near = before if wave.is_first else earlier[-1:]
+    def _predecessor(self, index: int, number: int) -> tuple[int, int]:
+        """Of a state in this wave: the first wave of a level is reached from the level before."""
+        target, is_first = packed_at(self.words, index), self.waves[number].is_first
+        near = self._level_before(number) if is_first else [self.waves[number - 1]]
         for candidate in near:
             for start in range(candidate.start, candidate.end, CHUNK):
                 end = min(start + CHUNK, candidate.end)
-                found = self._leads_to(target, start, end, is_committed=wave.is_first)
+                found = self._leads_to(target, start, end, is_committed=is_first)
                 if found is not None:
                     return found
         raise AssertionError("every state but the first has a predecessor")
+
+    def _level_before(self, number: int) -> list[Wave]:
+        """The waves of the level before this one's."""
+        level = self.waves[number].level - 1
+        before = (self.waves[earlier] for earlier in range(number - 1, -1, -1))
+        near = takewhile(lambda wave: wave.level >= level, before)
+        return [wave for wave in near if wave.level == level][::-1]
 
     def _leads_to(self, target: int, start: int, end: int, *, is_committed: bool) -> tuple[int, int] | None:
         part = chosen(self.words, slice(start, end))
