@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -43,12 +44,30 @@ def test_it_is_not_asked_for_by_a_runtime() -> None:
     assert (report.levels[3].verdict, report.levels[3].why) == ("skipped", "not asked for")
 
 
-def test_seeds_stop_by_themselves_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seeds_stop_by_themselves_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedules, "SEEDS", 1_000)
-    monkeypatch.setattr(schedules, "SECONDS", 0.0)
+    monkeypatch.setattr(schedules, "STEPS", 1)
     report = check_files(example("lease_queue"), Options(level=3)).report
     assert (report.levels[3].verdict, report.levels[3].seeds) == ("passes", 1)
     assert not report.is_timed, "fewer seeds are no search cut short"
+
+
+def test_a_slow_machine_is_told_the_same() -> None:
+    def told(tick: float) -> list[object]:
+        now = count(0.0, tick)
+        report = check_files(example("lease_queue"), Options(level=4), lambda: next(now)).report
+        return [(level.verdict, level.seeds, level.why) for level in report.levels[3:]]
+
+    slow = told(0.01)
+    assert slow == told(0.000_1)
+    assert slow[0] == ("passes", slow[0][1], "")  # type: ignore[index]
+
+
+def test_a_safety_stop_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedules, "SECONDS", 0.0)
+    report = check_files(example("lease_queue"), Options(level=3)).report
+    assert (report.levels[3].seeds, report.levels[3].why) == (1, "its seconds ran out")
+    assert report.is_timed
 
 
 def test_an_interrupt_ends_it_with_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from lathe.frozen import evolve
 from lathe.machine.trace import Trace
 from lathe.runtime import engine, outbox, plan, swap, timers
 from lathe.runtime.cache import Cache
@@ -228,6 +229,21 @@ def a_refusal_tells_what_is_queued(patch: Patch) -> None:
     patch.setattr(engine.Engine, "_refused", careless)
 
 
+def reads_are_not_compared(patch: Patch) -> None:
+    """A write says nothing of what its decision has read."""
+    real = plan.plan
+
+    def careless(live: Any, step: Any, *given: Any, **more: Any) -> Any:
+        return real(live, evolve(step, reads=frozenset()), *given, **more)
+
+    patch.setattr(engine, "plan", careless)
+
+
+def claims_are_kept(patch: Patch) -> None:
+    """What an entity does not claim any more stays its own in the store."""
+    patch.setattr(memory, "changed_claims", lambda before, after: ([], [], []))
+
+
 GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
     guard.__name__: (app, guard)
     for app, guard in (
@@ -249,6 +265,8 @@ GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
         ("incident", what_was_dropped_stays),
         ("rollout", duties_are_not_stored),
         ("lease_queue", a_refusal_tells_what_is_queued),
+        ("order", reads_are_not_compared),
+        ("order", claims_are_kept),
     )
 }
 

@@ -30,7 +30,7 @@ class Compared:
 def properties(
     app: App, files: Mapping[str, bytes], *, plans: int | None, first: int, clock: Clock
 ) -> Compared:
-    """Try `plans` plans of requests from seed `first` on; without a number, about half a second of them."""
+    """Try `plans` plans of requests from seed `first` on; without a number, a fixed amount of them."""
     if app.policies:
         why = "the second reader reads no policies"
         return Compared(LevelReport(4, NAME, "skipped", why=why), (), f"level 4 ({NAME}): {why}")
@@ -41,6 +41,8 @@ def properties(
         name=NAME,
         verdict="fails" if found.difference else "passes",
         seconds=clock() - started,
+        why="its seconds ran out" if found.is_timed else "",
+        is_timed=found.is_timed,
         seeds=found.plans,
     )
     findings = (_finding(app, found.difference),) if found.difference else ()

@@ -21,9 +21,12 @@ from lathe.sim.shrink import shrink
 from lathe.sim.telling import trace_of
 
 SEEDS = 16
-"""How many seeds, where nothing else is said: about a second's worth."""
-SECONDS = 1.0
-"""When those are stopped, done or not: a slow machine tries fewer."""
+STEPS = 40_000
+"""Where nothing else is said: seeds until so many are done, or so many callbacks in their worlds: some tenths
+of a second. Both are counted, so that the same files are told the same on every machine.
+"""
+SECONDS = 30.0
+"""A safety stop, for what is slower than anything that was seen; the report says that it was."""
 SHRINKING_LIMIT = 60
 """Runs that a failure may cost to be made small."""
 
@@ -40,22 +43,25 @@ class Scheduled:
 def schedules(
     app: App, files: Mapping[str, bytes], *, seeds: int | None, first: int, clock: Clock
 ) -> Scheduled:
-    """Run `seeds` seeds from `first` on, in each mix in turn; without a number, for about a second."""
+    """Run `seeds` seeds from `first` on, in each mix in turn; without a number, `SEEDS` or `STEPS`."""
     started = clock()
     prepared = prepare(files)
-    done, is_interrupted = 0, False
+    done, steps, why = 0, 0, ""
     failed: Outcome | None = None
     try:
         for seed in range(first, first + (SEEDS if seeds is None else seeds)):
             outcome = simulate(prepared, setting_of(seed, MIXES[seed % len(MIXES)]))
-            done += 1
+            done, steps = done + 1, steps + outcome.steps
             if outcome.violation is not None:
                 failed = outcome
                 break
+            if seeds is None and steps >= STEPS:
+                break
             if seeds is None and clock() - started > SECONDS:
+                why = "its seconds ran out"
                 break
     except KeyboardInterrupt:
-        is_interrupted = True
+        why = "an interrupt ended it"
     findings = (
         () if failed is None else (_finding(app, failed, shrink(prepared, failed, tries=SHRINKING_LIMIT)),)
     )
@@ -64,8 +70,8 @@ def schedules(
         name="schedules",
         verdict="passes" if failed is None else "fails",
         seconds=clock() - started,
-        why="an interrupt ended it" if is_interrupted else "",
-        is_timed=is_interrupted,
+        why=why,
+        is_timed=bool(why),
         seeds=done,
     )
     bound = f"level 3 (schedules): more than {done} {'seed' if done == 1 else 'seeds'}"

@@ -31,8 +31,8 @@ NAMES = {1: "algebra", 2: "reach", 3: "schedules", 4: "properties"}
 class Options:
     """What a check is asked for. `accept_bounds`: an unknown verdict within named bounds is taken.
 
-    `against` is the version that the app would replace. Level 3 runs `seeds` seeds (None: as many as fit
-    into about a second), from `seed` on.
+    `against` is the version that the app would replace. Level 3 runs `seeds` seeds (None: a fixed amount of
+    work), from `seed` on.
     """
 
     level: int = DEFAULT_LEVEL

@@ -14,9 +14,12 @@ from lathe.probe.run import Subject, carry_out
 from lathe.reader.reader import Reader
 
 PLANS = 40
-"""How many plans, where nothing else is said: about half a second's worth."""
-SECONDS = 0.5
-"""When those are stopped, done or not."""
+WORK = 1_000
+"""Where nothing else is said: plans until so many are done, or so many requests and steps: some tenths of a
+second. Both are counted, so that the same files are told the same on every machine.
+"""
+SECONDS = 30.0
+"""A safety stop, for what is slower than anything that was seen."""
 SHRINKING_LIMIT = 150
 """Runs that a difference may cost to be made small."""
 
@@ -40,6 +43,8 @@ class Probed:
     refused: int
     steps: int
     difference: Difference | None = None
+    is_timed: bool = False
+    """Whether the seconds ran out."""
 
 
 def probe(
@@ -51,7 +56,7 @@ def probe(
     clock: Callable[[], float],
     reader: Reader | None = None,
 ) -> Probed:
-    """Try `plans` plans from seed `first` on; without a number, as many as fit into about half a second.
+    """Try `plans` plans from seed `first` on; without a number, `PLANS`, or as many as come to `WORK`.
 
     `reader` is what the runtime is held against: by default the second reading of this very app.
     """
@@ -70,8 +75,10 @@ def probe(
             refused + counts.refused,
             steps + counts.steps,
         )
-        if plans is None and clock() - started > SECONDS:
+        if plans is None and requests + steps >= WORK:
             break
+        if plans is None and clock() - started > SECONDS:
+            return Probed(done, requests, refused, steps, is_timed=True)
     return Probed(done, requests, refused, steps)
 
 

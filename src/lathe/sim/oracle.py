@@ -7,7 +7,7 @@ world that follows. What the runtime wrote, answered and did is held against tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -27,7 +27,7 @@ from lathe.machine.event import (
 from lathe.machine.migrate import migrate
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.properties import Broken, broken
-from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Value, claim_of
+from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Value
 from lathe.machine.step import step
 from lathe.runtime.catalog import Live
 from lathe.runtime.conformance import event_of, payload_of
@@ -36,6 +36,8 @@ from lathe.runtime.plan import OUTBOX, Held, changes_of
 from lathe.runtime.snapshot import encode_json, entity_of
 from lathe.sim.prepared import Loaded, Prepared, reads_others
 from lathe.sim.promptness import Promptness
+from lathe.sim.serial import Claims, misread, unread
+from lathe.sim.tables import Tables
 from lathe.store.journal import payload_hash, sealed
 from lathe.store.records import GENESIS, Entry, Outgoing, Timer, Version, Write
 
@@ -101,6 +103,7 @@ class Oracle:
         self.found: Violation | None = None
         self.taken: Counter[tuple[str, str]] = Counter()
         self._heads: dict[str, _Head] = {}
+        self._claims = Claims()
         self._made: dict[bytes, int] = {}
         """Which world each entry has made, by the entry's hash."""
         self._over: set[tuple[str, int]] = set()
@@ -148,6 +151,9 @@ class Oracle:
         if first.digest != loaded.digest:
             self.fail("governed", f"{first.entity} was written by a version that is not current any more")
             return
+        said = misread(write, lambda name: self._heads.get(name, _NONE).hash)
+        if said:
+            self.fail("serialisable", said)
         self._chains(write)
         payload = payload_of(first)
         event = event_of(first, payload)
@@ -159,6 +165,9 @@ class Oracle:
                 "replay", f"{first.kind} of {first.entity} was committed, the machine refuses: {outcome}"
             )
             return
+        said = unread(write, outcome)
+        if said:
+            self.fail("serialisable", said)
         after = world.after(outcome.written, outcome.ghosts)
         self._same_as_written(write, outcome, world, payload)
         self.worlds.append((loaded, after))
@@ -175,7 +184,9 @@ class Oracle:
             self._judge(loaded, world, outcome, after)
         else:
             self._in_truth(loaded, event)
-        self._unique(loaded, outcome, after)
+        name, said = self._claims.step(loaded.table, world, outcome)
+        if said:
+            self.fail(f"unique:{name}", said)
 
     def _chains(self, write: Write) -> None:
         """Every entry follows the one before it, and says so by its hash."""
@@ -242,16 +253,18 @@ class Oracle:
             return entity == told
         return entity == evolve(told, ghosts=entity.ghosts)
 
-    def stored(self, outgoing: Mapping[tuple[str, int], str], timers: Mapping[tuple[str, str], int]) -> None:
-        """The store's outbox, as phases, and timers, as moments, are those that were written."""
+    def stored(self, tables: Tables) -> None:
+        """What the store has beside the journal is what was written."""
         if self.found is not None:
             return
         asked = {(name, n): phase for name, found in self._outbox.items() for n, phase in found.items()}
-        if asked != outgoing:
-            self.fail("outbox", f"the outbox has {dict(outgoing)}, written were {asked}")
+        if asked != tables.outgoing:
+            self.fail("outbox", f"the outbox has {tables.outgoing}, written were {asked}")
         armed = {(name, n): due for name, found in self._timers.items() for n, (due, _) in found.items()}
-        if armed != timers:
-            self.fail("timer", f"the store has the timers {dict(timers)}, written were {armed}")
+        if armed != tables.timers:
+            self.fail("timer", f"the store has the timers {tables.timers}, written were {armed}")
+        if self._claims.held != tables.claims:
+            self.fail("claims", f"the store has the claims {tables.claims}, held are {self._claims.held}")
 
     def _beside(self, write: Write, outcome: Step) -> None:
         """Outbox and timers are what the entities ask for."""
@@ -308,15 +321,6 @@ class Oracle:
             where = f" of {wrong.entity}" if wrong.entity else ""
             said = "; ".join(clause.text for clause in wrong.clauses)
             self.fail(f"property:{wrong.prop.name}", f"`{wrong.prop.name}`{where} is false: {said}", wrong)
-
-    def _unique(self, loaded: Loaded, outcome: Step, after: MemoryWorld) -> None:
-        for entity in outcome.written.values():
-            blueprint = loaded.table.blueprints[entity.blueprint].blueprint
-            for unique in blueprint.unique.values():
-                claim = claim_of(unique, entity)
-                other = after.holder(blueprint.name, unique, claim, {entity.id}) if claim else None
-                if other is not None:
-                    self.fail(f"unique:{unique.name}", f"{entity.id} and {other} both hold `{unique.name}`")
 
     # What really happens outside.
 
@@ -385,6 +389,7 @@ class Oracle:
                 self.fail("swap", f"{name} became {rows.get(name, entity)}, the machine makes {at_home}")
             moved[name] = at_home
         after = MemoryWorld(moved, {**new.table.ghosts, **_kept(before, new)})
+        self._claims.begin(new.table, after)
         self.steps.append(Swapped(old, new, before, after))
         self.worlds.append((new, after))
         if self._truth is not None:

@@ -7,7 +7,7 @@ or not at all, also where a process dies in the middle; what nobody was told of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from random import Random
 from typing import Protocol, TypeVar
@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from lathe.sim.leases import Leases, WatchedDuties
 from lathe.sim.loop import POWER, Power, SimLoop, pause
 from lathe.sim.menu import Menu
+from lathe.sim.tables import Tables
 from lathe.store.accept import ClaimKey
 from lathe.store.audit import Change
 from lathe.store.base import Apply, FullError, UnavailableError
@@ -45,8 +46,8 @@ class Observer(Protocol):
     def applied(self, version: Version, writes: Sequence[Write]) -> None:
         """A version was applied, and brought entities over."""
 
-    def stored(self, outgoing: Mapping[tuple[str, int], str], timers: Mapping[tuple[str, str], int]) -> None:
-        """What the outbox and the timers are afterwards."""
+    def stored(self, tables: Tables) -> None:
+        """What follows from the journal is this afterwards."""
 
     def knows(self, who: str, *, is_known: bool) -> None:
         """Somebody is known from now on, or not any more."""
@@ -108,14 +109,17 @@ class SimStore(MemoryStore):
         answers = super().commit_now(group)
         self.commits += 1
         changed: set[str] = set()
-        has_duties = False
+        has_beside = False
         for write, answer in zip(group, answers, strict=True):
             if answer.verdict == "accepted":
                 self._observer.committed(write)
                 changed.update(entry.entity for entry in write.entries)
-                has_duties |= bool(write.outgoing or write.ended or write.timers or write.disarmed)
-        if has_duties:
-            self._observer.stored(*self._duties.rows())
+                has_beside |= bool(
+                    write.outgoing or write.ended or write.timers or write.disarmed or write.claims
+                    or write.released
+                )  # fmt: skip
+        if has_beside:
+            self._observer.stored(self._tables())
         self._release(changed)
         return answers
 
@@ -127,8 +131,11 @@ class SimStore(MemoryStore):
         self._is_applying = False
         if answer.verdict == "accepted":
             self._observer.applied(change.version, self._last)
-            self._observer.stored(*self._duties.rows())
+            self._observer.stored(self._tables())
         return answer
+
+    def _tables(self) -> Tables:
+        return Tables(*self._duties.rows(), {key[2:]: entity for key, entity in self._claims.items()})
 
     def _write(
         self,

@@ -61,8 +61,8 @@ SCHEMES = ("http://", "https://")
     "--seeds",
     type=click.IntRange(0),
     metavar="N",
-    help="How many worlds level 3 simulates, and plans level 4 tries (default: about 1 s and 0.5 s of "
-    "them); 0 leaves both out.",
+    help="How many worlds level 3 simulates, and plans level 4 tries (default: a fixed amount of "
+    "work, under a second); 0 leaves both out.",
 )
 @click.option(
     "--seed", type=click.IntRange(0), default=0, metavar="S", help="The first of them (default: 0)."
