@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lathe.api.server import GRACE_SECONDS
+from lathe.cli.client import JUDGED_SECONDS
 from lathe.cli.command import SUMMARIES
 
 ROOT = Path(__file__).parent.parent
@@ -96,3 +97,8 @@ def test_nginx_takes_what_the_page_says(tmp_path: Path) -> None:
         [program, "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_proxy_waits_for_as_long_as_a_check_may_take() -> None:
+    seconds = re.search(r"proxy_read_timeout (\d+)s;", nginx())
+    assert seconds is not None and int(seconds[1]) >= JUDGED_SECONDS

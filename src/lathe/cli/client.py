@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -24,6 +25,9 @@ TOKEN = "lathe.token"
 TOKEN_CHARACTERS_LIMIT = 16_384
 TIMEOUT_SECONDS = 75.0
 """Longer than any wait that a command may ask for."""
+JUDGED_SECONDS = 300.0
+"""For what is answered once an app was checked: two checks, and those that stand in line before them."""
+_JUDGED = re.compile(r"/v1/(blueprints|checks|decisions/[^/]+/approve)")
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -85,10 +89,20 @@ def run(url: str | None, data: str | None, use: Callable[[httpx2.AsyncClient], A
         raise Stop(
             f"nobody answers at `{where}`: start `lathe dev` or `lathe serve`", code=exitcode.UNAVAILABLE
         ) from None
+    except httpx2.TimeoutException:
+        raise Stop("the runtime does not answer in time", code=exitcode.UNAVAILABLE) from None
     except httpx2.TransportError as error:
-        raise Stop(f"the runtime does not answer: {error}", code=exitcode.UNAVAILABLE) from None
+        said = str(error) or "the connection was lost"
+        raise Stop(f"the runtime does not answer: {said}", code=exitcode.UNAVAILABLE) from None
     except httpx2.InvalidURL as error:
         raise Stop(f"`{url}` is no address: {error}", code=exitcode.USAGE) from None
+
+
+async def be_patient(request: httpx2.Request) -> None:
+    """Wait for as long as a check takes, where one comes before the answer."""
+    timeout = request.extensions["timeout"]
+    if request.method != "GET" and _JUDGED.match(request.url.path) and timeout["read"] == TIMEOUT_SECONDS:
+        timeout["read"] = JUDGED_SECONDS
 
 
 @asynccontextmanager
@@ -98,7 +112,9 @@ async def connected(url: str | None, data: str | None) -> AsyncIterator[httpx2.A
         shown = token()
         headers = {"authorization": f"Bearer {shown}"} if shown is not None else {}
         base = url or DEFAULT_URL
-        async with httpx2.AsyncClient(base_url=base, timeout=TIMEOUT_SECONDS, headers=headers) as client:
+        async with httpx2.AsyncClient(
+            base_url=base, timeout=TIMEOUT_SECONDS, headers=headers, event_hooks={"request": [be_patient]}
+        ) as client:
             yield client
         return
     if url is not None:
