@@ -29,7 +29,11 @@ from lathe.policy.scan import pieces
 DOCS = Path(__file__).parent.parent / "docs"
 LANGUAGE = DOCS / "reference" / "language.md"
 PAGES = (LANGUAGE, DOCS / "explanation" / "why-blueprints.md", *sorted(DOCS.glob("howto/model-*.md")))
-PAGES += (DOCS / "howto" / "write-a-policy.md", DOCS / "reference" / "skill.md")
+PAGES += (
+    DOCS / "howto" / "receive-webhooks.md",
+    DOCS / "howto" / "write-a-policy.md",
+    DOCS / "reference" / "skill.md",
+)
 
 HARNESS = """
 blueprint = "Thing"

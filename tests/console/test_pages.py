@@ -10,9 +10,28 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.console.conftest import NARROW, WIDE, Opening
 from tests.console.populated import ROLLOUTS
-from tests.console.world import World
+from tests.console.world import World, world
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+INN = {
+    "app.toml": b'app = "inn"\n[role]\nguest = "books"\n',
+    "room.blueprint.toml": b"""
+blueprint = "Room"
+[state]
+free = { initial = true, waits = "somebody books it" }
+[action]
+create = { by = "role:guest" }
+""",
+    "booking.blueprint.toml": b"""
+blueprint = "Booking"
+[state]
+asked = { initial = true, waits = "the guest comes" }
+[field]
+room = { type = "ref", to = "Room", frozen = true }
+[action]
+create = { by = "role:guest", sets = ["room"] }
+""",
+}
 LIST = "/console/apps/rollout/entities/rollouts"
 
 
@@ -71,6 +90,26 @@ def test_nothing_is_wider_than_a_phone(tab_of: Opening, still: World, view: str)
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
+def test_on_a_phone_what_waits_for_somebody_comes_before_the_apps(tab_of: Opening, still: World) -> None:
+    page = tab_of(still.url, size=NARROW, still=True).go()
+    waits = page.get_by_role("region", name="Waits for somebody").bounding_box()
+    apps = [page.get_by_role("region", name=name).bounding_box() for name in ("approval", "rollout")]
+    assert waits is not None
+    assert all(app is not None and waits["y"] < app["y"] for app in apps)
+
+
+def test_a_reference_leads_to_whom_it_names(tab_of: Opening) -> None:
+    with world(inn=INN) as found:
+        room = found.request("POST", "/v1/inn/rooms", json={})["id"]
+        booking = found.request("POST", "/v1/inn/bookings", json={"room": room})["id"]
+        page = tab_of(found.url).go("/console/apps/inn/entities/bookings")
+        page.locator("tbody tr[data-row]").get_by_role("link").nth(1).click()
+        expect(page).to_have_url(re.compile(f"/inn/entities/rooms/{room}$"))
+        page.goto(f"{found.url}/console/apps/inn/entities/bookings/{booking}")
+        page.get_by_role("region", name="Fields").get_by_role("link", name=room).click()
+        expect(page).to_have_url(re.compile(f"/inn/entities/rooms/{room}$"))
+
+
 def test_the_overview_counts_what_lives(tab_of: Opening, still: World) -> None:
     page = tab_of(still.url, still=True).go()
     card = page.get_by_role("region", name="rollout")
@@ -109,7 +148,9 @@ def test_an_entity_tells_its_way_who_and_why_not(tab_of: Opening, still: World) 
     expect(journal.locator("li").first).to_contain_text("fail")
     expect(journal.locator("li").first).to_contain_text("cause: refused, broker 1 does not come up")
     expect(journal).to_contain_text("as role:operator")
-    expect(page.get_by_role("region", name="Now")).to_contain_text("an operator retries or rolls back")
+    now = page.get_by_role("region", name="Now")
+    expect(now).to_contain_text("an operator retries or rolls back")
+    expect(now).to_contain_text(re.compile("patch ended badly .*: refused, broker 1 does not come up"))
     page.get_by_text("why not the other").click()
     expect(page.get_by_role("region", name="Actions")).to_contain_text(
         "it is possible from planned, not from failed"

@@ -117,3 +117,12 @@ def test_a_role_of_an_app_of_one_has_a_name() -> None:
     (found,) = read({"rollout.blueprint.toml": text}).diagnostics
     assert (found.code, found.help) == ("LT107", "write `role:shift_lead`")
     assert found.message == "`Shift Lead` is no name: a role's is lower case letters, digits and `_`"
+
+
+def test_a_list_of_tables_is_no_read_and_the_way_is_a_policy() -> None:
+    rule = 'read = ["role:operator", { by = "role:operator", when = "actor is not None" }]\n[state]'
+    (found,) = read({"rollout.blueprint.toml": ROLLOUT.replace("[state]", rule, 1)}).diagnostics
+    assert (found.code, found.message) == (
+        "LT004", "`read` is one table or a list of principals, not a list with tables",
+    )  # fmt: skip
+    assert "permit the others in a policy" in found.help

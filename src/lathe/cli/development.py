@@ -232,7 +232,8 @@ class Development:
                     output.talk(f"  {self._url}/v1/{live.app.name}/{blueprint.plural}")
                 given = self._assembly.config.app.get(live.app.name, AppSettings())
                 for missing in wanting(live.app, given, read=read_secret):
-                    output.talk(f"  {missing}, or in `{DEV_FILE}` beside app.toml")
+                    here = f", or in `{DEV_FILE}` beside app.toml" if "{env." in missing else ""
+                    output.talk(f"  {missing}{here}")
 
     def _instead(self, path: str) -> str:
         """What is served in the place of a version that is not loaded."""

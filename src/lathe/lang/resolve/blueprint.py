@@ -103,6 +103,14 @@ def _read_record(top: Record) -> Record | None:
     value = top.get("read")
     if isinstance(value, dict):
         return open_record(top.at("read"), value, "`read`", READ)
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        message = "`read` is one table or a list of principals, not a list with tables"
+        cure = (
+            '`read = { by = [...], when = "..." }` is for all of them alike; where some see everything and '
+            "others their own, list the first and permit the others in a policy (`*.cedar`)"
+        )
+        top.at("read").report("LT004", message, help=cure)
+        return None
     if isinstance(value, str | list):
         return open_record(top.cursor, {"read": value}, "`read`", {"read": READ["by"]})
     if value is not None:

@@ -15,6 +15,12 @@ export const common = [
   { name: "Audit", icon: "ledger", scope: "operator", to: () => to("audit") },
 ];
 
+/** The plural of the entities that a field refers to; nothing for other fields. */
+export function refers(app, model, name) {
+  const blueprint = model?.fields?.[name]?.type.match(/^ref to (\w+)$/)?.[1];
+  return blueprint && apps.value.find((one) => one.app === app)?.blueprints.find((one) => one.blueprint === blueprint)?.plural;
+}
+
 /** Who the caller is, as `/v1/me` says: `{principal, kind, roles, scopes, …}`; null before it is known. */
 export const me = signal(null);
 

@@ -10,6 +10,7 @@ import { Dialog } from "../parts/dialog.js";
 import { Icon } from "../parts/icon.js";
 import { Rows } from "../parts/rows.js";
 import { useKeys } from "../keys.js";
+import { refers } from "../places.js";
 import { ask, go, query, to } from "../router.js";
 import { classes, html, useEffect, useState } from "../ui.js";
 
@@ -120,12 +121,18 @@ function Table({ app, plural, model, list, sort, states }) {
   const columns = [
     { name: "id", head: head("id", "id"), sorted: sorted("id"), of: (row) => html`<${EntityLink} app=${app} plural=${plural} id=${row.id} />` },
     { name: "state", head: head("state", "state"), sorted: sorted("state"), of: (row) => html`<${State} name=${row.state} kind=${kindIn(model, row.state)} />` },
-    ...names.map((name) => ({ name: `field-${name}`, label: html`<bdi>${name}</bdi>`, number: numeric(name), of: (row) => html`<${Value} held=${row.fields[name]} />` })),
+    ...names.map((name) => ({ name: `field-${name}`, label: html`<bdi>${name}</bdi>`, number: numeric(name), of: (row) => cell(app, model, name, row.fields[name]) })),
     { name: "changed", head: head("changed", "changed"), sorted: sorted("changed"), of: (row) => html`<${When} at=${row.at} />` },
   ];
   const left = (row) => row.moved && states.length > 0 && !states.includes(row.state);
   return html`<${Rows} label=${plural} columns=${columns} rows=${list.rows} keyOf=${(row) => row.id} classOf=${(row) => classes(left(row) && "gone", row.moved && "moved")}
     hasMore=${list.hasMore} more=${list.more} foot=${list.problem && html`<${Trouble} problem=${list.problem} onRetry=${list.more} />`} />`;
+}
+
+/** What a field holds; a ref leads to whom it names. */
+function cell(app, model, name, held) {
+  const other = held ? refers(app, model, name) : null;
+  return other ? html`<${EntityLink} app=${app} plural=${other} id=${held} />` : html`<${Value} held=${held} />`;
 }
 
 function Value({ held }) {

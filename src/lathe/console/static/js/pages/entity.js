@@ -6,13 +6,14 @@ import { visitsOf, writersOf } from "../history.js";
 import { kindIn, useModel } from "../model.js";
 import { now, young } from "../now.js";
 import { Act } from "../parts/act.js";
-import { Card, Head, State, Trouble, When, Who } from "../parts/bits.js";
+import { Card, EntityLink, Head, State, Trouble, When, Who } from "../parts/bits.js";
 import { Call, Copy } from "../parts/call.js";
 import { Icon } from "../parts/icon.js";
 import { Held, Journal } from "../parts/journal.js";
 import { Waiting } from "../parts/shell.js";
 import { Strip } from "../parts/strip.js";
 import { Timeline } from "../parts/timeline.js";
+import { refers } from "../places.js";
 import { to } from "../router.js";
 import { html, useEffect, useState } from "../ui.js";
 
@@ -47,7 +48,7 @@ export default function Entity({ app, plural, id }) {
       </div>
       <div>
         <${Visit} data=${data} visit=${visit} events=${events} model=${model} />
-        <${FieldsCard} data=${data} model=${model} events=${events} />
+        <${FieldsCard} app=${app} data=${data} model=${model} events=${events} />
         <${Call} path=${base} command=${`lathe get ${app}/${plural}/${id}`} />
         <${Call} path=${`${base}/journal`} command=${`lathe journal ${app}/${plural}/${id}`} />
       </div>
@@ -85,12 +86,14 @@ const PHASES = { waiting: "waits for its turn", started: "is being tried", stopp
 
 function Visit({ data, visit, events, model }) {
   const since = visitsOf(events).at(-1)?.from;
+  const failed = events.findLast((one) => one.kind === "end" && one.ok === false && Date.parse(one.time) >= since);
   const kind = kindIn(model, data.state);
   return html`<${Card} class="card now-card" title="Now" aside=${html`<span class="muted">visit ${data.visit} · version ${data.version}</span>`}>
     <p class="now"><${State} name=${data.state} kind=${kind} />
       ${since && html`<span class="muted">since <time title=${new Date(since).toISOString()}>${clock(since, now.value)}</time>${kind !== "final" ? `, ${duration(now.value - since)}` : ""}</span>`}
     </p>
     ${visit?.waits && html`<p class="waits-for"><${Icon} name="hand" /> <bdi>${visit.waits}</bdi></p>`}
+    ${failed && kind !== "final" && html`<p class="failed late"><${Icon} name="warn" /> <strong><bdi>${failed.effect}</bdi></strong> ended badly <${When} at=${failed.time} />: <bdi>${failed.why ? `${failed.cause}, ${failed.why}` : failed.cause}</bdi></p>`}
     ${visit?.doc && html`<p class="muted"><bdi>${visit.doc}</bdi></p>`}
     ${visit?.invocations.map((one) => html`<div key=${one.number} class="duty">
       <${Icon} name="effect" /><strong><bdi>${one.effect}</bdi></strong>
@@ -105,7 +108,7 @@ function Visit({ data, visit, events, model }) {
   <//>`;
 }
 
-function FieldsCard({ data, model, events }) {
+function FieldsCard({ app, data, model, events }) {
   const writers = writersOf(events);
   const names = Object.keys(data.fields);
   if (!names.length) return null;
@@ -113,7 +116,7 @@ function FieldsCard({ data, model, events }) {
     <dl class="held">
       ${names.map((name) => html`<div key=${name}>
         <dt><bdi>${name}</bdi><span class="muted">${model?.fields?.[name]?.type}</span></dt>
-        <dd><${Held} held=${data.fields[name]} />
+        <dd>${refers(app, model, name) && data.fields[name] ? html`<${EntityLink} app=${app} plural=${refers(app, model, name)} id=${data.fields[name]} full />` : html`<${Held} held=${data.fields[name]} />`}
           ${writers[name] && html`<span class="muted wrote"><${Who} by=${writers[name].by} actor=${writers[name].actor} /> <${When} at=${writers[name].time} /></span>`}
         </dd>
       </div>`)}

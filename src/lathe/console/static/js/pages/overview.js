@@ -27,8 +27,10 @@ export default function Overview() {
         ${data.items.map((item) => html`<${AppCard} key=${item.app} item=${item} />`)}
       </div>
       <div>
-        <${Overdue} items=${overdue} />
-        <${Attention} items=${waiting} />
+        <div class="urgent">
+          <${Overdue} items=${overdue} />
+          <${Attention} items=${waiting} />
+        </div>
         <${Card} title="Now" flush><${Feed} /><//>
       </div>
     </div>

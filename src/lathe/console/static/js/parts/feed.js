@@ -33,7 +33,7 @@ function Line({ event }) {
   const moved = event.changes.state;
   const plural = pluralOf(event);
   return html`<li data-event=${event.id}>
-    <span class="what ${event.ok === false ? "bad" : ""}"><bdi>${named(event)}</bdi></span>
+    <span class="what ${event.ok === false ? "bad" : ""}" title=${named(event)}><bdi>${named(event)}</bdi></span>
     ${plural ? html`<${EntityLink} app=${event.app} plural=${plural} id=${event.entity} />` : html`<span class="id">${event.entity}</span>`}
     <span class="to">${moved ? html`<${State} name=${event.state} kind=${kindOf(event.app, event.blueprint, event.state)} />` : html`<${Changes} event=${event} />`}</span>
     <span class="by"><${Who} by=${event.by} actor=${event.actor} /></span>
