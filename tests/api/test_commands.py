@@ -117,7 +117,7 @@ def test_a_refusal_says_what_would_have_to_be_so() -> None:
             early = (await client.post(f"{place}/retry", json={})).json()
             assert early["detail"] == "it is possible from failed, not from planned"
             slip = (await client.post(f"{place}/strat", json={})).json()
-            assert "`start`" in slip["help"]
+            assert slip["help"].startswith("did you mean `start`? its actions are `create`, ")
             single = (await client.post("/v1/rollout/rollout", json={"replicas": 3})).json()
             assert single["help"] == "its collections are `rollouts`"
 

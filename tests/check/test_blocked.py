@@ -48,3 +48,51 @@ def test_a_guard_that_depends_on_who_asks_is_left_out(when: str, says: str) -> N
 
 def test_what_is_not_stuck_is_not_told() -> None:
     assert "LT301" not in codes(PARCEL.replace('when = "tries < 1"', 'when = "tries < 3"'))
+
+
+TWO = """
+blueprint = "Sale"
+
+[state]
+selling = { initial = true, run = ["charge", "receipt"] }
+sold = { final = true }
+
+[action]
+create = { by = "role:clerk" }
+charged = { from = "selling", to = "sold" }
+sent = { from = "selling" }
+
+[effect.charge]
+uses = "http"
+with = { method = "PUT", url = "https://bank.example/{id}" }
+ok = "charged"
+error = "charged"
+
+[effect.receipt]
+uses = "http"
+with = { method = "PUT", url = "https://post.example/{id}" }
+ok = "sent"
+error = "sent"
+"""
+
+
+def test_an_effect_whose_visit_is_over_before_it_starts_is_the_cause() -> None:
+    found = finding(report_of(TWO), "LT202")
+    assert found.diagnostic.message == "`sent` can never be taken"
+    assert str(found.diagnostic.help).startswith(
+        "`receipt` waits for `charge`, asked for before it: effects run one by one"
+    )
+
+
+def test_what_waits_for_a_notice_or_stands_first_waits_for_nothing() -> None:
+    told = TWO.replace('ok = "charged"\nerror = "charged"', "").replace(
+        '"PUT", url = "https://bank', '"POST", url = "https://bank'
+    )
+    assert "LT202" not in codes(
+        told.replace(
+            'charged = { from = "selling", to = "sold" }',
+            'charged = { from = "selling", to = "sold", by = "role:clerk" }',
+        )
+    )
+    swapped = TWO.replace('["charge", "receipt"]', '["receipt", "charge"]')
+    assert "LT202" not in codes(swapped)

@@ -26,6 +26,7 @@ from lathe.errors import NotFoundError
 from lathe.frozen import record
 from lathe.govern.asking import Asking, Question, keys_of
 from lathe.govern.principal import READ, GovernError
+from lathe.lang.lookup import closest
 from lathe.lang.model import Action, Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
@@ -456,10 +457,12 @@ class Commands:
 def no_action(table: BlueprintTable, name: str) -> Problem:
     """The problem of an action that is not there, with those that are."""
     there = ", ".join(f"`{rule}`" for rule in table.rules)[:500]
+    meant = closest(name, table.rules)
+    guess = f"did you mean `{meant}`? " if meant is not None else ""
     return Problem(
         "LR404.action",
         f"`{table.blueprint.name}` has no action `{name[:80]}`",
-        help=f"its actions are {there}; `create` makes a new entity, the others need the id of one",
+        help=f"{guess}its actions are {there}; `create` makes a new entity, the others need the id of one",
     )
 
 

@@ -63,6 +63,20 @@ def reach_help(blueprint: Blueprint, state: State) -> str:
     return f'let an action enter it (`to = "{state.name}"`), or drop the state'
 
 
+def _waiting(blueprint: Blueprint, action: Action) -> tuple[str, str] | None:
+    """An effect whose end takes the action, and another that each visit asks for before it."""
+    ends = [e.name for e in blueprint.effects.values() if action.name in (e.ok, e.error)]
+    waits = {e.name for e in blueprint.effects.values() if not e.is_notice}
+    for asking in blueprint.actions.values():
+        state = blueprint.states.get(asking.to or (blueprint.initial if asking.name == "create" else ""))
+        every = [*asking.run, *(state.run if state is not None else ())]
+        asked = [name for name in every if name in waits]
+        behind = [name for name in ends if name in asked[1:] and name != asked[0]]
+        if behind:
+            return behind[0], asked[0]
+    return None
+
+
 def _may_choose(action: Action, state: str) -> bool:
     """Whether a `to_if` names the state."""
     nodes = walk(action.to_if.tree) if action.to_if is not None else ()
@@ -76,6 +90,12 @@ def take_help(blueprint: Blueprint, action: Action) -> str:
         named = _listed([e.name for e in ends])
         drop = f"take `error` out of it and drop `{action.name}`"
         return f"{named} is never refused: {drop}, or see why it never runs"
+    if before := _waiting(blueprint, action):
+        mine, first = before
+        return (
+            f"`{mine}` waits for `{first}`, asked for before it: effects run one by one. If the end of "
+            f"`{first}` leaves the visit, `{mine}` never starts: ask for it where that leads, or let it stay"
+        )
     if action.when is not None:
         where = _listed(list(action.from_states)) or "a new entity"
         return f"its guard `{action.when.text}` is never true in {where}: mend the guard, or drop the action"
