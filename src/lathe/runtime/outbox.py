@@ -44,6 +44,7 @@ from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused,
 from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError
+from lathe.runtime.waking import woken
 from lathe.store.base import StoreError
 from lathe.store.records import Answer, Outgoing, Receipt
 
@@ -145,7 +146,7 @@ class Outbox:
                     self._failed("outbox", error)
                     wait = backoff.next()
                 if wait > 0:
-                    await self._sleep(wait)
+                    await woken(self._wake, wait)
             await self._drain()
         finally:
             renewing.cancel()
@@ -192,11 +193,6 @@ class Outbox:
         if now < self._leased_at + GATHER_SECONDS:
             await asyncio.sleep(self._leased_at + GATHER_SECONDS - now)
         self._leased_at = asyncio.get_running_loop().time()
-
-    async def _sleep(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
 
     async def _idle_seconds(self) -> float:
         due = await self._engine.store.next_due_ms()

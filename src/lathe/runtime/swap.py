@@ -18,6 +18,7 @@ from lathe.errors import NotFoundError
 from lathe.frozen import frozen
 from lathe.lang import digest, read_app
 from lathe.lang.diff import Change, diff
+from lathe.lang.model import App
 from lathe.machine.evaluate import entity_frame, holds
 from lathe.machine.migrate import Misfit, migrate
 from lathe.machine.outcome import Step
@@ -144,12 +145,17 @@ class Deciding(Protocol):
     def said(self) -> Said: ...
 
 
-class Swapper:
-    """Applies versions, one at a time for each process."""
+Compare = Callable[[App, App], Sequence[Change]]
+"""What is otherwise in another version of an app."""
 
-    def __init__(self, engine: Engine, gate: Gate) -> None:
+
+class Swapper:
+    """Applies versions, one at a time for each process. `compare` is `lang.diff`, or what remembers it."""
+
+    def __init__(self, engine: Engine, gate: Gate, *, compare: Compare = diff) -> None:
         self._engine = engine
         self._gate = gate
+        self._compare = compare
 
     async def judge(self, tenant: str, files: Mapping[str, bytes], *, accept_bounds: bool) -> Judged:
         """What the gate says of these files, in place of what is current."""
@@ -195,7 +201,7 @@ class Swapper:
         raise RefusedSwap("plan", "other versions keep taking over", None, judged)
 
     async def _plan(self, tenant: str, old: Live | None, table: Table, judged: Judged) -> Plan:
-        changes = tuple(diff(old.app, table.app)) if old is not None else ()
+        changes = tuple(self._compare(old.app, table.app)) if old is not None else ()
         population: Counter[tuple[str, str]] = Counter()
         unfit: list[Unfit] = []
         count = moved = 0

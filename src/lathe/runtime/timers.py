@@ -7,7 +7,6 @@ in between, because a guard may read another entity.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from lathe.errors import NotFoundError
 from lathe.machine.event import Event, TimerFires
@@ -19,6 +18,7 @@ from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused
 from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.outbox import POLL_SECONDS
 from lathe.runtime.plan import Held
+from lathe.runtime.waking import woken
 from lathe.store.base import StoreError
 from lathe.store.records import Timer
 
@@ -100,9 +100,7 @@ class Timers:
                 self._failed("timers", error)
                 wait = backoff.next()
             self._next_look_ms = self._engine.clock.now_ms() + int(wait * 1000) + 1
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._wake.wait()
+            await woken(self._wake, wait)
 
     async def _idle_seconds(self) -> float:
         due = await self._engine.store.next_due_ms()

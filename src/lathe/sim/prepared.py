@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 
 from lathe.errors import InternalError
 from lathe.frozen import frozen
 from lathe.lang import digest, read_app
+from lathe.lang.diff import Change, diff
 from lathe.lang.expr import Follow, Node, Population, walk
 from lathe.lang.model import App, Blueprint, Property
 from lathe.machine.properties import Lowered, lowered
@@ -45,11 +47,23 @@ class Prepared:
     """An app with its versions: the first is the one that is simulated."""
 
     versions: tuple[Loaded, ...]
+    _changes: dict[tuple[str, str], tuple[Change, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def first(self) -> Loaded:
         """The version that a run begins with."""
         return self.versions[0]
+
+    def changes(self, old: App, new: App) -> tuple[Change, ...]:
+        """What is otherwise in another of the versions: worked out once for all runs."""
+        key = (self._of(old).digest, self._of(new).digest)
+        found = self._changes.get(key)
+        if found is None:
+            found = self._changes[key] = tuple(diff(old, new))
+        return found
+
+    def _of(self, app: App) -> Loaded:
+        return next(v for v in self.versions if v.app is app)
 
     def by_digest(self, name: str) -> Loaded:
         """The version of a digest."""

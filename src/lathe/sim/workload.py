@@ -95,6 +95,9 @@ class Workload:
         self._focus = self._random.choice(FOCUS)
         self._last = ""
         self._constants = constants(app)
+        self._open = {b.name: tuple(filter(_is_open, b.actions.values())) for b in app.blueprints.values()}
+        """The actions that clients may take at all, by blueprint."""
+        self._creatable = {b.name for b in app.blueprints.values() if _is_open(b.actions["create"])}
         self.people = _staffed(app, self._random)
         self._made: dict[str, int] = dict.fromkeys(app.blueprints, 0)
         self._issued = 0
@@ -114,8 +117,7 @@ class Workload:
         return self._act(self._chosen(entities))
 
     def _is_creatable(self, blueprint: Blueprint) -> bool:
-        is_open = any(p.kind in ("role", "any", "inbound") for p in blueprint.actions["create"].admits)
-        return is_open and self._made[blueprint.name] < INSTANCES_LIMIT
+        return blueprint.name in self._creatable and self._made[blueprint.name] < INSTANCES_LIMIT
 
     def _chosen(self, entities: list[Entity]) -> Entity:
         alive = [e for e in entities if not self._app.blueprints[e.blueprint].states[e.state].final]
@@ -143,11 +145,7 @@ class Workload:
 
     def _act(self, entity: Entity) -> Issue:
         blueprint = self._app.blueprints[entity.blueprint]
-        outsiders = [
-            action
-            for action in blueprint.actions.values()
-            if action.name != "create" and any(p.kind in ("role", "any", "inbound") for p in action.admits)
-        ]
+        outsiders = [action for action in self._open[blueprint.name] if action.name != "create"]
         every = outsiders or [a for a in blueprint.actions.values() if a.name != "create"]
         if not every:
             return self._read(entity.id)
@@ -234,6 +232,11 @@ class Workload:
         target = kind.blueprint or (kind.element.blueprint if kind.element else None)
         refs = self._oracle.world.population(target) if target else ()
         return value_of_type(random, kind, self._constants, self._now_ms, refs)
+
+
+def _is_open(action: Action) -> bool:
+    """Whether anybody outside may take an action: clients take no other."""
+    return any(p.kind in ("role", "any", "inbound") for p in action.admits)
 
 
 def _staffed(app: App, random: Random) -> dict[str, frozenset[str]]:

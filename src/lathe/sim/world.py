@@ -462,7 +462,7 @@ class World:
         await asyncio.wait([task], timeout=SLEEP_SECONDS)
 
     async def _swap_inside(self, process: Process, loaded: Loaded) -> None:
-        swapper = Swapper(process.node.engine, OpenGate())
+        swapper = Swapper(process.node.engine, OpenGate(), compare=self.prepared.changes)
         said = "swapped"
         try:
             await swapper.apply(

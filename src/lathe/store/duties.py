@@ -39,6 +39,10 @@ def _due_ms(held: _Held | _Armed) -> int:
     return max(held.row.due_ms, held.until_ms)
 
 
+def _is_due(held: _Held | _Armed, now_ms: int) -> bool:
+    return held.until_ms <= now_ms and held.row.due_ms <= now_ms
+
+
 class Duties:
     """Outbox and timers by their keys."""
 
@@ -90,7 +94,7 @@ class Duties:
 
     def lease(self, worker: str, now_ms: int, *, limit: int, until_ms: int) -> list[Leased]:
         """See `Store.lease`."""
-        due = [(_due_ms(held), key, held) for key, held in self._eligible() if _due_ms(held) <= now_ms]
+        due = [(_due_ms(held), key, held) for key, held in self._eligible() if _is_due(held, now_ms)]
         due.sort(key=lambda found: found[:2])
         for _, _, held in due[:limit]:
             held.worker, held.until_ms = worker, until_ms
@@ -98,17 +102,17 @@ class Duties:
 
     def _eligible(self) -> list[tuple[OutgoingKey, _Held]]:
         """The invocations that wait for no other one of their entity."""
-        first: dict[EntityKey, OutgoingKey | None] = {}
-        for key in sorted(self._outgoing):
-            phase = self._outgoing[key].row.phase
+        first: dict[EntityKey, int] = {}
+        for key, held in self._outgoing.items():
+            phase = held.row.phase
             if phase in ("started", "stopping"):
-                first[key[:3]] = None
+                first[key[:3]] = 0
             elif phase == "waiting":
-                first.setdefault(key[:3], key)
+                first[key[:3]] = min(first.get(key[:3], key[3]), key[3])
         return [
             (key, held)
             for key, held in self._outgoing.items()
-            if held.row.phase != "waiting" or first[key[:3]] == key
+            if held.row.phase != "waiting" or first[key[:3]] == key[3]
         ]
 
     def renew(
@@ -134,9 +138,7 @@ class Duties:
 
     def due_timers(self, worker: str, now_ms: int, *, limit: int, until_ms: int) -> list[Timer]:
         """See `Store.due_timers`."""
-        due = [
-            (_due_ms(armed), key, armed) for key, armed in self._timers.items() if _due_ms(armed) <= now_ms
-        ]
+        due = [(_due_ms(armed), key, armed) for key, armed in self._timers.items() if _is_due(armed, now_ms)]
         due.sort(key=lambda found: found[:2])
         for _, _, armed in due[:limit]:
             armed.worker, armed.until_ms = worker, until_ms
