@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import cedarpy
 
@@ -16,6 +17,8 @@ from lathe.policy.scan import Piece, pieces, too_deep
 from lathe.policy.schema import OWN_TYPES, schema
 
 _QUOTED = re.compile(r"`([^`]*)`")
+KEPT_LIMIT = 16
+"""Apps of which the policies are kept as they were read."""
 _HELP = "`lathe show --as cedar` prints what policies can name"
 
 
@@ -38,19 +41,32 @@ class Policy:
 
 def read_policies(app: App) -> tuple[tuple[Policy, ...], tuple[Diagnostic, ...]]:
     """The policies of an app's `*.cedar`, and every fault (LT604) of those that cannot count."""
-    faults = list(_taken_names(app))
+    taken = tuple(_taken_names(app))
+    found, faults = _read(tuple(sorted(app.policies.items())), None if taken else schema(app))
+    return found, tuple(sorted((*taken, *faults), key=lambda f: f.span))
+
+
+@lru_cache(KEPT_LIMIT)
+def _read(
+    files: tuple[tuple[str, str], ...], declared: str | None
+) -> tuple[tuple[Policy, ...], tuple[Diagnostic, ...]]:
+    """The policies of these texts and their faults; without a schema they are parsed and not validated.
+
+    A check reads the same texts at several of its levels, and a process at each start of its app.
+    """
+    faults: list[Diagnostic] = []
     found: list[Policy] = []
-    for file, text in sorted(app.policies.items()):
+    for file, text in files:
         for number, piece in enumerate(pieces(file, text)):
             policy = _parsed(piece, f"{file}#{number + 1}")
             if isinstance(policy, Diagnostic):
                 faults.append(policy)
             elif policy is not None:
                 found.append(policy)
-    if not any(f.span.file.endswith(".toml") for f in faults):
-        faults.extend(_invalid(app, found))
+    if declared is not None:
+        faults.extend(_invalid(declared, found))
     faults.extend(_repeated(found))
-    return tuple(found), tuple(sorted(faults, key=lambda f: f.span))
+    return tuple(found), tuple(faults)
 
 
 def _taken_names(app: App) -> Iterator[Diagnostic]:
@@ -80,9 +96,9 @@ def _parsed(piece: Piece, name: str) -> Policy | Diagnostic | None:
     return None
 
 
-def _invalid(app: App, policies: list[Policy]) -> Iterator[Diagnostic]:
-    """What Cedar's validator says of each policy, at the word that it is about."""
-    handle = cedarpy.Schema.from_str(schema(app))
+def _invalid(declared: str, policies: list[Policy]) -> Iterator[Diagnostic]:
+    """What Cedar's validator says of each policy by the schema, at the word that it is about."""
+    handle = cedarpy.Schema.from_str(declared)
     for policy in policies:
         result = cedarpy.validate_policies(policy.piece.text, handle)
         messages = [_lower(re.sub(r"^for policy `[^`]*`[,:]? ", "", e.error)) for e in result.errors]
