@@ -163,3 +163,31 @@ def test_notices_that_may_remember_different_things_are_a_warning() -> None:
     report = report_of(several(KEEPS_UP.format(3), Source=moving, Counter=COUNTER))
     assert "LT803" in told(report)
     assert "two of the notice `Source.tell` that differ" in finding(report, "LT803").diagnostic.message
+
+
+def test_a_step_that_only_the_bound_of_notices_keeps_from_coming_is_not_missed() -> None:
+    """The timer asks for a third notice while two are pending, which need not come."""
+    text = """
+blueprint = "Mail"
+[state]
+open = { initial = true, after = "1h", then = "close" }
+closed = { final = true }
+[field]
+pings = { type = "int", range = [0, MOST], default = 0 }
+[ghost]
+sent = { type = "int", range = [0, 15], default = 0 }
+[action]
+create = { by = "role:clerk" }
+ping = { from = "open", by = "role:clerk", when = "pings < MOST", do = ["pings += 1"], run = "tell" }
+close = { from = "open", to = "closed", run = "tell" }
+[effect.tell]
+uses = "emit"
+with = { type = "x" }
+world = ["sent += 1"]
+[eventually]
+ends = { from = ["open"], to = ["closed"] }
+[invariant]
+few = "sent <= MOST + 1"
+"""
+    assert told(report_of(text.replace("MOST", "2"))) == []
+    assert report_of(text.replace("MOST", "12")).verdict == "unknown"

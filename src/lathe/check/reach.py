@@ -25,6 +25,7 @@ from lathe.check.account import (
 )
 from lathe.check.bounds import TooLargeError, UndecidedError
 from lathe.check.closing import WITNESS_STATES, close_cut, close_soon
+from lathe.check.domain import WIDEST_PENDING
 from lathe.check.graph import Clock, Graph, Limits, OutOfTimeError, look
 from lathe.check.liveness import Unfair, failures
 from lathe.check.outlive import outliving
@@ -386,6 +387,8 @@ def _judge_last(progress: Progress) -> None:
         return
     progress.sought = sought(doubtful, [f.prop.name for f in unfair.values()])
     doubtful = _never_with_one_more(progress, (system, graph), doubtful)
+    if unfair and is_crowded(system, graph):
+        unfair = _with_more_pending(progress, system, unfair)
     wider, staffed = wider_than(system, graph), wider_than(system, graph, is_staffed=True)
     if unfair and staffed is not None and system.layout.roles:
         unfair = _while_staffed(progress, system, staffed, unfair)
@@ -468,6 +471,24 @@ def _confirmed(
     open_still = _by_property(failures(large, graph))
     kept = {span: f for span, f in unfair.items() if span in open_still}
     return [n for n in doubtful if (n.code, n.subject.span) in seen], kept
+
+
+def _with_more_pending(progress: Progress, system: System, unfair: dict[Span, Unfair]) -> dict[Span, Unfair]:
+    """Which of them fail though more notices may be pending: a step that asks for one too many is cut."""
+    instances = system.layout.domains.instances
+    large = make_system(progress.app, instances, pending=WIDEST_PENDING)
+    large, graph = explore_all(large, progress.limits)
+    names = ", ".join(f"`{failure.prop.name}`" for failure in unfair.values())
+    if not graph.is_complete:
+        progress.doubts.append(out_of_budget(ending(graph, dict(instances))))
+        return {}
+    graph.judging = progress.limits
+    failing = _by_property(failures(large, graph))
+    kept = {span: f for span, f in unfair.items() if span in failing}
+    if kept and is_crowded(large, graph):
+        progress.doubts.append(f"whether {names} holds was tried only for a few notices pending at once")
+        return {}
+    return kept
 
 
 def _while_staffed(
