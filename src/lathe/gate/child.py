@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 from time import monotonic, process_time
 from typing import cast
 
+from lathe.check.report import Report
 from lathe.check.reportjson import to_json
 from lathe.errors import InternalError, UnreadableError
+from lathe.gate import cache
 from lathe.gate.verdict import Options, check_files
 from lathe.lang import read_app
 from lathe.lang.model import App, Json
@@ -34,13 +36,26 @@ def _check(asked: Request) -> Json:
     """A verdict, with its report."""
     options = Options(accept_bounds=bool(asked["accept_bounds"]), against=_app(asked["against"]))
     files = _files(asked["files"])
-    outcome = check_files(files, options, worked)
+    report = _answer(files, options)
     return {
-        "app": outcome.report.app,
-        "digest": outcome.report.digest,
-        "verdict": outcome.report.verdict,
-        "report": to_json(outcome.report, files),
+        "app": report.app,
+        "digest": report.digest,
+        "verdict": report.verdict,
+        "report": to_json(report, files),
     }
+
+
+def _answer(files: Mapping[str, bytes], options: Options) -> Report:
+    """The report: one kept from an earlier check of the very same, or a new one, which is kept (ADR 12)."""
+    folder = cache.default_folder()
+    question = cache.question(files, options) if folder is not None else None
+    kept = cache.recall(folder, question) if folder is not None and question is not None else None
+    if kept is not None:
+        return kept
+    report = check_files(files, options, worked).report
+    if folder is not None and question is not None:
+        cache.keep(folder, question, report)
+    return report
 
 
 def worked(began: tuple[float, float] = (monotonic(), process_time())) -> float:

@@ -1,0 +1,40 @@
+"""The check that a server asks for, in a process of its own: the answer to the same question is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from lathe.gate.judge import ChildGate, Judgement
+from lathe.gate.verdict import Options
+
+from ..support import files_of, report_of
+
+TICKET = """
+blueprint = "Ticket"
+[state]
+open = { initial = true, waits = "somebody closes it" }
+closed = { final = true }
+[action]
+create = { by = "role:clerk" }
+close = { from = "open", to = "closed", by = "role:clerk" }
+"""
+
+
+def judged(text: str, *, accept_bounds: bool = False) -> Judgement:
+    return asyncio.run(ChildGate().judge(files_of(text), against=None, accept_bounds=accept_bounds))
+
+
+def test_the_same_question_is_answered_once() -> None:
+    first, second = judged(TICKET), judged(TICKET)
+    assert first.verdict == second.verdict == report_of(TICKET, Options()).verdict == "admitted"
+    assert first.digest == second.digest
+    assert not json.loads(first.report).get("cached")
+    assert json.loads(second.report)["cached"]
+
+
+def test_another_question_is_not() -> None:
+    judged(TICKET)
+    changed = judged(TICKET.replace('to = "closed"', 'to = "open"'))
+    assert changed.verdict == "refused"
+    assert not json.loads(judged(TICKET, accept_bounds=True).report).get("cached")
