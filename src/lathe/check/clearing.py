@@ -36,23 +36,55 @@ class _Flow:
     steps: list[tuple[tuple[int, ...], dict[int, frozenset[int]]]] = field(default_factory=list)
 
 
+_NOTHING: frozenset[int] = frozenset()
+
+
 @frozen
 class _Part:
-    """A formula, and the variables that it reads."""
+    """A formula, and the variables that it and each formula in it reads, by identity: formulas are shared."""
 
     formula: Formula
     reads: frozenset[int]
+    within: dict[int, frozenset[int]]
 
     def at(self, state: int, code: int) -> tuple[Formula, frozenset[int]]:
         """The formula where a control state is known, and what it still reads."""
         if state not in self.reads:
             return self.formula, self.reads
-        formula = ir.settled(self.formula, {state: code})
-        return formula, frozenset(ir.variables(formula))
+        formula = self._settled(self.formula, state, code)
+        return formula, self._left(formula)
+
+    def _settled(self, x: Formula, state: int, code: int) -> Formula:
+        """As `ir.settled`; what does not read the state is passed over."""
+        if state not in self.within[id(x)]:
+            return x
+        if x.op == "v":
+            return ir.const(code)
+        return ir.rebuilt(x, [self._settled(y, state, code) for y in x.args])
+
+    def _left(self, x: Formula) -> frozenset[int]:
+        """What a settled formula reads: of the parts that are as they were, it is known."""
+        known = self.within.get(id(x))
+        if known is not None:
+            return known
+        if x.op == "v":
+            return frozenset((x.value,))
+        return _NOTHING.union(*map(self._left, x.args))
 
 
 def _part(formula: Formula) -> _Part:
-    return _Part(formula, frozenset(ir.variables(formula)))
+    within: dict[int, frozenset[int]] = {}
+    _note(formula, within)
+    return _Part(formula, within[id(formula)], within)
+
+
+def _note(x: Formula, within: dict[int, frozenset[int]]) -> frozenset[int]:
+    """Note what a formula reads, and each formula in it."""
+    found = within.get(id(x))
+    if found is None:
+        found = frozenset((x.value,)) if x.op == "v" else _NOTHING.union(*(_note(y, within) for y in x.args))
+        within[id(x)] = found
+    return found
 
 
 @frozen

@@ -362,6 +362,11 @@ _MADE: dict[str, Callable[..., Formula]] = {
 }
 
 
+def rebuilt(x: Formula, args: Iterable[Formula]) -> Formula:
+    """The formula with other arguments, made anew, so that what is known by now is folded."""
+    return _MADE[x.op](*args)
+
+
 def settled(x: Formula, known: Mapping[int, int]) -> Formula:
     """The formula where some variables, by index, are known to have a value."""
     match x.op:
