@@ -48,10 +48,24 @@ def test_what_all_that_could_differ_do_not_break_is_no_bound_any_more() -> None:
 
 def test_what_lies_beyond_eight_is_a_warning_and_a_bound() -> None:
     report = report_of(poll(20, 15))
-    assert (report.verdict, told(report)) == ("admitted", ["LT803"])
-    found = finding(report, "LT803").diagnostic
-    assert "`Poll.count` is 15: with 8 principals it is 0 to 8" in found.message
+    assert (report.verdict, told(report)) == ("admitted", ["LT803", "LT803"])
+    said = [f.diagnostic.message for f in report.findings]
+    assert any("`Poll.count` is 15: with 8 principals it is 0 to 8" in message for message in said)
+    assert any(
+        "`Poll.voters` has 20 members: with 8 principals it has 8 at most" in message for message in said
+    )
     assert "more than 8 principals, where 21 could differ" in report.not_covered
+
+
+@pytest.mark.parametrize(
+    "promise", ["len(voters) <= 9", "len(voters) != 12", "len(voters) < 11 or count > 0"]
+)
+def test_a_set_that_eight_cannot_fill_and_more_would_is_a_warning(promise: str) -> None:
+    text = poll(20, 9, "GUARD").replace(', "count += 1"', "")
+    promised = f'[invariant]\nfew = "{promise}"\n'
+    found = finding(report_of(text.replace("GUARD", "and len(voters) < 20") + promised), "LT803")
+    assert found.property == "few"
+    assert told(report_of(text.replace("GUARD", "and len(voters) < 7") + promised)) == []
 
 
 def test_a_number_of_principals_that_is_declared_is_not_widened() -> None:

@@ -12,20 +12,18 @@ from dataclasses import replace
 from lathe.check.account import Algebra, Progress, ending, instances_text
 from lathe.check.bounds import TooLargeError
 from lathe.check.cure import range_guard
-from lathe.check.domain import WIDEST_FRESH_TEXTS, WIDEST_PENDING
 from lathe.check.graph import Graph
-from lathe.check.invoke import is_steady, most_pending
 from lathe.check.read import finding
 from lathe.check.report import Finding, LevelReport, LevelVerdict
 from lathe.check.scope import holds_sets
 from lathe.check.search import search
-from lathe.check.suspects import crowded, met, violated
+from lathe.check.suspects import met, violated
 from lathe.check.system import System, make_system
 from lathe.check.unreached import Found, Unreached, unreached
-from lathe.check.wider import crowd, cut
+from lathe.check.wider import cut
 from lathe.errors import Span
 from lathe.lang.expr import Node, Population, walk
-from lathe.lang.model import App, Blueprint, Effect, Property
+from lathe.lang.model import App, Property
 
 PROOF_SECONDS = 2.0
 """What level 1 may take for what more instances might break."""
@@ -49,53 +47,8 @@ def ask_beyond(progress: Progress, before: Found | None) -> None:
     left = _unproved(progress, asked)
     for one in left:
         if not progress.has_errors and not _is_settled(progress, one):
-            progress.partial.append(_left_out(progress.few, one))
-            progress.add([_warned(progress.few, one, _larger(one))])
-
-
-def ask_crowd(progress: Progress) -> None:
-    """Ask of more principals, texts and pending notices, where there could be more, what must never be.
-
-    A number of principals that the app declares is what its author wants.
-    """
-    assert progress.completed is not None, "a scope was searched"
-    small = progress.completed[0].layout
-    people, instances = crowd(small), small.domains.instances
-    pending = WIDEST_PENDING if crowded(*progress.completed) else small.domains.pending
-    try:
-        system = make_system(
-            progress.app, instances, principals=people, texts_limit=WIDEST_FRESH_TEXTS, pending=pending
-        )
-    except TooLargeError:
-        return
-    graph = searched(progress, system)
-    if tells(progress, system, graph):
-        return
-    if people is not None and people < small.domains.could_differ:
-        for one in unreached((system, graph), progress.completed, frozenset()):
-            if one.field:
-                progress.partial.append(_left_out(f"{people} principals", one))
-                progress.add([_warned(f"{people} principals", one, "")])
-    progress.add(_piled(system, *which) for which in crowded(system, graph))
-    if graph.is_complete:
-        progress.met = system
-    elif graph.ended_by in ("seconds", "interrupt"):
-        said = f"{ending(graph, dict(instances))} with {len(system.layout.domains.principals)} principals"
-        progress.doubts.append(f"what must never be was not searched for more principals or texts ({said})")
-
-
-def _piled(system: System, blueprint: Blueprint, effect: Effect) -> Finding:
-    """LT803: notices of which there may be more, or others, than any search saw."""
-    most = most_pending(system.layout.of(blueprint.name)[0], effect.name)
-    what = f"more than {most} of the notice `{blueprint.name}.{effect.name}`"
-    if not is_steady(blueprint, effect):
-        what = f"two of the notice `{blueprint.name}.{effect.name}` that differ"
-    message = f"{what} may be pending at once: what then happens was not searched"
-    cure = (
-        f"give `{effect.name}` an `ok` and an `error`, so that one comes after another; "
-        "or let what it reads be `frozen`; or let a guard bound how many are asked for"
-    )
-    return finding("LT803", message, effect.span, cure, severity="warning")
+            progress.partial.append(left_out(progress.few, one))
+            progress.add([warned(progress.few, one, _larger(one))])
 
 
 def _smaller(progress: Progress, system: System) -> Found | None:
@@ -203,7 +156,7 @@ def _told(one: Unreached) -> str:
     return f"`{one.subject}` in `{fault.blueprint}.{fault.action}`" if fault else f"`{one.subject}`"
 
 
-def _left_out(few: str, one: Unreached) -> str:
+def left_out(few: str, one: Unreached) -> str:
     """The line of `not_covered`."""
     if not one.field:
         return f"{_told(one)} cannot be false with {few}, whatever happens"
@@ -211,7 +164,7 @@ def _left_out(few: str, one: Unreached) -> str:
     return f"`{one.field}` beyond {low} to {high}: never reached with {few}"
 
 
-def _warned(few: str, one: Unreached, larger: str) -> Finding:
+def warned(few: str, one: Unreached, larger: str) -> Finding:
     """LT803: what nobody knows."""
     if not one.field:
         message = f"{_told(one)} cannot be false with {few}, whatever happens: more were not searched"

@@ -221,7 +221,7 @@ def _targets(branch: Branch, part: Part) -> Iterator[tuple[str | None, Branch]]:
         if way.require(ir.eq(term.value, ir.const(slot.state_code(target)))):
             way.updates[slot.state.index] = ir.const(slot.state_code(target))
             yield target, way
-    yield from (((None, w)) for w in _only_faults(branch))
+    yield from ((None, w) for w in _only_faults(branch))
 
 
 def _clauses(layout: Layout, branch: Branch, take: Take, context: Context) -> Iterator[Branch]:

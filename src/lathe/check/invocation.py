@@ -180,7 +180,7 @@ def _error(
             conditions.append(unanswered(happened, ways))
     else:
         conditions.append(happened)
-    lost = ir.both(ir.either(*conditions))
+    lost = ir.either(*conditions)
     if lost != FALSE:
         yield lost_end(choices, slot, effect, (code, lost), is_ok=label_ok)
 

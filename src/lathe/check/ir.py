@@ -375,7 +375,7 @@ def settled(x: Formula, known: Mapping[int, int]) -> Formula:
         case "c" | "p":
             return x
         case _:
-            return _MADE[x.op](*(settled(y, known) for y in x.args))
+            return rebuilt(x, (settled(y, known) for y in x.args))
 
 
 def chosen(x: Formula, picked: Mapping[str, int]) -> Formula:
@@ -386,4 +386,4 @@ def chosen(x: Formula, picked: Mapping[str, int]) -> Formula:
         case "c" | "v":
             return x
         case _:
-            return _MADE[x.op](*(chosen(y, picked) for y in x.args))
+            return rebuilt(x, (chosen(y, picked) for y in x.args))

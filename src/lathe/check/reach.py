@@ -224,12 +224,14 @@ def _look_beyond(progress: Progress) -> None:
     is_few = is_few or is_crowded(system, graph)
     if not (is_few or linked(progress.app)):
         return
-    from lathe.check import beyond  # only here, so that a clean check starts sooner
-
     if is_few:
-        beyond.ask_crowd(progress)
+        from lathe.check.crowd import ask_crowd  # only here, so that a clean check starts sooner
+
+        ask_crowd(progress)
     if linked(progress.app) and not progress.has_errors:
-        beyond.ask_beyond(progress, progress.before)
+        from lathe.check.beyond import ask_beyond  # only here, so that a clean check starts sooner
+
+        ask_beyond(progress, progress.before)
 
 
 def _tell_breeding(progress: Progress) -> None:
