@@ -111,3 +111,10 @@ def test_a_search_that_ends_needs_no_skeleton() -> None:
     found = report(COUNT.replace("1000000", "50"))
     assert found.verdict == "admitted"
     assert found.covered.exhaustive == "within bounds"
+
+
+def test_that_nobody_is_stuck_is_settled_for_what_was_sampled_too() -> None:
+    given = 'args = { at = { type = "int", range = [0, 500000] } }, do = ["n = arg.at"]'
+    begun = COUNT.replace('create = { by = "role:clerk" }', f'create = {{ by = "role:clerk", {given} }}')
+    found = report(begun)
+    assert (found.verdict, told(found)) == ("admitted", ["LT802"])

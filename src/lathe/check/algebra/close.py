@@ -18,6 +18,7 @@ from lathe.check.graph import Clock, Graph, Limits
 from lathe.check.progress import first_of_each
 from lathe.check.report import Finding, LevelReport
 from lathe.check.rooting import rooted
+from lathe.check.sampled import lasting_spans
 from lathe.check.scope import linked
 from lathe.check.suspects import full, is_crowded, never
 from lathe.check.system import System, narrowed_fields
@@ -70,9 +71,8 @@ def close(system: System, graph: Graph, digest: str, clock: Clock, seconds: floa
     doubts += settled.open
     doubts += ["whether calls go round without end"] if settled.goes_round else []
     doubts += [f"whether `{n.subject.name}` is possible" for n in unseen]
-    lasting = {prop.span for b in app.blueprints.values() for prop in b.eventually.values()}
-    is_whole = not (settled.open or settled.unfair or narrowed_fields(app))
-    kept = lasting if is_whole else frozenset[Span]()
+    is_whole = not (settled.open or settled.unfair or settled.standing or narrowed_fields(app))
+    kept = lasting_spans(app) if is_whole else frozenset[Span]()
     return Closed(tuple(findings), tuple(dict.fromkeys(doubts)), proved | kept, level)
 
 
