@@ -27,13 +27,17 @@ OLDEST_SQLITE = (3, 51, 3)
 BUSY_MS = 5_000
 STATEMENTS = 256
 """Prepared statements that a connection keeps."""
+LOG_PAGES = 16_000
+"""Pages of the write-ahead log (64 MiB) before they are copied into the file, while the next group waits: the
+more there are, the more of them are the same page again.
+"""
 BACKUP_PAGES = 512
 """Pages copied at once while others wait."""
 STEPS_BETWEEN_LOOKS = 50_000
 """Of SQLite's virtual machine, between two looks at the clock."""
 
 _SETTINGS = (
-    "journal_mode = wal", "synchronous = full", "temp_store = memory", "wal_autocheckpoint = 4000",
+    "journal_mode = wal", "synchronous = full", "temp_store = memory", f"wal_autocheckpoint = {LOG_PAGES}",
     "cache_size = -65536", "trusted_schema = off", "cell_size_check = on",
 )  # fmt: skip
 
