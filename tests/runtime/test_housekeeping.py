@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -11,8 +12,11 @@ from lathe.runtime.engine import Committed
 from lathe.runtime.housekeeping import Housekeeper
 from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Monitor
+from lathe.runtime.node import Node
 from lathe.sim.loop import SimLoop, run
 from lathe.store.memory import MemoryStore
+from lathe.store.records import Checkpoint
+from lathe.store.verify import verify
 
 LAMP = {
     "app.toml": b'app = "light"\n[role]\nann = "a"\n',
@@ -35,6 +39,23 @@ few_turns = "turns < 2"
 HOUR_SECONDS = 3_600
 
 
+class Waiting(MemoryStore):
+    """Adds a checkpoint only when its event says so, if it has one."""
+
+    waits: list[asyncio.Event]
+
+    async def add_checkpoint(self, checkpoint: Checkpoint, *, after: int) -> bool:
+        if self.waits:
+            await self.waits.pop().wait()
+        return await super().add_checkpoint(checkpoint, after=after)
+
+
+def house_of(node: Node, loop: SimLoop) -> Housekeeper:
+    return Housekeeper(
+        node.engine, Intents(loop), monitor_of(loop), key=b"k", failed=lambda work, error: None
+    )
+
+
 def monitor_of(loop: SimLoop) -> Monitor:
     return Monitor(lambda alert: None, now_ms=loop.now_ms, sampled=lambda: True)
 
@@ -48,16 +69,44 @@ def test_what_lives_stays_in_memory_when_others_are_archived() -> None:
         old, live = [await create(node, app, "Lamp") for _ in range(2)]
         await act(node, app, old, "end")
         loop.jump(2 * HOUR_SECONDS)
-        house = Housekeeper(
-            node.engine, Intents(loop), monitor_of(loop), key=b"k", failed=lambda work, error: None
-        )
-        await house.archive()
+        await house_of(node, loop).archive()
         known = {name for name in (old, live) if (TENANT, "light", name) in node.engine.cache}
         assert known == {live}
         current = node.engine.catalog.live(TENANT, "light")
         assert await node.engine.read(current, old) is None
         assert isinstance(await act(node, app, live, "turn"), Committed)
         await node.stop()
+
+    run(main, 1)
+
+
+def test_checkpoints_of_two_processes_rest_on_one_another() -> None:
+    """Both began at the same one, and the one that has come further is written last."""
+
+    async def main(loop: SimLoop) -> None:
+        store = Waiting(loop.now_ms, is_shared=True)
+        store.waits = []
+        app = await install(store, LAMP)
+        nodes = [node_of(loop, store, worker=name) for name in ("one", "two")]
+        for node in nodes:
+            await node.start()
+        lamp = await create(nodes[0], app, "Lamp")
+        first, second = asyncio.Event(), asyncio.Event()
+        binding = []
+        for node, event in zip(nodes, (first, second), strict=True):
+            store.waits = [event]
+            binding.append(asyncio.create_task(house_of(node, loop).bind()))
+            while store.waits:
+                await asyncio.sleep(0)
+            await act(nodes[0], app, lamp, "turn")
+        for task, event in zip(binding, (first, second), strict=True):
+            event.set()
+            await task
+        await house_of(nodes[1], loop).bind()
+        assert [c.position for c in await store.checkpoints(limit=9)] == [3, 1]
+        assert [broken async for broken in verify(store)] == []
+        for node in nodes:
+            await node.stop()
 
     run(main, 1)
 

@@ -205,10 +205,13 @@ async def a_timer_armed_anew_is_nobodys(store: Store) -> None:
 
 
 @law
-async def checkpoints_only_go_forward(store: Store) -> None:
+async def checkpoints_only_go_on_from_the_last(store: Store) -> None:
     one, two = Checkpoint(5, 1, b"r" * 32), Checkpoint(9, 2, b"s" * 32, b"signed")
+    three = Checkpoint(12, 3, b"t" * 32)
     assert await store.checkpoints() == []
-    assert [await store.add_checkpoint(c) for c in (one, one, two, one)] == [True, False, True, False]
+    tried = ((one, 2), (one, 0), (one, 0), (two, 0), (two, 5), (one, 9), (three, 5), (two, 9))
+    added = [await store.add_checkpoint(c, after=after) for c, after in tried]
+    assert added == [False, True, False, False, True, False, False, False]
     assert await store.checkpoints() == [two]
     assert await store.checkpoints(limit=5) == [two, one]
 
@@ -325,7 +328,7 @@ async def full(store: Store) -> None:
     )  # fmt: skip
     await settled(store, 4)
     await store.archive(TENANT, APP, BLUEPRINT, final_before_ms=5_000, limit=9)
-    await store.add_checkpoint(Checkpoint(3, 1, b"r" * 32))
+    await store.add_checkpoint(Checkpoint(3, 1, b"r" * 32), after=0)
     await store.count_intents([intent("pay")])
     said = Said(TENANT, 1, "token.created", "olga", ("olga",), "t", {})
     entries = audited(await store.audit_end(), said)

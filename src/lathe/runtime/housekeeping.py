@@ -90,10 +90,13 @@ class Housekeeper:
                     is_more = len(moved) == ARCHIVE_LIMIT
 
     async def bind(self) -> None:
-        """A checkpoint over what was committed since the last one, signed with the operator's key."""
+        """A checkpoint over what was committed since the last one, signed with the operator's key.
+
+        Another process may have made one meanwhile: then this one is dropped.
+        """
         store = self._engine.store
         last = await store.checkpoints()
-        position = last[0].position if last else 0
+        position = after = last[0].position if last else 0
         root = last[0].root if last else bytes(32)
         end = await store.position()
         if end == position:
@@ -109,7 +112,7 @@ class Housekeeper:
                 break
         root = digest.digest()
         signed = hmac.new(self._key, b"%d" % position + root, sha256).digest()
-        await store.add_checkpoint(Checkpoint(position, await store.now_ms(), root, signed))
+        await store.add_checkpoint(Checkpoint(position, await store.now_ms(), root, signed), after=after)
 
     async def _write_intents(self) -> None:
         await self._intents.write_down(self._engine.store)

@@ -360,8 +360,10 @@ class Store(Protocol):
     async def checkpoints(self, *, limit: int = 1) -> list[Checkpoint]:
         """The newest checkpoints, newest first."""
 
-    async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
-        """Keep a checkpoint; False if there is one of that position or a later one already."""
+    async def add_checkpoint(self, checkpoint: Checkpoint, *, after: int) -> bool:
+        """Keep a checkpoint that goes on from the one at position `after` (0: from the beginning); False if
+        another one has come between, on which this one's root does not rest.
+        """
 
     async def count_intents(self, intents: Sequence[Intent]) -> None:
         """Add to the counts of these shapes; beyond 1,000 of an app the rarest oldest ones give way."""

@@ -368,11 +368,12 @@ class MemoryStore:
         await self._reach("read", "checkpoints")
         return self._checkpoints[::-1][:limit]
 
-    async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
-        return await self._changing("add_checkpoint", lambda: self._add_checkpoint(checkpoint))
+    async def add_checkpoint(self, checkpoint: Checkpoint, *, after: int) -> bool:
+        return await self._changing("add_checkpoint", lambda: self._add_checkpoint(checkpoint, after))
 
-    def _add_checkpoint(self, checkpoint: Checkpoint) -> bool:
-        if self._checkpoints and self._checkpoints[-1].position >= checkpoint.position:
+    def _add_checkpoint(self, checkpoint: Checkpoint, after: int) -> bool:
+        last = self._checkpoints[-1].position if self._checkpoints else 0
+        if not last == after < checkpoint.position:
             return False
         self._checkpoints.append(checkpoint)
         return True

@@ -277,10 +277,10 @@ class PostgresStore:
         statement = f"select {columns(Checkpoint)} from checkpoint order by position desc limit $1"
         return [Checkpoint(*row) for row in await self._fetch(statement, limit)]
 
-    async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
+    async def add_checkpoint(self, checkpoint: Checkpoint, *, after: int) -> bool:
         statement = """insert into checkpoint select $1::bigint, $2::bigint, $3::bytea, $4::bytea
-            where not exists (select 1 from checkpoint where position >= $1::bigint) returning 1"""
-        bound = (checkpoint.position, checkpoint.at_ms, checkpoint.root, checkpoint.signature)
+            where $1 > $5 and $5 = coalesce((select max(position) from checkpoint), 0) returning 1"""
+        bound = (checkpoint.position, checkpoint.at_ms, checkpoint.root, checkpoint.signature, after)
 
         async def add(db: Connection) -> bool:
             await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 17))", self._schema)

@@ -330,10 +330,10 @@ class SqliteStore:
         statement = f"select {columns(Checkpoint)} from checkpoint order by position desc limit ?"
         return [Checkpoint(*row) for row in await self._rows(statement, (limit,))]
 
-    async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
+    async def add_checkpoint(self, checkpoint: Checkpoint, *, after: int) -> bool:
         statement = """insert into checkpoint select ?1, ?2, ?3, ?4
-            where not exists (select 1 from checkpoint where position >= ?1)"""
-        bound = (checkpoint.position, checkpoint.at_ms, checkpoint.root, checkpoint.signature)
+            where ?1 > ?5 and ?5 = coalesce((select max(position) from checkpoint), 0)"""
+        bound = (checkpoint.position, checkpoint.at_ms, checkpoint.root, checkpoint.signature, after)
 
         def add(db: apsw.Connection) -> bool:
             db.execute(statement, bound)
