@@ -17,8 +17,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-WITH_PARENT: tuple[str, ...] = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
-"""What stands before a command that ends with whoever started it, where there is such a thing."""
+_WITH_PARENT: tuple[str, ...] = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 
 
 class Child(Protocol):
@@ -35,9 +34,17 @@ _known: dict[int, Child] = {}
 
 def begin(command: Sequence[str], *, before: Sequence[str] = (), **how: Any) -> subprocess.Popen[bytes]:
     """Start a program, behind the words of `before`, as `subprocess.Popen` does."""
-    process = subprocess.Popen((*before, *WITH_PARENT, *command), start_new_session=True, **how)
+    process = subprocess.Popen((*before, *with_parent(), *command), start_new_session=True, **how)
     know(process)
     return process
+
+
+def with_parent() -> tuple[str, ...]:
+    """What stands before a command that is to end with whoever starts it, where there is such a thing.
+
+    That is a thread to the system, so of others than the main one nothing that they start ends with them.
+    """
+    return _WITH_PARENT if threading.current_thread() is threading.main_thread() else ()
 
 
 def know(child: Child) -> None:

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from tests.children import WITH_PARENT
+from tests.children import with_parent
 
 START_SECONDS = 60
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
@@ -28,7 +28,7 @@ class Disk:
     def __init__(self, place: Path, *, mib: int) -> None:
         place.mkdir()
         mount = f'mount -t tmpfs -o size={mib}m tmpfs "$0" && echo mounted && exec sleep infinity'
-        command = (*NAMESPACE, *WITH_PARENT, "sh", "-c", mount, str(place))
+        command = (*NAMESPACE, *with_parent(), "sh", "-c", mount, str(place))
         self._holder = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == b"mounted\n", "namespaces of mounts are there"
@@ -123,7 +123,7 @@ class Server:
         }  # fmt: skip
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         log = (self.folder / "log").open("ab")
-        command = [*self._before(), *WITH_PARENT, str(_binaries() / "postgres"), "-D", self._data, *flags]
+        command = [*self._before(), *with_parent(), str(_binaries() / "postgres"), "-D", self._data, *flags]
         self._process = subprocess.Popen(
             command, user=self._user, cwd="/", env=_environment(), stdout=log, stderr=log
         )
