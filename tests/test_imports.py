@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "lang",
         "reader",
         "machine",
+        "policy",
         "store",
         "effect",
         "runtime",

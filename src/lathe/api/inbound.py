@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 import msgspec
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -38,7 +37,6 @@ from lathe.runtime.snapshot import encode_json
 from lathe.runtime.values import MisfitError, arguments, value_of
 from lathe.store.records import Receipt
 
-log = structlog.get_logger("lathe.inbound")
 BODY_BYTES_LIMIT = 1_048_576
 READING_LIMIT = 256
 """Bodies that are on their way at once; beyond that the one that takes longest makes room."""
@@ -119,20 +117,7 @@ class Receiver:
             who = f"inbound:{table.blueprint.name}.{inbound.name}"
             self._throttle.spend(live.tenant, who, live.app.name)
             delivery = Delivery(_parsed(raw), dict(request.query_params), header, variables)
-            try:
-                return await self._take(live, table, inbound, delivery, raw)
-            except Problem as problem:
-                if inbound.signed_scheme is not None:  # so that nobody else fills the log
-                    whom, said = _found(inbound, delivery), str(problem)[:300]
-                    log.warning(
-                        "inbound",
-                        app=live.app.name,
-                        name=inbound.name,
-                        find=whom,
-                        code=problem.code,
-                        said=said,
-                    )
-                raise
+            return await self._take(live, table, inbound, delivery, raw)
 
     async def _read(self, request: Request) -> bytes:
         """The body. Raises `Problem` (LR408.body, LR413.body), `ConnectionError`."""
@@ -286,13 +271,6 @@ def _identity(inbound: Inbound, delivery: Delivery) -> str | None:
     if not isinstance(found, (str, int)) or not 0 < len(str(found)) <= IDENTITY_CHARACTERS_LIMIT:
         raise Problem("LR422.type", f"`{inbound.once}` must identify the delivery")
     return str(found)
-
-
-def _found(inbound: Inbound, delivery: Delivery) -> str | None:
-    """The id that a delivery names, for the log; nothing else of it."""
-    name, place = inbound.find or ("", "")
-    data = delivery.at(place) if name == "id" else None
-    return data[:64] if isinstance(data, str) else None
 
 
 def _problem(refusal: Refusal, inbound: Inbound) -> Problem:

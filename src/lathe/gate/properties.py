@@ -31,9 +31,6 @@ def properties(
     app: App, files: Mapping[str, bytes], *, plans: int | None, first: int, clock: Clock
 ) -> Compared:
     """Try `plans` plans of requests from seed `first` on; without a number, a fixed amount of them."""
-    if app.policies:
-        why = "the second reader reads no policies"
-        return Compared(LevelReport(4, NAME, "skipped", why=why), (), f"level 4 ({NAME}): {why}")
     started = clock()
     found = probe(app, files, plans=plans, first=first, clock=clock)
     level = LevelReport(

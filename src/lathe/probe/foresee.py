@@ -104,18 +104,28 @@ class Foresight:
 
     def reads(self, being: Being, by: By) -> bool:
         """Whether a caller may get, list and follow an entity."""
-        blueprint = self._app.blueprints[being.blueprint]
-        if blueprint.read is None:
-            return any(admits(action.by, by) for action in blueprint.actions.values())
-        if not admits(blueprint.read.by, by):
-            return False
-        if blueprint.read.when is None:
-            return True
+        blueprint, policies = self._app.blueprints[being.blueprint], self._reader.policies
+        if policies is not None:
+            is_open = policies.reads(being, by)
+        elif blueprint.read is None:
+            is_open = any(admits(action.by, by) for action in blueprint.actions.values())
+        else:
+            is_open = admits(blueprint.read.by, by)
+        if not is_open or blueprint.read is None or blueprint.read.when is None:
+            return is_open
         scope = Scope(World({}, {}), being, being.fields, {}, by.actor)
         try:
             return value(blueprint.read.when.tree, scope) is True
         except RefusedError:
             return False
+
+    def is_told(self, being: Being, by: By) -> bool:
+        """Whether a caller who has taken an action is told the entity as it is afterwards.
+
+        What comes in from outside is nobody to whom an action opens anything.
+        """
+        has_rule = self._app.blueprints[being.blueprint].read is not None or self._reader.policies is not None
+        return self.reads(being, by) if has_rule else by.kind != "inbound"
 
     def view(self, being: Being) -> dict[str, Json]:
         """An entity as it is told: nothing secret."""

@@ -11,6 +11,7 @@ from lathe.machine.table import compile_app
 from lathe.probe.follow import DifferenceError
 from lathe.probe.plan import Plan, Step, Together, Wait, draw_plan
 from lathe.probe.run import Subject, carry_out
+from lathe.reader.cedar import Policies
 from lathe.reader.reader import Reader
 
 PLANS = 40
@@ -60,7 +61,7 @@ def probe(
 
     `reader` is what the runtime is held against: by default the second reading of this very app.
     """
-    subject = Subject(compile_app(app), files, reader or Reader(app))
+    subject = Subject(compile_app(app), files, reader or reader_of(app))
     started = clock()
     done = requests = refused = steps = 0
     for seed in range(first, first + (PLANS if plans is None else plans)):
@@ -80,6 +81,15 @@ def probe(
         if plans is None and clock() - started > SECONDS:
             return Probed(done, requests, refused, steps, is_timed=True)
     return Probed(done, requests, refused, steps)
+
+
+def reader_of(app: App) -> Reader:
+    """The second reading of an app, its policies' too: of those it shares Cedar's parser, and no more."""
+    if not app.policies:
+        return Reader(app)
+    from lathe.policy.policies import read_policies  # only here: it loads cedarpy
+
+    return Reader(app, policies=Policies(app, [policy.tree for policy in read_policies(app)[0]]))
 
 
 def _small(subject: Subject, plan: Plan, error: DifferenceError) -> Difference:

@@ -264,7 +264,7 @@ class _Run:
         if self._sent.get(event) is not sent or event not in self._follower.events:
             raise DifferenceError(f"{about} was answered as taken, and was not committed")
         being = self._follower.events[event]
-        sees = self._foresight.reads(being, sent.by) or self._app.blueprints[being.blueprint].read is None
+        sees = self._foresight.is_told(being, sent.by)
         shown = self._foresight.view(being)
         if not sees:
             shown = {name: shown[name] for name in ("id", "version", "visit")}

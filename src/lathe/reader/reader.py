@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lathe.lang.model import App, Blueprint, Effect
+from lathe.reader.cedar import Policies
 from lathe.reader.joint import Joint, Permits, Take, Taken, by_admits, kept
 from lathe.reader.world import Being, By, RefusedError, Request, Values, World
 
@@ -18,12 +19,13 @@ WAS_REFUSED: Values = {"cause": "refused", "message": "it was refused"}
 
 
 class Reader:
-    """Takes steps of one app."""
+    """Takes steps of one app. `policies` say who may, where it has any."""
 
-    def __init__(self, app: App, permits: Permits = by_admits) -> None:
+    def __init__(self, app: App, permits: Permits = by_admits, *, policies: Policies | None = None) -> None:
         self.app = app
-        self.permits = permits
-        self._joint = Joint(app, permits)
+        self.policies = policies
+        self.permits = permits if policies is None else policies.permits
+        self._joint = Joint(app, self.permits)
 
     def empty(self) -> World:
         """The world before anything has happened."""
