@@ -86,3 +86,41 @@ uses = "create"
 with = {{ blueprint = "{0}" }}
 """
     assert "LT505" in codes(several("", Hen=body.format("Egg"), Egg=body.format("Hen")))
+
+
+AGAIN = """[state]
+open = { initial = true, waits = "x" }
+[field]
+parent = { type = "ref", to = "Node", frozen = true }
+children = { type = "set", of = { type = "ref", to = "Node" }, max = 6 }
+[ghost]
+made_so_far = { type = "int", range = [0, 9], default = 0 }
+[action]
+create.by = ["role:clerk", "entity:Node"]
+create.args = { of = { type = "ref", to = "Node", optional = true } }
+create.do = ["parent = arg.of"]
+begin = { from = "open", by = "role:clerk", when = "parent is None", run = "again" }
+rest = { from = "open", by = "role:clerk" }
+MADE
+[effect.again]
+uses = "create"
+with = { blueprint = "Node", args = { of = "self" } }
+ok = "made"
+error = "ended"
+"""
+
+
+def again(made: str) -> list[str]:
+    ended = 'ended = { from = "open", by = "role:clerk" }'
+    return codes(several("", Node=AGAIN.replace("MADE", f"{made}\n{ended}")))
+
+
+def test_somebody_who_asks_for_another_whenever_one_is_made_is_refused() -> None:
+    assert again('made = { from = "open", run = "again", ghost = ["made_so_far += 1"] }') == ["LT505"]
+    assert again('made = { from = "open" }') == []
+
+
+def test_a_set_that_is_full_at_last_ends_it() -> None:
+    taking = 'made = { from = "open", args = { made = { type = "ref", to = "Node" } }, '
+    taking += 'do = ["children += arg.made"], when = "len(children) < 6", run = "again" }'
+    assert "LT505" not in again(taking)

@@ -1,8 +1,9 @@
 """Entities that make entities without end (LT505): a round of creations that only the scope holds up.
 
-Calls that go round meet a state again, unless each of them makes somebody new. Then nobody is met twice, and
-what ends it in a search is that there is no more room. So the round is one of entities: somebody asks for a
-creation, and by calls alone there is a new one, in the same situation, that asks for the same.
+Calls that go round meet a state again, unless each of them makes somebody new: then nobody is met twice, and
+what ends it in a search is that there is no more room. So the round is one of situations. Somebody asks for a
+creation, and by calls alone the same, or a new one that is as that one was, asks for it again, while all
+others are as they were.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Limits
+from lathe.check.graph import Graph, Limits
 from lathe.check.layout import Slot, Variable
 from lathe.check.progress import Edge, Round
-from lathe.check.relevance import askers
-from lathe.check.scope import Instances
+from lathe.check.relevance import askers, entered_states
 from lathe.check.search import ListGraph, masks_where, search
 from lathe.check.system import System, make_system
-from lathe.lang.model import App
+from lathe.lang.model import App, Blueprint, Effect
 
 STATES = 2_000
 """States that are looked at; what breeds does so soon."""
@@ -27,12 +27,23 @@ NEAR_STATES = 200
 
 
 def breeders(app: App) -> frozenset[str]:
-    """The blueprints that lead to a creation of their own again, by calls, creations and joint steps."""
+    """The blueprints whose creations may lead to one of their own again, by calls and joint steps."""
     leads = {name: frozenset(_leads(app, name)) for name in app.blueprints}
     makes = {name: frozenset(_makes(app, name)) for name in app.blueprints}
     return frozenset(
-        name for name in leads if any(name == made or name in _behind(leads, made) for made in makes[name])
+        name
+        for name, blueprint in app.blueprints.items()
+        if any(name == made or name in _behind(leads, made) for made in makes[name])
+        or any(_asks_again(blueprint, effect) for effect in blueprint.effects.values())
     )
+
+
+def _asks_again(blueprint: Blueprint, effect: Effect) -> bool:
+    """Whether the end of a creation asks for effects, among which there may be another."""
+    if effect.target is None or effect.target.action != "create":
+        return False
+    ends = [blueprint.actions[name] for name in (effect.ok, effect.error) if name is not None]
+    return any(a.run or any(blueprint.states[s].run for s in entered_states(blueprint, a)) for a in ends)
 
 
 def _makes(app: App, name: str) -> Iterator[str]:
@@ -59,22 +70,29 @@ def _behind(leads: Mapping[str, frozenset[str]], start: str) -> set[str]:
     return found
 
 
-def endless(app: App, instances: Instances, limits: Limits) -> tuple[System, ListGraph, Round] | None:
-    """A place where somebody is made without end, and the way to who asks again; None if none is near."""
+def endless(found: tuple[System, Graph], limits: Limits) -> tuple[System, ListGraph, Round] | None:
+    """A place where somebody is made without end, and the way to who asks again; None if none is near.
+
+    `found` is a scope that was searched whole; another is, if it is large or has too few of those who matter.
+    """
+    system, graph = found
+    app, counts = system.layout.app, system.layout.domains.instances
     bred = breeders(app)
     if not bred:
         return None
-    wanted = {name: max(count, 2) if name in bred else count for name, count in instances.items()}
-    try:
-        system = make_system(app, wanted)
-    except TooLargeError:
-        return None
-    graph = search(system, replace(limits, states=min(limits.states, STATES), alarm=None))
+    if not isinstance(graph, ListGraph) or len(graph.states) > STATES or any(counts[n] < 2 for n in bred):
+        try:
+            system = make_system(
+                app, {n: max(count, 2) if n in bred else count for n, count in counts.items()}
+            )
+        except TooLargeError:
+            return None
+        graph = search(system, replace(limits, states=min(limits.states, STATES), alarm=None))
     held = masks_where(system.layout, graph.states, system.held)
     for index in range(len(graph.states)):
-        found = _round(system, graph, index, held)
-        if found is not None:
-            return system, graph, found
+        way = _round(system, graph, index, held)
+        if way is not None:
+            return system, graph, way
     return None
 
 
@@ -102,17 +120,21 @@ def _round(system: System, graph: ListGraph, index: int, held: list[int]) -> Rou
 def _to_another(
     system: System, graph: ListGraph, index: int, edge: Edge, held: list[int]
 ) -> tuple[Edge, ...] | None:
-    """The shortest way, beginning with an edge, to where a new entity is as the one that asked was."""
+    """The shortest way, beginning with an edge, to where a new entity, or the same, is as who asked was."""
     asker = system.commands[edge[0]].label.slot
     before = graph.states[index]
     wanted = _situation(asker, before)
-    free = [s for s in system.layout.of(asker.blueprint.name) if not s.state.read(before)]
+    others = [s for s in system.layout.slots if s is not asker and s.state.read(before)]
+    around = [_situation(slot, before) for slot in others]
+    free = [s for s in system.layout.of(asker.blueprint.name) if s is asker or not s.state.read(before)]
     ways: dict[int, tuple[Edge, ...]] = {edge[1]: (edge,)}
     waiting = [edge[1]]
     for here in waiting:
-        for slot in free:
-            if _situation(slot, graph.states[here]) == wanted and _goes_on(system, graph, here, slot, held):
-                return ways[here]
+        packed = graph.states[here]
+        if [_situation(slot, packed) for slot in others] == around:
+            for slot in free:
+                if _situation(slot, packed) == wanted and _goes_on(system, graph, here, slot, held):
+                    return ways[here]
         for following in _calls(system, graph, here) if len(ways) < NEAR_STATES else ():
             if following[1] not in ways:
                 ways[following[1]] = (*ways[here], following)
@@ -131,13 +153,14 @@ def _goes_on(system: System, graph: ListGraph, index: int, slot: Slot, held: lis
 
 
 def _situation(slot: Slot, packed: int) -> tuple[int, ...]:
-    """What an entity is and holds, whoever it refers to."""
-    return tuple(
-        int(bool(variable.read(packed))) if _refers(variable) else variable.read(packed)
-        for variable in slot.variables()
-    )
+    """What an entity is and holds, whoever it refers to, as far as anything that it does depends on it."""
+    ghosts = {variable.index for variable in slot.ghosts.values()}
+    return tuple(_held(v, v.read(packed)) for v in slot.variables() if v.index not in ghosts)
 
 
-def _refers(variable: Variable) -> bool:
-    kind = variable.kind.element or variable.kind
-    return kind.kind == "ref"
+def _held(variable: Variable, code: int) -> int:
+    """A code; of references, whether there is one, or how many."""
+    kind = variable.kind
+    if kind.kind == "ref":
+        return int(bool(code))
+    return code.bit_count() if kind.element is not None and kind.element.kind == "ref" else code

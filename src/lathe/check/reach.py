@@ -242,8 +242,7 @@ def _tell_breeding(progress: Progress) -> None:
         return
     from lathe.check.breeding import endless  # only here, so that a clean check starts sooner
 
-    instances = dict(progress.completed[0].layout.domains.instances)
-    found = endless(progress.app, instances, progress.limits)
+    found = endless(progress.completed, progress.limits)
     if found is not None:
         from lathe.check import tell
 
