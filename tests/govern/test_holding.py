@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.govern.house import House, code, house
 from tests.govern.test_decisions import DECISIONS, FILES, People, with_people
 
+from lathe.agents.calls import Answer, Workshop, by_runtime, call
 from lathe.govern.asking import asking_of, packed, unpacked
 from lathe.govern.principal import Principal
+from lathe.lang.model import Json
 from lathe.machine.moment import rfc3339
 from lathe.runtime.config import ApplySettings
 
@@ -90,6 +94,32 @@ async def test_what_waits_is_shown_and_applied_byte_by_byte(all_of: People) -> N
         version = await later.store.version("main", "expense", asked["apply"])
         assert version is not None and version.files == WEAKER
     assert await all_of.state(asked) == "used"
+
+
+@with_people
+async def test_an_agent_applies_what_was_approved_by_its_tool(all_of: People) -> None:
+    one = all_of.one
+    maker = await one.made(one.operator, "builder", scopes=["apply"])
+    files: dict[str, Json] = {path: data.decode() for path, data in WEAKER.items()}
+    async with one.client(maker) as client:
+        workshop = Workshop(client, None, by_runtime(client))
+
+        async def apply(**given: Json) -> Answer:
+            return await call(workshop, "apply", {"confirm": "any", "breaking": True, **given})
+
+        held = await apply(files=files)
+        (name,) = re.findall(r"decision (\w+): open", held.text)
+        both = await apply(files=files, decision=name)
+        assert both.is_error and "`decision` or files" in both.text
+        assert f"decision {name}: open" in (await apply(decision=name)).text, "nobody has decided"
+        found = (await one.ask(all_of.bob, "GET", f"{DECISIONS}/{name}")).json()
+        assert (await all_of.approve(all_of.bob, found)).is_success
+        shown = await call(workshop, "decisions", {"id": name})
+        assert shown.text.endswith(f"next: `apply` with `decision: {name}`"), shown.text
+        applied = await apply(decision=name)
+        assert not applied.is_error and "applied " in applied.text, applied.text
+        assert (await apply(decision="nobody")).text.startswith("LR404.decision")
+    assert one.node.engine.catalog.live("main", "expense").digest == found["apply"]
 
 
 @with_people

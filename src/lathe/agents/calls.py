@@ -113,8 +113,14 @@ async def _diff(workshop: Workshop, asked: Row) -> str:
 
 
 async def _apply(workshop: Workshop, asked: Row) -> str:
-    body = {k: v for k, v in asked.items() if k not in ("path", "files") and v is not None}
-    return telling.plan(await _put(workshop, asked, body))
+    body: dict[str, Json] = {
+        k: v for k, v in asked.items() if k not in ("path", "files") and v not in (None, "")
+    }
+    if "decision" not in body:
+        return telling.plan(await _put(workshop, asked, body))
+    if asked.get("path") or asked.get("files"):
+        raise CallError("give `decision` or files: what was approved are the files that were kept with it")
+    return telling.plan(await _told(workshop.client, "PUT", "/v1/blueprints", body=body))
 
 
 async def _put(workshop: Workshop, asked: Row, body: Row) -> Row:

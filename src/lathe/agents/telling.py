@@ -229,7 +229,9 @@ def held(decision: Row) -> str:
     state = decision.get("state")
     after = {
         "open": "next: a person decides; `decisions` with this id shows how it stands",
-        "approved": "next: send the very same request again",
+        "approved": f"next: `apply` with `decision: {decision['id']}`"
+        if decision.get("apply")
+        else "next: send the very same request again",
         "denied": "next: do not ask the same again",
     }.get(str(state), "")
     shown = {k: v for k, v in decision.items() if k not in ("id", "state") and v not in (None, [], {}, "")}

@@ -69,8 +69,8 @@ TOOLS = (
     Tool(
         "apply",
         "Load the files: without `confirm` it answers the plan, with the plan's digest it does it. Some "
-        "changes wait for a person.",
-        {**FILES, "confirm": TEXT, "breaking": FLAG, "accept_bounds": FLAG, "note": TEXT},
+        "changes wait for a person: approved, `decision` is given in place of files.",
+        {**FILES, "decision": TEXT, "confirm": TEXT, "breaking": FLAG, "accept_bounds": FLAG, "note": TEXT},
         is_read_only=False,
         is_destructive=True,
     ),
