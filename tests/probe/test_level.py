@@ -18,7 +18,7 @@ from lathe.machine import step, values
 from lathe.machine.event import Act
 from lathe.machine.table import compile_app
 from lathe.probe import run as probe_run
-from lathe.probe.level import Probed, probe
+from lathe.probe.level import Probed, probe, reader_of
 from lathe.probe.plan import Ask, Wait, draw_plan, people
 from lathe.probe.run import Subject, carry_out
 from lathe.reader.reader import Reader
@@ -55,7 +55,7 @@ def test_a_sound_runtime_answers_as_the_blueprint_says(name: str) -> None:
 @given(st.sampled_from(EXAMPLES), st.integers(0, 2**32))
 def test_whatever_the_seed(name: str, seed: int) -> None:
     app = app_of(name)
-    carry_out(Subject(compile_app(app), example(name), Reader(app)), draw_plan(app, seed))
+    carry_out(Subject(compile_app(app), example(name), reader_of(app)), draw_plan(app, seed))
 
 
 def test_a_seed_is_the_same_plan_and_the_same_run() -> None:
