@@ -26,16 +26,21 @@ NEAR_STATES = 200
 """States that are looked at from each place, along calls alone."""
 
 
-def breeders(app: App) -> frozenset[str]:
-    """The blueprints whose creations may lead to one of their own again, by calls and joint steps."""
+def breeders(app: App) -> dict[str, int]:
+    """The blueprints whose creations may lead to one of their own again, by calls and joint steps.
+
+    With each, how many of it show that: two, if it may be one of those that are made.
+    """
     leads = {name: frozenset(_leads(app, name)) for name in app.blueprints}
     makes = {name: frozenset(_makes(app, name)) for name in app.blueprints}
-    return frozenset(
-        name
-        for name, blueprint in app.blueprints.items()
-        if any(name == made or name in _behind(leads, made) for made in makes[name])
-        or any(_asks_again(blueprint, effect) for effect in blueprint.effects.values())
-    )
+    found: dict[str, int] = {}
+    for name, blueprint in app.blueprints.items():
+        behind = set().union(*({made} | _behind(leads, made) for made in makes[name]))
+        if any(name in makes[other] for other in behind):
+            found[name] = 2
+        elif name in behind or any(_asks_again(blueprint, e) for e in blueprint.effects.values()):
+            found[name] = 1
+    return found
 
 
 def _asks_again(blueprint: Blueprint, effect: Effect) -> bool:
@@ -73,23 +78,22 @@ def _behind(leads: Mapping[str, frozenset[str]], start: str) -> set[str]:
 def endless(found: tuple[System, Graph], limits: Limits) -> tuple[System, ListGraph, Round] | None:
     """A place where somebody is made without end, and the way to who asks again; None if none is near.
 
-    `found` is a scope that was searched whole; another is, if it is large or has too few of those who matter.
+    `found` is a scope that was searched whole; another is, if that was large or holds too few who matter.
     """
     system, graph = found
     app, counts = system.layout.app, system.layout.domains.instances
     bred = breeders(app)
     if not bred:
         return None
-    if not isinstance(graph, ListGraph) or len(graph.states) > STATES or any(counts[n] < 2 for n in bred):
+    if not isinstance(graph, ListGraph) or any(counts[name] < count for name, count in bred.items()):
+        wanted = {name: max(count, bred.get(name, 0)) for name, count in counts.items()}
         try:
-            system = make_system(
-                app, {n: max(count, 2) if n in bred else count for n, count in counts.items()}
-            )
+            system = make_system(app, wanted)
         except TooLargeError:
             return None
         graph = search(system, replace(limits, states=min(limits.states, STATES), alarm=None))
     held = masks_where(system.layout, graph.states, system.held)
-    for index in range(len(graph.states)):
+    for index in range(min(len(graph.states), STATES)):
         way = _round(system, graph, index, held)
         if way is not None:
             return system, graph, way
