@@ -14,6 +14,8 @@ from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Monitor
 from lathe.runtime.node import Node
 from lathe.sim.loop import SimLoop, run
+from lathe.store.base import UnavailableError
+from lathe.store.faults import Point
 from lathe.store.memory import MemoryStore
 from lathe.store.records import Checkpoint
 from lathe.store.verify import verify
@@ -107,6 +109,33 @@ def test_checkpoints_of_two_processes_rest_on_one_another() -> None:
         assert [broken async for broken in verify(store)] == []
         for node in nodes:
             await node.stop()
+
+    run(main, 1)
+
+
+def test_what_was_archived_is_not_told_any_more_though_the_store_never_said_so() -> None:
+    class Unsaid:
+        """The acknowledgement of an archive is lost."""
+
+        async def reach(self, point: Point, method: str, group: object) -> None:
+            if (point, method) == ("after", "archive"):
+                raise UnavailableError("the connection was cut", maybe=True)
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms, faults=Unsaid())
+        app = await install(store, LAMP)
+        node = node_of(loop, store)
+        await node.start()
+        lamp = await create(node, app, "Lamp")
+        await act(node, app, lamp, "end")
+        loop.jump(2 * HOUR_SECONDS)
+        house = Housekeeper(
+            node.engine, Intents(loop), monitor_of(loop), key=b"k", failed=lambda work, error: None
+        )
+        with pytest.raises(UnavailableError):
+            await house.archive()
+        assert await node.engine.read(node.engine.catalog.live(TENANT, "light"), lamp) is None
+        await node.stop()
 
     run(main, 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextvars import Context
 
 from lathe.sim.loop import POWER, Power, SimLoop, run
@@ -12,6 +13,30 @@ def inside(power: Power) -> Context:
     context = Context()
     context.run(POWER.set, power)
     return context
+
+
+def test_a_generator_that_nobody_ends_is_put_away() -> None:
+    ended: list[str] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0)
+            ended.append("numbers")
+
+    async def first() -> int:
+        async for number in numbers():
+            return number
+        return 0
+
+    async def main(loop: SimLoop) -> None:
+        assert await first() == 1
+        await asyncio.sleep(0.1)
+
+    run(main, 1)
+    assert ended == ["numbers"]
 
 
 def test_a_process_without_power_does_nothing_more_not_even_its_last_words() -> None:

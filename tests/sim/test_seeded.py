@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lathe.frozen import evolve
 from lathe.machine.trace import Trace
-from lathe.runtime import engine, outbox, plan, swap, timers
+from lathe.runtime import catalog, engine, outbox, plan, swap, timers
 from lathe.runtime.cache import Cache
 from lathe.runtime.committer import Committer
 from lathe.sim.menu import MIXES
@@ -244,6 +244,40 @@ def claims_are_kept(patch: Patch) -> None:
     patch.setattr(memory, "changed_claims", lambda before, after: ([], [], []))
 
 
+def old_policies_count_on(patch: Patch) -> None:
+    """A version takes over, and who may do what is decided by the one before."""
+    real = catalog.Catalog._load
+
+    async def careless(self: Any, key: Any, governed: Any) -> Any:
+        live, known = await real(self, key, governed), self._live.get(key)
+        return live if known is None else evolve(live, permit=known.permit)
+
+    patch.setattr(catalog.Catalog, "_load", careless)
+
+
+def archived_too_soon(patch: Patch) -> None:
+    """What is final is archived at once, however long it is to be kept."""
+    real = memory.MemoryStore.archive
+
+    async def careless(self: Any, *given: Any, final_before_ms: int, limit: int) -> Any:
+        return await real(self, *given, final_before_ms=final_before_ms + 10**9, limit=limit)
+
+    patch.setattr(memory.MemoryStore, "archive", careless)
+
+
+def an_archive_loses_entries(patch: Patch) -> None:
+    """What is archived does not have its whole journal."""
+    real = memory.MemoryStore._archive
+
+    def careless(self: Any, rows: Any) -> Any:
+        moved = real(self, rows)
+        if moved:
+            self._archived_journal.popitem()
+        return moved
+
+    patch.setattr(memory.MemoryStore, "_archive", careless)
+
+
 GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
     guard.__name__: (app, guard)
     for app, guard in (
@@ -267,6 +301,9 @@ GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
         ("lease_queue", a_refusal_tells_what_is_queued),
         ("order", reads_are_not_compared),
         ("order", claims_are_kept),
+        ("expense", old_policies_count_on),
+        ("lease_queue", archived_too_soon),
+        ("lease_queue", an_archive_loses_entries),
     )
 }
 

@@ -82,10 +82,14 @@ class Housekeeper:
                     continue
                 is_more = True
                 while is_more:
-                    moved = await self._engine.store.archive(
-                        live.tenant, live.app.name, blueprint.name,
-                        final_before_ms=now - blueprint.retain_ms, limit=ARCHIVE_LIMIT,
-                    )  # fmt: skip
+                    try:
+                        moved = await self._engine.store.archive(
+                            live.tenant, live.app.name, blueprint.name,
+                            final_before_ms=now - blueprint.retain_ms, limit=ARCHIVE_LIMIT,
+                        )  # fmt: skip
+                    except StoreError:  # it may be done all the same
+                        self._engine.cache.forget_app(live.tenant, live.app.name)
+                        raise
                     self._engine.cache.drop((live.tenant, live.app.name, name) for name in moved)
                     is_more = len(moved) == ARCHIVE_LIMIT
 

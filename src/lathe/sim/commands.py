@@ -14,7 +14,8 @@ from lathe.runtime.snapshot import encode_json
 from lathe.sim.workload import Issue
 from lathe.store.records import Receipt
 
-RECEIPT_MS = 24 * 3_600_000
+RECEIPT_MS = 300_000
+"""How long an answer is kept: short enough to be swept while a world lasts."""
 
 
 def key_of(issue: Issue) -> tuple[str, str] | None:

@@ -45,6 +45,11 @@ class Leases:
         """Nobody has it any more."""
         self._until.pop(held, None)
 
+    def forgets(self, names: Iterable[str]) -> None:
+        """Entities are archived, and their timers gone."""
+        gone = set(names)
+        self._until = {held: until for held, until in self._until.items() if held[0] not in gone}
+
     def left_ms(self, held: Held) -> int:
         """How long a lease still runs; 0 if nobody holds it."""
         return max(self._until.get(held, ("", 0))[1] - self._clock(), 0)

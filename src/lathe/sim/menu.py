@@ -59,6 +59,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault("old_read", "what was read is under way for a while, and others write meanwhile", 150),
         Fault("brink", "a commit waits until about the moment at which its lease ends", 30, 6),
         Fault("revoke", "somebody is not known any more, or is known again", 500, 6),
+        Fault("tidy", "a process archives, sweeps and binds the journal", 1000, 12),
     )
 }
 

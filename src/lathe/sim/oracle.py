@@ -39,7 +39,7 @@ from lathe.sim.promptness import Promptness
 from lathe.sim.serial import Claims, misread, unread
 from lathe.sim.tables import Tables
 from lathe.store.journal import payload_hash, sealed
-from lathe.store.records import GENESIS, Entry, Outgoing, Timer, Version, Write
+from lathe.store.records import GENESIS, EntityRow, Entry, Outgoing, Timer, Version, Write
 
 SKEW_MS = 20_000
 """How far off the clock of a process may be."""
@@ -113,6 +113,8 @@ class Oracle:
         self._timers: dict[str, dict[str, tuple[int, int]]] = {}
         self._armed: dict[str, int] = {}
         """When the timer of an entity's state began; not known after a swap, until its next visit."""
+        self.archive = 0
+        """How many entities were archived."""
         self.gone: set[str] = set()
         """Who is not known any more."""
         self._judges_all = any(reads_others(b) for b in self.loaded.app.blueprints.values())
@@ -396,6 +398,35 @@ class Oracle:
             self._truth = self._moved_truth(old, new)
         for entity in moved.values():
             self._duties_fit(entity)
+
+    def archived(self, rows: Sequence[EntityRow], now: int) -> None:
+        """Entities were archived: final, for as long as they are to be kept, and nothing of theirs open.
+
+        A process that has not heard of the current version yet keeps them as long as the one before says.
+        """
+        loaded, world = self.worlds[-1]
+        kept = dict(world.entities)
+        for row in rows:
+            entity = kept.pop(row.id, None)
+            if entity is None or row.final_ms is None:
+                self.fail("archived", f"{row.id} was archived, and is {entity}")
+                return
+            retains = [
+                one for one, _ in self.worlds if one.app.blueprints[row.blueprint].retain_ms is not None
+            ]
+            kept_ms = retains[-1].app.blueprints[row.blueprint].retain_ms if retains else None
+            if kept_ms is None or now - row.final_ms < kept_ms:
+                self.fail("archived", f"{row.id} was archived {now - row.final_ms} ms after it was final")
+            if self._outbox.pop(row.id, None):
+                self.fail("archived", f"{row.id} was archived while it asks for something")
+            self._timers.pop(row.id, None)
+            self._heads.pop(row.id, None)
+        self._claims.forget({row.id for row in rows})
+        self.archive += len(rows)
+        self.worlds.append((loaded, MemoryWorld(kept, world.ghosts)))
+        if self._truth is not None:
+            left = {name: entity for name, entity in self._truth.entities.items() if name in kept}
+            self._truth = MemoryWorld(left, self._truth.ghosts)
 
     def _moved_truth(self, old: Loaded, new: Loaded) -> MemoryWorld:
         truth = self._truth

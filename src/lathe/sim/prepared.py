@@ -23,6 +23,10 @@ range = [0, 1]
 default = 0
 """
 """What another version has more, so that a swap rewrites every entity."""
+RETAIN = b'retain = "2s"\n'
+"""How soon it archives what is final, where nothing refers to it."""
+POLICY = "simulated.cedar"
+"""The file in which a version has one policy more."""
 
 
 @frozen
@@ -80,21 +84,51 @@ def load(files: Mapping[str, bytes]) -> Loaded:
 
 
 def prepare(files: Mapping[str, bytes], others: Sequence[Mapping[str, bytes]] = ()) -> Prepared:
-    """An app and what it may be swapped to: `others`, and the app with one more field in each blueprint."""
+    """An app and what it may be swapped to: `others`; the app with one more field in each blueprint, which
+    archives as well; the app with one more policy, if it has any.
+    """
     first = load(files)
     found = {first.digest: first}
-    for version in (*others, _with_field(files)):
+    made = [_with_field(files, first.app), *_with_policy(files, first.app)]
+    for version in (*others, *made):
         if read_app(version).app is not None:
             loaded = load(version)
             found.setdefault(loaded.digest, loaded)
     return Prepared(tuple(found.values()))
 
 
-def _with_field(files: Mapping[str, bytes]) -> dict[str, bytes]:
+def _with_field(files: Mapping[str, bytes], app: App) -> dict[str, bytes]:
+    kept = {b.file for b in app.blueprints.values() if b.retain_ms is not None or not _is_forgettable(app, b)}
     return {
-        name: content + EXTRA if name.endswith(".blueprint.toml") else content
+        name: (b"" if name in kept else RETAIN) + content + EXTRA
+        if name.endswith(".blueprint.toml")
+        else content
         for name, content in files.items()
     }
+
+
+def _is_forgettable(app: App, blueprint: Blueprint) -> bool:
+    """Whether nobody reads an entity of a blueprint but itself."""
+    for one in app.blueprints.values():
+        types = [field.type for field in one.fields.values()]
+        if any(blueprint.name in (kind.blueprint, kind.element and kind.element.blueprint) for kind in types):
+            return False
+        if any(isinstance(node, Population) for prop in one.properties.values() for node in _nodes(prop)):
+            return False
+    return not app.properties
+
+
+def _with_policy(files: Mapping[str, bytes], app: App) -> list[dict[str, bytes]]:
+    """Versions that forbid what the app permits: one action that is open to a role."""
+    if not app.policies:
+        return []
+    for blueprint in app.blueprints.values():
+        for action in blueprint.actions.values():
+            if action.name != "create" and any(p.kind == "role" for p in action.by):
+                name = f"{blueprint.name}.{action.name}"
+                text = f'@id("simulated") forbid (principal, action == Action::"{name}", resource);\n'
+                return [{**files, POLICY: text.encode()}]
+    return []
 
 
 def reads_others(blueprint: Blueprint) -> bool:

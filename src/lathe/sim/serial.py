@@ -6,7 +6,7 @@ the store's table of claims; both are held to the history that the journal's ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from lathe.machine.outcome import Step
 from lathe.machine.snapshot import Entity, MemoryWorld, claim_of
@@ -55,6 +55,10 @@ class Claims:
             if other != entity_id:
                 return claim[0], f"{entity_id} and {other} both hold `{claim[0]}`"
         return "", ""
+
+    def forget(self, gone: Collection[str]) -> None:
+        """Entities are archived: what they claimed is free."""
+        self.held = {claim: entity for claim, entity in self.held.items() if entity not in gone}
 
     def begin(self, table: Table, world: MemoryWorld) -> None:
         """All claims of a world, as a version that takes over sees them."""

@@ -22,6 +22,7 @@ from lathe.store.base import Apply, FullError, UnavailableError
 from lathe.store.faults import Point
 from lathe.store.memory import MemoryStore
 from lathe.store.records import Answer, EntityRow, Entry, Outgoing, Timer, Version, Write
+from lathe.store.verify import Verification
 
 T = TypeVar("T")
 
@@ -48,6 +49,9 @@ class Observer(Protocol):
 
     def stored(self, tables: Tables) -> None:
         """What follows from the journal is this afterwards."""
+
+    def archived(self, rows: Sequence[EntityRow], now: int) -> None:
+        """Entities were moved out of the way at a moment."""
 
     def knows(self, who: str, *, is_known: bool) -> None:
         """Somebody is known from now on, or not any more."""
@@ -154,6 +158,24 @@ class SimStore(MemoryStore):
                 said = f"a write of epoch {write.epoch} was taken in epoch {now.epoch}"
                 self._observer.fail("governed", said)
         super()._write(group, answers, before, after)
+
+    def _archive(self, rows: Sequence[EntityRow]) -> list[str]:
+        moved = super()._archive(rows)
+        if moved:
+            self._observer.archived(rows, self._loop.now_ms())
+            self._observer.stored(self._tables())
+            self._leases.forgets(moved)
+        return moved
+
+    def verified(self) -> str:
+        """What is wrong with the store as a whole, its archive among it; or nothing."""
+        verification = Verification()
+        try:
+            wrong = [broken for table, data in self._dumped() for broken in verification.feed(table, data)]
+            wrong += list(verification.finish())
+        finally:
+            verification.close()
+        return f"{wrong[0].entity} revision {wrong[0].revision}: {wrong[0].why}" if wrong else ""
 
     async def know(self, who: str, *, is_known: bool) -> None:
         """Somebody is known from now on, or not any more; whatever was decided before is decided anew."""

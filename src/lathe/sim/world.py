@@ -17,6 +17,10 @@ from lathe.runtime.cache import ENTITIES_LIMIT
 from lathe.runtime.clock import Ids
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Refused, Replayed, Result
+from lathe.runtime.failing import told_to_loop
+from lathe.runtime.housekeeping import Housekeeper
+from lathe.runtime.intents import Intents
+from lathe.runtime.monitor import Alert, Monitor
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
 from lathe.runtime.swap import RefusedSwap, Swapper
@@ -122,6 +126,11 @@ class Process:
             settings=Settings(self.power.name, jitter=world.random.random),
             cached=world.setting.cached,
         )
+        engine = self.node.engine
+        monitor = Monitor(_hears_nothing, now_ms=self.clock.now_ms, sampled=lambda: False)
+        self.housekeeper = Housekeeper(
+            engine, Intents(self.clock), monitor, key=b"simulated", failed=told_to_loop
+        )
         self.node.engine.catalog.know({v.digest: v.table for v in world.prepared.versions})
         self._loop.create_task(self._start(self.node), name=f"boot {self.power.name}", context=self._inside())
 
@@ -198,6 +207,10 @@ async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.wait(tasks)
     for task in tasks:
         task.result()
+
+
+def _hears_nothing(alert: Alert) -> None:
+    """Nobody is alerted in a world in which everything is judged."""
 
 
 def _lookups(outgoing: Outgoing, timeout_ms: int) -> Callable[[str, str], str]:
@@ -444,6 +457,8 @@ class World:
                 self._leap(random.random() * SLEEP_SECONDS)
             if menu.strikes("revoke"):
                 self._spawn(self._revoke(random.choice(PEOPLE)), "revocation")
+            if menu.strikes("tidy"):
+                self._spawn(self._inside(process, self._tidy(process)), "tidy")
             if menu.strikes("swap"):
                 self._spawn(self._swap(process), "swap")
 
@@ -458,8 +473,23 @@ class World:
         loaded = self.random.choice(self.prepared.versions)
         if not process.is_up:
             return
-        task = self.loop.create_task(self._swap_inside(process, loaded), context=process._inside())
+        await self._inside(process, self._swap_inside(process, loaded))
+
+    async def _inside(self, process: Process, work: Coroutine[object, object, None]) -> None:
+        """Have a process do something; if it dies, nobody hears of it."""
+        task = self.loop.create_task(work, context=process._inside())
         await asyncio.wait([task], timeout=SLEEP_SECONDS)
+
+    async def _tidy(self, process: Process) -> None:
+        """What a process does from time to time, whenever that is."""
+        said = "tidied"
+        try:
+            await process.housekeeper.archive()
+            await process.housekeeper.sweep()
+            await process.housekeeper.bind()
+        except StoreError as error:
+            said = type(error).__name__
+        self.log(f"{process.name} {said}, {self.oracle.archive} archived")
 
     async def _swap_inside(self, process: Process, loaded: Loaded) -> None:
         swapper = Swapper(process.node.engine, OpenGate(), compare=self.prepared.changes)
@@ -479,6 +509,9 @@ class World:
         self.menu.is_closed = True
         for process in self.processes:
             process.clock.off_ms = 0
+        await self._quieten()
+        if not self.over.done() and "tidy" in self.menu.enabled:
+            await self._inside(self.processes[0], self._tidy(self.processes[0]))
         for _ in range(TIMERS_LIMIT):
             await self._quieten()
             due = self.store.next_timer_ms()
@@ -489,6 +522,9 @@ class World:
             return
         self._check_overdue()
         self._check_workers()
+        wrong = self.store.verified() if self.oracle.archive else ""
+        if wrong:
+            self.oracle.fail("verify", wrong)
 
     async def _quieten(self) -> None:
         """Wait until nothing is due, for as long as that may take."""

@@ -485,8 +485,11 @@ class MemoryStore:
                 and not self._duties.is_busy((tenant, app, row.id))
             )
 
-        old = sorted((r for r in self._entities.values() if is_old(r)), key=lambda r: (r.final_ms, r.id))
-        return await self._changing("archive", lambda: self._archive(old[:limit]))
+        def change() -> list[str]:
+            old = sorted((r for r in self._entities.values() if is_old(r)), key=lambda r: (r.final_ms, r.id))
+            return self._archive(old[:limit])
+
+        return await self._changing("archive", change)
 
     def _archive(self, rows: Sequence[EntityRow]) -> list[str]:
         now = self._clock()
