@@ -295,7 +295,7 @@ GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
         ("wallet", a_swap_moves_nobody),
         ("parcel", postponed_timers_sleep_on),
         ("rollout", lapsed_leases_count),
-        ("wallet", an_old_read_counts),
+        ("order", an_old_read_counts),
         ("incident", what_was_dropped_stays),
         ("rollout", duties_are_not_stored),
         ("lease_queue", a_refusal_tells_what_is_queued),
