@@ -141,8 +141,11 @@ def test_random_apps_are_run_as_they_are_read(seed: int) -> None:
     assert found.difference is None, found.difference
 
 
-def test_an_app_that_goes_round_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_run, "CALLBACKS_LIMIT", 5_000)
+@pytest.mark.parametrize("limit", [("CALLBACKS_LIMIT", 5_000), ("BEINGS_LIMIT", 20)])
+def test_an_app_that_goes_round_without_end_is_cut(
+    limit: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe_run, *limit)
     files = {
         "chain.blueprint.toml": b"""
 blueprint = "Link"

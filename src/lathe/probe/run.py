@@ -26,6 +26,8 @@ SETTLE_SECONDS = 0.05
 DAY_MS = 24 * 3_600_000
 CALLBACKS_LIMIT = 50_000
 """Callbacks of the loop that one plan may take; a usual one takes some thousands."""
+BEINGS_LIMIT = 2_000
+"""Entities of one plan: every one of them is looked at after every step, to see what is overdue."""
 BROKEN: tuple[tuple[str, str, bytes, str], ...] = (
     ("POST", "/v1/{app}/{plural}", b"{", "LR400.json"),
     ("POST", "/v1/{app}/{plural}", b"[]", "LR400.body"),
@@ -69,7 +71,7 @@ class Subject:
 
 
 def carry_out(subject: Subject, plan: Plan) -> Counts:
-    """Run a plan to its end, or as far as `CALLBACKS_LIMIT` lets it come: some apps go round without end.
+    """Run a plan to its end, or as far as the limits let it come: some apps go round without end.
 
     Raises `DifferenceError`, with the requests so far as its notes.
     """
@@ -146,6 +148,8 @@ class _Run:
         for sent, answer in sorted(self._waiting, key=lambda one: _turn_of(one[1])):
             self._judge(sent, answer)
         self._waiting.clear()
+        if len(self._follower.world.beings) > BEINGS_LIMIT:
+            raise EndlessError(f"more than {BEINGS_LIMIT} entities")
         self._follower.overdue(self._host.now_ms(), self._host.lived)
         self._follower.forget()
 
