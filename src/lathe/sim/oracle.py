@@ -90,9 +90,15 @@ class Oracle:
     """See the module. `found` is the first violation; after it nothing is judged any more."""
 
     def __init__(
-        self, prepared: Prepared, failed: Callable[[], None], promptness: Promptness | None = None
+        self,
+        prepared: Prepared,
+        failed: Callable[[], None],
+        promptness: Promptness | None = None,
+        *,
+        now_ms: Callable[[], int] | None = None,
     ) -> None:
         self._promptness = promptness
+        self._now_ms = now_ms
         self._prepared = prepared
         self._failed = failed
         self.loaded = prepared.first
@@ -205,9 +211,16 @@ class Oracle:
         if write.receipt is not None:
             receipt = write.receipt
             key = (receipt.principal, receipt.key)
-            if self._until.get(key, 0) > write.entries[0].at_ms + SKEW_MS:
+            if self._until.get(key, 0) > self._committed_ms(write):
                 self.fail("key", f"the idempotency key {key[1]} was taken twice")
             self._keys[key], self._until[key] = receipt.answer, receipt.expires_ms
+
+    def _committed_ms(self, write: Write) -> int:
+        """When a write is committed, now: time may have leapt since it was decided.
+
+        Where nobody tells the time, it is when it was decided, by a clock that may be off.
+        """
+        return self._now_ms() if self._now_ms is not None else write.entries[0].at_ms + SKEW_MS
 
     def _once(self, entry: Entry, payload: dict[str, Any], event: Event, world: MemoryWorld) -> None:
         """What follows from an invocation is about that invocation, and ends it once."""
@@ -461,11 +474,16 @@ class Oracle:
         if self._keys.get(key) != answer:
             self.fail("key", f"the answer to {key[1]} is not the one that was given before")
 
-    def refused(self, command: Command, result: Refused, since: int) -> None:
-        """A client was refused: at some moment since it asked, the machine must have refused it too."""
+    def refused(self, command: Command, result: Refused, since: int, *, is_alone: bool) -> None:
+        """A client was refused: at some moment since it asked, the machine must have refused it too.
+
+        `is_alone`: one process decides all. Then nobody can tell that a version has taken over before that
+        process has heard of it, and until then the one before counts.
+        """
         if result.entity is not None:
             self.read(command.entity, result.entity, since, result.live.digest)
-        for loaded, world in reversed(self.worlds[max(since - 1, 0) :]):
+        start = self._last_of(result.live.digest, since) if is_alone else max(since - 1, 0)
+        for loaded, world in reversed(self.worlds[start:]):
             if refuses(loaded, world, command):
                 return
         said = (
@@ -477,6 +495,14 @@ class Oracle:
     def next_due_ms(self) -> int | None:
         """When the next timer of all is due."""
         return min((due for armed in self._timers.values() for due, _ in armed.values()), default=None)
+
+    def due_ms(self, entity: str, timer: str) -> int | None:
+        """When a timer of an entity is due: a deadline, or that of its state, which has no name.
+
+        None where it is not armed.
+        """
+        armed = self._timers.get(entity, {}).get(timer)
+        return armed[0] if armed is not None else None
 
     def overdue(self, row: Timer | Outgoing, now: int) -> None:
         """Something was due long ago: there must be a cause, by the blueprint."""
@@ -498,14 +524,19 @@ class Oracle:
         show what there was when that one took over.
         """
         shown = held.entity if held is not None else None
-        start = max(since - 1, 0)
-        while start and self.worlds[start][0].digest != digest:
-            start -= 1
+        start = self._last_of(digest, since)
         if any(self._is_as(world.get(entity), shown) for _, world in reversed(self.worlds[start:])):
             return
         if any(self._is_as(world.get(entity), shown) for _, world in self.worlds):
             self.fail("read", f"{entity} was shown as it had been, before what was committed since: {shown}")
         self.fail("never", f"{entity} was shown as it never was: {shown}")
+
+    def _last_of(self, digest: str, since: int) -> int:
+        """The last world of a version that there was when somebody asked; the first of all if none was."""
+        start = max(since - 1, 0)
+        while start and self.worlds[start][0].digest != digest:
+            start -= 1
+        return start
 
 
 def _is_same(old: Entity, new: Entity) -> bool:

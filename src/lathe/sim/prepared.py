@@ -15,6 +15,7 @@ from lathe.machine.properties import Lowered, lowered
 from lathe.machine.step import Permit
 from lathe.machine.table import Table, compile_app
 from lathe.runtime.catalog import permit_of
+from lathe.sim.goals import Goal, goals_of
 
 EXTRA = b"""
 [field.simulated_extra]
@@ -51,6 +52,8 @@ class Prepared:
     """An app with its versions: the first is the one that is simulated."""
 
     versions: tuple[Loaded, ...]
+    goals: tuple[Goal, ...] = ()
+    """Where guided runs of the first version want to come."""
     _changes: dict[tuple[str, str], tuple[Change, ...]] = field(default_factory=dict, compare=False)
 
     @property
@@ -94,7 +97,7 @@ def prepare(files: Mapping[str, bytes], others: Sequence[Mapping[str, bytes]] = 
         if read_app(version).app is not None:
             loaded = load(version)
             found.setdefault(loaded.digest, loaded)
-    return Prepared(tuple(found.values()))
+    return Prepared(tuple(found.values()), goals_of(first.app))
 
 
 def _with_field(files: Mapping[str, bytes], app: App) -> dict[str, bytes]:

@@ -61,7 +61,7 @@ class Outcome:
 def setting_of(
     seed: int, mix: Mix, *, commands: int = COMMANDS, without: frozenset[str] = frozenset()
 ) -> Setting:
-    """What a seed makes of a run."""
+    """What a seed makes of a run. Every other one is guided, each from another goal on."""
     random = Random(f"{seed}/setting")
     nodes = random.choice((1, 1, 2, 2, 3))
     return Setting(
@@ -73,6 +73,7 @@ def setting_of(
         is_shared=nodes > 1 or random.random() < 0.2,
         pace=random.choice(PACES),
         cached=random.choice(CACHED),
+        first_goal=seed // 2 if seed % 2 == 0 else None,
         without=without,
     )
 

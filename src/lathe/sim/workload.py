@@ -1,7 +1,7 @@
 """What clients ask: commands derived from the blueprints, admitted ones and others.
 
-They are chosen by where things stand, towards what was seen least. Each is written down as it is asked, so
-that a run can be taken again with some of them left out.
+They are chosen by where things stand, towards what was seen least; in a guided run most of them lead towards
+a goal. Each is written down as it is asked, so that a run can be taken again with some of them left out.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Literal, Protocol
 
-from lathe.frozen import frozen
+from lathe.frozen import evolve, frozen
 from lathe.lang.model import Action, App, Argument, Blueprint
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.snapshot import Entity, MemoryWorld, Value
+from lathe.sim.goals import Guide
 from lathe.sim.values import PEOPLE, constants, misfit_of, value_of_type
 
 INSTANCES_LIMIT = 4
@@ -27,6 +28,8 @@ LOOK_MS = (0, 1, 5, 40)
 """How long after one another they are asked."""
 FOCUS = (0.0, 0.0, 0.7)
 """How likely a command is about whom the last one was about: in some runs all want the same."""
+GUIDED = 0.7
+"""How likely a command of a guided run leads towards its goal; the others are as in any run."""
 LEAP_SHORT_MS = 2_000
 """How long before a timer is due a leap ends at most."""
 
@@ -82,6 +85,7 @@ class Workload:
         seed: int,
         pace: float = GAP_SECONDS,
         due_in_ms: Callable[[], int] = lambda: 0,
+        guide: Guide | None = None,
     ) -> None:
         self._app = app
         self._oracle = oracle
@@ -89,6 +93,8 @@ class Workload:
         self._due_in_ms = due_in_ms
         self._pace = pace
         self._random = Random(f"{seed}/workload")
+        self._guide = guide
+        self._guiding = Random(f"{seed}/guide")
         self._reads = self._random.choice((0.05, 0.25))
         self._leaps = self._random.choice((0.0, 0.0, 0.15))
         self._looks = self._random.choice((False, True))
@@ -105,6 +111,10 @@ class Workload:
     def next(self) -> Issue:
         """What is asked now."""
         self._issued += 1
+        if self._guide is not None and self._guiding.random() < GUIDED:
+            issue = self._towards(self._guide)
+            if issue is not None:
+                return issue
         creatable = [b for b in self._app.blueprints.values() if self._is_creatable(b)]
         world = self._oracle.world
         entities = sorted(world, key=lambda e: e.id)
@@ -115,6 +125,27 @@ class Workload:
         if self._random.random() < self._reads:
             return self._read(self._random.choice(entities).id)
         return self._act(self._chosen(entities))
+
+    def _towards(self, guide: Guide) -> Issue | None:
+        """What leads towards the goal; None where nobody outside can do anything for it."""
+        goal = guide.goal
+        blueprint = self._app.blueprints[goal.blueprint]
+        near = [e for e in self._oracle.world if e.blueprint == goal.blueprint and e.state in goal.left]
+        if not near:
+            guide.spend("create", "")
+            return self._create(blueprint) if self._is_creatable(blueprint) else None
+        entity = min(near, key=lambda e: (goal.left[e.state], e.id))
+        name = self._guiding.choice(goal.next(entity.state))
+        guide.spend(name, entity.state)
+        action = blueprint.actions[name]
+        if _is_open(action):
+            return self._issue("act", blueprint, entity.id, action, entity)
+        if not any(p.kind in ("timer", "effect") for p in action.admits):
+            return None
+        own = [""] if blueprint.states[entity.state].then == name else []
+        timers = own or [timer.name for timer in blueprint.timers.values() if timer.then == name]
+        leap_ms = guide.due_in_ms(entity.id, timers[0]) if timers else 0
+        return evolve(self._read(entity.id), leap_ms=leap_ms)
 
     def _is_creatable(self, blueprint: Blueprint) -> bool:
         return blueprint.name in self._creatable and self._made[blueprint.name] < INSTANCES_LIMIT

@@ -26,6 +26,7 @@ from lathe.runtime.outbox import Settings
 from lathe.runtime.swap import RefusedSwap, Swapper
 from lathe.sim.adapters import Outside
 from lathe.sim.commands import command_of, progress_of
+from lathe.sim.goals import Guide
 from lathe.sim.loop import EPOCH_MS, POWER, Power, SimLoop
 from lathe.sim.menu import Menu, Mix
 from lathe.sim.oracle import SKEW_MS, Oracle
@@ -70,7 +71,7 @@ class Setting:
     """What a seed makes of a run. `without` leaves faults out, `script` says what each client asks.
 
     `pace` is how many seconds a client waits between two requests, on average; `cached` how many entities a
-    process keeps in memory.
+    process keeps in memory. `first_goal` is the goal with which a guided run begins; None: it is not guided.
     """
 
     seed: int
@@ -81,6 +82,7 @@ class Setting:
     is_shared: bool
     pace: float = GAP_SECONDS
     cached: int = ENTITIES_LIMIT
+    first_goal: int | None = None
     without: frozenset[str] = frozenset()
     script: tuple[tuple[Issue, ...], ...] | None = None
 
@@ -253,7 +255,7 @@ class World:
         self.menu = Menu(setting.seed, setting.mix, setting.without, clock=loop.time)
         self.over: asyncio.Future[None] = loop.create_future()
         promptness = Promptness(loop.now_ms, lambda: EPOCH_MS + int(self.menu.calm_from * 1000))
-        self.oracle = Oracle(prepared, self._end, promptness)
+        self.oracle = Oracle(prepared, self._end, promptness, now_ms=loop.now_ms)
         loop.on_failure = self._raised
         self.store = SimStore(loop, self.menu, self.oracle, seed=setting.seed, is_shared=setting.is_shared)
         self.store.crash = self._crash
@@ -266,6 +268,7 @@ class World:
             seed=setting.seed,
             pace=setting.pace,
             due_in_ms=lambda: (self.oracle.next_due_ms or 0) - loop.now_ms(),
+            guide=self._guide(),
         )
         self.asked: list[list[Issue]] = [[] for _ in range(setting.clients)]
         self.processes: list[Process] = []
@@ -273,6 +276,14 @@ class World:
         self._waiting_clients = 0
         self.commands = 0
         self.refusals = 0
+
+    def _guide(self) -> Guide | None:
+        first, goals = self.setting.first_goal, self.prepared.goals
+        return Guide(goals, first, self._due_in_ms) if first is not None and goals else None
+
+    def _due_in_ms(self, entity: str, timer: str) -> int:
+        due = self.oracle.due_ms(entity, timer)
+        return max(due - self.loop.now_ms(), 0) if due is not None else 0
 
     def _end(self) -> None:
         if not self.over.done():
@@ -374,7 +385,7 @@ class World:
                 self.oracle.replayed(command.key, result.receipt.answer)
             case Refused():
                 self.refusals += 1
-                self.oracle.refused(command, result, since)
+                self.oracle.refused(command, result, since, is_alone=not self.setting.is_shared)
             case _:
                 self.oracle.fail("lease", f"{issue.entity}: a client holds no lease")
 
@@ -431,7 +442,7 @@ class World:
                     "stale callback", f"{entity}: `{action}` by {effect}.{number}, which is over"
                 )
         elif isinstance(result, Refused):
-            self.oracle.refused(command, result, since)
+            self.oracle.refused(command, result, since, is_alone=not self.setting.is_shared)
 
     # What goes wrong.
 
