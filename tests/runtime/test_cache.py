@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lathe.machine.snapshot import Entity
 from lathe.runtime.cache import Cache
 from lathe.runtime.plan import Held, Planned
@@ -88,3 +90,25 @@ def test_a_read_that_begins_later_is_kept() -> None:
             new(held(5))
         old(held(4))
     assert cache.committed(KEY) == held(5)
+
+
+def test_what_a_write_rests_on_is_not_told_as_committed_unless_it_was_kept() -> None:
+    """Its row was overtaken while it was read: the write will be refused, and nobody is shown it."""
+    cache = Cache()
+    planned = a_write(4)
+    cache.queue(planned, {"Order#1": held(3)})
+    assert KEY not in cache
+    assert cache.newest(KEY) == held(4)
+    with pytest.raises(KeyError):
+        cache.committed(KEY)
+    cache.learn(KEY, held(9))
+    assert cache.committed(KEY) == held(9)
+    assert cache.newest(KEY) == held(4)
+
+
+def test_what_is_settled_is_committed_whatever_it_rested_on() -> None:
+    cache = Cache()
+    planned = a_write(4)
+    cache.queue(planned, {"Order#1": held(3)})
+    cache.settle(planned.write, Answer("accepted"))
+    assert cache.committed(KEY) == held(4)

@@ -22,11 +22,16 @@ ENTITIES_LIMIT = 100_000
 
 @dataclass(slots=True)
 class _Slot:
-    """`newest` and `committed` are None where there is no such entity. `pending` writes are queued."""
+    """`newest` and `committed` are None where there is no such entity. `pending` writes are queued.
+
+    `is_sure`: `committed` is what the store says. A write that was decided on a row which was overtaken, and
+    so not kept, does not make it so.
+    """
 
     newest: Held | None
     committed: Held | None
     pending: int = 0
+    is_sure: bool = True
 
 
 @dataclass(slots=True)
@@ -50,7 +55,9 @@ class Cache:
         return len(self._slots)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._slots
+        """Whether it is known what is committed of it."""
+        slot = self._slots.get(key)
+        return slot is not None and slot.is_sure
 
     def newest(self, key: Key) -> Held | None:
         """The entity with all that is queued. Raises `KeyError` if it is not known."""
@@ -58,7 +65,10 @@ class Cache:
 
     def committed(self, key: Key) -> Held | None:
         """The entity as it is durable. Raises `KeyError` if it is not known."""
-        return self._slots[key].committed
+        slot = self._slots[key]
+        if not slot.is_sure:
+            raise KeyError(key)
+        return slot.committed
 
     def is_pending(self, keys: Iterable[Key]) -> bool:
         """Whether something queued could still be refused that one of them builds on."""
@@ -90,6 +100,8 @@ class Cache:
         """Take in what the store says now, unless something newer is queued already."""
         slot = self._slots.pop(key, None)
         if slot is not None and slot.pending:
+            if not slot.is_sure:
+                slot.committed, slot.is_sure = held, True
             self._slots[key] = slot
             return
         self._slots[key] = _Slot(held, held)
@@ -129,7 +141,7 @@ class Cache:
     def queue(self, planned: Planned, before: Mapping[str, Held | None]) -> None:
         """Decisions build on a write from now on, though it is not committed.
 
-        `before` is what it was decided on: of what is not kept any more, that is what is committed.
+        `before` is what it was decided on: of what is not kept any more, nobody knows whether it still is so.
         """
         write = planned.write
         made: list[tuple[Key, _Slot, Held]] = []
@@ -137,7 +149,8 @@ class Cache:
             key = (write.tenant, write.app, name)
             slot = self._slots.get(key)
             if slot is None:
-                slot = self._slots[key] = _Slot(before.get(name), before.get(name))
+                known = before.get(name)
+                slot = self._slots[key] = _Slot(known, known, is_sure=known is None)
             slot.newest = held
             slot.pending += 1
             made.append((key, slot, held))
@@ -151,9 +164,9 @@ class Cache:
             self._overtake(key)
             current = self._slots.get(key)
             if is_committed:
-                slot.committed = held
+                slot.committed, slot.is_sure = held, True
                 if current is not None and current is not slot and not _is_older(held, current.committed):
-                    current.committed = held
+                    current.committed, current.is_sure = held, True
                     if not current.pending:
                         current.newest = held
             elif current is slot:
