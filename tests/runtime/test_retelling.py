@@ -145,12 +145,12 @@ def test_what_is_not_there_any_more_is_said(what: str) -> None:
         steps = {}
         for entity in sorted(e.id for e in world.oracle.world):
             steps[entity] = await gather(world.store, engine.catalog, live, entity, anybody)
-        first, others = next(
-            (name, parts - {name})
+        first, other = next(
+            (name, min(parts - {name}))
             for name, groups in steps.items()
-            if len(parts := {entry.entity for group in groups for entry in group}) > 1
+            for group in groups
+            if name in (parts := {entry.entity for entry in group}) and len(parts) > 1
         )
-        other = min(others)
         if what == "erased":
             assert await world.store.erase(TENANT, live.app.name, other)
         else:
