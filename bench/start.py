@@ -142,7 +142,7 @@ def _timers(folder: Path, rows: list[Row]) -> bool:
 
     async def run() -> None:
         async with node_on(folder, files) as node:
-            now = node.engine.clock.now_ms() + (LEAD_SECONDS + count // 4_000) * 1_000
+            now = node.engine.clock.now_ms() + (LEAD_SECONDS + count // 2_000) * 1_000
             due = [now + n * spread * 1_000 // count for n in range(count)]
             names = await Living(node, app_of(files)).create("Promise", count, lambda n: {"due": due[n]})
             assert node.engine.clock.now_ms() < now, "they were made before the first is due"
