@@ -19,7 +19,7 @@ from lathe.machine.event import Act
 from lathe.machine.table import compile_app
 from lathe.probe import run as probe_run
 from lathe.probe.level import Probed, probe, reader_of
-from lathe.probe.plan import Ask, Wait, draw_plan, people
+from lathe.probe.plan import Ask, Plan, Wait, draw_plan, people
 from lathe.probe.run import Subject, carry_out
 from lathe.reader.reader import Reader
 from lathe.runtime import outbox
@@ -141,26 +141,39 @@ def test_random_apps_are_run_as_they_are_read(seed: int) -> None:
     assert found.difference is None, found.difference
 
 
-@pytest.mark.parametrize("limit", [("CALLBACKS_LIMIT", 5_000), ("BEINGS_LIMIT", 20)])
-def test_an_app_that_goes_round_without_end_is_cut(
-    limit: tuple[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe_run, *limit)
-    files = {
-        "chain.blueprint.toml": b"""
+def chain(states: str, more: str = "") -> tuple[Subject, Plan]:
+    """An app whose entities each make another, and a plan that begins with one and waits."""
+    text = f"""
 blueprint = "Link"
 [state]
-only = { initial = true, run = "another" }
+{states}
 [action]
-create = { by = ["role:hand", "entity:Link"] }
+create = {{ by = ["role:hand", "entity:Link"] }}
+{more}
 [effect.another]
 uses = "create"
-with = { blueprint = "Link" }
+with = {{ blueprint = "Link" }}
 """
-    }
+    files = {"chain.blueprint.toml": text.encode()}
     app = read(files)
     plan = replace(draw_plan(app, 0), steps=(Ask("Link", "create", 0), *[Wait(2.0)] * 40))
-    assert carry_out(Subject(compile_app(app), files, Reader(app)), plan).is_cut
+    return Subject(compile_app(app), files, Reader(app)), plan
+
+
+def test_an_app_that_goes_round_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_run, "CALLBACKS_LIMIT", 5_000)
+    assert carry_out(*chain('only = { initial = true, run = "another" }')).is_cut
+
+
+def test_a_plan_with_too_many_entities_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each makes the next after a second: the loop has callbacks to spare."""
+    states = (
+        'young = { initial = true, after = "1s", then = "grow" }\ngrown = { run = "another", final = true }'
+    )
+    subject, plan = chain(states, 'grow = { from = "young", to = "grown", by = "timer" }')
+    assert not carry_out(subject, plan).is_cut
+    monkeypatch.setattr(probe_run, "BEINGS_LIMIT", 10)
+    assert carry_out(subject, plan).is_cut
 
 
 def test_an_adapter_that_is_asked_something_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
