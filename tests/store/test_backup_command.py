@@ -55,6 +55,7 @@ def test_a_backup_of_a_sqlite_is_taken_while_it_is_served_and_can_be_served(tmp_
         shown = process.headers
         assert (again.returncode, "exists already" in again.stderr) == (2, True), again.stderr
     assert [path.name for path in copy.iterdir()] == [NAME]
+    assert not any(path.stat().st_mode & 0o077 for path in (copy, copy / NAME)), "for its owner alone"
     assert store("verify", "--data", str(copy)) == "3 entries: verified\n"
     with serving(f"sqlite:{copy}", tmp_path) as process:
         process.headers = shown

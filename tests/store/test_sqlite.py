@@ -160,10 +160,17 @@ def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
     async def main() -> None:
         store = SqliteStore(tmp_path / "data")
         await store.open()
+        await made(store, "a")
+        await store.backup(str(tmp_path / "copy"))
+        modes.update({path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "data").iterdir()})
         await store.close()
 
+    modes: dict[str, int] = {}
+    (tmp_path / "data").mkdir(mode=0o755)  # a folder that somebody else made lets others in
     asyncio.run(main())
-    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+    assert {NAME, f"{NAME}-wal", f"{NAME}-shm"} <= modes.keys()
+    assert not any(modes.values()), modes
+    assert (tmp_path / "copy").stat().st_mode & 0o077 == 0
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from lathe.errors import UsageError
+from lathe.store.owned import owned
 from lathe.store.tables import PAGE_ROWS, paged
 
 LINE_BYTES_LIMIT = 64 * 1024 * 1024
@@ -21,7 +22,7 @@ async def write(rows: AsyncIterator[tuple[str, bytes]], target: Path) -> int:
     part = target.with_name(target.name + ".part")
     count = 0
     try:
-        with part.open("wb") as file:
+        with open(part, "wb", opener=owned) as file:
             async for page in paged(rows):
                 lines = b"".join(line(*row) for row in page)
                 await asyncio.to_thread(file.write, lines)

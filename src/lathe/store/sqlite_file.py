@@ -19,6 +19,7 @@ from lathe.store.base import (
     UnavailableError,
 )
 from lathe.store.migrations import missing, scripts
+from lathe.store.owned import make
 from lathe.store.tables import Row
 
 NAME = "lathe.db"
@@ -52,6 +53,7 @@ def check_version(found: str | None = None) -> None:
 
 def connect_writer(path: Path) -> apsw.Connection:
     """The connection that writes, with the schema brought up to date."""
+    make(path)
     connection = apsw.Connection(str(path), statementcachesize=STATEMENTS)
     try:
         connection.set_busy_timeout(BUSY_MS)
@@ -161,6 +163,7 @@ class Copy:
         self._target = target
         self._part = target.with_name(target.name + ".part")
         self._part.unlink(missing_ok=True)
+        make(self._part)
         self._connection = apsw.Connection(str(self._part))
         self._backup = self._connection.backup("main", source, "main")
 

@@ -175,7 +175,7 @@ async def _backup(store: Store, target: str) -> int:
     from lathe.store.sqlite_file import NAME
 
     if store.name == "sqlite":
-        os.mkdir(target)
+        os.mkdir(target, 0o700)
         await store.backup(os.path.join(target, NAME))
     else:
         await store.backup(target)
@@ -186,6 +186,7 @@ async def _backup(store: Store, target: str) -> int:
 def _served(url: str, target: str) -> int:
     """A backup of what a runtime serves: the same as `_backup` makes."""
     from lathe.api.backup import SQLITE
+    from lathe.store.owned import owned
     from lathe.store.sqlite_file import NAME
 
     async def use(client: httpx2.AsyncClient) -> None:
@@ -195,9 +196,9 @@ def _served(url: str, target: str) -> int:
                 told(response)
             path = target
             if response.headers["content-type"] == SQLITE:
-                os.mkdir(target)
+                os.mkdir(target, 0o700)
                 path = os.path.join(target, NAME)
-            with open(f"{path}.part", "xb") as file:
+            with open(f"{path}.part", "xb", opener=owned) as file:
                 async for chunk in response.aiter_raw():
                     file.write(chunk)
             os.rename(f"{path}.part", path)

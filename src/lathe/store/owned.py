@@ -1,0 +1,18 @@
+"""Files that only their owner may read: what a store holds, and every copy of it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def owned(path: str, flags: int) -> int:
+    """For `open(…, opener=owned)`: a file that is made so is its owner's alone."""
+    return os.open(path, flags, 0o600)
+
+
+def make(path: Path) -> None:
+    """Make the file, empty, if it is not there; one that cannot be made is told of by whoever opens it."""
+    with suppress(OSError), open(path, "xb", opener=owned):
+        pass
