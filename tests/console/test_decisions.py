@@ -71,6 +71,31 @@ def test_a_request_of_an_agent_is_read_and_approved_once(tab_of: Opening, tokens
     expect(card).to_contain_text("bob")
 
 
+def test_a_request_appears_while_somebody_looks_and_nobody_asks_again(
+    tab_of: Opening, tokens: Tokens
+) -> None:
+    page = tab_of(tokens.world.url, forgiven=REFUSED).page
+    page.goto(tokens.world.url + "/console/decisions")
+    with page.expect_response(lambda response: "/v1/events" in response.url and response.ok):
+        signed_in(page, tokens.bob)
+    expect(page.get_by_text("Nothing waits for a decision.")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/v1/decisions" in request.url else None)
+    first = tokens.ask(tokens.bot)
+    card = page.locator("[data-decision]")
+    expect(card).to_contain_text("bot for ann asks to create")
+    headers = {"authorization": f"Bearer {tokens.ann}"}
+    tokens.world.request("POST", f"/v1/decisions/{first}/withdraw", json={}, headers=headers)
+    expect(page.get_by_text("Nothing waits for a decision.")).to_be_visible()
+    assert len(asked) == 2, asked
+    with page.expect_response(lambda response: "/v1/events" in response.url):
+        page.goto(tokens.world.url + "/console/")
+    tile = page.locator(".figures div").filter(has_text="decisions")
+    expect(tile).to_contain_text("0")
+    tokens.ask(tokens.bot)
+    expect(tile).to_contain_text("1")
+
+
 def test_a_request_is_denied_by_keyboard(tab_of: Opening, tokens: Tokens) -> None:
     tokens.ask(tokens.bot)
     page = tab_of(tokens.world.url, forgiven=REFUSED).page

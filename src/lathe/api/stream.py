@@ -13,9 +13,12 @@ from lathe.api.seeing import may_read, needs_entity
 from lathe.api.view import encode, entry
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
+from lathe.govern.asking import state_of
+from lathe.govern.decisions import sees
 from lathe.govern.principal import READ, GovernError
+from lathe.runtime.allowance import NAME as USED
 from lathe.runtime.engine import Engine
-from lathe.store.base import JournalQuery
+from lathe.store.base import PAGE_LIMIT, JournalQuery
 from lathe.store.records import Entry
 
 HEARTBEAT_SECONDS = 15.0
@@ -25,6 +28,8 @@ LOOKED_AT = 20_000
 """Positions that one question to the store goes through, whatever is looked for."""
 NOTICES_LIMIT = 64
 """Notices that wait for one follower; the oldest go: they only say that there is something new to be read."""
+DECIDED = "decision."
+"""What the kinds of the audit's lines about decisions begin with."""
 
 
 @frozen
@@ -53,7 +58,8 @@ class Stream:
     """The event streams of one process.
 
     Between the events of the journal, which have ids, stand notices, which have none and are not told again:
-    `version` when another version of an app is in force, and what the process announces.
+    `version` when another version of an app is in force, `decision` when one that the follower may see
+    is asked for, decided or used, on whichever process, and what the process announces.
     """
 
     def __init__(self, engine: Engine, commands: Commands, stands: Stands, *, limit: int) -> None:
@@ -92,7 +98,7 @@ class Stream:
         """The bytes of one stream, until its reader goes away or is not known any more, or until the end."""
         follower = self._joined(what)
         after = what.after
-        loaded = self._loaded(what, principal)
+        loaded, audited = self._loaded(what, principal), self._engine.catalog.audited
         try:
             yield b": lathe events\nretry: 1000\n\n"
             stamp = principal.stamp
@@ -102,10 +108,15 @@ class Stream:
                     stamp = self._engine.catalog.generation
                     if not await self._is_known(principal):
                         return
+                    decided, audited = await self._decided(audited, what)
+                    for chunk in await self._told_of(decided, what, principal):
+                        yield chunk
                 found, after, is_more = await self._behind(after, what)
                 for one in found:
                     if await self._may_see(one, principal):
                         yield self._told(one)
+                for chunk in await self._told_of(_used(found), what, principal):
+                    yield chunk
                 before, loaded = loaded, self._loaded(what, principal)
                 for app, digest in loaded.items():
                     if before.get(app) != digest:
@@ -178,6 +189,26 @@ class Stream:
             return found, found[-1].position, True
         return found, until, until < last
 
+    async def _decided(self, after: int, what: Followed) -> tuple[list[str], int]:
+        """The decisions that the audit is about behind a line, and the line that this goes to."""
+        until, found = self._engine.catalog.audited, dict[str, None]()
+        while after < until:
+            lines = await self._engine.store.audit(tenant=what.tenant, after=after, limit=PAGE_LIMIT)
+            found |= {one.subject: None for one in lines if one.kind.startswith(DECIDED)}
+            after = lines[-1].number if len(lines) == PAGE_LIMIT else until
+        return [*found], after
+
+    async def _told_of(self, decisions: list[str], what: Followed, principal: Principal) -> list[bytes]:
+        """The notices of decisions that the follower may see, as they are now."""
+        told = []
+        for name in decisions:
+            row = await self._engine.store.decision(what.tenant, name)
+            if row is not None and what.app in (None, row.app) and sees(principal, row):
+                state = state_of(row, self._engine.clock.now_ms())
+                data = encode({"id": row.id, "app": row.app, "state": state})
+                told.append(b"event: decision\ndata: %s\n\n" % data)
+        return told
+
     def _loaded(self, what: Followed, principal: Principal) -> dict[str, str]:
         """The digest in force of each app that is followed."""
         lives = self._engine.catalog.all(what.tenant)
@@ -223,3 +254,9 @@ class Stream:
         live = self._engine.catalog.live(one.tenant, one.app)
         known = one.blueprint in live.table.blueprints
         return entry(self._commands.view(live, one.blueprint) if known else None, one)
+
+
+def _used(entries: list[Entry]) -> list[str]:
+    """The decisions that let these steps pass."""
+    names = (policy for one in entries for policy in one.policies if policy.startswith(USED))
+    return [*dict.fromkeys(name.removeprefix(USED) for name in names)]

@@ -127,6 +127,11 @@ class Catalog:
         self.listeners: list[Callable[[], None]] = []
         """Called when it has grown."""
 
+    @property
+    def audited(self) -> int:
+        """The last line of the audit that was taken over."""
+        return self._audited
+
     async def refresh(self, *, is_first: bool = False) -> None:
         """Take over what the store says is current, one caller after another.
 

@@ -15,7 +15,7 @@ export const recent = signal([]);
 /** How often the server came back: whoever shows something asks for it again. */
 export const returns = signal(0);
 
-const NOTICES = ["version", "check", "simulation"];
+const NOTICES = ["version", "check", "simulation", "decision"];
 const listeners = new Set();
 const noticed = new Set();
 let source = null;
@@ -37,7 +37,7 @@ export function onEvents(listener) {
   return () => listeners.delete(listener);
 }
 
-/** Call `listener(kind, data)` with what stands in no journal: `version` (another is in force) and `check`. */
+/** Call `listener(kind, data)` with what stands in no journal: `version` (another is in force), `check`, `simulation`, `decision`. */
 export function onNotice(listener) {
   noticed.add(listener);
   return () => noticed.delete(listener);
@@ -56,6 +56,22 @@ export function useFresh(matters, everyMs = 400) {
   }, []);
   return fresh + returns.value;
 }
+
+/** A number that grows with the notices that matter, at most once in `everyMs`, and when the server returns. */
+export function useNotices(matters, everyMs = 0) {
+  const [fresh, setFresh] = useState(0);
+  useEffect(() => {
+    let timer = 0;
+    const soon = () => {
+      if (!timer) timer = setTimeout(() => ((timer = 0), setFresh((n) => n + 1)), everyMs);
+    };
+    const ended = onNotice((kind, data) => matters(kind, data) && soon());
+    return () => (ended(), clearTimeout(timer));
+  }, []);
+  return fresh + returns.value;
+}
+
+export const isDecision = (kind) => kind === "decision";
 
 /** Begin, with the newest events before now. */
 export async function follow() {

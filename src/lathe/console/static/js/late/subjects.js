@@ -1,10 +1,9 @@
 // What a reviewer looks at: a version that is or was in force, a check that was asked for, or a report from a file.
 import { at, useGet } from "../api.js";
-import { onNotice, returns } from "../events.js";
 import { short } from "../format.js";
 import { HOME, to } from "../router.js";
 import { repeating } from "./campaign.js";
-import { signal, useEffect, useState } from "../ui.js";
+import { signal } from "../ui.js";
 
 /** A report that was opened from a file; it stays in this tab and is sent nowhere. */
 export const opened = signal(null);
@@ -78,20 +77,6 @@ export function openedSubject() {
     crumbs: [["Checks", to("checks")]], data: found, report: found.report, files: found.files ?? {},
     description: found.description ?? null, problem: null,
   };
-}
-
-/** A number that grows with the notices that matter, at most once in `everyMs`, and when the server returns. */
-export function useNotices(matters, everyMs = 0) {
-  const [fresh, setFresh] = useState(0);
-  useEffect(() => {
-    let timer = 0;
-    const soon = () => {
-      if (!timer) timer = setTimeout(() => ((timer = 0), setFresh((n) => n + 1)), everyMs);
-    };
-    const ended = onNotice((kind, data) => matters(kind, data) && soon());
-    return () => (ended(), clearTimeout(timer));
-  }, []);
-  return fresh + returns.value;
 }
 
 /** The findings of a report, errors first, each with its number. */

@@ -3,7 +3,8 @@ import { useGet } from "../api.js";
 import { plural } from "../format.js";
 import { Verdict } from "../late/findings.js";
 import { Drop } from "../late/drop.js";
-import { shortDigest, useNotices } from "../late/subjects.js";
+import { useNotices } from "../events.js";
+import { shortDigest } from "../late/subjects.js";
 import { Card, Empty, Head, Trouble, When } from "../parts/bits.js";
 import { Call } from "../parts/call.js";
 import { Waiting } from "../parts/shell.js";
@@ -16,7 +17,7 @@ const OUTCOMES = { planned: "planned", applied: "loaded", refused: "not loaded",
 export default function ChecksPage() {
   const app = query.value.get("app");
   const path = `/v1/checks${app ? `?app=${encodeURIComponent(app)}` : ""}`;
-  const { data, problem, reload } = useGet(path, useNotices(() => true));
+  const { data, problem, reload } = useGet(path, useNotices((kind) => kind === "check" || kind === "version"));
   return html`<div>
     <${Head} title="Checks" about="What was checked lately, here and by lathe dev, newest first; refused changes too." />
     <${Trouble} problem=${problem} onRetry=${reload} />

@@ -1,5 +1,6 @@
 // Decisions: what was denied and is asked for. Each is explained; it is approved as narrowly as it can be, or denied.
 import { ask, at, get, useGet } from "../api.js";
+import { isDecision, useNotices } from "../events.js";
 import { clock, value } from "../format.js";
 import { useKeys } from "../keys.js";
 import { now } from "../now.js";
@@ -12,18 +13,13 @@ import { ask as asking, query, to } from "../router.js";
 import { html, useEffect, useState } from "../ui.js";
 
 const STATES = ["open", "approved", "denied", "withdrawn", "used", "expired"];
-const AGAIN_MS = 5_000;
+const EXPIRY_MS_LIMIT = 2 ** 31 - 2_000;
 
 export default function Decisions() {
   const state = query.value.get("state") ?? "open";
-  const [again, setAgain] = useState(0);
-  useEffect(() => {
-    // A request is no event of an entity: while somebody looks at the queue, it is asked for again.
-    const timer = setInterval(() => !document.hidden && setAgain((n) => n + 1), AGAIN_MS);
-    return () => clearInterval(timer);
-  }, []);
   const path = `/v1/decisions?state=${state}&limit=100`;
-  const { data, problem, reload } = useGet(path, again);
+  const { data, problem, reload } = useGet(path, useNotices(isDecision));
+  useExpiry(data?.items, reload);
   useKeys({
     a: { does: () => press("approve"), said: "approve the request that has the focus" },
     d: { does: () => press("deny"), said: "deny it" },
@@ -39,6 +35,17 @@ export default function Decisions() {
     ${data?.items.map((one) => html`<${Decision} key=${one.id} one=${one} onDone=${reload} />`)}
     <${Call} path=${path} command=${`lathe decisions list${state === "open" ? "" : ` --state ${state}`}`} />
   </div>`;
+}
+
+/** Ask again when the first of what is shown expires: nobody does that, so nobody tells. */
+function useExpiry(items, reload) {
+  const next = Math.min(...(items ?? []).filter(({ state }) => state === "open" || state === "approved").map(({ expires }) => Date.parse(expires)));
+  useEffect(() => {
+    const wait = next - Date.now();
+    if (!(wait > 0 && wait < EXPIRY_MS_LIMIT)) return undefined;
+    const timer = setTimeout(reload, wait + 1_000);
+    return () => clearTimeout(timer);
+  }, [next]);
 }
 
 /** Press a button of the request that has the focus, or of the first. */

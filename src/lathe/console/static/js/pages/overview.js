@@ -2,7 +2,7 @@
 import { useLiving } from "../counts.js";
 import { number, plural } from "../format.js";
 import { useGet } from "../api.js";
-import { recent, returns } from "../events.js";
+import { isDecision, recent, useNotices } from "../events.js";
 import { now, young } from "../now.js";
 import { AppCard, Overdue } from "../parts/app.js";
 import { Card, Empty, Head, State, Trouble } from "../parts/bits.js";
@@ -59,7 +59,7 @@ function Figures({ items, overdue, waiting }) {
 
 /** What waits for a decision that the caller may see. */
 function Waiting() {
-  const { data } = useGet("/v1/decisions?state=open&limit=100", returns.value);
+  const { data } = useGet("/v1/decisions?state=open&limit=100", useNotices(isDecision));
   const open = data?.items.length ?? 0;
   const told = data?.next ? `${number(open)}+` : number(open);
   return html`<div><dt>decisions</dt><dd class=${open ? "attention" : ""}><a href=${to("decisions")}>${told}</a></dd></div>`;

@@ -2,7 +2,8 @@
 import { ask as asked, at, useGet } from "../api.js";
 import { duration, number, plural } from "../format.js";
 import { Going, commandOf, isGoing, repeating } from "../late/campaign.js";
-import { shortDigest, useNotices } from "../late/subjects.js";
+import { useNotices } from "../events.js";
+import { shortDigest } from "../late/subjects.js";
 import { Card, Head, Trouble, When } from "../parts/bits.js";
 import { Call, Copy } from "../parts/call.js";
 import { Icon } from "../parts/icon.js";

@@ -2,7 +2,8 @@
 import { ask as asked, useGet } from "../api.js";
 import { number, plural } from "../format.js";
 import { Going, MIXES, SEEDS, commandOf, isGoing } from "../late/campaign.js";
-import { shortDigest, useNotices } from "../late/subjects.js";
+import { useNotices } from "../events.js";
+import { shortDigest } from "../late/subjects.js";
 import { apps } from "../places.js";
 import { Card, Empty, Head, Trouble, When } from "../parts/bits.js";
 import { Call } from "../parts/call.js";
