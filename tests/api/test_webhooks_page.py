@@ -15,7 +15,11 @@ from lathe.api.inbound import SCHEMES
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "receive-webhooks.md"
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 CURL = "curl() { printf '%s\\n' \"$@\"; }\n"
-SECRETS = {"standard": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "github": "a secret of some length"}
+SECRETS = {
+    "standard": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "github": "a secret of some length",
+    "stripe": "another secret of some length",
+}
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="signs by openssl")
@@ -30,3 +34,7 @@ def test_what_the_page_sends_is_let_in(scheme: str, block: str) -> None:
     assert SCHEMES[scheme](SECRETS[scheme], header, body.encode(), int(time.time()))
     assert not SCHEMES[scheme](SECRETS[scheme], header, b"{}..", int(time.time()))
     assert not SCHEMES[scheme]("another", header, body.encode(), int(time.time()))
+
+
+def test_the_page_signs_by_every_scheme() -> None:
+    assert SECRETS.keys() == SCHEMES.keys()

@@ -260,6 +260,19 @@ def test_what_explore_leaves_out_of_an_argument_counts_for_what_comes_in_the_end
     assert told(report_of(text + promise)) == expected
 
 
+def test_the_cure_for_what_explore_left_out_is_to_explore_it() -> None:
+    """A range of three that somebody chose of a thousand is not narrowed to 64."""
+    promise = '\n[eventually]\nends = { from = ["open"], to = ["done"] }\n'
+    text = TIMED.replace("WHEN", "amount != 500") + promise
+    chosen = finding(report_of(text.replace("EXPLORE", ", explore = [0, 2]")), "LT801").diagnostic.help
+    assert "drop the `explore` of `x` or widen it" in chosen and "narrow" not in chosen
+    field = text.replace("EXPLORE", "").replace(
+        "range = [0, 1000], default", "range = [0, 1000], explore = [0, 2], default"
+    )
+    both = finding(report_of(field.replace("amount != 500", "amount * 7 != 861")), "LT801").diagnostic.help
+    assert "narrow `x` to 64 values or fewer, and drop the `explore` of `amount` or widen it" in both
+
+
 def test_an_eventually_reads_what_those_read_who_take_part() -> None:
     """Who is joined refuses one amount, which nobody gave."""
     taker = """

@@ -157,3 +157,25 @@ def test_what_an_app_uses_and_nobody_gave_is_warned_of(tmp_path: Path) -> None:
         assert "not given" not in process.log
         again = lathe("apply", str(app), "--yes", "--url", process.url, token=process.token)
         assert "warning" not in again.stderr, again.stderr
+
+
+def test_what_was_refused_is_counted_and_a_journal_names_its_entity_once(tmp_path: Path) -> None:
+    with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
+        nothing = lathe("intents", "--url", process.url, token=process.token)
+        assert (nothing.returncode, nothing.stdout) == (0, "nothing was refused\n"), nothing.stderr
+        folder = ROOT / "examples" / "rollout"
+        process.apply({path.name: path.read_bytes() for path in folder.glob("*.toml")})
+        made = process.post("/v1/rollout/rollouts", {"replicas": 2}).json()["id"]
+        for _ in range(3):
+            assert process.post(f"/v1/rollout/rollouts/{made}/retry", {}).status_code == 409
+        process.stop()  # counts are written down from time to time, and at the end
+        process.start()
+        told = lathe("intents", "rollout", "--url", process.url, token=process.token).stdout
+        assert "     3  rollout: retry of Rollout in planned  not possible in this state\n" in told
+        assert 'from = ["failed", "planned"]' in told and f", of {made}\n" in told
+        found = json.loads(lathe("intents", "--json", "--url", process.url, token=process.token).stdout)
+        assert found["rollout"][0]["count"] == 3
+        missing = lathe("intents", "rolout", "--url", process.url, token=process.token)
+        assert missing.returncode == 6 and "did you mean `rollout`?" in missing.stderr
+        journal = lathe("journal", f"rollout/rollouts/{made}", "--url", process.url, token=process.token)
+        assert "  create  by " in journal.stdout and made not in journal.stdout, journal.stdout

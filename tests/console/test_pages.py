@@ -121,6 +121,17 @@ def test_the_overview_counts_what_lives(tab_of: Opening, still: World) -> None:
     expect(page.locator("tbody tr[data-row]")).to_have_count(1)
 
 
+def test_apps_in_which_something_is_alive_come_first(tab_of: Opening) -> None:
+    with world("approval", "rollout") as found:
+        found.create("rollout", "rollouts", replicas=1)
+        page = tab_of(found.url).go()
+        cards = page.locator("section.app")
+        expect(cards.first).to_have_attribute("aria-label", "rollout")
+        expect(cards.nth(1)).to_have_attribute("aria-label", "approval")
+        found.create("approval", "documents", body="x")
+        expect(cards.first).to_have_attribute("aria-label", "approval")
+
+
 def test_a_list_is_filtered_and_its_address_says_how(tab_of: Opening, still: World) -> None:
     tab = tab_of(still.url, still=True, forgiven=("Failed to load resource",))
     page = tab.go(LIST)
@@ -195,6 +206,7 @@ def test_intents_are_counted(tab_of: Opening, still: World) -> None:
     first = page.locator("tbody tr").first
     expect(first).to_contain_text("pause")
     expect(first).to_contain_text("there is no such action")
+    expect(first).to_contain_text("add [action.pause]")
 
 
 def test_light_and_dark_are_chosen_and_kept(tab_of: Opening, still: World) -> None:

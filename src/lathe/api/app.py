@@ -35,6 +35,7 @@ from lathe.api.callers import Authenticator, Principal
 from lathe.api.commands import KEY_CHARACTERS_LIMIT, Answered, Asked, Commands
 from lathe.api.connection import Exchange
 from lathe.api.cursor import Cursors
+from lathe.api.entering import entered
 from lathe.api.explaining import explain
 from lathe.api.inbound import Receiver, Secrets
 from lathe.api.limits import Limits, Throttle
@@ -47,6 +48,7 @@ from lathe.api.stream import Followed, Stream
 from lathe.api.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
 from lathe.api.tracing import Tracing
 from lathe.api.view import encode
+from lathe.api.wishes import told as told_wish
 from lathe.errors import LatheError, NotFoundError
 from lathe.govern.principal import MAIN, READ
 from lathe.machine.table import BlueprintTable
@@ -324,8 +326,7 @@ class Api:
     async def _blueprint(self, request: Request) -> tuple[Live, BlueprintTable, Principal]:
         """What a request is about, and who asks. Raises `Problem`."""
         principal = await self.principal(request.scope)
-        principal.enters(request.path_params["app"])
-        live = self.node.engine.catalog.live(principal.tenant, request.path_params["app"])
+        live = entered(self.node.engine.catalog, principal, request.path_params["app"])
         table = live.by_plural(request.path_params["plural"])
         if table is None:
             raise Problem("LR404.route", f"`{live.app.name}` has no `{request.path_params['plural'][:80]}`")
@@ -434,17 +435,10 @@ class Api:
     async def _intents(self, request: Request) -> Response:
         app = request.query_params.get("app", "")
         principal = await self.principal(request.scope)
-        principal.enters(app)
-        live = self.node.engine.catalog.live(principal.tenant, app)
+        live = entered(self.node.engine.catalog, principal, app)
         found = await self.node.store.intents(live.tenant, live.app.name)
-        items = [
-            {
-                "blueprint": i.blueprint, "action": i.action, "state": i.state, "reason": i.reason,
-                "clause": i.clause, "count": i.count, "example": i.example,
-            }
-            for i in found
-            if principal.grant is None and principal.takes(i.blueprint, READ)
-        ]  # fmt: skip
+        mine = (i for i in found if principal.grant is None and principal.takes(i.blueprint, READ))
+        items = [told_wish(live, intent) for intent in mine]
         return _json({"items": items})
 
     async def _health(self, request: Request) -> Response:

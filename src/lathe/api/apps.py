@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lathe.api.callers import Authenticator, Principal
+from lathe.api.entering import entered
 from lathe.api.reading import asks
 from lathe.api.seeing import may_read, may_read_some, needs_entity
 from lathe.api.valued import value_schema
@@ -65,8 +66,7 @@ class Apps:
 
     async def _one(self, request: Request) -> Response:
         principal = await self._principal(request)
-        principal.enters(request.path_params["app"])
-        live = self._engine.catalog.live(principal.tenant, request.path_params["app"])
+        live = entered(self._engine.catalog, principal, request.path_params["app"])
         position = await self._engine.store.position()
         told = await self._told(live, principal)
         for one in told["blueprints"]:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.checks import body_as, files_of, texts_of
+from lathe.api.entering import entered
 from lathe.api.holding import Holder, Holding
 from lathe.api.kept import Checks, Kept
 from lathe.api.problem import Problem
@@ -123,8 +124,7 @@ class Blueprints:
     async def _versions(self, request: Request) -> Response:
         """Every application of an app, newest first."""
         by = await self._by(request)
-        by.enters(request.path_params["app"])
-        live = self._engine.catalog.live(by.tenant, request.path_params["app"])
+        live = entered(self._engine.catalog, by, request.path_params["app"])
         found = await self._engine.store.versions(by.tenant, live.app.name)
         items = [{"digest": v.digest, "at": rfc3339(v.applied_ms), "by": v.by, "note": v.note} for v in found]
         return _json({"app": live.app.name, "digest": live.digest, "items": items})
@@ -133,8 +133,7 @@ class Blueprints:
         """A version's sources and its report; `current` names the one in force."""
         by = await self._by(request)
         app, digest = request.path_params["app"], request.path_params["digest"]
-        by.enters(app)
-        live = self._engine.catalog.live(by.tenant, app)
+        live = entered(self._engine.catalog, by, app)
         found = await self._engine.store.version(
             by.tenant, app, live.digest if digest == "current" else digest
         )

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from lathe.api.callers import Principal
 from lathe.api.denials import explained
+from lathe.api.entering import entered
 from lathe.api.guards import false_part, unborn
 from lathe.api.overriding import Overrides, ask_of, hindered, is_denied, question_of
 from lathe.api.problem import Problem, besides, refused, why
@@ -190,8 +191,7 @@ class Commands:
 
     def _role(self, asked: Asked) -> _Role:
         """What the caller is for what it asks for. Raises `Problem`, `GovernError`."""
-        asked.principal.enters(asked.app)
-        live = self._engine.catalog.live(asked.tenant, asked.app)
+        live = entered(self._engine.catalog, asked.principal, asked.app)
         key = (id(asked.principal), asked.app, asked.plural, asked.action, asked.entity == "")
         found = self._roles.get(key)
         if found is None or found.principal is not asked.principal or found.live is not live:
@@ -207,7 +207,11 @@ class Commands:
             said = f"`{asked.app}` has no `{asked.plural}`"
             raise Problem("LR404.route", said, help=f"its collections are {there}")
         rule = table.rules.get(asked.action)
-        if rule is None or (asked.action == "create") is not (asked.entity == ""):
+        if rule is not None and asked.entity and asked.action == "create":
+            raise Problem(
+                "LR404.action", f"`create` makes a new entity: POST it to /v1/{asked.app}/{asked.plural}"
+            )
+        if rule is None:
             wish = Refusal("action", asked.entity or None, asked.action)
             self._intents.note(live, table.blueprint.name, asked.action, None, wish)
             raise no_action(table, asked.action)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 
 from lathe.api.callers import Authenticator, Principal
+from lathe.api.entering import entered
 from lathe.api.kept import Checks, Kept
 from lathe.api.problem import Problem
 from lathe.errors import NotFoundError
@@ -54,8 +55,8 @@ class Subjects:
         return Subject(kept.id, kept.app, kept.verdict, kept.files)
 
     async def version(self, by: Principal, app: str, digest: str) -> Subject:
-        """A version that is in force, or was. Raises `Problem`, `GovernError`, `NotFoundError`."""
-        by.enters(app)
+        """A version that is in force, or was. Raises `Problem`, `GovernError`."""
+        entered(self._engine.catalog, by, app)
         found = await self._found(by, app, digest)
         if found is None:
             raise Problem("LR404.version", f"`{app[:80]}` has no version {digest[:80]}")

@@ -66,15 +66,25 @@ def tell_sampled(system: System) -> Iterator[Finding]:
         assert held.explore is not None, "the field has a part that is explored"
         message = f"sampled: `{name}`, {held.explore[0]:,} to {held.explore[1]:,} was searched (`explore`)"
         yield finding("LT802", message, held.span, "", severity="note")
-    parts = {*found, *narrowed}
-    for subject, names in subjects_behind(system, parts):
+    explored = {key for key in found if app.blueprints[key[1]].actions[key[2]].arguments[key[3]].explore}
+    chosen = {f"`{key[3]}`" for key in (*explored, *narrowed)}
+    for subject, names in subjects_behind(system, {*found, *narrowed}):
         told = ", ".join(names)
         message = f"{subject.told} is known only for the values of {told} that were searched, not proved"
         way = "say in an invariant why it holds, so that level 1 can prove it"
         if subject.is_lasting:  # no induction speaks of what comes in the end: the skeleton was asked
             way = f"let guards compare {told} with constants alone"
-        cure = f"{way}; narrow {told} to 64 values or fewer; or accept the bounds with `--accept-bounds`"
+        cure = f"{way}; {_all_tried(names, chosen)}; or accept the bounds with `--accept-bounds`"
         yield finding("LT801", message, subject.span, cure, prop=subject.prop)
+
+
+def _all_tried(names: Sequence[str], chosen: set[str]) -> str:
+    """How every value of these would be tried; of those among `chosen` the author said which are."""
+    wide = [name for name in names if name not in chosen]
+    ways = [f"narrow {', '.join(wide)} to 64 values or fewer"] if wide else []
+    mine = [name for name in names if name in chosen]
+    ways += [f"drop the `explore` of {', '.join(mine)} or widen it"] if mine else []
+    return ", and ".join(ways)
 
 
 def subjects_behind(system: System, parts: Iterable[Key]) -> Iterator[tuple[Subject, list[str]]]:

@@ -32,6 +32,7 @@ SUMMARIES = {
     "take": "Take an action on the first entity on which it is possible.",
     "decisions": "List, approve, deny and ask for decisions by people.",
     "journal": "Print what happened to an entity.",
+    "intents": "Print what was asked for and refused, and what would allow it.",
     "events": "Follow what is committed.",
     "token": "Make, list, rotate and revoke tokens.",
     "policy": "Say by which policies somebody may take an action, or why not.",

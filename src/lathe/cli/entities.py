@@ -61,12 +61,16 @@ def list_text(document: Json) -> str:
 
 
 def journal_text(rows: Iterable[Row]) -> str:
-    """Journal entries, one a line."""
-    return output.clean("\n".join(event_text(row) for row in rows) or "none")
+    """The journal of one entity, an entry a line."""
+    return output.clean("\n".join(_event_text(row, "") for row in rows) or "none")
 
 
 def event_text(row: Row) -> str:
     """One event: when, to whom, what, by whom, what changed."""
+    return _event_text(row, f"{row['entity']}  ")
+
+
+def _event_text(row: Row, whom: str) -> str:
     what = row["action"] or f"({row['kind']})"
     detail = [f"{row[name]}" for name in ("effect", "cause") if row.get(name)]
     detail += [f"({row['why']})"] if row.get("why") else []
@@ -77,7 +81,7 @@ def event_text(row: Row) -> str:
     by = row.get("actor") or row["by"]
     policies = cast(list[str], row.get("policies") or [])
     allowed = f"  ({', '.join(policies)})" if policies else ""
-    said = f"{row['time']}  {row['entity']}  {what}" + (f" [{' '.join(detail)}]" if detail else "")
+    said = f"{row['time']}  {whom}{what}" + (f" [{' '.join(detail)}]" if detail else "")
     return f"{said}  by {by}{allowed}" + (f"  {', '.join(changed)}" if changed else "")
 
 

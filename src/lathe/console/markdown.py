@@ -173,10 +173,10 @@ async def _intents(ask: Ask, params: Mapping[str, str], query: Query) -> list[st
     items = rows(await ask.get("intents", query={"app": params["app"]}))
     body = [
         [text(i, "count"), value(i["blueprint"]), value(i["action"]), value(i["state"]), value(i["reason"]),
-         value(i.get("clause") or None), value(i.get("example") or None)]
+         value(i.get("clause") or None), value(i.get("example") or None), prose(text(i, "help"))]
         for i in items
     ]  # fmt: skip
-    head = ["count", "blueprint", "action", "state", "reason", "false clause", "example"]
+    head = ["count", "blueprint", "action", "state", "reason", "clause", "example", "what would allow it"]
     return [f"# Intents of {code(params['app'])}", "", "Refusals, counted by shape.", "", *table(head, body)]
 
 

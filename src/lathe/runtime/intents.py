@@ -1,6 +1,7 @@
 """What users wished for: refusals counted by shape, with what would have to be otherwise.
 
-A shape is (blueprint, action, state, reason, false clause). Counts are kept in memory and written down from
+A shape is (blueprint, action, state, reason, clause): the guard that was false, or the action that was taken
+with it and refused. Counts are kept in memory and written down from
 time to time: losing the last seconds of them to a crash loses nobody's work.
 """
 
@@ -21,6 +22,8 @@ Shape = tuple[str, str, str, str, str, str, str]
 
 WISHES = frozenset({"action", "state", "denied", "guard", "range", "unique"})
 """Reasons that say something about the blueprint; a body that does not fit tells of its caller."""
+JOINT = "joint"
+"""The reason of what another entity refused, which it is taken with."""
 
 
 class Intents:
@@ -35,11 +38,13 @@ class Intents:
         if refusal.reason not in WISHES:
             return
         rule = live.table.blueprints[blueprint].rules.get(action)
-        clause = ""
-        if refusal.reason == "guard" and rule is not None and rule.action.when is not None:
+        reason, clause = str(refusal.reason), ""
+        if not _is_its(action, held, refusal):
+            reason, clause = JOINT, f"{refusal.action}: {refusal.reason}"
+        elif reason == "guard" and rule is not None and rule.action.when is not None:
             clause = rule.action.when.text[:CLAUSE_CHARACTERS_LIMIT]
         state = held.entity.state if held is not None else ""
-        shape = (live.tenant, live.app.name, blueprint, action[:48], state, refusal.reason, clause)
+        shape = (live.tenant, live.app.name, blueprint, action[:48], state, reason, clause)
         now = self._clock.now_ms()
         known = self._counts.get(shape)
         if known is None and len(self._counts) >= SHAPES_LIMIT:
@@ -54,3 +59,9 @@ class Intents:
         if counts:
             await store.count_intents(list(counts.values()))
         return len(counts)
+
+
+def _is_its(action: str, held: Held | None, refusal: Refusal) -> bool:
+    """Whether it was refused at what was asked for, and not at what is taken with it."""
+    is_there = held is None or refusal.entity in (None, held.entity.id)
+    return is_there and refusal.action in (None, action)

@@ -5,6 +5,7 @@ import { number } from "../format.js";
 import { apps } from "../places.js";
 import { Card, Empty, EntityLink, Head, Trouble } from "../parts/bits.js";
 import { Call } from "../parts/call.js";
+import { Prose } from "../parts/prose.js";
 import { Waiting } from "../parts/shell.js";
 import { to } from "../router.js";
 import { html } from "../ui.js";
@@ -16,6 +17,7 @@ const SAID = {
   action: "there is no such action",
   unique: "the value is held by another",
   range: "a value would leave its range",
+  joint: "what is taken with it refuses",
 };
 
 export default function Intents({ app }) {
@@ -28,7 +30,7 @@ export default function Intents({ app }) {
     <${Trouble} problem=${problem} onRetry=${reload} />
     ${!data && !problem && html`<${Waiting} />`}
     ${data && html`<${Card} flush>${data.items.length ? html`<${Table} app=${app} items=${data.items} />` : html`<${Empty} title="Nothing was refused yet." />`}<//>`}
-    <${Call} method="GET" path=${path} />
+    <${Call} method="GET" path=${path} command=${`lathe intents ${app}`} />
   </div>`;
 }
 
@@ -42,7 +44,8 @@ function Table({ app, items }) {
       ${items.map((one) => html`<tr key=${[one.blueprint, one.action, one.state, one.reason, one.clause].join("/")} data-row>
         <td class="number"><svg class="share" viewBox="0 0 72 6" aria-hidden="true"><rect width="72" height="6" rx="3" /><rect width=${Math.max(3, (one.count / most) * 72)} height="6" rx="3" /></svg>${number(one.count)}</td>
         <td><strong><bdi>${one.action}</bdi></strong> <span class="muted">of <bdi>${one.blueprint}</bdi>${one.state && html` in <bdi>${one.state}</bdi>`}</span></td>
-        <td>${SAID[one.reason] ?? one.reason}${one.clause && html`: <code>${one.clause}</code>`}</td>
+        <td>${SAID[one.reason] ?? one.reason}${one.clause && html`: <code>${one.clause}</code>`}
+          ${one.help && html`<span class="muted cure"><${Prose} text=${one.help} /></span>`}</td>
         <td>${one.example && pluralOf(one.blueprint) ? html`<${EntityLink} app=${app} plural=${pluralOf(one.blueprint)} id=${one.example} />` : "–"}</td>
       </tr>`)}
     </tbody>

@@ -24,7 +24,7 @@ export default function Overview() {
     ${!data.items.length && html`<${NoApps} />`}
     <div class="columns">
       <div>
-        ${data.items.map((item) => html`<${AppCard} key=${item.app} item=${item} />`)}
+        ${livingFirst(data.items).map((item) => html`<${AppCard} key=${item.app} item=${item} />`)}
       </div>
       <div>
         <div class="urgent">
@@ -36,6 +36,11 @@ export default function Overview() {
     </div>
   </div>`;
 }
+
+const isAlive = (item) => item.blueprints.some(({ states }) => total(states, true) > 0);
+
+/** The apps in which something is alive, then the others, each by name. */
+const livingFirst = (items) => [...items.filter(isAlive), ...items.filter((item) => !isAlive(item))];
 
 const summary = (items) =>
   `${plural(items.length, "app")}, ${plural(items.reduce((n, item) => n + item.blueprints.length, 0), "blueprint")}`;
