@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import logging
+import os
+import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
-from tests.runtime.processes import Process, serving
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+from tests.runtime.processes import Process, free_port, serving
 from tests.runtime.test_faults_sqlite import BASE, NOTE
+
+from lathe.api import server as servers
+from lathe.api.server import Gatekeeper, assemble, serve
+from lathe.runtime.config import Config, Server
+from lathe.runtime.swap import Judged
+from lathe.store.memory import MemoryStore
 
 CLIENTS = 12
 ROUNDS = 4
@@ -101,3 +116,47 @@ def test_who_waits_and_who_follows_are_told_at_once_and_it_is_not_ready(tmp_path
             thread.join()
         assert sorted(status for status, _ in found) == [200, 204]
         assert all(moment - begun < 15 for _, moment in found), "they did not wait for their time"
+
+
+class Slow:
+    """A gate whose check does not come to an end while anybody waits for it."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def judge(
+        self, files: Mapping[str, bytes], *, against: Mapping[str, bytes] | None, accept_bounds: bool
+    ) -> Judged:
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+
+def test_a_check_that_is_cut_off_is_answered_and_logged_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(servers, "GRACE_SECONDS", 1)
+
+    async def main() -> httpx2.Response:
+        gate, port, listening = Slow(), free_port(), asyncio.Event()
+        config = Config(server=Server("127.0.0.1", port))
+        assembly = assemble(config, MemoryStore(lambda: 0), cast(Gatekeeper, gate), key=b"k" * 32, mode="dev")
+        served = asyncio.create_task(serve(assembly, listening=listening))
+        await listening.wait()
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            sent = {"files": {name: data.decode() for name, data in NOTE.items()}}
+            asking = asyncio.create_task(client.put("/v1/blueprints", json=sent))
+            await gate.asked.wait()
+            os.kill(os.getpid(), signal.SIGTERM)
+            found = await asking
+        await served
+        return found
+
+    with capture_logs() as lines, caplog.at_level(logging.DEBUG):
+        answer = asyncio.run(main())
+    assert (answer.status_code, answer.json()["code"]) == (503, "LR503.stopping"), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "1"
+    cut = [line for line in lines if line["event"] == "cut off"]
+    assert cut == [{"event": "cut off", "log_level": "warning", "method": "PUT", "path": "/v1/blueprints"}]
+    assert not [one for one in caplog.records if one.exc_info]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from urllib.parse import unquote
@@ -38,6 +39,7 @@ from lathe.api.cursor import Cursors
 from lathe.api.entering import entered
 from lathe.api.explaining import explain
 from lathe.api.inbound import Receiver, Secrets
+from lathe.api.leaving import cut_off
 from lathe.api.limits import Limits, Throttle
 from lathe.api.openapi import openapi
 from lathe.api.overriding import Overrides
@@ -232,6 +234,9 @@ class Api:
                 found = await self.commands.take(asked)
             finally:
                 self.throttle.leave()
+        except asyncio.CancelledError:
+            self._refuse(exchange, cut_off("POST", "/".join(exchange.parts)), asked, begun)
+            return
         except Exception as error:  # noqa: BLE001  every failure is answered, as what it is
             self._refuse(exchange, problem_of(error), asked, begun)
             return

@@ -36,6 +36,7 @@ from lathe.api.governing import Governing
 from lathe.api.holding import Holder
 from lathe.api.inbound import Secrets
 from lathe.api.kept import Checks, summary
+from lathe.api.leaving import Leaving
 from lathe.api.limits import Limits
 from lathe.api.oidc import SignInRoutes
 from lathe.api.overriding import Overrides
@@ -85,6 +86,8 @@ TOLD_EVERY_SECONDS = 60.0
 """How often it is logged that a secret is missing that something knocks for."""
 GRACE_SECONDS = 20
 """How long requests may take to be answered once the process is told to stop."""
+CUT_OFF_SECONDS = 2.0
+"""How long what was cut off then may take to say so."""
 KEY_FILE = "key"
 COLLECT_AFTER = 50_000
 """Objects made before the collector looks: a request makes hundreds, and hardly one of them in a cycle."""
@@ -436,6 +439,12 @@ class _Server(uvicorn.Server):
         for connected in self._connected():
             await loop.connect_accepted_socket(self._connection, connected)
         await super().shutdown()
+        if left := [
+            *self.server_state.tasks
+        ]:  # cut off by uvicorn, unless somebody will not wait: each says so
+            for task in left if self.force_exit else ():
+                task.cancel()
+            await asyncio.wait(left, timeout=CUT_OFF_SECONDS)
 
     def _connected(self) -> list[socket.socket]:
         """Those whom the system has connected meanwhile; from here on it connects nobody."""
@@ -498,7 +507,7 @@ async def serve(
     """
     server = assembly.config.server
     proxies = networks_of(server.proxies)
-    answering = application or assembly.api
+    answering = Leaving(application or assembly.api)
     proxied = Proxied(answering, proxies) if proxies else None
     seen = proxied.seen if proxied is not None else None
     plug = bound(server.host, server.port)

@@ -351,7 +351,7 @@ class Outbox:
             if key_of(outgoing) not in self._stopped or self._is_cut_off:
                 raise
             with suppress(StoreError, BusyError, OverloadedError, NotFoundError):  # its lease runs out
-                await self._step(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
+                await self._step(outgoing, self._stop_of(outgoing))
 
     async def _traced(self, outgoing: Outgoing) -> None:
         """One turn, in a span of the trace that asked for it where there are traces."""
@@ -367,14 +367,15 @@ class Outbox:
         """One turn of an invocation, whatever its phase asks for."""
         effect = await self._effect(outgoing)
         if outgoing.phase == "stopping":
-            await self._step(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
+            await self._step(outgoing, self._stop_of(outgoing))
         elif outgoing.phase == "notice":
             await self._notify(outgoing, effect)
         elif effect.target is not None:
             await self._deliver(outgoing, effect)
         else:
             if outgoing.phase == "waiting":
-                started = await self._step(outgoing, "start", lambda now: Starts(outgoing.entity, now), {})
+                start = self._command(outgoing, "start", lambda now: Starts(outgoing.entity, now), {})
+                started = await self._step(outgoing, start)
                 if not isinstance(started, Committed):
                     return
             await self._try(outgoing, effect)
@@ -384,21 +385,10 @@ class Outbox:
         table = await self._engine.catalog.table(outgoing.tenant, outgoing.app, outgoing.digest)
         return table.blueprints[outgoing.blueprint].effects[outgoing.effect].effect
 
-    async def _step(
-        self,
-        outgoing: Outgoing,
-        kind: str,
-        event: Callable[[int], Event],
-        told: Mapping[str, object],
-        requires: Required | None = None,
-        *,
-        once: str = "",
-    ) -> Result:
+    async def _step(self, outgoing: Outgoing, command: Command) -> Result:
         """Take what follows, while the lease runs: what has happened outside is not forgotten for a store
-        that does not answer just now. `once` names a step that nothing in the state keeps from being taken
-        twice, where only the acknowledgement was lost.
+        that does not answer just now.
         """
-        command = self._command(outgoing, kind, event, told, requires, once=once)
         for tries in range(STEP_TRIES):
             try:
                 return await self._engine.execute(command)
@@ -417,6 +407,9 @@ class Outbox:
         *,
         once: str = "",
     ) -> Command:
+        """A step that follows from an invocation. `once` names one that nothing in the state keeps from being
+        taken twice, where only the acknowledgement was lost.
+        """
         return Command(
             tenant=outgoing.tenant,
             app=outgoing.app,
@@ -431,6 +424,10 @@ class Outbox:
             receiving=partial(self._noted, once) if once else None,
         )
 
+    def _stop_of(self, outgoing: Outgoing) -> Command:
+        """The step by which an invocation whose visit is over is over too."""
+        return self._command(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
+
     def _noted(self, once: str, live: Live, after: Mapping[str, Held]) -> Receipt:
         expires_ms = self._engine.clock.now_ms() + NOTED_MS
         return Receipt(live.tenant, NOTED, once, b"", 0, b"", expires_ms)
@@ -438,14 +435,14 @@ class Outbox:
     async def _deliver(self, outgoing: Outgoing, effect: Effect) -> None:
         """A call or creation reaches its target, in one transaction with the caller's `ok`."""
         new_ids: list[str] = []
-        result = await self._step(
+        command = self._command(
             outgoing,
             "deliver",
             lambda now: Delivers(outgoing.entity, now, tuple(new_ids)),
             {"new_ids": new_ids},
             partial(self._is_named, outgoing, effect, new_ids),
         )
-        await self._after_end(outgoing, result)
+        await self._after_end(outgoing, await self._step(outgoing, command))
 
     def _is_named(
         self, outgoing: Outgoing, effect: Effect, new_ids: list[str], live: Live, held: Held | None
@@ -473,7 +470,9 @@ class Outbox:
                 self._report("notice", outgoing, f"it ended badly: {why_of(ending, tried=outgoing.attempt)}")
             told = told_of(effect, ending, request_of(outgoing), tried=outgoing.attempt)
         named = partial(self._is_named, outgoing, effect, new_ids)
-        await self._step(outgoing, "notify", notifies(outgoing, new_ids), told, named)
+        await self._step(
+            outgoing, self._command(outgoing, "notify", notifies(outgoing, new_ids), told, named)
+        )
 
     async def _try(self, outgoing: Outgoing, effect: Effect) -> None:
         """One attempt of a started invocation, and its end unless it is tried again."""
@@ -489,17 +488,16 @@ class Outbox:
         if ending.ok:
             if effect.world:
                 executes = partial(Executes, outgoing.entity)
-                await self._step(outgoing, "execute", executes, {}, once=self._engine.ids.new())
-            well = partial(ends_well, outgoing.entity, results)
-            result = await self._step(
-                outgoing, "end", well, {"ok": True, "results": results, **beside(ending, tried=0)}
-            )
+                execute = self._command(outgoing, "execute", executes, {}, once=self._engine.ids.new())
+                await self._step(outgoing, execute)
+            event: Callable[[int], Event] = partial(ends_well, outgoing.entity, results)
+            told = {"ok": True, "results": results, **beside(ending, tried=0)}
         else:
-            badly = partial(ends_badly, outgoing.entity, ending)
+            event = partial(ends_badly, outgoing.entity, ending)
             self._report("ended", outgoing, why_of(ending, tried=outgoing.attempt))
             more = beside(ending, tried=outgoing.attempt)
             told = {"ok": False, "cause": ending.cause, "message": ending.message, **more}
-            result = await self._step(outgoing, "end", badly, told)
+        result = await self._step(outgoing, self._command(outgoing, "end", event, told))
         await self._after_end(outgoing, result)
 
     async def _after_end(self, outgoing: Outgoing, result: Result) -> None:
