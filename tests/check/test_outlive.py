@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.support import app_of, codes, finding, report_of, run_of
+from tests.support import app_of, codes, files_of, finding, report_of, run_of, told
 
+from lathe.check import reach
+from lathe.check.graph import Graph, Limits
 from lathe.check.outlive import powerless_states
+from lathe.check.search import ListGraph
+from lathe.check.system import System
+from lathe.gate import Options, check_files
 
 MAIL = """
 blueprint = "Letter"
@@ -126,3 +131,50 @@ def test_what_changes_nothing_may_come_late(method: str, expected: list[str]) ->
         ('method = "PUT"', f'method = "{method}"'),
     )
     assert [code for code in codes(text) if code == "LT504"] == expected
+
+
+NUMBERS = ("n", "m", "k")
+LARGE = MAIL.replace(
+    'drop = { from = "draft", to = "undoing"',
+    "".join(
+        f'up_{n} = {{ from = "draft", by = "role:clerk", when = "{n} < 63", do = ["{n} += 1"] }}\n'
+        for n in NUMBERS
+    )
+    + 'drop = { from = ["draft", "sending"], to = "dropped"',
+) + "".join(f'[field.{n}]\ntype = "int"\nrange = [0, 63]\ndefault = 0\n' for n in NUMBERS)
+"""More states than its budget, and than a search in plain Python takes on."""
+
+
+def test_of_a_search_that_its_seconds_ended_it_is_told_only_if_it_is_soon_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each step of what was searched is made again for it, which once took minutes beyond the budget."""
+    text = (
+        f'# --- app.toml\napp = "post"\n[role]\nclerk = "c"\n[scope]\nbudget_states = 40_000\n'
+        f"# --- letter.blueprint.toml\n{LARGE}"
+    )
+    files = files_of(text)
+    assert told(check_files(files, Options(seeds=0), lambda: 0.0).report) == ["LT504", "LT801"]
+    clock, go_on = Late(), reach.go_on
+
+    def searched(system: System, limits: Limits, begun: ListGraph) -> tuple[System, Graph]:
+        found = go_on(system, limits, begun)
+        clock.is_late = True
+        return found
+
+    monkeypatch.setattr(reach, "go_on", searched)
+    monkeypatch.setattr("lathe.check.arrays.graph.CHUNK", 1 << 10)
+    assert told(check_files(files, Options(seeds=0), clock).report) == ["LT801"]
+    assert clock.readings < 100
+
+
+class Late:
+    """A clock that stands still until it is late; each reading then is ten seconds on."""
+
+    def __init__(self) -> None:
+        self.is_late = False
+        self.readings = 0
+
+    def __call__(self) -> float:
+        self.readings += self.is_late
+        return 10.0 * self.readings

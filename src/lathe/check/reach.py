@@ -53,6 +53,8 @@ from lathe.frozen import frozen
 from lathe.lang.model import App, Property
 
 DEFAULT_SECONDS = 10.0
+PART_SECONDS = 2.0
+"""What may be spent on the warnings of a search that was ended, where its seconds are over."""
 
 
 @frozen
@@ -132,7 +134,7 @@ def _search_scope(progress: Progress, instances: Instances) -> bool:
     progress.last, progress.system = graph, system
     tell_violations(progress, system, graph)
     if not graph.is_complete:
-        _tell_outliving(progress, system, graph)
+        _tell_outliving_in_part(progress, system, graph)
         _leave_out(progress, ending(graph, instances))
         return False
     progress.before, progress.completed = progress.completed, (system, graph)
@@ -193,6 +195,18 @@ def _tell_outliving(progress: Progress, system: System, graph: Graph) -> None:
 
     case = tell.make_case(system, graph, progress.digest)
     progress.add(tell.tell_outliving(case, o) for o in found)
+
+
+def _tell_outliving_in_part(progress: Progress, system: System, graph: Graph) -> None:
+    """The same of a search that was ended, if that is soon seen: it makes every step of millions again."""
+    limits = progress.limits
+    graph.judging = replace(limits, stop_at=max(limits.stop_at, limits.clock() + PART_SECONDS))
+    try:
+        _tell_outliving(progress, system, graph)
+    except OutOfTimeError:
+        pass  # warnings alone, of a check whose answer is unknown: it says what ended it
+    finally:
+        graph.judging = None
 
 
 def _tell_empty(progress: Progress) -> None:
