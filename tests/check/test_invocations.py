@@ -58,6 +58,17 @@ def test_a_bad_end_is_lost_where_error_is_refused() -> None:
     assert found.trace.length == 4, "starts do not count"
 
 
+def test_a_bad_end_that_a_unique_refuses_is_told_to_keep_its_place() -> None:
+    """Who leaves the states that a `unique` counts may come back to find the place taken."""
+    text = WORK.replace("failed = { final = true }", 'failed = { waits = "x" }') + (
+        '[field.seat]\ntype = "enum"\nof = ["one"]\ndefault = "one"\n'
+        '[unique]\none = { fields = ["seat"], in = ["failed"] }\n'
+    )
+    found = finding(report_of(several("[scope]\nThing = 2\n", Thing=text.split("\n", 2)[2])), "LT501")
+    assert run_of(found)[-1] == "end work badly (refused)"
+    assert "let `one` hold its place in `busy` too" in found.diagnostic.help
+
+
 def test_a_good_end_is_lost_only_where_error_is_refused_too() -> None:
     assert (
         lost(

@@ -305,6 +305,7 @@ def _tell_sampled(progress: Progress) -> None:
         lasting_spans,
         once_a_cause,
         tell_sampled,
+        too_large,
     )
 
     wrong = {f.diagnostic.span for f in progress.findings.values() if f.diagnostic.severity == "error"}
@@ -323,7 +324,11 @@ def _tell_sampled(progress: Progress) -> None:
     if (open_still & lasting) - proved and progress.completed is not None:
         from lathe.check.arrays.lasting import kept_for_all  # only here: it loads numpy
 
-        proved |= kept_for_all(progress)
+        kept, is_too_large = kept_for_all(progress)
+        proved |= kept
+        if is_too_large:
+            scope = instances_text(dict(system.layout.domains.instances))
+            told = [too_large(f, scope) if f.diagnostic.span in lasting else f for f in told]
     left = [f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in proved]
     progress.add(once_a_cause(progress.app, left))
 

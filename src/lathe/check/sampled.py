@@ -8,6 +8,7 @@ is known of the sample alone until it is proved for all values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from lathe.check.command import Param
 from lathe.check.domain import SCALARS
@@ -85,6 +86,16 @@ def _all_tried(names: Sequence[str], chosen: set[str]) -> str:
     mine = [name for name in names if name in chosen]
     ways += [f"drop the `explore` of {', '.join(mine)} or widen it"] if mine else []
     return ", and ".join(ways)
+
+
+def too_large(found: Finding, scope: str) -> Finding:
+    """The same where nothing is known to be wrong: the scope was too large to be asked of all values."""
+    before = found.diagnostic
+    if before.code != "LT801":
+        return found
+    cure = "say in `[scope]` of app.toml that fewer are enough; " + before.help.partition("; ")[2]
+    message = f"{before.message}: all of them could not be asked of {scope}"
+    return replace(found, diagnostic=replace(before, message=message, help=cure))
 
 
 def subjects_behind(system: System, parts: Iterable[Key]) -> Iterator[tuple[Subject, list[str]]]:

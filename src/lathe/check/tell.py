@@ -229,7 +229,7 @@ def tell_met(case: Case, suspect: Met) -> Finding:
     where = f"`{fault.action}`" if is_own else f"`{fault.blueprint}.{fault.action}`"
     where = where if fault.action else "an execution"
     if fault.code == "LT501":
-        return _lost_end(watch, trace)
+        return _lost_end(watch, run, trace)
     blueprint = case.system.layout.app.blueprints[fault.blueprint]
     action = blueprint.actions[fault.action] if fault.action else None
     does, cure = _fault_text(run, fault, blueprint, action)
@@ -271,7 +271,7 @@ def _final_move(case: Case, watch: Watch, index: int, *, condition: ir.Formula) 
     return run, Move(watch.command, picked)
 
 
-def _lost_end(watch: Watch, trace: Trace) -> Finding:
+def _lost_end(watch: Watch, run: Run, trace: Trace) -> Finding:
     label = watch.command.label
     blueprint = label.slot.blueprint
     effect = blueprint.effects[label.effect or ""]
@@ -282,6 +282,12 @@ def _lost_end(watch: Watch, trace: Trace) -> Finding:
         f"`{last}` must be possible whenever `{effect.name}` can end: "
         f"its `from` must hold `{state}`, and its `when` must hold there"
     )
+    if isinstance(run.last, Refusal) and run.last.reason == "unique":
+        name = run.last.detail.split("`")[1]
+        cure = (
+            f"let `{name}` hold its place in `{state}` too (its `in`), so that no other takes it meanwhile; "
+            f"or let `{last}` lead where `{name}` does not count"
+        )
     return finding("LT501", message, effect.span, cure, trace=trace)
 
 

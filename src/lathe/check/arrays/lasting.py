@@ -21,13 +21,16 @@ SECONDS = 5.0
 """What the skeleton may take."""
 
 
-def kept_for_all(progress: Progress) -> frozenset[Span]:
-    """Each `eventually` that no run of the skeleton misses, and each state that can be left as it should."""
+def kept_for_all(progress: Progress) -> tuple[frozenset[Span], bool]:
+    """Each `eventually` that no run of the skeleton misses, and each state that can be left as it should.
+
+    With it, whether the scope was too large to be asked: then nothing is known of what is left.
+    """
     try:
         found = [settled for settled in _settled(progress) if settled is not None]
     except (TooLargeError, KeyboardInterrupt):
-        return frozenset()
-    return frozenset().union(*(_kept(progress.app, settled) for settled in found))
+        return frozenset(), False
+    return frozenset().union(*(_kept(progress.app, settled) for settled in found)), not found
 
 
 def _settled(progress: Progress) -> Iterator[Settled | None]:
