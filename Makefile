@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+RUNS := $(VENV)/.runs
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo browser minors test check fix bench docs clean
@@ -11,17 +12,27 @@ help:  ## What can be made.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 # Bytecode is written here once: start-up counts, also where Python is told to write none.
-$(STAMP): pyproject.toml constraints.txt
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo 'lathe needs Python 3.11 or newer: make PYTHON=python3.11' >&2; exit 1; }
+	@echo 'set up in $(VENV), which takes a minute or two:'
 	$(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '$(1)'
 	@$(BIN)/python -m compileall -q src
+endef
+
+$(STAMP): pyproject.toml constraints.txt
+	$(call install,.[dev])
+	@touch $(RUNS) $@
+
+# What runs Lathe, without what tests it.
+$(RUNS): pyproject.toml constraints.txt
+	$(call install,.)
 	@touch $@
 
 setup: $(STAMP)  ## A virtual environment in .venv with everything in it.
 
-demo: $(STAMP)  ## An app admitted, and a copy with one guard weakened refused.
+demo: $(RUNS)  ## An app admitted, and a copy with one guard weakened refused.
 	@$(BIN)/python examples/demo.py
 
 check: $(STAMP)  ## Format, lint and types, without the tests.

@@ -33,21 +33,56 @@ def test_new_overwrites_nothing(lathe: Lathe, ticket: Path) -> None:
     before = {path.name: path.read_bytes() for path in ticket.iterdir()}
     said = lathe("new", ticket)
     assert said.code == 5
-    assert "file exists" in said.err
+    assert said.err == f"lathe: `{ticket}` is not empty: nothing was made\n"
     assert {path.name: path.read_bytes() for path in ticket.iterdir()} == before
 
 
-@pytest.mark.parametrize("name", ["Ticket", "9lives", "a-b", "events", "x" * 60, ".", ""])
+@pytest.mark.parametrize("name", ["Ticket", "9lives", "a-b", "events", "x" * 60, "..", ""])
 def test_new_refuses_what_is_no_name(
     lathe: Lathe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Not A Name" / "here").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "Not A Name" / "here")
     assert lathe("new", name).code == 2
-    assert list(tmp_path.iterdir()) == []
+    assert list(Path.cwd().iterdir()) == []
 
 
-def test_new_needs_the_folder_around(lathe: Lathe, tmp_path: Path) -> None:
-    assert lathe("new", tmp_path / "no" / "where").code == 6
+def test_new_fills_the_empty_folder_in_which_one_is(
+    lathe: Lathe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ticket").mkdir()
+    monkeypatch.chdir(tmp_path / "ticket")
+    said = lathe("new", ".")
+    assert (said.code, said.err) == (0, "made app.toml, ticket.blueprint.toml\nnext: lathe check .\n")
+    assert lathe("check", ".").code == 0
+
+
+def test_new_makes_the_folders_around(lathe: Lathe, tmp_path: Path) -> None:
+    """As its own help has it: `lathe new apps/ticket`."""
+    assert lathe("new", tmp_path / "apps" / "ticket").code == 0
+    assert lathe("check", tmp_path / "apps" / "ticket").code == 0
+
+
+def test_new_says_that_a_file_is_in_the_way(lathe: Lathe, tmp_path: Path) -> None:
+    (tmp_path / "ticket").write_text("mine")
+    assert lathe("new", tmp_path / "ticket") == Said(
+        5, "", f"lathe: `{tmp_path / 'ticket'}` cannot be made: file exists\n"
+    )
+
+
+@pytest.mark.parametrize(("word", "meant"), [("init", "new"), ("verify", "check"), ("chekc", "check")])
+def test_what_other_tools_call_it_is_understood(lathe: Lathe, word: str, meant: str) -> None:
+    said = lathe(word)
+    assert (said.code, said.err) == (
+        2,
+        f"lathe: `{word}` is no command; did you mean `{meant}`?\n`lathe --help` shows how\n",
+    )
+
+
+def test_what_click_says_stands_on_one_line(lathe: Lathe) -> None:
+    said = lathe("gauge")
+    assert "Choose from: add, run\n" in said.err
+    assert lathe("serve", "--port", "1").err.splitlines()[0] == "lathe: no such option '--port'"
 
 
 @pytest.mark.parametrize(

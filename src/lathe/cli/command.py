@@ -50,6 +50,14 @@ CONTEXT = {"help_option_names": HELP_OPTIONS, "max_content_width": 100}
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
+ELSEWHERE = {
+    "build": "check", "lint": "check", "test": "check", "validate": "check", "verify": "check",
+    "deploy": "apply", "load": "apply", "push": "apply", "update": "apply",
+    "describe": "show", "log": "journal", "logs": "journal", "history": "journal",
+    "format": "fmt", "init": "new", "run": "dev", "start": "dev", "up": "dev", "watch": "dev",
+}  # fmt: skip
+"""What other tools call it."""
+
 
 class Command(click.Command):
     """A command that shows examples at the end of its help."""
@@ -83,8 +91,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one might be meant."""
         if args and args[0] not in SUMMARIES and not args[0].startswith("-"):
-            near = nearest(args[0], SUMMARIES)
-            hint = f"; did you mean `{near}`?" if near else "; `lathe --help` lists them"
+            near = ELSEWHERE.get(args[0]) or nearest(args[0], SUMMARIES)
+            hint = f"; did you mean `{near}`?" if near else ""
             raise click.UsageError(f"`{output.clean(args[0])}` is no command{hint}")
         return super().resolve_command(ctx, args)
 

@@ -70,7 +70,7 @@ def _run(arguments: list[str] | None) -> int:
 
 def _usage(error: click.UsageError) -> int:
     path = error.ctx.command_path if error.ctx else "lathe"
-    message = error.format_message()
+    message = " ".join(error.format_message().split()).rstrip(".")
     return _failed(f"{message[:1].lower()}{message[1:]}\n`{path} --help` shows how", exitcode.USAGE)
 
 

@@ -17,9 +17,12 @@ from lathe.lang.resolve.naming import RESERVED_APPS, is_name
 @make_command("new", examples=("lathe new ticket", "lathe new apps/ticket && lathe check apps/ticket"))
 @click.argument("name", type=click.Path())
 def command(*, name: str) -> int:
-    """Make the folder NAME with a small app in it that is admitted. Overwrites nothing."""
+    """Make the folder NAME with a small app in it that is admitted. Overwrites nothing.
+
+    A folder that is there has to be empty; `.` is the one in which you are.
+    """
     folder = os.path.normpath(name)
-    app = os.path.basename(folder)
+    app = os.path.basename(os.path.abspath(folder)) if name else ""
     if not is_name(app) or app in RESERVED_APPS:
         taken = (
             "reserved"
@@ -30,7 +33,9 @@ def command(*, name: str) -> int:
     blueprint = "".join(word.capitalize() for word in app.split("_"))
     texts = {"app.toml": APP.format(app=app), f"{app}.blueprint.toml": BLUEPRINT.format(blueprint=blueprint)}
     try:
-        os.mkdir(folder)
+        os.makedirs(folder, exist_ok=True)
+        if os.listdir(folder):
+            raise Stop(f"`{printable(folder)}` is not empty: nothing was made", code=exitcode.CONFLICT)
         for file, text in texts.items():
             with open(os.path.join(folder, file), "x", encoding="utf-8", newline="\n") as handle:
                 handle.write(text)
@@ -38,8 +43,8 @@ def command(*, name: str) -> int:
         reason = (error.strerror or "unknown").lower()
         code = exitcode.of_os_error(error)
         raise Stop(f"`{printable(folder)}` cannot be made: {reason}", code=code) from error
-    shown = printable(folder)
-    output.talk(f"made {', '.join(f'{shown}/{file}' for file in texts)}\nnext: lathe check {shown}")
+    made = ", ".join(printable(os.path.normpath(os.path.join(folder, file))) for file in texts)
+    output.talk(f"made {made}\nnext: lathe check {printable(folder)}")
     return exitcode.DONE
 
 
