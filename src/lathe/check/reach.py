@@ -204,7 +204,8 @@ def _tell_outliving_in_part(progress: Progress, system: System, graph: Graph) ->
     try:
         _tell_outliving(progress, system, graph)
     except OutOfTimeError:
-        pass  # warnings alone, of a check whose answer is unknown: it says what ended it
+        told = instances_text(dict(system.layout.domains.instances))
+        progress.partial.append(f"{told}: effects that outlive their entity (LT504) were not looked for")
     finally:
         graph.judging = None
 
