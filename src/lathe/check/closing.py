@@ -64,7 +64,7 @@ def close_soon(progress: Progress, system: System, graph: ListGraph) -> bool:
     What the proof leaves open, the search is asked as if this had not been tried; it costs no budget.
     """
     is_first = progress.completed is None and not progress.has_errors
-    if not is_first or graph.ended_by != "states" or not _counts_on(system, graph) or violated(system, graph):
+    if not is_first or not counts_on(system, graph) or violated(system, graph):
         return False
     clock = progress.limits.clock
     started = clock()
@@ -83,8 +83,10 @@ def close_soon(progress: Progress, system: System, graph: ListGraph) -> bool:
     return True
 
 
-def _counts_on(system: System, graph: ListGraph) -> bool:
-    """Whether some number has taken so many values that nobody waits for the last of them."""
+def counts_on(system: System, graph: ListGraph) -> bool:
+    """Whether a search has grown, and some number taken so many values that nobody waits for the last."""
+    if graph.ended_by != "states":
+        return False
     wide = wide_numbers(system)
     numbers = [v for v in system.layout.variables if v.index in wide]
     return any(len({v.read(packed) for packed in graph.states}) > COUNTED_VALUES for v in numbers)

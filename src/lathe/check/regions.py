@@ -8,6 +8,7 @@ lies in them. (Predicate abstraction: Graf and Saidi, 1997; may and must steps: 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -61,6 +62,25 @@ class Skeleton:
     def word_count(self) -> int:
         return max(1, -(-max(v.offset + v.width for v in self.variables) // WORD_BITS))
 
+    def state(self, variables: Iterable[Variable], packed: int) -> int:
+        """What stands for a state of the system, as far as some of its variables go."""
+        found = 0
+        for variable in variables:
+            code = variable.read(packed)
+            if variable.index in self.starts:
+                code = self.region(variable, code)
+            found |= code << self.variables[variable.index].offset
+        return found
+
+    def region(self, variable: Variable, code: int) -> int:
+        """The region of a wide number that a code lies in."""
+        return bisect_right(self.starts[variable.index], code) - 1
+
+    def span(self, variable: Variable, region: int) -> Span:
+        """The first and the last code of a region of a wide number."""
+        starts = self.starts[variable.index]
+        return starts[region], (*starts, variable.size)[region + 1] - 1
+
 
 def wide_numbers(system: System) -> frozenset[int]:
     """The numbers of a state that have too many values."""
@@ -81,8 +101,9 @@ def make_skeleton(system: System) -> Skeleton:
             require(len(commands), MAX_COMMANDS, "the skeleton")
     for index, made in enumerate(commands):
         made.index = index
-    initial = tuple(maker.state(packed) for packed in system.initial)
-    return Skeleton(variables, tuple(commands), tuple(steps), starts, initial)
+    skeleton = Skeleton(variables, tuple(commands), tuple(steps), starts, ())
+    initial = tuple(skeleton.state(system.layout.variables, packed) for packed in system.initial)
+    return replace(skeleton, initial=initial)
 
 
 def _starts(system: System, index: int) -> tuple[int, ...]:
@@ -142,16 +163,6 @@ class _Maker:
         self._system = system
         self._starts = starts
         self._variables = variables
-
-    def state(self, packed: int) -> int:
-        """The state of the skeleton that stands for one of the system."""
-        found = 0
-        for variable, made in zip(self._system.layout.variables, self._variables, strict=True):
-            code = variable.read(packed)
-            if variable.index in self._starts:
-                code = sum(start <= code for start in self._starts[variable.index]) - 1
-            found |= code << made.offset
-        return found
 
     def commands(self, command: Command) -> Iterator[tuple[Command, Step]]:
         """What becomes of a command: for each combination of regions, where it is sure, where it may be."""

@@ -31,6 +31,7 @@ from lathe.machine.limits import FURTHEST_SECONDS
 Key = tuple[str, str, str, str]
 """`(kind, blueprint, action, name)`; kind is `field`, `ghost` or `arg`. An app's ghosts have no blueprint."""
 
+NOTHING_OLD: Mapping[str, tuple[int, int]] = {}
 _GHOSTS = {"ghost", "old_ghost"}
 
 
@@ -207,7 +208,7 @@ def is_safe(node: Node, target: Type, action: Action) -> bool:
     if any(may_fail(n, action) for n in walk(node)):
         return False
     if target.kind == "int":
-        reach = _interval(node)
+        reach = interval(node)
         return (
             reach is not None
             and target.low is not None
@@ -284,30 +285,35 @@ def may_fail(node: Node, action: Action) -> bool:
         argument = action.arguments.get(node.name)
         return argument is not None and argument.optional
     if isinstance(node, Arithmetic) and node.op in ("//", "%"):
-        divisor = _interval(node.right)
+        divisor = interval(node.right)
         return divisor is None or divisor[0] <= 0 <= divisor[1]
     if isinstance(node, Arithmetic) and node.type.kind == "time":
-        seconds = _interval(node.right)
+        seconds = interval(node.right)
         return seconds is None or max(map(abs, seconds)) > FURTHEST_SECONDS
     return False
 
 
-def _interval(node: Node) -> tuple[int, int] | None:
-    """The least and largest value of an int expression, from declared ranges; None if unknown."""
+def interval(node: Node, old: Mapping[str, tuple[int, int]] = NOTHING_OLD) -> tuple[int, int] | None:
+    """The least and largest value of an int expression, from declared ranges; None if unknown.
+
+    `old` gives those of the fields that `[migrate]` reads.
+    """
     match node:
         case Literal(value=value) if isinstance(value, int):
             return (int(value), int(value))
+        case Read(scope="old", name=name) if name in old:
+            return old[name]
         case Read(type=kind) if kind.low is not None and kind.high is not None:
             return (kind.low, kind.high)
         case Negate(operand=operand):
-            inner = _interval(operand)
+            inner = interval(operand, old)
             return (-inner[1], -inner[0]) if inner else None
         case IfElse(then=then, otherwise=otherwise):
-            return _hull([_interval(then), _interval(otherwise)])
+            return _hull([interval(then, old), interval(otherwise, old)])
         case Call(function="min" | "max" as function, arguments=arguments):
-            return _extreme(function, [_interval(a) for a in arguments])
+            return _extreme(function, [interval(a, old) for a in arguments])
         case Arithmetic(op="+" | "-" | "*" as op):
-            return _combine(op, _interval(node.left), _interval(node.right))
+            return _combine(op, interval(node.left, old), interval(node.right, old))
         case _:
             return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lathe.gate import Options
 
-from ...support import app_of, report_of, told
+from ...support import app_of, report_of, several, told
 
 PURSE = """
 blueprint = "Purse"
@@ -77,3 +77,106 @@ def test_state_decides_what_a_field_becomes() -> None:
     new += '[invariant]\nempty = { that = "coins == 0", in = ["shut"] }\n'
     assert against(PURSE, new) == ["LT703 empty"]
     assert against(PURSE, new + moved) == []
+
+
+JOB = """
+blueprint = "Job"
+[state]
+open = { initial = true, waits = "a clerk" }
+sent = { waits = "a clerk" }
+done = { final = true }
+[field]
+amount = { type = "int", range = [0, 10000], default = 0 }
+[action]
+create = { by = "role:clerk" }
+finish = { from = "sent", to = "done", by = "role:clerk" }
+[action.send]
+from = "open"
+to = "sent"
+by = "role:clerk"
+args = { third = { type = "int", range = [0, 2000] } }
+do = ["amount = arg.third * 3"]
+"""
+SMALL = JOB.replace("range = [0, 2000]", "range = [0, 10]")
+"""Of which every value is tried; of the one before, a sample."""
+LEAVES = 'to = "done", by = "role:clerk"'
+
+
+def asked_for(text: str, guard: str) -> str:
+    return text.replace(LEAVES, f'{LEAVES}, when = "{guard}"')
+
+
+def test_entity_that_values_beyond_the_sample_leave_without_a_way_out_is_not_admitted() -> None:
+    """The sample of the old version has no amount between the two bounds, and the new one makes none."""
+    new = asked_for(SMALL, "amount <= 3000 or amount >= 5000")
+    assert told(report_of(new)) == []
+    assert against(JOB, new) == ["LT801"]
+    assert against(JOB, new + '[migrate]\nfield = { amount = "min(old.amount, 3000)" }\n') == []
+    assert against(JOB, asked_for(SMALL, "amount <= 6000 or amount >= 7000")) == ["LT801"]
+    assert against(JOB, asked_for(SMALL, "amount <= 10000")) == []
+
+
+TIMED = JOB.replace('sent = { waits = "a clerk" }', 'sent = { after = "1h", then = "finish" }')
+TIMED = TIMED.replace(LEAVES, 'to = "done"')
+ENDS = '[eventually]\nends = { from = ["sent"], to = ["done"] }\n'
+
+
+def test_what_comes_in_the_end_is_asked_of_the_skeleton() -> None:
+    new = TIMED.replace("range = [0, 2000]", "range = [0, 10]") + ENDS
+    guarded = new.replace('to = "done"', 'to = "done", when = "amount <= 3000 or amount >= 5000"')
+    whole = new.replace('to = "done"', 'to = "done", when = "amount >= 0"')
+    assert told(report_of(guarded)) == told(report_of(whole)) == []
+    assert against(TIMED, guarded) == ["LT801"]
+    assert against(TIMED, whole) == []
+
+
+PAYING = several(
+    Job="""
+[state]
+open = { initial = true, waits = "a clerk" }
+paying = { run = "pay" }
+over = { final = true }
+[field]
+amount = { type = "int", range = [0, 6000], default = 0 }
+to = { type = "ref", to = "Purse" }
+[action]
+create = { by = "role:clerk", sets = ["to"] }
+paid = { from = "paying", to = "over" }
+failed = { from = "paying", to = "over" }
+[action.send]
+from = "open"
+to = "paying"
+by = "role:clerk"
+args = { third = { type = "int", range = [0, 2000] } }
+when = "arg.third * 7 < 10000"
+do = ["amount = arg.third * 3"]
+[effect.pay]
+uses = "call"
+with = { on = "to", action = "put", args = { much = "amount" } }
+ok = "paid"
+error = "failed"
+""",
+    Purse="""
+[state]
+open = { initial = true, waits = "a job" }
+shut = { final = true }
+[field]
+total = { type = "int", range = [0, 6000], default = 0 }
+[action]
+create = { by = "role:clerk" }
+shut = { from = "open", to = "shut", by = "role:clerk" }
+[action.put]
+from = "open"
+by = "entity:Job"
+args = { much = { type = "int", range = [0, 6000] } }
+do = ["total = arg.much"]
+""",
+)
+
+
+def test_call_in_flight_whose_value_beyond_the_sample_does_not_fit_any_more_is_not_admitted() -> None:
+    narrower = PAYING.replace("[0, 2000]", "[0, 10]").replace(
+        'much = { type = "int", range = [0, 6000]', 'much = { type = "int", range = [0, 1000]'
+    )
+    assert told(report_of(narrower)) == []
+    assert against(PAYING, narrower) == ["LT801"]

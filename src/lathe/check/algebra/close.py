@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from lathe.check import tell
 from lathe.check.algebra.level import prove_app
-from lathe.check.algebra.tell import algebra_level
+from lathe.check.algebra.tell import algebra_level, named
 from lathe.check.arrays.settle import Settled, settle
 from lathe.check.bounds import TooLargeError
 from lathe.check.graph import Clock, Graph, Limits
@@ -46,7 +46,7 @@ def close(system: System, graph: Graph, digest: str, clock: Clock, seconds: floa
     found = prove_app(app, (system, graph), clock, seconds)
     level = algebra_level(app, found, clock() - started)
     proved = found.proofs.proved if found else frozenset()
-    doubts = [*(_unproved(system, found.proofs.open) if found else ("what must never happen",))]
+    doubts = [*(named(app, found.proofs.open) if found else ("what must never happen",))]
     if app.policies and any(b.cannot for b in app.blueprints.values()):
         doubts.append("what policies permit in states that were not met")
     suspects = never(system, graph)
@@ -99,15 +99,6 @@ def _while_staffed(system: System, limits: Limits, settled: Settled) -> Settled:
         unfair=tuple(f for f in settled.unfair if f.prop.span in lasting),
         open=(*again.open, *(settled.open if places or lasting else ())),
     )
-
-
-def _unproved(system: System, left: frozenset[Span]) -> Iterator[str]:
-    """What level 1 was asked and did not prove, as the author names it."""
-    app = system.layout.app
-    every = [*app.properties.values(), *(p for b in app.blueprints.values() for p in b.properties.values())]
-    names = {prop.span: f"whether `{prop.name}` holds" for prop in every}
-    for span in sorted(left):
-        yield names.get(span, f"what can fail at {span}")
 
 
 def _is_cut(system: System, graph: Graph) -> bool:

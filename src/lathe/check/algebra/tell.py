@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from lathe.check.algebra.level import Proved
 from lathe.check.report import LevelReport, LevelVerdict
+from lathe.errors import Span
 from lathe.lang.model import App, Property
 
 
@@ -20,6 +23,14 @@ def algebra_level(app: App, found: Proved | None, seconds: float) -> tuple[Level
     why = f"{len(proofs.proved)} of {len(proofs.proved | proofs.open)} obligations proved, for {scope}"
     verdict: LevelVerdict = "unknown" if proofs.open else "passes"
     return LevelReport(1, "algebra", verdict, seconds, why=why, is_timed=proofs.is_timed), names
+
+
+def named(app: App, left: Iterable[Span]) -> Iterator[str]:
+    """What level 1 was asked and did not prove, as the author names it."""
+    every = [*app.properties.values(), *(p for b in app.blueprints.values() for p in b.properties.values())]
+    names = {prop.span: f"whether `{prop.name}` holds" for prop in every}
+    for span in sorted(left):
+        yield names.get(span, f"what can fail at {span}")
 
 
 def _asked(app: App) -> list[Property]:

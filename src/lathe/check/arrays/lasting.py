@@ -30,7 +30,7 @@ def kept_for_all(progress: Progress) -> tuple[frozenset[Span], bool]:
         found = [settled for settled in _settled(progress) if settled is not None]
     except (TooLargeError, KeyboardInterrupt):
         return frozenset(), False
-    return frozenset().union(*(_kept(progress.app, settled) for settled in found)), not found
+    return frozenset().union(*(kept(progress.app, settled) for settled in found)), not found
 
 
 def _settled(progress: Progress) -> Iterator[Settled | None]:
@@ -48,11 +48,12 @@ def _settled(progress: Progress) -> Iterator[Settled | None]:
         yield settle(large, Limits(app.scope.budget_states, clock() + SECONDS, clock))
 
 
-def _kept(app: App, settled: Settled) -> frozenset[Span]:
+def kept(app: App, settled: Settled) -> frozenset[Span]:
+    """What comes in the end as it should, as the skeleton settles it: places as in `lasting_spans`."""
     wrong = {failure.prop.span for failure in settled.unfair}
     lasting = (prop for b in app.blueprints.values() for prop in b.eventually.values())
-    kept = {p.span for p in lasting if p.span not in wrong and open_said(p) not in settled.open}
+    good = {p.span for p in lasting if p.span not in wrong and open_said(p) not in settled.open}
     left = {(still.slot.blueprint.name, still.state) for still in settled.standing}
     doubtful = {state.span for state in settled.doubtful}
     states = ((b.name, state) for b in app.blueprints.values() for state in b.states.values())
-    return frozenset(kept | {s.span for owner, s in states if (owner, s.name) not in left} - doubtful)
+    return frozenset(good | {s.span for owner, s in states if (owner, s.name) not in left} - doubtful)

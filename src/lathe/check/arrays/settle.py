@@ -9,7 +9,7 @@ open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -80,6 +80,11 @@ class Bones:
         key = key[self._order]
         self._begin = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1]))[: len(key)])
         self._state, self._label = np.divmod(key[self._begin], max(len(self.origin), 1))
+
+    @property
+    def has_near(self) -> bool:
+        """Whether the system itself begins anywhere."""
+        return bool(self.system.initial)
 
     @cached_property
     def near(self) -> ArrayGraph:
@@ -203,21 +208,22 @@ class Bones:
         return found
 
 
-def settle(system: System, limits: Limits, unseen: Sequence[Never] = ()) -> Settled | None:
+def settle(
+    system: System,
+    limits: Limits,
+    unseen: Sequence[Never] = (),
+    begun: Callable[[Skeleton], Iterable[int]] | None = None,
+) -> Settled | None:
     """What the skeleton of a system settles; None if it has none that can be searched whole.
 
-    `unseen` is what a search of the system did not see.
+    `unseen` is what a search of the system did not see. `begun` gives states of the skeleton in which the
+    system may begin beside its initial ones; without any of these, what fails stays open, as no run shows it.
     """
     skeleton = make_skeleton(system)
-    by_state = by_control_state(skeleton.commands)
-    groups = [(v and skeleton.variables[v.index], code, commands) for v, code, commands in by_state]
-    model = Model(skeleton.variables, skeleton.commands, groups, (), skeleton.word_count)
-    if len(system.layout.slots) > WORD_BITS or not (
-        is_expandable(model) and is_expandable(model_of(system, ()))
-    ):
+    if not is_expandable(model_of(system, ())):
         return None
-    graph = explore(model, skeleton.initial, limits)
-    if not graph.is_complete:
+    graph = searched(system, skeleton, limits, begun(skeleton) if begun is not None else ())
+    if graph is None:
         return None
     bones = Bones(system, skeleton, graph, limits)
     standing, doubtful = _standing(bones)
@@ -231,6 +237,19 @@ def settle(system: System, limits: Limits, unseen: Sequence[Never] = ()) -> Sett
     return Settled(
         near, tuple(standing), tuple(unfair), open_still, possible, gone, goes_round, tuple(doubtful)
     )
+
+
+def searched(
+    system: System, skeleton: Skeleton, limits: Limits, begun: Iterable[int] = ()
+) -> ArrayGraph | None:
+    """All that the skeleton of a system can do; None if that cannot be searched whole within the limits."""
+    by_state = by_control_state(skeleton.commands)
+    groups = [(v and skeleton.variables[v.index], code, commands) for v, code, commands in by_state]
+    model = Model(skeleton.variables, skeleton.commands, groups, (), skeleton.word_count)
+    if len(system.layout.slots) > WORD_BITS or not is_expandable(model):
+        return None
+    graph = explore(model, (*skeleton.initial, *begun), limits)
+    return graph if graph.is_complete else None
 
 
 def _standing(bones: Bones) -> tuple[list[Standstill], list[State]]:
@@ -264,7 +283,8 @@ def _standing(bones: Bones) -> tuple[list[Standstill], list[State]]:
             if not (here & wrong[at_least]).any():
                 continue
             is_wrong = here & wrong[at_most]
-            shown = np.flatnonzero(is_wrong[bones.where]) if is_wrong.any() else np.empty(0, dtype=np.intp)
+            is_looked_for = bones.has_near and is_wrong.any()
+            shown = np.flatnonzero(is_wrong[bones.where]) if is_looked_for else np.empty(0, dtype=np.intp)
             if len(shown):
                 first = int(shown[0])
                 found.append(Standstill(kinds[int(at_most[bones.where[first]])], slot, state.name, first))
@@ -324,8 +344,10 @@ def _unfair(bones: Bones) -> tuple[list[Unfair], list[str]]:
             name = f"{slot.blueprint.name}.{prop.name}"
             if name in found or _is_kept(bones, surely, slot, prop):
                 continue
-            near = Debts([column[bones.where] for column in perhaps.enabled], paid)
-            lasso: Lasso | None = failure(bones.near, near, slot, prop)
+            lasso: Lasso | None = None
+            if bones.has_near:
+                near = Debts([column[bones.where] for column in perhaps.enabled], paid)
+                lasso = failure(bones.near, near, slot, prop)
             if lasso is None:
                 doubts[name] = open_said(prop)
             else:

@@ -13,7 +13,7 @@ from dataclasses import field
 from lathe.check.domain import Domains
 from lathe.check.encode import encode, encode_entity
 from lathe.check.graph import Clock
-from lathe.check.layout import Beyond, Layout, Slot, make_layout
+from lathe.check.layout import Beyond, Layout, Slot, Variable, make_layout
 from lathe.check.migration.decode import decode_entity, decode_ghosts
 from lathe.check.migration.pair import Pair
 from lathe.check.system import System, system_of
@@ -42,7 +42,7 @@ class Images:
 
 
 @mutable
-class _Parts:
+class Parts:
     """The different entities of each slot, and what is beside them, each with the first state it is in."""
 
     regions: list[tuple[int, int]]
@@ -54,10 +54,10 @@ def make_images(
     pair: Pair, old: Layout, domains: Domains, states: Sequence[int], limits: tuple[Clock, float]
 ) -> Images:
     """Move every state of the old version. `limits` are a clock and the reading at which to stop."""
-    parts = _parts(old, states, limits)
+    parts = parts_of(_regions(old), states, limits)
     moved = [_move_all(pair, old, slot, parts.found[i]) for i, slot in enumerate(old.slots)]
     beside = {code: migrate_ghosts(pair.old, pair.new, decode_ghosts(old, code)) for code in parts.found[-1]}
-    layout = make_layout(pair.new.app, domains, pair.new_keys, beyond=_beyond(pair, moved))
+    layout = make_layout(pair.new.app, domains, pair.new_keys, beyond=beyond_of(pair, moved))
     system = system_of(layout)
     names = {slot.name: slot for slot in layout.slots}
     packed = [
@@ -66,7 +66,9 @@ def make_images(
         for group in moved
     ]
     prefixes = {
-        code: [encode(layout, MemoryWorld({}, ghosts), names) | roles for roles in _roles(old, system, code)]
+        code: [
+            encode(layout, MemoryWorld({}, ghosts), names) | roles for roles in roles_of(old, system, code)
+        ]
         for code, ghosts in beside.items()
         if not isinstance(ghosts, tuple)
     }
@@ -86,12 +88,17 @@ def make_images(
     )
 
 
-def _parts(layout: Layout, states: Sequence[int], limits: tuple[Clock, float]) -> _Parts:
-    clock, stop_at = limits
-    regions = [_region(slot) for slot in layout.slots]
+def _regions(layout: Layout) -> list[tuple[int, int]]:
+    """Where each slot lies in a state, and what is beside them."""
+    regions = [region_of(slot.variables()) for slot in layout.slots]
     below = min((low for low, _ in regions), default=layout.width)
-    regions.append((0, (1 << below) - 1))
-    parts = _Parts(regions, [{} for _ in regions])
+    return [*regions, (0, (1 << below) - 1)]
+
+
+def parts_of(regions: list[tuple[int, int]], states: Iterable[int], limits: tuple[Clock, float]) -> Parts:
+    """The different parts that states are made of, by regions; as many states as there is time for."""
+    clock, stop_at = limits
+    parts = Parts(regions, [{} for _ in regions])
     paired = list(zip(regions, parts.found, strict=True))
     for index, packed in enumerate(states):
         if not index % LOOK_AT_CLOCK_EVERY and clock() > stop_at:
@@ -104,16 +111,15 @@ def _parts(layout: Layout, states: Sequence[int], limits: tuple[Clock, float]) -
     return parts
 
 
-def _region(slot: Slot) -> tuple[int, int]:
-    """Where a slot lies in a state: its lowest bit, and a mask of its bits from there."""
-    variables = slot.variables()
+def region_of(variables: Sequence[Variable]) -> tuple[int, int]:
+    """Where a slot's variables lie in a state: their lowest bit, and a mask of their bits from there."""
     low = min(v.offset for v in variables)
     return low, (1 << max(v.offset + v.width for v in variables) - low) - 1
 
 
 def _move_all(pair: Pair, layout: Layout, slot: Slot, codes: Iterable[int]) -> dict[int, Moved]:
     """What becomes of each entity that is ever in a slot; nobody of nobody."""
-    low, _ = _region(slot)
+    low, _ = region_of(slot.variables())
     # A reference sees an entity of the right blueprint in every slot.
     everyone = MemoryWorld(
         {s.name: Entity(s.name, s.blueprint.name, s.blueprint.initial, {}) for s in layout.slots}
@@ -125,7 +131,7 @@ def _move_all(pair: Pair, layout: Layout, slot: Slot, codes: Iterable[int]) -> d
     return found
 
 
-def _beyond(pair: Pair, moved: Iterable[Mapping[int, Moved]]) -> Beyond:
+def beyond_of(pair: Pair, moved: Iterable[Mapping[int, Moved]]) -> Beyond:
     """What is in flight in the images."""
     flights: dict[tuple[str, str], set[str]] = {}
     late: set[tuple[str, str]] = set()
@@ -142,7 +148,7 @@ def _beyond(pair: Pair, moved: Iterable[Mapping[int, Moved]]) -> Beyond:
     return Beyond({ran: frozenset(states) for ran, states in flights.items()}, frozenset(late))
 
 
-def _roles(old: Layout, system: System, packed: int) -> list[int]:
+def roles_of(old: Layout, system: System, packed: int) -> list[int]:
     """The roles that principals hold, where both versions know the same; else every way to give them out."""
     new = system.layout
     if not new.roles:
@@ -172,7 +178,7 @@ class _Joiner:
 
 
 def _homeless(
-    old: Layout, moved: list[dict[int, Moved]], beside: Mapping[int, object], parts: _Parts
+    old: Layout, moved: list[dict[int, Moved]], beside: Mapping[int, object], parts: Parts
 ) -> Iterator[tuple[Misfit, str, int]]:
     for slot, group, first in zip(old.slots, moved, parts.found[:-1], strict=True):
         for code, entity in group.items():

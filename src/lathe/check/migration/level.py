@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
+from math import inf
+from typing import TYPE_CHECKING
 
 from lathe.check.bounds import TooLargeError
+from lathe.check.closing import CLOSE_SECONDS, CLOSE_SOON_SECONDS, WITNESS_STATES, counts_on
 from lathe.check.graph import Clock, Graph, Limits
 from lathe.check.layout import Layout, make_layout
 from lathe.check.liveness import Unfair, failures
@@ -36,19 +39,26 @@ from lathe.check.migration.tell import (
 )
 from lathe.check.progress import first_of_each, located, situations
 from lathe.check.reach import DEFAULT_SECONDS
+from lathe.check.regions import wide_numbers
 from lathe.check.report import Finding
-from lathe.check.search import first_where
+from lathe.check.search import ListGraph, first_where, search
 from lathe.check.standing import Standstill
 from lathe.check.suspects import Met, alarm, is_crowded, met, never, permitted_after_all, violated
 from lathe.check.system import System, is_sampled, system_of
 from lathe.check.tell import Case, undecided
-from lathe.check.tiers import explore_all
+from lathe.check.tiers import begin, explore_all, go_on
 from lathe.check.unique import collisions
 from lathe.check.wider import joined, one_more, staff
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App
 from lathe.machine.migrate import Misfit
+
+if TYPE_CHECKING:
+    from lathe.check.algebra.migrated import Witness
+
+WITNESS_IMAGES = 4_000
+"""States of the old version that are moved before it is closed by proof."""
 
 
 @frozen
@@ -83,6 +93,18 @@ class _Work:
     reached: set[Span] = field(default_factory=set)
     completed: tuple[System, Graph, Images] | None = None
     searched: tuple[System, Graph] | None = None
+    proved: Witness | None = None
+    """What was searched of a scope that was closed by proof."""
+    has_tried: bool = False
+
+    @property
+    def whole(self) -> tuple[Layout, int, int] | None:
+        """Of the largest scope that was decided: the old layout, how many states and images there are."""
+        if self.completed is not None:
+            system, graph, images = self.completed
+            return system.layout, len(graph.states), len(images.starts)
+        seen = self.proved
+        return (seen.before.layout, len(seen.graph.states), len(seen.images.starts)) if seen else None
 
     def add(self, found: Iterable[Finding]) -> None:
         """Keep the first of each code at each place, about each thing: smaller scopes come first."""
@@ -109,27 +131,28 @@ def migration(
     for instances in joint_scopes(old, new):
         if not _search_scope(work, instances):
             break
+    _close_cut(work)
     _tell_unseen(work)
     _tell_sampled(work)
     if not work.findings:
         work.add(undecided(new, f"migration: {doubt}") for doubt in _open(work)[:1])
     why = next((f.diagnostic.message for f in work.findings.values() if f.diagnostic.code == "LT801"), "")
-    done = work.completed
+    _, states, images = work.whole or (None, 0, 0)
     return Migrated(
         before=digests[0],
         findings=tuple(work.findings.values()),
         why=why,
         not_covered=tuple(_not_covered(work)),
         reached=frozenset(work.reached),
-        states=len(done[1].states) if done else 0,
-        images=len(done[2].starts) if done else 0,
-        is_timed=limits.clock() >= limits.stop_at,
+        states=states,
+        images=images,
+        is_timed=work.limits.clock() >= work.limits.stop_at,
     )
 
 
 def _open(work: _Work) -> list[str]:
     """What was left undecided."""
-    if work.completed is None:
+    if work.whole is None:
         return [*work.partial[-1:], *work.doubts]
     return work.doubts
 
@@ -138,7 +161,11 @@ def _search_scope(work: _Work, instances: Instances) -> bool:
     """Search one scope of both versions; tells whether a larger one still makes sense."""
     try:
         domains = joint_domains(work.pair, instances)
-        before, graph = explore_all(system_of(old_layout(work.pair, domains)), work.limits, reduces=False)
+        before = system_of(old_layout(work.pair, domains))
+        begun = begin(before, work.limits)
+        if _is_closed_soon(work, before, begun):
+            return False
+        before, graph = go_on(before, work.limits, begun, reduces=False)
         limits = (work.limits.clock, work.limits.stop_at)
         images = make_images(work.pair, before.layout, domains, graph.states, limits)
     except TooLargeError as error:
@@ -149,6 +176,8 @@ def _search_scope(work: _Work, instances: Instances) -> bool:
     is_whole = graph.is_complete and images.is_complete
     if images.starts:
         is_whole = _search_new(work, swap) and is_whole
+    if work.proved is not None:
+        return False
     if not is_whole:
         work.partial.append(f"{_text(instances)}: the search of both versions did not end within its budget")
         return False
@@ -172,13 +201,13 @@ def _together(
 
 def _search_new(work: _Work, swap: Swap) -> bool:
     """Search the new version from the images; tells whether that ended."""
-    images = swap.images
-    limits = replace(work.limits, alarm=alarm(images.system))
-    system, graph = explore_all(replace(images.system, initial=images.starts), limits)
+    system = replace(swap.images.system, initial=swap.images.starts)
+    begun = begin(system, work.limits)
+    if _is_closed_soon(work, system, begun):
+        return True
+    system, graph = go_on(system, replace(work.limits, alarm=alarm(system)), begun)
     case = swap.case(system, graph)
-    work.add(_clashes(work, case))
-    work.add(tell_false(case, v) for v in violated(system, graph) if v.prop.span not in work.told)
-    work.add(tell_met_later(case, m) for m in met(system, graph) if _place(system, m) not in work.told)
+    _tell_wrong(work, case)
     if not graph.is_complete:
         return False
     for cannot, actions, index in permitted_after_all(system, graph):
@@ -188,6 +217,73 @@ def _search_new(work: _Work, swap: Swap) -> bool:
     work.searched = (system, graph)
     _judge_progress(work, case)
     return True
+
+
+def _tell_wrong(work: _Work, case: Case) -> None:
+    """What must never be, as far as the new version was searched."""
+    system, graph = case.system, case.graph
+    work.add(_clashes(work, case))
+    work.add(tell_false(case, v) for v in violated(system, graph) if v.prop.span not in work.told)
+    work.add(tell_met_later(case, m) for m in met(system, graph) if _place(system, m) not in work.told)
+
+
+def _is_closed_soon(work: _Work, system: System, graph: ListGraph) -> bool:
+    """Whether two versions in which a number goes on counting were decided before their search ended.
+
+    It is tried once, and what it leaves open is searched as if it had not been; it costs no budget.
+    """
+    if work.has_tried or work.completed is not None or not counts_on(system, graph):
+        return False
+    work.has_tried = True
+    started = work.limits.clock()
+    is_decided = not _closed(work, CLOSE_SOON_SECONDS)
+    took = work.limits.clock() - started
+    work.limits = replace(work.limits, stop_at=work.limits.stop_at + took)
+    return is_decided
+
+
+def _close_cut(work: _Work) -> None:
+    """What the budget ended is closed by proof, if it can be, where there are wide numbers."""
+    if work.whole is not None or work.findings or not work.partial:
+        return
+    doubts = _closed(work, CLOSE_SECONDS)
+    if doubts:
+        work.partial[-1] += f"; open: {', '.join(dict.fromkeys(doubts))}"
+
+
+def _closed(work: _Work, seconds: float) -> list[str]:
+    """What a short search of the largest scope and proofs leave open; nothing: it is decided."""
+    instances = joint_scopes(work.pair.old.app, work.pair.new.app)[-1]
+    limits = replace(work.limits, states=min(work.limits.states, WITNESS_STATES), stop_at=inf)
+    try:
+        domains = joint_domains(work.pair, instances)
+        before = system_of(old_layout(work.pair, domains))
+        graph = search(before, limits)
+        images = make_images(
+            work.pair, before.layout, domains, graph.states[:WITNESS_IMAGES], (limits.clock, inf)
+        )
+    except TooLargeError as error:
+        return [str(error)]
+    swap = Swap(work.pair, Case(before, graph, work.pair.old, work.digest), images, work.digest)
+    system = replace(images.system, initial=images.starts)
+    if not wide_numbers(before) | wide_numbers(system) or not images.starts:
+        return ["what was not searched"]
+    work.add(tell_homeless(swap, *one, others) for one, others in _together(images.homeless))
+    after = search(system, limits)
+    _tell_wrong(work, swap.case(system, after))
+    said = f"{_text(instances)}: {{}} ended the search of both versions after {len(graph.states):,} states"
+    if work.findings:
+        work.partial.append(said.format("what it found"))
+        return []
+    from lathe.check.algebra.migrated import Witness, left_open  # only here: it loads numpy and z3
+
+    seen = Witness(before, graph, images, after)
+    doubts = left_open(work.pair, seen, work.told, work.limits, seconds)
+    if not doubts:
+        work.proved = seen
+        work.reached |= _reached(system, after)
+        work.partial.append(said.format("a proof"))
+    return doubts
 
 
 def _place(system: System, suspect: Met) -> Span:
@@ -296,7 +392,14 @@ def _tell_sampled(work: _Work) -> None:
         return
     from lathe.check.algebra.migrated import unproved  # only here: it loads z3
 
-    found = unproved(work.pair, (before, graph), work.searched, work.told, work.limits.clock)
+    def keeps() -> frozenset[Span]:
+        from lathe.check.arrays.onward import kept_by_images  # only here: it loads numpy
+
+        clock = work.limits.clock
+        limits = Limits(work.limits.states, clock() + CLOSE_SECONDS, clock)
+        return kept_by_images(work.pair, images.system.layout, limits)[0]
+
+    found = unproved(work.pair, (before, graph), work.searched, work.told, work.limits.clock, keeps)
     if found:
         work.doubts.append(f"known only for a sample of the values: {', '.join(dict.fromkeys(found))}")
 
@@ -315,8 +418,8 @@ def _text(instances: Instances) -> str:
 
 def _not_covered(work: _Work) -> Iterator[str]:
     """What a migration that was admitted may still meet."""
-    if work.completed is not None:
-        bounds = work.completed[0].layout.domains.instances
+    if work.whole is not None:
+        bounds = work.whole[0].domains.instances
         yield f"migration: more than {_text(dict(bounds))} of the version before"
     yield "migration: live data that the version before cannot reach by itself"
     yield from (f"migration: {told}" for told in work.partial)

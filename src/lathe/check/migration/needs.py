@@ -28,11 +28,12 @@ def needs(old: App, new: App) -> list[Need]:
     for name, before in old.blueprints.items():
         after = new.blueprints.get(name)
         wrong = [Misfit("blueprint", name, name)] if after is None else _misfits(before, after)
-        found += [Need(_path(w), cure_for(old, new, w), w.kind) for w in wrong]
+        found += [Need(path_of(w), cure_for(old, new, w), w.kind) for w in wrong]
     return found
 
 
-def _path(wrong: Misfit) -> str:
+def path_of(wrong: Misfit) -> str:
+    """What lacks a counterpart, by its place in the blueprint: `Job timer of held`."""
     what = {"new": "field", "timer": "timer of", "deadline": "timer", "sort": "effect"}
     kind = what.get(wrong.kind, wrong.kind)
     return wrong.blueprint if kind == "blueprint" else f"{wrong.blueprint} {kind} {wrong.name}"
