@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.runtime.harness import TENANT, act, create, install, node_of
+from tests.runtime.harness import TENANT, Admits, act, create, install, node_of
 
 from lathe.runtime.engine import Committed
 from lathe.runtime.housekeeping import Housekeeper
 from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Monitor
 from lathe.runtime.node import Node
+from lathe.runtime.swap import Swapper
 from lathe.sim.loop import SimLoop, run
 from lathe.store.base import UnavailableError
 from lathe.store.faults import Point
@@ -166,3 +167,33 @@ def replace_live(committed: Committed, digest: str) -> Committed:
     """The same step, of a version of this name."""
     live = replace(committed.live, digest=digest)
     return Committed(committed.step, committed.after, live, committed.write)
+
+
+def test_retain_counts_from_the_end_of_an_entity_whatever_version_wrote_it_since() -> None:
+    """The new version writes who ended before it; who it moves into a final state ends then."""
+    lamp = LAMP["lamp.blueprint.toml"].decode()
+    more = lamp.replace("[action]", 'marks = { type = "int", range = [0, 9], default = 0 }\n[action]')
+    more += '[migrate]\nstate = { on = "off" }\n'
+    newer = {**LAMP, "lamp.blueprint.toml": more.encode()}
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, LAMP)
+        node = node_of(loop, store)
+        await node.start()
+        ended, live = [await create(node, app, "Lamp") for _ in range(2)]
+        await act(node, app, ended, "end")
+        loop.jump(HOUR_SECONDS * 2 // 3)
+        swapper = Swapper(node.engine, Admits())
+        judged = await swapper.judge(TENANT, newer, accept_bounds=True)
+        applied = await swapper.apply(TENANT, newer, judged, confirm=None, by="ann", allow_breaking=True)
+        assert applied.moved == 2
+        loop.jump(HOUR_SECONDS * 2 // 3)
+        await house_of(node, loop).archive()
+        assert [*await store.load(TENANT, "light", [ended, live])] == [live]
+        loop.jump(HOUR_SECONDS * 2 // 3)
+        await house_of(node, loop).archive()
+        assert [*await store.load(TENANT, "light", [ended, live])] == []
+        await node.stop()
+
+    run(main, 1)

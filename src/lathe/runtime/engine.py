@@ -557,4 +557,4 @@ def _use(allowance: Allowance) -> Use:
 
 def held_of(row: EntityRow) -> Held:
     """A row, decoded."""
-    return Held(entity_of(row), row.revision, row.head, row.created_ms, row.changed_ms)
+    return Held(entity_of(row), row.revision, row.head, row.created_ms, row.changed_ms, row.final_ms)

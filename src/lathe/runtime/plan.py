@@ -41,6 +41,7 @@ class Held(Struct, frozen=True, gc=False):
     head: bytes
     created_ms: int
     changed_ms: int
+    final_ms: int | None = None
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -94,7 +95,7 @@ def plan(
         row = _row(live, entity, held, entry, told.at_ms, is_final=entity.state in facts.final)
         entries.append(entry)
         rows.append(row)
-        after[name] = Held(entity, row.revision, row.head, row.created_ms, row.changed_ms)
+        after[name] = Held(entity, row.revision, row.head, row.created_ms, row.changed_ms, row.final_ms)
         was = held.entity.invocations if held is not None else ()
         if facts.has_others or entity.invocations is not was or told.kind == "migrate":
             if changes is None:
@@ -151,6 +152,7 @@ def _head(held: Held | None) -> bytes:
 def _row(
     live: Live, entity: Entity, held: Held | None, entry: Entry, at_ms: int, *, is_final: bool
 ) -> EntityRow:
+    since_ms = held.final_ms if held is not None and held.final_ms is not None else at_ms
     return EntityRow(
         tenant=live.tenant,
         app=live.app.name,
@@ -165,7 +167,7 @@ def _row(
         head=entry.hash,
         created_ms=held.created_ms if held else at_ms,
         changed_ms=at_ms,
-        final_ms=at_ms if is_final else None,
+        final_ms=since_ms if is_final else None,
     )
 
 

@@ -18,7 +18,7 @@ class EntityRow(Struct, frozen=True, gc=False):
 
     `revision` grows by one with every write, `version` with every action. `body` holds fields, ghosts and
     invocations; `head` is the hash of the entity's last journal entry; `digest` the version of the app that
-    wrote it. `final_ms` is when it reached a final state, None before.
+    wrote it. `final_ms` is when it reached a final state, whoever writes it after that; None before.
     """
 
     tenant: str
