@@ -104,6 +104,19 @@ def test_schemas_are_told_when_they_are_asked_for() -> None:
     assert "start(image: string)" in told.text
 
 
+def test_what_is_possible_says_what_has_to_be_given() -> None:
+    """A fenced action without its visit is refused; a JSON Schema says in many words what a type says."""
+    *_, told, refused = answers(
+        ("act", {"app": "lease_queue", "plural": "jobs", "action": "create", "args": {"work": "w"}}),
+        ("act", {"app": "lease_queue", "plural": "jobs", "id": "ID", "action": "take"}),
+        ("actions", {"app": "lease_queue", "plural": "jobs", "id": "ID"}),
+        ("act", {"app": "lease_queue", "plural": "jobs", "id": "ID", "action": "ack"}),
+        on=("lease_queue",),
+    )
+    assert "ack, fenced: give the `visit`" in told.text.splitlines()
+    assert "LR428.visit" in refused.text and "schema" not in told.text
+
+
 def test_a_queue_is_worked_and_says_when_it_is_empty() -> None:
     made, taken, empty = answers(
         ("act", {"app": "rollout", "plural": "rollouts", "action": "create", "args": {"replicas": 1}}),

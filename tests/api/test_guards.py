@@ -41,6 +41,11 @@ to = "paid"
 by = "role:lead"
 args = { cents = { type = "int", range = [0, 99], default = 0 } }
 when = "len(votes) >= 1 and (amount <= budget.left or arg.cents > 50) and pin == 'open'"
+[action.comment]
+from = "filed"
+by = "role:lead"
+args = { text = { type = "text", max = 9 } }
+when = "arg.text != 'x' and actor in votes"
 """,
 }
 
@@ -75,6 +80,21 @@ def test_the_part_that_is_false_is_told_with_what_it_read() -> None:
             items = (await client.get(f"{place}/actions")).json()["items"]
             told = {one["action"]: one.get("why") for one in items}
             assert told["vote"] == "`actor not in votes` is false (actor = dev, votes = {dev})"
+            assert told["comment"] is None  # what it reads of its text is asked once there is one
+
+    asyncio.run(main())
+
+
+def test_what_a_guard_reads_of_the_entity_is_asked_before_its_arguments_are_known() -> None:
+    async def main() -> None:
+        async with serving(files=CLAIMS) as client:
+            budget = (await client.post("/v1/claims/budgets", json={})).json()["id"]
+            made = {"budget": budget, "pin": "none", "amount": 7}
+            place = (await client.post("/v1/claims/claims", json=made)).headers["location"]
+            items = (await client.get(f"{place}/actions")).json()["items"]
+            told = {one["action"]: one for one in items}["comment"]
+            assert (told["possible"], told["code"]) == (False, "LR409.guard")
+            assert told["why"] == "`actor in votes` is false (actor = dev, votes = {})"
 
     asyncio.run(main())
 

@@ -142,3 +142,11 @@ def test_what_messages_repeat_is_safe_to_print() -> None:
     reading = read_rollout(ROLLOUT.replace('to = "verifying"', 'to = "\\u001b[2J\\u202e\\n`"'))
     (found,) = reading.diagnostics
     assert found.message.isprintable() and found.help.isprintable()
+
+
+def test_a_table_that_is_missing_is_asked_for_as_a_table() -> None:
+    found = read_app({"x.blueprint.toml": b'blueprint = "X"\n'}).diagnostics
+    assert [d.help for d in found] == [
+        "add `[action]`, and under it a line for each",
+        "add `[state]`, and under it a line for each",
+    ]

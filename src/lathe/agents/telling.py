@@ -154,7 +154,8 @@ def possible(items: Iterable[Row]) -> str:
     lines, others = [], []
     for row in items:
         if row["possible"]:
-            lines.append(f"{row['action']}{arguments(cast(Row, row.get('args') or {}))}")
+            fenced = ", fenced: give the `visit`" if row.get("fenced") else ""
+            lines.append(f"{row['action']}{arguments(cast(Row, row.get('args') or {}))}{fenced}")
         else:
             others.append(f"  not {row['action']}: {row['code']} {row.get('why', '')}".rstrip())
     return "\n".join([*(lines or ["nothing is possible now"]), *others])
@@ -171,7 +172,7 @@ def arguments(args: Row) -> str:
 
 
 def _kind(of: Row) -> str:
-    more = {k: v for k, v in of.items() if k not in ("type", "required", "doc")}
+    more = {k: v for k, v in of.items() if k not in ("type", "required", "doc", "schema")}
     limits = " ".join(f"{k}={value(v)}" for k, v in more.items())
     return f"{of.get('type', 'any')}" + (f" {limits}" if limits else "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lathe.frozen import frozen
+from lathe.lang.expr import And, Follow, Node, Read, walk
 from lathe.lang.model import Action, Argument, Json
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import EvaluationError, Frame, holds
@@ -56,20 +57,29 @@ def unborn(table: BlueprintTable) -> Entity:
 
 
 def false_part(
-    cache: Cache, live: Live, action: Action, entity: Entity, args: Mapping[str, Value], actor: str | None
+    cache: Cache,
+    live: Live,
+    action: Action,
+    entity: Entity,
+    args: Mapping[str, Value] | None,
+    actor: str | None,
 ) -> FalsePart | None:
     """The part of a guard that is false; None if it is not false any more, or cannot be told.
 
+    `args` is None before they are known: then only what reads none of them, nor another entity, is asked.
     Of other entities no value is told: the caller may not be allowed to read them.
     """
     if action.when is None:
         return None
-    given = {a.name: _given(a, args.get(a.name)) for a in action.arguments.values()}
+    given = {a.name: _given(a, (args or {}).get(a.name)) for a in action.arguments.values()}
     frame = Frame(_Known(cache, live), entity, entity.fields, given, actor=actor)
+    tree = action.when.tree
+    asked = [tree] if args is not None else [part for part in _conjuncts(tree) if _is_foreseen(part)]
     try:
-        if holds(action.when.tree, frame):
+        part = next((part for part in asked if not holds(part, frame)), None)
+        if part is None:
             return None
-        clause = false_clauses(live.table, action.when.tree, frame)[0]
+        clause = false_clauses(live.table, part, frame)[0]
     except (KeyError, EvaluationError):
         return None
     fields = live.table.blueprints[entity.blueprint].blueprint.fields
@@ -80,6 +90,21 @@ def false_part(
         if name in fields or name in OWN or name in given_by
     }
     return FalsePart(clause.text, values)
+
+
+def needs_arguments(action: Action) -> bool:
+    """Whether something has to be given, so that not all of its guard can be asked before."""
+    return not all(a.optional or a.has_default for a in action.arguments.values())
+
+
+def _conjuncts(tree: Node) -> tuple[Node, ...]:
+    """What must all hold for a guard to hold, whatever the order."""
+    return tree.operands if isinstance(tree, And) else (tree,)
+
+
+def _is_foreseen(part: Node) -> bool:
+    """Whether a part of a guard reads the entity and its caller alone."""
+    return not any(isinstance(n, Follow) or (isinstance(n, Read) and n.scope == "arg") for n in walk(part))
 
 
 def _given(argument: Argument, given: Value) -> Value:

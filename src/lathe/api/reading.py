@@ -11,7 +11,7 @@ from dataclasses import replace
 from lathe.api.callers import Principal
 from lathe.api.commands import Commands
 from lathe.api.cursor import Cursors
-from lathe.api.guards import false_part
+from lathe.api.guards import false_part, needs_arguments
 from lathe.api.problem import OF_REASON, Problem, why
 from lathe.api.seeing import may_read, may_read_some
 from lathe.api.valued import value_schema
@@ -24,6 +24,7 @@ from lathe.lang.parse import ExpressionError
 from lathe.machine.event import Act, Caller
 from lathe.machine.moment import rfc3339
 from lathe.machine.outcome import Refusal
+from lathe.machine.snapshot import Value
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine, held_of
@@ -139,7 +140,8 @@ class Reading:
     ) -> list[dict[str, object]]:
         """Every action but `create`: whether the caller may take it now, and why not.
 
-        One that needs arguments is possible as far as state, caller and a guard that reads none can tell.
+        One that needs arguments is possible as far as state, caller and what of its guard reads neither
+        arguments nor another entity can tell.
         """
         caller = principal.caller(live.app)
         found = []
@@ -158,7 +160,7 @@ class Reading:
     async def _foreseen(self, live: Live, held: Held, action: Action, caller: Caller) -> Refusal | None:
         """The refusal that the action would meet now, if it can be told before its arguments are known."""
         entity = held.entity
-        if all(a.optional or a.has_default for a in action.arguments.values()):
+        if not needs_arguments(action):
             event = Act(entity.id, action.name, {}, caller, self._engine.clock.now_ms(), entity.visit)
             outcome = await self._engine.preview(live, event)
             return outcome if isinstance(outcome, Refusal) else None
@@ -166,11 +168,14 @@ class Reading:
             return Refusal("state", entity.id, action.name)
         if not live.permit(action, entity, caller, {}):
             return Refusal("denied", entity.id, action.name)
+        if false_part(self._engine.cache, live, action, entity, None, caller.actor) is not None:
+            return Refusal("guard", entity.id, action.name)
         return None
 
     def _why(self, live: Live, held: Held, action: Action, caller: Caller, refusal: Refusal) -> str:
         if refusal.reason == "guard" and refusal.entity == held.entity.id and refusal.action == action.name:
-            part = false_part(self._engine.cache, live, action, held.entity, {}, caller.actor)
+            args: dict[str, Value] | None = None if needs_arguments(action) else {}
+            part = false_part(self._engine.cache, live, action, held.entity, args, caller.actor)
             if part is not None:
                 return str(part)
         return why(action, held.entity, refusal)

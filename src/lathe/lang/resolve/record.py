@@ -179,7 +179,13 @@ def open_record(
     for name, key in keys.items():
         if key.required and name not in value and name not in wrong:
             message = f"{what} needs `{name}`, {key.phrase}"
-            cursor.report_key("LT003", message, help=f"add `{name} = {key.example}`")
+            is_heading = key.shape == "table" and not cursor.path
+            help_ = (
+                f"add `[{name}]`, and under it a line for each"
+                if is_heading
+                else f"add `{name} = {key.example}`"
+            )
+            cursor.report_key("LT003", message, help=help_)
             wrong.add(name)
     doc = values.get("doc")
     if isinstance(doc, str) and len(doc) > limits.DOC_LENGTH:
