@@ -39,6 +39,7 @@ check: $(STAMP)  ## Format, lint and types, without the tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/oxlint
 
 browser: $(STAMP)  ## A Chromium for the tests of the console, found or installed.
 	@$(BIN)/python tests/console/browser.py

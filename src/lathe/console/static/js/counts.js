@@ -46,7 +46,7 @@ function begin() {
   endings = [
     onEvents(count),
     effect(() => {
-      returns.value;
+      void returns.value;
       if (!first) load();
       first = false;
     }),

@@ -132,7 +132,9 @@ export function layered({ nodes, edges }, direction) {
   const order = nodes.length ? [nodes[0].id] : [];
   for (const id of order) {
     for (const { source, target } of edges) {
-      if (source === id && !rank.has(target)) rank.set(target, rank.get(id) + 1), order.push(target);
+      if (source !== id || rank.has(target)) continue;
+      rank.set(target, rank.get(id) + 1);
+      order.push(target);
     }
   }
   for (const { id } of nodes) if (!rank.has(id)) rank.set(id, 1);

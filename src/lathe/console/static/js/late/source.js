@@ -4,7 +4,7 @@ import { Icon } from "../parts/icon.js";
 import { Prose } from "../parts/prose.js";
 
 const ABOVE = 2;
-const TOKEN = /(#[^\n]*)|("""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)|"(?:\\.|[^"\\])*"?|'[^']*'?)|(^\s*\[\[?[\w.\- "']+\]\]?(?=\s*(?:#|$)))|([\w.\-]+)(?=\s*=)|\b(true|false|\d[\d_.a-z]*)\b/g;
+const TOKEN = /(#[^\n]*)|("""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)|"(?:\\.|[^"\\])*"?|'[^']*'?)|(^\s*\[\[?[\w.\- "']+\]\]?(?=\s*(?:#|$)))|([\w.-]+)(?=\s*=)|\b(true|false|\d[\d_.a-z]*)\b/g;
 
 /** The words of a line of TOML: `[kind, text]`. Texts over several lines are told apart line by line. */
 export function words(line) {

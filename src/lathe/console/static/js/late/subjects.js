@@ -1,5 +1,6 @@
 // What a reviewer looks at: a version that is or was in force, a check that was asked for, or a report from a file.
 import { at, useGet } from "../api.js";
+import { useNotices } from "../events.js";
 import { short } from "../format.js";
 import { HOME, to } from "../router.js";
 import { repeating } from "./campaign.js";

@@ -1,5 +1,5 @@
 // The journal of an entity, newest first: what, who, as what, and what changed.
-import { clock, duration, value } from "../format.js";
+import { clock, value } from "../format.js";
 import { isLoud } from "../history.js";
 import { kindIn } from "../model.js";
 import { classes, html, useState } from "../ui.js";
