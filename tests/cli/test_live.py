@@ -70,6 +70,25 @@ def test_an_application_that_is_refused_says_what_was_found(tmp_path: Path) -> N
         assert "LT401" in said and "rollout.blueprint.toml:" in said, said
 
 
+def test_a_version_that_cannot_be_gone_back_to_says_why(tmp_path: Path) -> None:
+    """Not that `--yes` would do it."""
+    app = tmp_path / "app"
+    shutil.copytree(ROOT / "examples" / "rollout", app, ignore=shutil.ignore_patterns("broken"))
+    blueprint = app / "rollout.blueprint.toml"
+    data = tmp_path / "data"
+    data.mkdir()
+    first = lathe("apply", str(app), "--yes", "--data", str(data))
+    digest = re.search(r"applied (\S+),", first.stdout)
+    assert digest is not None, first.stdout + first.stderr
+    renamed = re.sub(r"\bfailed\b", "broken", blueprint.read_text())
+    blueprint.write_text(renamed + '\n[migrate]\nstate = { failed = "broken" }\n')
+    second = lathe("apply", str(app), "--yes", "--breaking", "--data", str(data))
+    assert "0 entities rewritten" in second.stdout, second.stdout + second.stderr
+    back = lathe("rollback", "rollout", digest[1], "--data", str(data))
+    assert (back.returncode, "LT701" in back.stdout, "--yes" in back.stdout) == (1, True, False), back.stdout
+    assert "apply its files as a new one" in back.stdout
+
+
 def test_development_says_what_it_does_with_what_stands_there(tmp_path: Path) -> None:
     """A version that is refused at first, one that is admitted, and one that is refused beside it."""
     app = tmp_path / "app"

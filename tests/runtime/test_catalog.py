@@ -102,3 +102,26 @@ def test_what_is_in_force_is_told_as_applied_though_the_store_is_gone_then() -> 
         await node.stop()
 
     run(main, 1)
+
+
+def test_what_is_in_force_moves_nobody_when_it_is_applied_again() -> None:
+    """Its `[migrate]` spoke of the version before: `lathe dev` that starts again found that nobody fits."""
+    files = example("rollout")
+    migrate = b'\n[migrate]\nfield = { attempts = "min(old.attempts + 1, 3)" }\n'
+    migrated = files | {"rollout.blueprint.toml": files["rollout.blueprint.toml"] + migrate}
+
+    async def main(loop: SimLoop) -> None:
+        store = MemoryStore(loop.now_ms)
+        app = await install(store, files)
+        node = node_of(loop, store)
+        await node.start()
+        await create(node, app, "Rollout", replicas=1)
+        swapper = Swapper(node.engine, Admits())
+        judged = await swapper.judge(TENANT, migrated, accept_bounds=True)
+        for moved in (1, 0):
+            made = await swapper.apply(TENANT, migrated, judged, confirm=None, by="ann", allow_breaking=True)
+            assert (made.moved, made.plan.moved, made.plan.unfit) == (moved, moved, ())
+            assert made.plan.population == {("Rollout", "planned"): 1}
+        await node.stop()
+
+    run(main, 1)

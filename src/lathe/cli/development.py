@@ -25,7 +25,7 @@ from lathe.api.blueprints import told
 from lathe.api.server import Assembly, read_secret, serve
 from lathe.check.reportjson import to_json
 from lathe.cli import files, output
-from lathe.cli.commands.apply import plan_text
+from lathe.cli.commands.apply import plan_text, rewritten
 from lathe.cli.entities import Row
 from lathe.cli.findings import finding_lines
 from lathe.cli.verdict import unreadable
@@ -225,7 +225,7 @@ class Development:
             output.talk(f"{applied.plan.app} runs as it was")
         else:
             plan = cast(Row, told(applied.plan))
-            output.talk(f"{plan_text(plan)}\n  in force; {applied.moved} entities rewritten")
+            output.talk(f"{plan_text(plan)}\n  in force; {rewritten(applied.moved)}")
         for live in self._assembly.node.engine.catalog.all(MAIN):
             if live.app.name == applied.plan.app:
                 for blueprint in live.app.blueprints.values():

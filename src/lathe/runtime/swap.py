@@ -205,7 +205,10 @@ class Swapper:
         population: Counter[tuple[str, str]] = Counter()
         unfit: list[Unfit] = []
         count = moved = 0
-        if old is not None:
+        if old is not None and old.digest == judged.digest:  # it is in force: its `[migrate]` was for others
+            async for row in self._rows(old):
+                population[row.blueprint, row.state] += 1
+        elif old is not None:
             referring = await self._referring(old)
             async for row in self._rows(old):
                 held = held_of(row)

@@ -72,21 +72,31 @@ def command(
         for said in cast(list[str], document.get("warnings") or []):
             output.talk(output.clean(f"warning: {said}"))
         if "applied" in document:
-            output.data(f"applied {document['applied']}, {document['moved']} entities rewritten")
+            output.data(f"applied {document['applied']}, {rewritten(cast(int, document['moved']))}")
         elif document.get("decision"):
             output.data(held_text(cast(Row, document["decision"])))
         elif plan["possible"]:
             held = ", which then waits for a person" if document.get("held") else ""
             output.data(f"nothing has changed yet: `lathe apply {again} --confirm {plan['digest']}`{held}")
         else:
-            found = finding_lines(document.get("report"))
-            is_said = bool(found or plan["unfit"])
-            hint = "nothing has changed" + ("" if is_said or not path else f": `lathe check {path}` says why")
-            output.data("\n".join([*found, hint]))
+            output.data(refused_text(document, f"`lathe check {path}` says why" if path else ""))
     if document.get("decision"):
         return exitcode.DENIED
     possible = cast(Row, document["plan"])["possible"]
     return exitcode.DONE if possible else exitcode.FINDINGS
+
+
+def rewritten(count: int) -> str:
+    """How many entities a new version made another row of."""
+    return f"{count} {'entity' if count == 1 else 'entities'} rewritten"
+
+
+def refused_text(document: Row, elsewhere: str = "") -> str:
+    """Why what was planned cannot be; `elsewhere` is where that is said, if it is not said here."""
+    found = finding_lines(document.get("report"))
+    is_said = bool(found or cast(Row, document["plan"])["unfit"])
+    hint = f": {elsewhere}" if elsewhere and not is_said else ""
+    return "\n".join([*found, f"nothing has changed{hint}"])
 
 
 def plan_text(plan: Row) -> str:

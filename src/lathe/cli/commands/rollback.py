@@ -10,12 +10,13 @@ import httpx2
 from lathe.cli import exitcode, output
 from lathe.cli.client import run, told, where_option
 from lathe.cli.command import command as make_command
-from lathe.cli.commands.apply import plan_text
+from lathe.cli.commands.apply import plan_text, refused_text
 from lathe.cli.deciding import held_text
 from lathe.cli.entities import Row, json_text, rows_of, table
 from lathe.errors import UsageError
 from lathe.lang.model import Json
 
+FORWARD = "an older version stays as it was: to go back, apply its files as a new one, with a `[migrate]`"
 DIGEST_FORM = "sha256:" + "0" * 64
 
 
@@ -55,12 +56,13 @@ def command(
         if document.get("decision"):
             output.data(held_text(cast(Row, document["decision"])))
             return exitcode.DENIED
-        said = (
-            f"applied {document['applied']}"
-            if "applied" in document
-            else "nothing has changed yet: add `--yes`"
-        )
-        output.data(said)
+        if "applied" in document:
+            output.data(f"applied {document['applied']}")
+        elif cast(Row, document["plan"])["possible"]:
+            output.data("nothing has changed yet: add `--yes`")
+        else:
+            output.data(f"{refused_text(document)}\n{FORWARD}")
+            return exitcode.FINDINGS
     return exitcode.DONE
 
 
