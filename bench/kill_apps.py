@@ -21,9 +21,9 @@ EXAMPLES = (
 )  # fmt: skip
 FEATURES = ("odds", "chain", "post")
 """In `conformance/sources`: every kind of value, assignment and refusal; joint steps; notices."""
-OWN = ("letter", "parcel", "cabinet")
+OWN = ("letter", "parcel", "cabinet", "notices")
 """In `bench/features`, what no other app has: reading by the row, secrets, results that may not fit; a timer
-that has to wait; policies."""
+that has to wait; policies; events from outside by every scheme, in every place."""
 RANDOM_AT_ONCE = 6
 AT_ONCE = 5
 """Seeds of one round on each app."""

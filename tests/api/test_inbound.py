@@ -193,6 +193,23 @@ def test_events_keep_to_the_limits_and_to_stopping() -> None:
     asyncio.run(main())
 
 
+def test_a_delivery_is_known_again_though_its_step_changed_what_it_is_found_by() -> None:
+    async def main() -> None:
+        text = UNSIGNED.replace('["due", "paid"]', '["due"]')
+        async with serving(files=app(text)) as client:
+            await client.post("/v1/payment/payments", json={"number": "7"})
+            body = b'{"number": "7", "delivery": "d1"}'
+            first, again = await sent(client, body, {}), await sent(client, body, {})
+            assert (first.status_code, again.status_code) == (200, 200)
+            assert again.headers["idempotent-replayed"] == "true" and again.json() == first.json()
+            other = await sent(client, b'{"number": "7", "delivery": "d2"}', {})
+            assert (other.status_code, other.json()["code"]) == (404, "LR404.entity")
+            nameless = await sent(client, b'{"number": "8"}', {})
+            assert (nameless.status_code, nameless.json()["code"]) == (422, "LR422.type")
+
+    asyncio.run(main())
+
+
 class Slow:
     """Requests whose body never comes, straight to the application."""
 

@@ -17,7 +17,7 @@ def checked(name: str) -> Report:
     return check_files(files, Options(level=2)).report
 
 
-@pytest.mark.parametrize("name", ["letter", "parcel"])
+@pytest.mark.parametrize("name", ["letter", "parcel", "notices"])
 def test_what_the_examples_lack_is_admitted(name: str) -> None:
     assert checked(name).verdict == "admitted"
 

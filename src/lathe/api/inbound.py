@@ -153,11 +153,20 @@ class Receiver:
             args = arguments(rule.action.arguments, {n: v for n, v in given.items() if v is not None})
         except MisfitError as error:
             raise Problem("LR422.type", str(error), argument=error.name) from None
-        entity = await self._entity(live, table, inbound, delivery)
-        command = self._command(table, inbound, entity, args, _identity(inbound, delivery), raw, live)
+        identity = _identity(inbound, delivery)
+        key = None if identity is None else _key(live, table, inbound, identity)
+        try:
+            entity = await self._entity(live, table, inbound, delivery)
+        except Problem:
+            # whom it found when it was taken may be found no more: that step changed what it is found by
+            receipt = None if key is None else await self._engine.store.receipt(live.tenant, *key)
+            if receipt is None:
+                raise
+            return _again(receipt)
+        command = self._command(table, inbound, entity, args, key, raw, live)
         result = await self._engine.execute(command)
         if isinstance(result, Replayed):
-            return Response(result.receipt.answer, 200, {"idempotent-replayed": "true"}, "application/json")
+            return _again(result.receipt)
         if isinstance(result, Committed):
             held = result.after[command.entity]
             body = self._commands.told(result.live, held, Caller("inbound", inbound.name))
@@ -196,14 +205,13 @@ class Receiver:
         inbound: Inbound,
         entity: str | None,
         args: Mapping[str, Value],
-        identity: str | None,
+        key: tuple[str, str] | None,
         raw: bytes,
         live: Live,
     ) -> Command:
         blueprint = table.blueprint.name
         caller = Caller("inbound", inbound.name)
         name = entity or self._engine.ids.new()
-        who = f"inbound:{blueprint}.{inbound.name}"
 
         def event(now: int) -> Event:
             if entity is None:
@@ -216,12 +224,9 @@ class Receiver:
             return None
 
         def receiving(live: Live, after: Mapping[str, Held]) -> Receipt:
-            assert identity is not None, "only a delivery with an identity is received"
+            assert key is not None, "only a delivery with an identity is received"
             answer = self._commands.told(live, after[name], caller)
-            return Receipt(
-                live.tenant, f"{live.app.name}/{who}", identity, sha256(raw).digest(), 200, answer,
-                self._now_ms() + DELIVERY_MS,
-            )  # fmt: skip
+            return Receipt(live.tenant, *key, sha256(raw).digest(), 200, answer, self._now_ms() + DELIVERY_MS)
 
         return Command(
             tenant=live.tenant,
@@ -231,10 +236,19 @@ class Receiver:
             event=event,
             told=told_of(caller),
             by=str(caller),
-            receiving=receiving if identity is not None else None,
-            key=(f"{live.app.name}/{who}", identity) if identity is not None else None,
+            receiving=receiving if key is not None else None,
+            key=key,
             requires=None if entity is None else requires,
         )
+
+
+def _key(live: Live, table: BlueprintTable, inbound: Inbound, identity: str) -> tuple[str, str]:
+    """Under whom and what the answer to a delivery is kept."""
+    return f"{live.app.name}/inbound:{table.blueprint.name}.{inbound.name}", identity
+
+
+def _again(receipt: Receipt) -> Response:
+    return Response(receipt.answer, 200, {"idempotent-replayed": "true"}, "application/json")
 
 
 def _matching(live: Live, path: str, method: str) -> tuple[BlueprintTable, Inbound, dict[str, str]] | None:

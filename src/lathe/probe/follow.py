@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
+from lathe.frozen import frozen
 from lathe.lang.model import App, Effect, Json
 from lathe.lang.types import Type
-from lathe.probe.convert import NotOfTypeError, taken_in
+from lathe.probe.convert import NotOfTypeError, taken_in, told
 from lathe.probe.foresee import Foresight, Sent
 from lathe.probe.host import Adapter
 from lathe.probe.wanted import wanted
@@ -27,6 +28,8 @@ SLACK_MS = 62_000
 """By how much later than due a timer may be tried again, once its action is possible."""
 LEASE_MS = 20_000
 LIVED_SECONDS = 1.5
+HIDDEN = "•••"
+"""What stands for what is secret."""
 
 
 class _Event(Struct, frozen=True, gc=False):
@@ -53,6 +56,18 @@ class DifferenceError(Exception):
     """The runtime did something else than the blueprint says."""
 
 
+@frozen
+class Told:
+    """What whoever follows is told of one entry, and which step made it."""
+
+    position: int
+    step: int
+    being: Being
+    entity: str
+    blueprint: str
+    said: Mapping[str, Json]
+
+
 class Follower:
     """Follows one run."""
 
@@ -65,6 +80,8 @@ class Follower:
         self.events: dict[str, Being] = {}
         """Each entity as an event left it."""
         self.steps = 0
+        self.told: list[Told] = []
+        """Each entry as it is told, with the number of the step that made it."""
         self._reader = reader
         self._foresight = Foresight(app, reader)
         self._adapter = adapter
@@ -100,6 +117,7 @@ class Follower:
             self._compare(entry, done.world.beings[entry.entity], actions.get(entry.entity))
             self.events[f"{entry.entity}.{entry.revision}"] = done.world.beings[entry.entity]
             self._arm(entry, self.world.beings.get(entry.entity), done.world.beings[entry.entity])
+            self.told.append(self._told(entry, done.world.beings[entry.entity], actions.get(entry.entity)))
         self.world = done.world
         self.worlds.append(done.world)
         self.steps += 1
@@ -132,6 +150,7 @@ class Follower:
         for entry in group:
             found = sent.get(f"{entry.entity}.{entry.revision}")
             if found is not None:
+                self._is_found_well(found, entry.entity)
                 done = self._foresight.step(self.world, found, now, entry.entity)
                 if isinstance(done, str):
                     raise DifferenceError(
@@ -141,6 +160,15 @@ class Follower:
         raise DifferenceError(
             f"`{group[0].action}` of {group[0].blueprint} was taken, and nobody was told so"
         )
+
+    def _is_found_well(self, sent: Sent, entity: str) -> None:
+        """What came from outside is about the entity that it names."""
+        if sent.heard is None or not sent.heard.find or sent.heard.problem:
+            return
+        if entity not in {self._foresight.whom(world, sent) for world in self.worlds}:
+            raise DifferenceError(
+                f"`{sent.heard.event}` of {sent.blueprint} was taken by another than it names"
+            )
 
     def _timer(self, first: Entry, event: _Event, now: int) -> Taken:
         """The timer of an entity: the one that the first entry is about, which must be due."""
@@ -238,6 +266,26 @@ class Follower:
             old = before.fields[name] if before else None
             if old != new:
                 yield name, (_plain(fields[name].type, old), _plain(fields[name].type, new))
+
+    def _told(self, entry: Entry, being: Being, action: str | None) -> Told:
+        """An entry as whoever follows is told it: nothing secret."""
+        fields = self.app.blueprints[being.blueprint].fields
+        before = self.world.beings.get(being.id)
+        changes: dict[str, Json] = {}
+        for name, pair in self._changes(before, being):
+            changes[name] = [*pair]  # type: ignore[list-item]
+            if name in fields and fields[name].secret:
+                changes[name] = [HIDDEN, HIDDEN]
+            elif name in fields:
+                old = before.fields[name] if before else None
+                changes[name] = [told(fields[name].type, one) for one in (old, being.fields[name])]
+        said: dict[str, Json] = {
+            "id": f"{being.id}.{self.revisions[being.id]}", "app": self.app.name,
+            "blueprint": being.blueprint, "entity": being.id, "version": being.version,
+            "visit": being.visit, "state": being.state, "kind": entry.kind, "action": action,
+            "changes": changes,
+        }  # fmt: skip
+        return Told(entry.position, self.steps + 1, being, being.id, being.blueprint, said)
 
     def _arm(self, entry: Entry, before: Being | None, after: Being) -> None:
         """A visit arms the state's timer; its own action that stays arms it again."""

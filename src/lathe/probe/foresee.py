@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from lathe.frozen import frozen
 from lathe.lang.model import App, Blueprint, Json
@@ -10,7 +11,7 @@ from lathe.probe.convert import NotOfTypeError, taken_in, told
 from lathe.reader.joint import Taken, admits
 from lathe.reader.reader import Reader
 from lathe.reader.terms import Scope, value
-from lathe.reader.world import Being, By, Reason, RefusedError, Value, World
+from lathe.reader.world import Being, By, Reason, RefusedError, Value, World, claim
 
 CODES: Mapping[Reason, str] = {
     "missing": "LR404.entity",
@@ -33,10 +34,24 @@ CODES: Mapping[Reason, str] = {
 
 
 @frozen
+class Heard:
+    """What a delivery says besides: the field by which it finds whom it is about (empty: it makes one), what
+    it looks for there, and the problem that it has whatever the world.
+    """
+
+    event: str
+    find: str
+    looked_for: Json
+    problem: str = ""
+    has_identity: bool = True
+
+
+@frozen
 class Sent:
     """A request to create or act, as it went out. `entity` is empty for a creation.
 
-    `number` is the invocation whose token it carried, if it came from an effect.
+    `number` is the invocation whose token it carried, if it came from an effect; `heard` is there if it came
+    from outside. Its key is then what identifies it.
     """
 
     blueprint: str
@@ -49,10 +64,20 @@ class Sent:
     key: str = ""
     body: bytes = b""
     number: int | None = None
+    heard: Heard | None = None
+
+    @property
+    def slot(self) -> tuple[str, str]:
+        """What its answer is kept under."""
+        if self.heard is not None:
+            return f"inbound:{self.blueprint}.{self.heard.event}", self.key
+        return self.by.actor or "", self.key
 
     @property
     def same(self) -> tuple[object, ...]:
-        """What a repetition under the same key has the same of."""
+        """What a repetition under the same key has the same of. A delivery is known by its identity alone."""
+        if self.heard is not None:
+            return self.slot
         return self.blueprint, self.entity, self.action, self.version, self.visit, self.body
 
 
@@ -76,7 +101,11 @@ class Foresight:
         return False
 
     def step(self, world: World, sent: Sent, now: int, new_id: str = "") -> Taken | str:
-        """The step that the request takes in this world, or the code of its problem."""
+        """The step that the request takes in this world, or the code of its problem. `new_id` names what it
+        makes, and whom it found if it came from outside.
+        """
+        if sent.heard is not None:
+            return self._delivered(world, sent, sent.heard, now, new_id)
         rule = self._app.blueprints[sent.blueprint].actions[sent.action]
         try:
             args = self._args(sent)
@@ -101,6 +130,58 @@ class Foresight:
             if refused.reason == "stale" and rule.fenced and sent.visit is None and sent.by.kind == "role":
                 return "LR428.visit"
             return CODES[refused.reason]
+
+    def whom(self, world: World, sent: Sent) -> str:
+        """Whom a delivery is about in this world; empty: nobody."""
+        assert sent.heard is not None, "only a delivery looks for somebody"
+        name, wanted = sent.heard.find, sent.heard.looked_for
+        if name == "id":
+            return wanted if isinstance(wanted, str) else ""
+        blueprint = self._app.blueprints[sent.blueprint]
+        sought = taken_in(blueprint.fields[name].type, wanted)
+        for unique in (u for u in blueprint.unique.values() if u.fields == (name,)):
+            for being in world.beings.values():
+                if being.blueprint == sent.blueprint and claim(unique, being) == (sought,):
+                    return being.id
+        return ""
+
+    def answers(self, worlds: Sequence[World], sent: Sent, now: int) -> Iterator[Taken | str]:
+        """What the request may be answered, if it was asked in any of these worlds, the newest first. Whom a
+        delivery is about may have been looked for in one, and have changed by the next.
+        """
+        whom = {""}
+        if sent.heard is not None and sent.heard.find and not self.is_misfit(sent):
+            with suppress(NotOfTypeError):
+                whom = {self.whom(world, sent) for world in worlds}
+        for world in reversed(worlds):
+            for who in sorted(whom):
+                yield self.step(world, sent, now, who)
+
+    def _delivered(self, world: World, sent: Sent, heard: Heard, now: int, who: str) -> Taken | str:
+        """The same of a delivery: to the outside whatever is not possible is refused, with whatever cause."""
+        if heard.problem:
+            return heard.problem
+        try:
+            args = self._args(sent)
+            who = who or (self.whom(world, sent) if heard.find else "")
+        except NotOfTypeError:
+            return "LR422.type"
+        if not heard.has_identity:
+            return "LR422.type"
+        being = world.beings.get(who)
+        if heard.find and (being is None or being.blueprint != sent.blueprint):
+            return "LR404.entity"
+        try:
+            if not heard.find:
+                return self._reader.create(world, sent.blueprint, who or "(new)", args, sent.by, now)
+            return self._reader.act(world, who, sent.action, args, sent.by, now)
+        except RefusedError as refused:
+            if refused.reason == "missing" and heard.find and refused.action is None:
+                return "LR404.entity"
+            if refused.reason in ("missing", "type"):
+                return "LR422.type"
+            code = CODES[refused.reason]
+            return code if code.startswith("LR409.") else "LR409.state"
 
     def reads(self, being: Being, by: By) -> bool:
         """Whether a caller may get, list and follow an entity."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import cast
 
 import msgspec
 
-from lathe.api.answers import Scope
+from lathe.api.answers import Message, Scope
 from lathe.api.app import Api
 from lathe.api.callers import Authenticator, Development, Principal
 from lathe.api.cursor import Cursors
@@ -82,6 +83,11 @@ class _Callers:
         """Everybody who is named is known."""
 
 
+def secret_of(name: str) -> str:
+    """The secret that the operator of this world gave under a name."""
+    return "whsec_" + b64encode(f"the secret {name}".encode()).decode()
+
+
 Report = Callable[[str, int, str, int], Awaitable[None]]
 """Reports progress of an invocation: entity, number, effect, how often."""
 
@@ -134,6 +140,46 @@ class Adapter:
         """There is nothing to let go of."""
 
 
+class Listening:
+    """A stream of events that is open, with what came on it."""
+
+    def __init__(self, loop: SimLoop, api: Api, said: Said) -> None:
+        self._came = bytearray()
+        self._is_open = loop.create_future()
+        self._task = loop.create_task(api(_scope(said), self._receive, self._send))
+
+    async def _receive(self) -> Message:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nobody goes on to speak")
+
+    async def _send(self, message: Message) -> None:
+        self._came += message.get("body", b"")
+        if not self._is_open.done() and self._came:
+            self._is_open.set_result(None)
+
+    async def opened(self) -> None:
+        """Wait until it is open: what is committed from then on is told."""
+        await self._is_open
+
+    def events(self) -> list[tuple[str, Mapping[str, Json]]]:
+        """What has come since this was asked last: each event's id and data. Comments and notices, which have
+        no id, are passed over.
+        """
+        whole, _, rest = bytes(self._came).rpartition(b"\n\n")
+        self._came[:] = rest
+        found = []
+        for chunk in whole.split(b"\n\n"):
+            lines = dict(line.split(b": ", 1) for line in chunk.splitlines() if line[:1] not in (b"", b":"))
+            if b"id" in lines:
+                found.append((lines[b"id"].decode(), msgspec.json.decode(lines[b"data"])))
+        return found
+
+    async def cut(self) -> None:
+        """Go away."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
 class Host:
     """A node with the app, and its API."""
 
@@ -160,7 +206,12 @@ class Host:
         self.node.engine.catalog.know({self._digest: table})
         callers = _Callers(Development(self.tokens))
         self.api = Api(
-            self.node, callers, cursors=Cursors(sha256(KEY).digest()), metrics=Metrics(), seconds=loop.time
+            self.node,
+            callers,
+            cursors=Cursors(sha256(KEY).digest()),
+            metrics=Metrics(),
+            seconds=loop.time,
+            secrets=lambda tenant, app, name: secret_of(name),
         )
 
     def _lookups(self, outgoing: Outgoing, timeout_ms: int) -> Callable[[str, str], str]:
@@ -198,35 +249,25 @@ class Host:
 
     async def call(self, said: Said) -> Answer:
         """Send a request, and wait for its answer."""
-        path, _, query = said.path.partition("?")
-        scope = {
-            "type": "http",
-            "method": said.method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": [(n.lower().encode(), v.encode()) for n, v in said.headers.items()],
-            "http_version": "1.1",
-            "scheme": "http",
-            "server": ("probe", 80),
-            "client": ("probe", 1),
-            "root_path": "",
-        }
         sent: list[Mapping[str, object]] = []
         is_read = False
 
-        async def receive() -> Mapping[str, object]:
+        async def receive() -> Message:
             nonlocal is_read
             if is_read:
                 await asyncio.get_running_loop().create_future()
             is_read = True
             return {"type": "http.request", "body": said.body, "more_body": False}
 
-        async def send(message: Mapping[str, object]) -> None:
+        async def send(message: Message) -> None:
             sent.append(message)
 
-        await self.api(scope, receive, send)  # type: ignore[arg-type]
+        await self.api(_scope(said), receive, send)
         return _answer(sent)
+
+    def listen(self, said: Said) -> Listening:
+        """Open a stream, which goes on until it is cut."""
+        return Listening(self._loop, self.api, said)
 
     async def entries(self) -> list[Entry]:
         """What was committed since this was asked last, in the order of its positions."""
@@ -240,6 +281,24 @@ class Host:
 def named(person: Person) -> dict[str, str]:
     """The header that says who calls."""
     return {PERSON.decode(): f"{person.name}={','.join(sorted(person.roles))}"}
+
+
+def _scope(said: Said) -> Scope:
+    path, _, query = said.path.partition("?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "method": said.method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(n.lower().encode(), v.encode()) for n, v in said.headers.items()],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("probe", 80),
+        "client": ("probe", 1),
+        "root_path": "",
+    }
 
 
 def _answer(sent: list[Mapping[str, object]]) -> Answer:

@@ -7,7 +7,7 @@ entity the number means is settled when its turn comes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from random import Random
 from typing import TypeVar
 
@@ -24,6 +24,9 @@ STEPS_LIMIT = 24
 KINDS = ("ask", "create", "wait", "look", "together", "wrong", "pick", "broken")
 WEIGHTS = (9, 2, 5, 3, 3, 1, 2, 1)
 """How often each sort of step is drawn."""
+HEARING = (*KINDS, "deliver")
+HEARING_WEIGHTS = (*WEIGHTS, 7)
+"""The same where events come in from outside."""
 TEXT_LIMIT = 300
 """Longer texts are tried only where the type allows no more."""
 PRINCIPALS_LIMIT = 5
@@ -70,15 +73,50 @@ class Ask:
 
 
 @frozen
+class Deliver:
+    """An event from outside, as `[inbound]` declares it.
+
+    `number` is whom it is about, as in `Ask`; `whom` says if that is to be `nobody`, `left out` or `odd`: no
+    text. `identity` is one of a few, so that deliveries come again; 0 is its own, -1 none. `signed` is
+    `good`, `none`, or which part is wrong: the `secret`, the `body`, or its age (`old`, `late`, `early`).
+    `body` is `broken` or `empty`. With `again` the last delivery but so many goes out once more as it was,
+    whenever that is; the rest then only says of which event it would be, if there were none.
+    """
+
+    blueprint: str
+    event: str
+    args: Mapping[str, Given] = field(default_factory=dict)
+    number: int = 0
+    is_apt: bool = True
+    whom: str = ""
+    identity: int = 0
+    signed: str = "good"
+    body: str = ""
+    again: int = 0
+
+
+@frozen
 class Together:
     """Requests that are made at once."""
 
-    asks: tuple[Ask, ...]
+    asks: tuple[Ask | Deliver, ...]
+
+
+@frozen
+class Listen:
+    """Open the stream of this number for a caller, behind what it told last; or cut it, if it is open.
+
+    With a `blueprint` it tells of its entities alone.
+    """
+
+    number: int
+    person: int
+    blueprint: str = ""
 
 
 @frozen
 class Look:
-    """A request that reads: `entity`, `list`, `actions` or `journal`."""
+    """A request that reads: `entity`, `list`, `actions`, `journal`, or `events`, page by page."""
 
     blueprint: str
     what: str
@@ -112,7 +150,7 @@ class Wait:
     seconds: float
 
 
-Step = Ask | Together | Look | Pick | Broken | Wait
+Step = Ask | Deliver | Together | Look | Listen | Pick | Broken | Wait
 
 
 @frozen
@@ -147,7 +185,24 @@ def people(app: App) -> tuple[Person, ...]:
 
 def draw_plan(app: App, seed: int) -> Plan:
     """The plan of a seed: the same everywhere."""
-    return _Drawer(app, Random(seed)).plan(seed)
+    plan = _Drawer(app, Random(seed)).plan(seed)
+    return replace(plan, steps=_followed(app, plan.steps, Random(f"{seed}, followed")))
+
+
+def _followed(app: App, steps: tuple[Step, ...], random: Random) -> tuple[Step, ...]:
+    """The steps of a plan, two times in three with somebody who follows what happens. The draws are others,
+    so that what happens does not depend on it.
+    """
+    if random.random() < 1 / 3:
+        return steps
+    found = [*steps]
+    person, blueprint = random.randrange(len(people(app))), random.choice(["", "", *app.blueprints])
+    for number in range(random.choice((1, 1, 2))):
+        for at in sorted(random.choices(range(len(found) + 1), k=random.choice((1, 1, 3))), reverse=True):
+            found.insert(at, Listen(number, person, blueprint))
+    page = Look(random.choice([*app.blueprints]), "events", person, random.randrange(4))
+    found.insert(random.randrange(len(found) + 1), page)
+    return tuple(found)
 
 
 class _Drawer:
@@ -177,7 +232,10 @@ class _Drawer:
         person = self._random.randrange(len(self._persons))
         name, number = blueprint.name, self._random.randrange(4)
         action = self._one([*blueprint.actions])
-        match self._random.choices(KINDS, WEIGHTS)[0]:
+        kinds, weights = (KINDS, WEIGHTS) if not blueprint.inbound else (HEARING, HEARING_WEIGHTS)
+        match self._random.choices(kinds, weights)[0]:
+            case "deliver":
+                return self._deliver(blueprint)
             case "create":
                 return self._ask(blueprint, blueprint.actions["create"])
             case "wait":
@@ -186,7 +244,7 @@ class _Drawer:
                 what = self._one(("entity", "list", "actions", "journal"))
                 return Look(name, what, person, number, self._one(("", *blueprint.states)))
             case "together":
-                return Together(tuple(self._likely(blueprint) for _ in range(self._upto(3) + 1)))
+                return Together(tuple(self._one_of_several(blueprint) for _ in range(self._upto(3) + 1)))
             case "wrong":
                 return Ask(name, action, person, number=number)
             case "pick":
@@ -220,6 +278,31 @@ class _Drawer:
             visit=self._one(fenced if action.fenced else ("", "", "", "", "now", "before")),
             version=self._one(("", "", "", "", "now", "before")),
             key=key,
+        )
+
+    def _one_of_several(self, blueprint: Blueprint) -> Ask | Deliver:
+        if blueprint.inbound and self._random.random() < 0.4:
+            return self._deliver(blueprint)
+        return self._likely(blueprint)
+
+    def _deliver(self, blueprint: Blueprint) -> Deliver:
+        """A delivery, mostly a good one; one in four is one that came before."""
+        event = self._one([*blueprint.inbound.values()])
+        wanted = blueprint.actions[event.action].arguments
+        args = {
+            n: self._given(wanted[n].type) for n in event.args if n in wanted and self._is_given(wanted[n])
+        }
+        return Deliver(
+            blueprint=blueprint.name,
+            event=event.name,
+            args=args,
+            number=self._random.randrange(3),
+            is_apt=self._one((True, True, True, False)),
+            whom=self._one(("", "", "", "", "", "", "", "nobody", "left out", "odd")),
+            identity=self._one((0, 0, 0, 0, 0, 1, 2, 1, 2, -1)),
+            signed=self._one((*["good"] * 10, "none", "secret", "body", "old", "late", "early")),
+            body=self._one((*[""] * 14, "broken", "empty")),
+            again=self._one((0, 0, 0, 0, 0, 0, 1, 1, 2)),
         )
 
     def _is_given(self, argument: Argument) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
+from itertools import chain
 from urllib.parse import quote
 
 import msgspec
@@ -13,10 +14,28 @@ from lathe.api.taking import TRIED_LIMIT
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import Blueprint, Json
 from lathe.machine.table import Table
+from lathe.probe.convert import told
+from lathe.probe.delivery import Delivery, Written, delivery_of
+from lathe.probe.ears import Ears
 from lathe.probe.follow import DifferenceError, Follower
 from lathe.probe.foresee import Foresight, Sent
 from lathe.probe.host import Adapter, Answer, Host, Said, named
-from lathe.probe.plan import Ask, Broken, Given, Look, Person, Pick, Plan, Ref, Step, Together, Wait, people
+from lathe.probe.plan import (
+    Ask,
+    Broken,
+    Deliver,
+    Given,
+    Listen,
+    Look,
+    Person,
+    Pick,
+    Plan,
+    Ref,
+    Step,
+    Together,
+    Wait,
+    people,
+)
 from lathe.reader.joint import Taken
 from lathe.reader.reader import Reader
 from lathe.reader.world import Being, By
@@ -24,8 +43,12 @@ from lathe.sim.loop import EndlessError, SimLoop, run as run_in_world
 
 SETTLE_SECONDS = 0.05
 DAY_MS = 24 * 3_600_000
+DELIVERY_MS = 30 * DAY_MS
+"""How long an answer is kept, to a caller and to a delivery."""
 CALLBACKS_LIMIT = 50_000
 """Callbacks of the loop that one plan may take; a usual one takes some thousands."""
+SHORT_PAGES_LIMIT = 200
+"""Events that are read page by short page."""
 BEINGS_LIMIT = 2_000
 """Entities of one plan: every one of them is looked at after every step, to see what is overdue."""
 BROKEN: tuple[tuple[str, str, bytes, str], ...] = (
@@ -101,6 +124,8 @@ class _Run:
         self._follower = Follower(app, reader, self._adapter)
         self._foresight = Foresight(app, reader)
         self._persons = people(app)
+        self._ears = Ears(app.name, self._host, self._follower, self._foresight)
+        self._deliveries: list[Delivery] = []
         self._sent: dict[str, Sent] = {}
         self._receipts: dict[tuple[str, str], _Receipt] = {}
         self._waiting: list[tuple[Sent, Answer]] = []
@@ -118,14 +143,17 @@ class _Run:
             await self._stored()
         finally:
             if not self._loop.is_over:  # else everything is cancelled
+                await self._ears.close()
                 await self._host.stop()
             self._counts.steps = self._follower.steps
 
     async def _step(self, step: Step) -> None:
         self._turn += 1
         match step:
-            case Ask():
+            case Ask() | Deliver():
                 await self._asked((step,))
+            case Listen():
+                await self._listened(step)
             case Together(asks=asks):
                 await self._asked(asks)
             case Look():
@@ -151,12 +179,13 @@ class _Run:
         if len(self._follower.world.beings) > BEINGS_LIMIT:
             raise EndlessError(f"more than {BEINGS_LIMIT} entities")
         self._follower.overdue(self._host.now_ms(), self._host.lived)
+        self._ears.compare()
         self._follower.forget()
 
     # Requests that change something.
 
-    async def _asked(self, asks: tuple[Ask, ...]) -> None:
-        made = [self._request(ask) for ask in asks]
+    async def _asked(self, asks: tuple[Ask | Deliver, ...]) -> None:
+        made = [self._request(ask) if isinstance(ask, Ask) else self._delivery(ask) for ask in asks]
         found = await asyncio.gather(*(self._host.call(said) for _, said in made))
         for (sent, said), answer in zip(made, found, strict=True):
             self._note(sent, said, answer)
@@ -174,7 +203,11 @@ class _Run:
         blueprint, person = self._app.blueprints[ask.blueprint], self._persons[ask.person]
         args = {name: self._given(given) for name, given in ask.args.items()}
         body = msgspec.json.encode(args) if args else b""
-        being = self._meant(blueprint, ask) if ask.action != "create" else None
+        being = (
+            self._meant(blueprint, ask.action, ask.number, is_apt=ask.is_apt)
+            if ask.action != "create"
+            else None
+        )
         entity = "" if ask.action == "create" else being.id if being else "nobody"
         visit = _named(ask.visit, being.visit if being else 1)
         version = _named(ask.version, being.version if being else 1)
@@ -197,12 +230,31 @@ class _Run:
         path = f"/v1/{self._app.name}/{blueprint.plural}" + (f"/{entity}/{ask.action}" if entity else "")
         return sent, Said("POST", path, headers, body)
 
-    def _meant(self, blueprint: Blueprint, ask: Ask) -> Being | None:
+    def _delivery(self, plan: Deliver) -> tuple[Sent, Said]:
+        """A delivery, or one that went out before."""
+        if plan.again and self._deliveries:
+            found = self._deliveries[-plan.again % len(self._deliveries)]
+            return found.at(self._host.now_ms()), found.said
+        blueprint = self._app.blueprints[plan.blueprint]
+        event = blueprint.inbound[plan.event]
+        being = self._meant(blueprint, event.action, plan.number, is_apt=plan.is_apt)
+        whom: Json = 7 if plan.whom == "odd" else "nobody"
+        if being is not None and event.find is not None and not plan.whom:
+            field = blueprint.fields.get(event.find[0])
+            whom = being.id if field is None else told(field.type, being.fields[field.name])
+        names = {0: f"d{len(self._deliveries)}", -1: None}
+        identity = names.get(plan.identity, f"again{plan.identity}")
+        args = {name: self._given(given) for name, given in plan.args.items()}
+        made = delivery_of(self._app, Written(plan, whom, args, identity, self._host.now_ms()))
+        self._deliveries.append(made)
+        return made.at(self._host.now_ms()), made.said
+
+    def _meant(self, blueprint: Blueprint, action: str, number: int, *, is_apt: bool) -> Being | None:
         """The entity that a number means: of those on which the state allows the action, if that is meant."""
         every = self._every(blueprint.name)
-        states = blueprint.actions[ask.action].from_states
-        fit = [b for b in every if b.state in states] if ask.is_apt else []
-        return _at(fit or every, ask.number)
+        states = blueprint.actions[action].from_states
+        fit = [b for b in every if b.state in states] if is_apt else []
+        return _at(fit or every, number)
 
     def _every(self, blueprint: str) -> list[Being]:
         beings = self._follower.world.beings
@@ -223,26 +275,29 @@ class _Run:
             self._taken(sent, answer, about, now)
             return
         self._counts.refused += 1
-        worlds = self._follower.worlds
-        expected = [self._foresight.step(world, sent, now) for world in worlds]
-        receipt = self._receipts.get((sent.by.actor or "", sent.key)) if sent.key else None
-        is_kept = receipt is not None and now < receipt.until_ms
-        if (
-            receipt is not None
-            and is_kept
-            and receipt.same != sent.same
-            and not self._foresight.is_misfit(sent)
-        ):
-            expected = ["LR422.key", *(expected if receipt.turn == self._turn else ())]
-        if answer.code not in expected or not 400 <= answer.status < 500:
-            said = sorted({one if isinstance(one, str) else "taken" for one in expected})
-            raise DifferenceError(f"{about} was answered {answer.code}, and should be {' or '.join(said)}")
+        expected: Iterator[Taken | str] = self._foresight.answers(self._follower.worlds, sent, now)
+        receipt = self._kept(sent, now)
+        if receipt is not None and receipt.same != sent.same:
+            expected = chain(["LR422.key"], expected if receipt.turn == self._turn else ())
+        elif receipt is not None and sent.heard is not None and receipt.turn != self._turn:
+            raise DifferenceError(f"{about} was answered {answer.code}, and before it had been taken")
+        if answer.code in expected and 400 <= answer.status < 500:
+            return
+        every = self._foresight.answers(self._follower.worlds, sent, now)
+        said = sorted({one if isinstance(one, str) else "taken" for one in every})
+        raise DifferenceError(f"{about} was answered {answer.code}, and should be {' or '.join(said)}")
+
+    def _kept(self, sent: Sent, now: int) -> _Receipt | None:
+        """The answer that is kept under its key, unless it is refused whatever was taken before."""
+        found = self._receipts.get(sent.slot) if sent.key else None
+        is_wrong = self._foresight.is_misfit(sent) or bool(sent.heard and sent.heard.problem)
+        return found if found is not None and now < found.until_ms and not is_wrong else None
 
     def _taken(self, sent: Sent, answer: Answer, about: str, now: int) -> None:
         """What was taken is told as it is afterwards, to whoever may see it."""
         body = answer.body
         assert isinstance(body, dict), "an answer is an object"
-        slot = (sent.by.actor or "", sent.key)
+        slot = sent.slot
         if "idempotent-replayed" in answer.headers:
             receipt = self._receipts.get(slot)
             if (
@@ -256,13 +311,14 @@ class _Run:
             ):
                 raise DifferenceError(f"{about} was answered with what another request was answered")
             return
-        if answer.status != (201 if sent.action == "create" else 200):
+        if answer.status != (201 if sent.action == "create" and sent.heard is None else 200):
             raise DifferenceError(f"{about} was answered {answer.status}")
         held = self._receipts.get(slot) if sent.key else None
         if held is not None and now < held.until_ms:
             raise DifferenceError(f"{about} was taken under a key that had been used")
         if sent.key:
-            self._receipts[slot] = _Receipt(sent.same, answer.status, body, now + DAY_MS, self._turn)
+            until_ms = now + (DAY_MS if sent.heard is None else DELIVERY_MS)
+            self._receipts[slot] = _Receipt(sent.same, answer.status, body, until_ms, self._turn)
         entity = str(body.get("id"))
         event = str(body.get("event"))
         if self._sent.get(event) is not sent or event not in self._follower.events:
@@ -312,6 +368,9 @@ class _Run:
             )
             return
         being = _at(self._every(blueprint.name), look.number)
+        if look.what == "events":
+            await self._followed(blueprint, look, being.id if being and look.number else "")
+            return
         path = f"{base}/{being.id if being else 'nobody'}"
         rest = "" if look.what == "entity" else f"/{look.what}"
         answer = await self._call(Said("GET", path + rest, named(person)))
@@ -326,6 +385,33 @@ class _Run:
         else:
             offers = {str(o["action"]): str(o.get("code", "")) for o in _items(answer) if isinstance(o, dict)}
             self._same([dict(offers)], [dict(self._foresight.offers(world, being, by, now))])
+
+    async def _followed(self, blueprint: Blueprint, look: Look, entity: str) -> None:
+        """All events of a blueprint or an entity, page by page."""
+        person = self._persons[look.person]
+        headers = {**named(person), "accept": "application/json"}
+        is_long = len(self._follower.told) > SHORT_PAGES_LIMIT
+        limit = 200 if is_long else (2, 50)[look.number % 2]
+        query = f"app={self._app.name}&blueprint={blueprint.name}&limit={limit}"
+        query += f"&entity={entity}" if entity else ""
+        items: list[Mapping[str, Json]] = []
+        after: Json = 0
+        while True:
+            answer = await self._call(Said("GET", f"/v1/events?{query}&after={after}", headers))
+            body = answer.body
+            if not isinstance(body, dict) or not isinstance(body.get("items"), list):
+                raise DifferenceError(f"a page of events was answered {answer.code}")
+            found = [one for one in _items(answer) if isinstance(one, dict)]
+            items, after = [*items, *found], body["next"]
+            if not found:
+                self._ears.whole(items, blueprint.name, entity, _by(person))
+                return
+
+    async def _listened(self, listen: Listen) -> None:
+        person = self._persons[listen.person]
+        done = await self._ears.turn(listen.number, _by(person), named(person), listen.blueprint)
+        of = f" of {listen.blueprint}" if listen.blueprint else ""
+        self._say(f"stream {listen.number}{of} {done} for {person.name}")
 
     async def _listed(self, base: str, look: Look, headers: Mapping[str, str]) -> list[Json]:
         """A whole list, page by page: short ones, so that cursors are followed."""
