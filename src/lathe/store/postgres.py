@@ -143,12 +143,10 @@ class PostgresStore:
     # Steps.
 
     async def commit(self, group: Sequence[Write]) -> list[Answer]:
-        try:
-            answers = await _again(self._writer, _Commit(group).run)
-        except _Refused as refused:
-            return refused.answers
-        self._writer.was_full = False
-        self._sequencer.wake()
+        answers = await _again(self._writer, _Commit(group).run)
+        if any(answer.verdict == "accepted" for answer in answers):
+            self._writer.was_full = False
+            self._sequencer.wake()
         return answers
 
     # Committed rows.
@@ -428,8 +426,8 @@ async def _in_transaction(db: Connection, work: Callable[[Connection], Awaitable
 
 
 class _Commit:
-    """A group, which is looked at when its turn comes: at first in one statement, as if all of it fits; if it
-    does not, decided under locks.
+    """A group, which is looked at when its turn comes: at first in one statement, for nearly always that can
+    tell what fits; if it cannot, under locks.
     """
 
     def __init__(self, group: Sequence[Write]) -> None:
@@ -439,24 +437,29 @@ class _Commit:
     async def run(self, db: Connection) -> list[Answer]:
         group = tuple(self._group)
         if not group:
-            raise _Refused([])
+            return []
         is_first, self._is_first = self._is_first, False
-        if is_first and (whole := at_once(group)) is not None and await _committed(db, whole):
-            return [Answer("accepted")] * len(group)
+        if is_first and (whole := at_once(group)) is not None:
+            answers = await _tried(db, whole)
+            if answers is not None:
+                return answers
         locking = Locking(group, with_governing=True)
-        return await _in_transaction(db, lambda db: _decide(db, group, locking, {}, needs_all=False))
+        try:
+            return await _in_transaction(db, lambda db: _decide(db, group, locking, {}, needs_all=False))
+        except _Refused as refused:
+            return refused.answers
 
 
-async def _committed(db: Connection, whole: AtOnce) -> bool:
-    """Whether the group fitted, and is durable now."""
+async def _tried(db: Connection, whole: AtOnce) -> list[Answer] | None:
+    """What became of a group: what fitted is durable now. None if nothing was written."""
     try:
-        fits: bool = await db.fetchval(whole.said, *whole.arguments)
+        row: Row = await db.fetchrow(whole.said, *whole.arguments)
     except asyncpg.DivisionByZeroError:  # a key that was used in the meantime
-        return False
+        return None
     except LOST as error:
         db.terminate()
         raise UnavailableError(f"PostgreSQL was lost during a commit: {error}", maybe=True) from error
-    return fits
+    return whole.answers(row)
 
 
 async def _decide(
@@ -475,7 +478,7 @@ async def _decide(
     if (needs_all and refused) or (refused and len(refused) == len(answers)):
         raise _Refused(refused if needs_all else answers)
     await _keep_absent(db, group, answers)
-    writing = Writing(net(group, answers), before, standing.holders)
+    writing = Writing([net(group, answers)], before, standing.holders)
     if writing.said:
         written = await db.fetchval(writing.said, *writing.arguments)
         if written != writing.receipts:

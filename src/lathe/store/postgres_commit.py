@@ -8,8 +8,10 @@ one is decided once more, and then sees it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
+from typing import TypeVar
 
 from msgspec.structs import astuple
 
@@ -27,7 +29,7 @@ from lathe.store.accept import (
 from lathe.store.arrays import literal
 from lathe.store.dialect import Postgres
 from lathe.store.duties import POSTPONED
-from lathe.store.fold import Net, changed_claims
+from lathe.store.fold import Net, OutgoingKey, TimerKey, changed_claims
 from lathe.store.records import GENESIS, Claim, EntityRow, Entry, Governing, Outgoing, Receipt, Timer, Write
 from lathe.store.rows import names_text
 from lathe.store.tables import Row, columns
@@ -110,6 +112,7 @@ _DECISIONS = _Lock(
 )
 
 Keys = Sequence[tuple[object, ...]]
+KeyOf = TypeVar("KeyOf", OutgoingKey, TimerKey)
 
 
 class Statement:
@@ -217,13 +220,12 @@ _ENTITY = columns(EntityRow)
 _ENTITY_KINDS = (
     *kinds("str str str str str int int int str bytes bytes int int int"), "jsonb"
 )  # fmt: skip
-_ENTITY_NAMES = ", ".join(f"c{n}" for n in range(15))
 _ENTRY_NAMES = ", ".join(name.strip() for name in columns(Entry).split(",")[:-1])
 ENTRY_KINDS = kinds(
     "str str str str int int int str str str str str str str int str int bytes bytes bytes bytes"
 )
 _OUTGOING_KINDS = kinds("str str str str int str int str str int bytes int str int")
-_OUTGOING_NAMES = ", ".join(f"c{n}" for n in range(14))
+_OUTGOING_NAMES = ", ".join(f"c{n}" for n in range(13))
 _TIMER_KINDS = kinds("str str str str str int int int")
 _RECEIPT_KINDS = kinds("str str str bytes int bytes int")
 _CLAIM_KINDS = kinds("str str str bytes str")
@@ -231,8 +233,7 @@ _OLD_ENTITY = """update entity e set state = k.c4, visit = k.c5, version = k.c6,
     digest = k.c8, body = k.c9, head = k.c10, changed_ms = k.c12, final_ms = k.c13, fields = k.c14
     from {k} where e.tenant = k.c0 and e.app = k.c1 and e.id = k.c3"""
 _OUTGOING = f"""insert into outgoing ({columns(Outgoing)}, worker, until_ms)
-    select {_OUTGOING_NAMES.removesuffix(", c13")},
-    case when c12 is null then 0 else {NOW} + c13 end from {{k}}
+    select {_OUTGOING_NAMES}, case when c12 is null then 0 else {NOW} + c13 end from {{k}}
     on conflict (tenant, app, entity, number) do update set phase = excluded.phase, due_ms = excluded.due_ms,
     request = excluded.request, attempt = excluded.attempt, visit = excluded.visit, digest = excluded.digest,
     effect = excluded.effect"""
@@ -249,29 +250,35 @@ _RECEIPT = f"""insert into receipt ({columns(Receipt)}) select * from {{k}}
 class Writing:
     """The statement that writes what was accepted of a group. It answers how many receipts it wrote.
 
-    It can follow parts that read, and write only if one of them `fits`.
+    It can follow parts that read, and write of several `nets` only those that fit: those for whose number the
+    array in the part `if_fits` says so. `places` then are those of the nets' entries in the group.
     """
 
     def __init__(
         self,
-        total: Net,
+        nets: Sequence[Net],
         before: Mapping[ClaimKey, str],
         after: Mapping[ClaimKey, str],
         *,
         statement: Statement | None = None,
         if_fits: str = "",
+        places: Sequence[int] = (),
     ) -> None:
         self._statement = statement or Statement()
         self._if_fits = if_fits
-        self.receipts = len(total.receipts)
-        self._receipts_part: str | None = None
-        self._write_entities(total)
-        self._write_entries(total.entries)
-        self._write_receipts(total.receipts)
+        self._nets = nets
+        self._places = places
+        self._receipts_part = ""
+        self.receipts = sum([len(one.receipts) for one in nets])
+        self.asked = "0"
+        """How many receipts were to be written, in SQL."""
+        self._write_entities()
+        self._write_entries()
+        self._write_receipts()
         self._write_claims(*changed_claims(before, after))
-        self._write_outgoing(total)
-        self._write_timers(total.timers)
-        self._use_decisions(total.decisions)
+        self._write_outgoing()
+        self._write_timers()
+        self._use_decisions()
 
     @property
     def arguments(self) -> list[object]:
@@ -286,96 +293,137 @@ class Writing:
 
     @property
     def counted(self) -> str:
-        """How many receipts were written."""
+        """How many receipts were written, in SQL."""
         return f"(select count(*) from {self._receipts_part})" if self._receipts_part else "0"
 
-    def _add(self, said: str, kinds: Sequence[str], rows: Keys, names: str = "") -> None:
-        if rows:
-            self._put(said.replace("{k}", self._table(self._statement.unnest(kinds, rows), names)))
+    def _rows(
+        self, of_one: Callable[[Net], Iterable[Row]], key: Callable[[Row], Row] | None = None
+    ) -> list[Row]:
+        """The rows of all nets, each with its net's number at the end, in order of their keys."""
+        rows = [(*row, number) for number, one in enumerate(self._nets, 1) for row in of_one(one)]
+        if key is not None:
+            rows.sort(key=key)
+        return rows
 
-    def _table(self, rows: str, names: str) -> str:
-        named = f"({names})" if names else ""
+    def _add(self, said: str, kinds: Sequence[str], rows: Keys) -> str:
+        """A part that writes rows, the columns `c0`, `c1`, … of `{k}`."""
+        return self._put(said.replace("{k}", f"{self._table(kinds, rows)} as k")) if rows else ""
+
+    def _table(self, kinds: Sequence[str], rows: Keys) -> str:
+        """Those of the rows that are to be written, a table in SQL."""
+        names = _names(len(kinds))
+        table = f"{self._statement.unnest((*kinds, 'bigint'), rows)} as u({names}, i)"
         if not self._if_fits:
-            return f"{rows} as k{named}"
-        return f"(select u.* from {self._if_fits}, {rows} as u{named} where {self._if_fits}.fits) as k"
+            return f"(select {names} from {table})"
+        return f"(select {names} from {self._if_fits}, {table} where fits[i])"
 
     def _put(self, said: str) -> str:
         return self._statement.add(said, writes=True)
 
-    def _write_entities(self, total: Net) -> None:
-        first = {(e.tenant, e.app, e.entity) for e in total.entries if e.previous == GENESIS}
-        rows = sorted(total.entities.items())
-        new = [_entity(row) for key, row in rows if key in first]
-        old = [_entity(row) for key, row in rows if key not in first]
-        insert = f"insert into entity ({_ENTITY}, fields) select * from {{k}}"
-        self._add(insert, _ENTITY_KINDS, new, _ENTITY_NAMES)
-        self._add(_OLD_ENTITY, _ENTITY_KINDS, old, _ENTITY_NAMES)
+    def _write_entities(self) -> None:
+        rows = self._rows(lambda one: map(astuple, one.entities.values()), itemgetter(0, 1, 3))
+        first = {(e.tenant, e.app, e.entity, n) for n, one in enumerate(self._nets, 1)
+                 for e in one.entries if e.previous == GENESIS}  # fmt: skip
+        new: list[Row] = []
+        old: list[Row] = []
+        for row in rows:
+            is_new = (row[0], row[1], row[3], row[-1]) in first
+            (new if is_new else old).append((*row[:-1], Postgres.fields(row[9]), row[-1]))
+        self._add(f"insert into entity ({_ENTITY}, fields) select * from {{k}}", _ENTITY_KINDS, new)
+        self._add(_OLD_ENTITY, _ENTITY_KINDS, old)
         if old:
-            self._wake_timers([key for key, _ in rows if key not in first], list(total.timers))
+            self._wake_timers([(row[0], row[1], row[3], row[-1]) for row in old])
 
-    def _wake_timers(self, written: Keys, changed: Keys) -> None:
+    def _wake_timers(self, written: Keys) -> None:
         """Timers that were put off until their entity is written; those that change anyway are left alone."""
-        said = f"""update timer t set worker = null, until_ms = 0 from {{k}} where t.tenant = k.a
-            and t.app = k.b and t.entity = k.c and t.worker = '{POSTPONED}'"""
+        said = f"""update timer t set worker = null, until_ms = 0 from {{k}} where t.tenant = c0
+            and t.app = c1 and t.entity = c2 and t.worker = '{POSTPONED}'"""
+        changed = self._rows(lambda one: one.timers, itemgetter(0, 1, 2, 3))
         if changed:
-            others = self._statement.unnest(kinds("str str str str"), changed)
+            others = self._table(kinds("str str str str"), changed)
             said += f""" and not exists (select 1 from {others} as x(a, b, c, d)
                 where x.a = t.tenant and x.b = t.app and x.c = t.entity and x.d = t.name)"""
-        self._add(said, KEY, written, "a, b, c")
+        self._add(said, KEY, written)
 
-    def _write_entries(self, entries: Sequence[Entry]) -> None:
-        if not entries:
+    def _write_entries(self) -> None:
+        rows = self._rows(lambda one: map(_entry, one.entries))
+        if not rows:
             return
-        self.arguments.append(len(entries))
-        mark = f"${len(self.arguments)}::bigint"
-        source = f" from {self._if_fits} where fits" if self._if_fits else ""
-        batch = self._put(f"insert into batch (entries) select {mark}{source} returning id")
-        table = self._statement.unnest(ENTRY_KINDS, [_entry(entry) for entry in entries])
-        names = ", ".join(f"c{n}" for n in range(len(ENTRY_KINDS)))
+        if self._places:  # as they were decided, whatever chain they are of
+            rows = [rows[n] for n in sorted(range(len(rows)), key=self._places.__getitem__)]
+        names = _names(len(ENTRY_KINDS))
+        table = self._statement.unnest((*ENTRY_KINDS, "bigint"), rows)
+        source, count = f"{table} with ordinality as u({names}, i, o)", f"{len(self.arguments)}"
+        of_all = f"select count(*) as n from unnest(${count}::text::bigint[]) as u(i)"
+        if not self._if_fits:
+            numbered = f"(select {names}, o - 1 as o from {source}) as k"
+            batch = self._put(f"insert into batch (entries) select n from ({of_all}) as k returning id")
+        else:
+            fits = self._if_fits
+            counting = f"select {names}, row_number() over () - 1 as o"
+            numbered = f"({counting} from {fits}, {source} where fits[i]) as k"
+            chosen = f"{of_all}, {fits} where fits[i] having count(*) > 0"
+            batch = self._put(f"insert into batch (entries) select n from ({chosen}) as k returning id")
         self._put(
             f"""insert into journal ({_ENTRY_NAMES}, batch, ordinal)
-            select {names}, {batch}.id, k.i - 1 from {batch}, {table} with ordinality as k({names}, i)"""
+            select {names}, {batch}.id, o from {batch}, {numbered}"""
         )
 
-    def _write_receipts(self, receipts: Sequence[Receipt]) -> None:
-        if receipts:
-            self._add(_RECEIPT, _RECEIPT_KINDS, sorted(map(astuple, receipts)))
-            self._receipts_part = f"p{len(self._statement.parts) - 1}"
+    def _write_receipts(self) -> None:
+        rows = self._rows(lambda one: map(astuple, one.receipts), itemgetter(0, 1, 2))
+        if not rows:
+            return
+        self._receipts_part = self._add(_RECEIPT, _RECEIPT_KINDS, rows)
+        table = f"unnest(${len(self.arguments)}::text::bigint[]) as u(i)"
+        fits = f", {self._if_fits} where fits[i]" if self._if_fits else ""
+        self.asked = f"(select count(*) from {table}{fits})"
 
     def _write_claims(self, new: Sequence[Claim], moved: Sequence[Claim], gone: Sequence[Claim]) -> None:
         insert = f"insert into claim ({columns(Claim)}) select * from {{k}}"
-        self._add(insert, _CLAIM_KINDS, [astuple(claim) for claim in new])
-        same = 'c.tenant = k.a and c.app = k.b and c."unique" = k.c and c.key = k.d'
-        update = f"update claim c set entity = k.e from {{k}} where {same}"
-        self._add(update, _CLAIM_KINDS, [astuple(claim) for claim in moved], "a, b, c, d, e")
+        same = 'c.tenant = c0 and c.app = c1 and c."unique" = c2 and c.key = c3'
+        update = f"update claim c set entity = c4 from {{k}} where {same}"
         delete = f"delete from claim c using {{k}} where {same}"
-        self._add(delete, _CLAIM_KINDS, [astuple(claim) for claim in gone], "a, b, c, d, e")
+        for said, claims in ((insert, new), (update, moved), (delete, gone)):
+            self._add(said, _CLAIM_KINDS, [(*astuple(claim), 1) for claim in claims])
 
-    def _write_outgoing(self, total: Net) -> None:
-        changes = sorted(total.outgoing.items())
-        rows = [(*astuple(row), *total.held.get(key, (None, 0))) for key, row in changes if row is not None]
-        self._add(_OUTGOING, _OUTGOING_KINDS, rows, _OUTGOING_NAMES)
-        gone = [key for key, row in changes if row is None]
-        delete = """delete from outgoing o using {k} where o.tenant = k.a and o.app = k.b
-            and o.entity = k.c and o.number = k.d"""
-        self._add(delete, kinds("str str str int"), gone, "a, b, c, d")
+    def _write_outgoing(self) -> None:
+        self._add(_OUTGOING, _OUTGOING_KINDS, self._rows(_outgoing, itemgetter(0, 1, 3, 4)))
+        delete = """delete from outgoing o using {k} where o.tenant = c0 and o.app = c1
+            and o.entity = c2 and o.number = c3"""
+        gone = self._rows(lambda one: _gone(one.outgoing), itemgetter(0, 1, 2, 3))
+        self._add(delete, kinds("str str str int"), gone)
 
-    def _write_timers(self, changes: Mapping[tuple[str, str, str, str], Timer | None]) -> None:
-        rows = [astuple(row) for _, row in sorted(changes.items()) if row is not None]
-        self._add(_TIMER, _TIMER_KINDS, rows)
-        gone = [key for key, row in sorted(changes.items()) if row is None]
-        delete = """delete from timer t using {k} where t.tenant = k.a and t.app = k.b
-            and t.entity = k.c and t.name = k.d"""
-        self._add(delete, kinds("str str str str"), gone, "a, b, c, d")
+    def _write_timers(self) -> None:
+        self._add(_TIMER, _TIMER_KINDS, self._rows(_timers, itemgetter(0, 1, 3, 4)))
+        delete = """delete from timer t using {k} where t.tenant = c0 and t.app = c1
+            and t.entity = c2 and t.name = c3"""
+        gone = self._rows(lambda one: _gone(one.timers), itemgetter(0, 1, 2, 3))
+        self._add(delete, kinds("str str str str"), gone)
 
-    def _use_decisions(self, used: Sequence[tuple[str, str]]) -> None:
+    def _use_decisions(self) -> None:
         said = """update decision d set state = 'used', revision = d.revision + 1 from {k}
-            where d.tenant = k.a and d.id = k.b"""
-        self._add(said, kinds("str str"), used, "a, b")
+            where d.tenant = c0 and d.id = c1"""
+        self._add(said, kinds("str str"), self._rows(lambda one: one.decisions))
 
 
-def _entity(row: EntityRow) -> Row:
-    return (*astuple(row), Postgres.fields(row.body))
+def _names(count: int) -> str:
+    return ", ".join([f"c{n}" for n in range(count)])
+
+
+def _outgoing(one: Net) -> Iterator[Row]:
+    """Invocations with the lease that each is born with."""
+    for key, row in one.outgoing.items():
+        if row is not None:
+            yield (*astuple(row), *one.held.get(key, (None, 0)))
+
+
+def _timers(one: Net) -> Iterator[Row]:
+    return (astuple(row) for row in one.timers.values() if row is not None)
+
+
+def _gone(changes: Mapping[KeyOf, object]) -> list[KeyOf]:
+    """The keys of rows that are to be gone."""
+    return [key for key, row in changes.items() if row is None]
 
 
 def _entry(entry: Entry) -> Row:
