@@ -24,7 +24,7 @@ from common import Row, is_quick, report
 from serve import CONNECTIONS, LUA, RUNS, SECONDS, call, made, postgres, server
 
 from lathe.runtime.cache import Cache
-from lathe.runtime.engine import held_of
+from lathe.runtime.loading import held_of
 from lathe.store.base import Apply
 from lathe.store.records import Version
 from lathe.store.sqlite import SqliteStore

@@ -112,3 +112,28 @@ def test_what_is_settled_is_committed_whatever_it_rested_on() -> None:
     cache.queue(planned, {"Order#1": held(3)})
     cache.settle(planned.write, Answer("accepted"))
     assert cache.committed(KEY) == held(4)
+
+
+def test_what_is_known_to_be_older_is_forgotten_and_told_if_it_was_used() -> None:
+    cache = Cache()
+    assert not cache.outdate(KEY, 2), "nothing is known"
+    cache.learn(KEY, held(2), is_used=False)
+    assert not cache.outdate(KEY, 2)
+    assert KEY in cache, "it is no older"
+    assert not cache.outdate(KEY, 3)
+    assert KEY not in cache
+    cache.learn(KEY, None)
+    assert cache.outdate(KEY, 1), "there is somebody now"
+    cache.learn(KEY, held(3), is_used=False)
+    cache.newest(KEY)
+    assert cache.outdate(KEY, 4)
+
+
+def test_what_is_queued_is_not_forgotten_for_what_others_wrote() -> None:
+    cache = Cache()
+    planned = a_write(4)
+    cache.queue(planned, {"Order#1": held(3)})
+    assert not cache.outdate(KEY, 4)
+    assert cache.newest(KEY) == held(4)
+    cache.settle(planned.write, Answer("stale"))
+    assert KEY not in cache

@@ -9,7 +9,8 @@ import pytest
 
 from lathe.runtime import committer as committing
 from lathe.runtime.committer import Committer, OverloadedError
-from lathe.runtime.engine import Committed, Engine, held_of
+from lathe.runtime.engine import Committed, Engine
+from lathe.runtime.loading import held_of
 from lathe.sim.loop import SimLoop, run
 from lathe.store.memory import MemoryStore
 from lathe.store.records import Answer, Write

@@ -192,7 +192,7 @@ def an_old_read_counts(patch: Patch) -> None:
 
     @contextmanager
     def careless(self: Any, key: Any) -> Any:
-        yield lambda held: self.learn(key, held)
+        yield lambda held, is_used=True: self.learn(key, held, is_used=is_used)
 
     patch.setattr(Cache, "reading", careless)
 

@@ -31,10 +31,8 @@ from tests.store.rows import (
 from tests.store.server import Server
 
 from lathe.errors import UsageError
-from lathe.store import postgres
 from lathe.store.base import Apply, Bounds, JournalQuery, SchemaError, Store, StoreError, UnavailableError
 from lathe.store.postgres import PostgresStore
-from lathe.store.postgres_at_once import at_once
 from lathe.store.records import GENESIS, EntityRow
 from lathe.store.verify import verify
 
@@ -526,93 +524,6 @@ def test_what_was_acknowledged_survives_the_kill_of_one_of_two_processes(server:
         rows = await store.load(TENANT, APP, [f"e{n}" for n in range(10)])
         for name, _, revision in (one.partition("=") for one in told):
             assert rows[name].revision >= int(revision)
-        await sound(store)
-
-    on_stores(server, alone, number=1)
-
-
-def test_a_group_that_needs_more_is_decided_under_locks() -> None:
-    row = turned(None, "a")
-    assert at_once([write(row)]) is not None
-    assert at_once([write(row), write(turned(row[0]))]) is not None, "the second builds on the first"
-    assert at_once([write(row, claims=(claim("a", "1"),))]) is None
-    assert at_once([write(row, reads=(("b", GENESIS),))]) is None
-    assert at_once([write(row, lease=("w1", "a", "deadline"))]) is None, "the lease of a timer"
-    assert at_once([write(row, lease=("w1", "a", 1))]) is not None
-    assert at_once([write(row), write(row)]) is None, "they do not fit each other"
-    assert at_once([write(row, receipt=receipt("k")), write(turned(None, "b"), receipt=receipt("k"))]) is None
-
-
-def test_what_fits_of_a_group_is_written_in_one_statement(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What met other heads is refused without a second look; nothing else of the group is concerned."""
-
-    async def alone(store: Store) -> None:
-        a, b, c, d = await made(store, "a", "b", "c", "d")
-        assert await commit(store, write(turned(a)), write(turned(c))) == ["accepted", "accepted"]
-        c = (await store.load(TENANT, APP, ["c"]))["c"]
-        monkeypatch.setattr(postgres, "Locking", lambda *_, **__: pytest.fail("it was looked at twice"))
-        stale, fresh, b2 = turned(a, state="late"), turned(c), turned(b)
-        group = [
-            write(stale, receipt=receipt("1")),
-            write(fresh, outgoing=(outgoing("c", 1),)),
-            write(turned(stale[0]), receipt=receipt("2")),
-            write(b2, receipt=receipt("3")),
-            write(turned(d), turned(b2[0])),
-            write(turned(None, "e")),
-        ]
-        answers = await store.commit(group)
-        assert [f"{answer.verdict} {answer.subject}".strip() for answer in answers] == [
-            "stale a", "accepted", "stale a", "accepted", "accepted", "accepted"
-        ]  # fmt: skip
-        rows = await store.load(TENANT, APP, list("abcde"))
-        assert [row.revision for row in rows.values()] == [2, 3, 3, 2, 1]
-        assert await store.receipt(TENANT, "ann", "1") is None
-        assert await store.receipt(TENANT, "ann", "3") is not None
-        await settled(store, 4 + 2 + 5)
-        entries = await store.entries(JournalQuery(TENANT, after=6))
-        assert [entry.entity for entry in entries] == ["c", "b", "d", "b", "e"], "as they were decided"
-        await sound(store)
-
-    on_stores(server, alone, number=1)
-
-
-def test_of_two_writes_on_different_heads_of_an_entity_the_one_that_fits_is_taken(server: Server) -> None:
-    """What was queued behind a refused write builds on nothing; what is decided anew may be in its group."""
-
-    async def alone(store: Store) -> None:
-        (a,) = await made(store, "a")
-        lost = turned(turned(a, state="lost")[0])
-        again = turned(a, state="again")
-        assert at_once([write(lost), write(again)]) is not None
-        assert await commit(store, write(lost), write(again), write(turned(again[0]))) == [
-            "stale", "accepted", "accepted"
-        ]  # fmt: skip
-        await sound(store)
-
-    on_stores(server, alone, number=1)
-
-
-@pytest.mark.parametrize("why", ["a key in use", "a lease that is not there", "one of two heads"])
-def test_what_is_refused_otherwise_is_decided_under_locks(
-    server: Server, why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def alone(store: Store) -> None:
-        a, b, c = await made(store, "a", "b", "c")
-        key = receipt("k")
-        assert await commit(store, write(turned(c), receipt=key)) == ["accepted"]
-        first = turned(a)
-        group, verdicts = {
-            "a key in use": ([write(first, receipt=key)], ["receipt"]),
-            "a lease that is not there": ([write(first, lease=("w1", "a", 1))], ["lease"]),
-            "one of two heads": ([write(first), write(turned(first[0]), turned(c))], ["accepted", "stale"]),
-        }[why]
-        decided: list[object] = []
-        locking = postgres.Locking
-        monkeypatch.setattr(postgres, "Locking", lambda *g, **k: decided.append(g) or locking(*g, **k))
-        assert await commit(store, *group, write(turned(b))) == [*verdicts, "accepted"]
-        assert decided, "it could not be told at once"
         await sound(store)
 
     on_stores(server, alone, number=1)

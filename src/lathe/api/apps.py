@@ -23,7 +23,8 @@ from lathe.machine.moment import rfc3339
 from lathe.machine.step import matches
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
-from lathe.runtime.engine import Engine, held_of
+from lathe.runtime.engine import Engine
+from lathe.runtime.loading import held_of
 from lathe.store.base import Query
 from lathe.store.records import Outgoing, Timer
 

@@ -27,7 +27,8 @@ from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Value
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
-from lathe.runtime.engine import Engine, held_of
+from lathe.runtime.engine import Engine
+from lathe.runtime.loading import held_of
 from lathe.runtime.plan import Held
 from lathe.runtime.snapshot import encode_json
 from lathe.store.base import PAGE_LIMIT, Query, SortKey, sort_value

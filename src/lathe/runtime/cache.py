@@ -6,9 +6,10 @@ served from the committed one. What a refused write would have made is dropped, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from lathe.runtime.plan import Held, Planned
 from lathe.store.records import Answer, Write
@@ -25,13 +26,20 @@ class _Slot:
     """`newest` and `committed` are None where there is no such entity. `pending` writes are queued.
 
     `is_sure`: `committed` is what the store says. A write that was decided on a row which was overtaken, and
-    so not kept, does not make it so.
+    so not kept, does not make it so. `is_used`: somebody decided on it, or asked for it, since it came.
     """
 
     newest: Held | None
     committed: Held | None
     pending: int = 0
     is_sure: bool = True
+    is_used: bool = True
+
+
+class Learn(Protocol):
+    """Takes in what the store says of an entity; `is_used`: because somebody needs it."""
+
+    def __call__(self, held: Held | None, *, is_used: bool = True) -> None: ...
 
 
 @dataclass(slots=True)
@@ -61,7 +69,9 @@ class Cache:
 
     def newest(self, key: Key) -> Held | None:
         """The entity with all that is queued. Raises `KeyError` if it is not known."""
-        return self._slots[key].newest
+        slot = self._slots[key]
+        slot.is_used = True
+        return slot.newest
 
     def committed(self, key: Key) -> Held | None:
         """The entity as it is durable. Raises `KeyError` if it is not known."""
@@ -75,7 +85,7 @@ class Cache:
         return any((slot := self._slots.get(key)) is not None and slot.pending for key in keys)
 
     @contextmanager
-    def reading(self, key: Key) -> Iterator[Callable[[Held | None], None]]:
+    def reading(self, key: Key) -> Iterator[Learn]:
         """While the store is asked for an entity: gives what takes in the answer.
 
         An answer that was overtaken is not kept: a write was settled meanwhile, or the app forgotten, so that
@@ -85,9 +95,9 @@ class Cache:
         reading.count += 1
         began = reading.overtaken
 
-        def learn(held: Held | None) -> None:
+        def learn(held: Held | None, *, is_used: bool = True) -> None:
             if reading.overtaken == began:
-                self.learn(key, held)
+                self.learn(key, held, is_used=is_used)
 
         try:
             yield learn
@@ -96,7 +106,7 @@ class Cache:
             if not reading.count:
                 del self._readings[key]
 
-    def learn(self, key: Key, held: Held | None) -> None:
+    def learn(self, key: Key, held: Held | None, *, is_used: bool = True) -> None:
         """Take in what the store says now, unless something newer is queued already."""
         slot = self._slots.pop(key, None)
         if slot is not None and slot.pending:
@@ -104,7 +114,7 @@ class Cache:
                 slot.committed, slot.is_sure = held, True
             self._slots[key] = slot
             return
-        self._slots[key] = _Slot(held, held)
+        self._slots[key] = _Slot(held, held, is_used=is_used)
         while len(self._slots) > self._limit and self._forget_one():
             pass
 
@@ -121,6 +131,18 @@ class Cache:
             slot = self._slots.get(key)
             if slot is not None and not slot.pending:
                 del self._slots[key]
+
+    def outdate(self, key: Key, revision: int) -> bool:
+        """Forget what is known of an entity if it is older than this revision, which is committed; whether it
+        was used. While something is queued it stays, and its commit will show.
+        """
+        slot = self._slots.get(key)
+        if slot is None or slot.pending:
+            return False
+        if slot.committed is not None and slot.committed.revision >= revision:
+            return False
+        del self._slots[key]
+        return slot.is_used
 
     def drop(self, keys: Iterable[Key]) -> None:
         """Drop these, also what is queued: it is settled all the same, and nothing builds on it."""

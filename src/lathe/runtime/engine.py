@@ -26,11 +26,12 @@ from lathe.runtime.catalog import Catalog, Live
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.committer import Committer, Heard, OverloadedError, telling
 from lathe.runtime.failing import Backoff, Failed, told_to_loop
+from lathe.runtime.loading import Loading
 from lathe.runtime.plan import Held, Planned, Told, plan
-from lathe.runtime.snapshot import encode_json, entity_of
+from lathe.runtime.snapshot import encode_json
 from lathe.runtime.telemetry import Traces
 from lathe.store.base import Store, StoreError
-from lathe.store.records import Answer, EntityRow, Receipt, Use, Write
+from lathe.store.records import Answer, Receipt, Use, Write
 
 ATTEMPTS_LIMIT = 12
 """How often a command is decided before it gives up: each time somebody else was quicker."""
@@ -218,6 +219,7 @@ class Engine:
         self.clock = clock
         self.ids = ids
         self.cache = Cache(cached)
+        self._loading = Loading(store, self.cache)
         self.catalog = Catalog(store, self.cache.forget_app, failed)
         self.traces: Traces | None = None
         """Set where the operator wants traces."""
@@ -226,7 +228,7 @@ class Engine:
         self.committer = Committer(store, self._settled)
         self._watchers: list[Callable[[Committed], None]] = []
         self._task: asyncio.Task[None] | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._following: list[asyncio.Task[None]] = []
         self._is_stale = asyncio.Event()
 
     async def start(self) -> None:
@@ -236,13 +238,16 @@ class Engine:
         for error in self.catalog.failures.values():
             raise error
         self._task = asyncio.create_task(self.committer.run(), name="committer")
-        self._following = asyncio.create_task(self._follow(), name="governing")
+        self._following = [asyncio.create_task(self._follow(), name="governing")]
+        if self.store.is_shared:
+            self.store.on_written(self._loading.hear)
+            self._following.append(asyncio.create_task(self._loading.run(), name="loading"))
 
     async def stop(self) -> None:
         """Commit what is queued, then end."""
         self.committer.close()
-        if self._following is not None:
-            self._following.cancel()
+        for task in self._following:
+            task.cancel()
         if self._task is not None:
             await self._task
 
@@ -459,11 +464,7 @@ class Engine:
 
     async def load(self, live: Live, entity: str) -> Held | None:
         """Bring an entity into memory, as it is committed; None: there is none."""
-        with self.cache.reading((live.tenant, live.app.name, entity)) as learn:
-            rows = await self.store.load(live.tenant, live.app.name, [entity])
-            held = held_of(rows[entity]) if entity in rows else None
-            learn(held)
-        return held
+        return await self._loading.load(live.tenant, live.app.name, entity)
 
     async def read(self, live: Live, entity: str) -> Held | None:
         """An entity as it is committed."""
@@ -553,8 +554,3 @@ def _carrying(traces: Traces, planned: Planned) -> Planned:
 
 def _use(allowance: Allowance) -> Use:
     return Use(allowance.decision, allowance.revision, allowance.is_once)
-
-
-def held_of(row: EntityRow) -> Held:
-    """A row, decoded."""
-    return Held(entity_of(row), row.revision, row.head, row.created_ms, row.changed_ms, row.final_ms)

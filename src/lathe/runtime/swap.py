@@ -26,7 +26,8 @@ from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.step import admitted
 from lathe.machine.table import Table
 from lathe.runtime.catalog import Live
-from lathe.runtime.engine import Engine, Standing, held_of
+from lathe.runtime.engine import Engine, Standing
+from lathe.runtime.loading import held_of
 from lathe.runtime.plan import Held, Planned, Told, plan
 from lathe.runtime.referring import Referring
 from lathe.store.audit import DecisionRow, Said, audited

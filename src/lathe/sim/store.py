@@ -18,7 +18,7 @@ from lathe.sim.menu import Menu
 from lathe.sim.tables import Tables
 from lathe.store.accept import ClaimKey
 from lathe.store.audit import Change
-from lathe.store.base import Apply, FullError, UnavailableError
+from lathe.store.base import Apply, FullError, UnavailableError, Written
 from lathe.store.faults import Point
 from lathe.store.memory import MemoryStore
 from lathe.store.records import Answer, EntityRow, Entry, Outgoing, Timer, Version, Write
@@ -34,6 +34,8 @@ HOLD_SECONDS = 2.0
 LATE_SECONDS = 3.0
 """How late a commit may be that nobody knows of."""
 FULL_SECONDS = 10.0
+LOST = 0.3
+"""How likely it is that a hint of what was written never comes."""
 OLD_READ_SECONDS = 0.2
 """How old rows may be when whoever asked gets them."""
 
@@ -74,6 +76,8 @@ class SimStore(MemoryStore):
         self._held: list[tuple[frozenset[str], asyncio.Future[None]]] = []
         self._told: list[tuple[Power | None, Callable[[], None]]] = []
         self._told_governed: list[tuple[Power | None, Callable[[], None]]] = []
+        self._told_written: list[tuple[Power | None, Callable[[Sequence[Written]], None]]] = []
+        self._hints = Random(f"{seed}/hints")
         self.crash: Callable[[Power], None] = lambda power: None
         """Pulls the plug of a process."""
         self.commits = 0
@@ -95,6 +99,17 @@ class SimStore(MemoryStore):
         """Likewise."""
         self._told_governed = [one for one in self._told_governed if one[0] is None or not one[0].is_cut]
         self._told_governed.append((POWER.get(), listener))
+
+    def on_written(self, listener: Callable[[Sequence[Written]], None]) -> None:
+        """Likewise."""
+        self._told_written = [one for one in self._told_written if one[0] is None or not one[0].is_cut]
+        self._told_written.append((POWER.get(), listener))
+
+    def _tell_written(self, written: Sequence[Written]) -> None:
+        """A hint, which may be lost."""
+        for power, listener in self._told_written:
+            if (power is None or not power.is_cut) and self._hints.random() < 1 - LOST:
+                self._loop.call_soon(listener, written, context=Context())
 
     def _tell(self) -> None:
         self._tell_each(self._told)

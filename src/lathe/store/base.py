@@ -41,6 +41,9 @@ LIST_SECONDS = 2.0
 INTENTS_LIMIT = 1_000
 """Shapes of refusals that are kept of one app."""
 
+Written = tuple[str, str, str, int]
+"""An entity that was committed: tenant, app, id, and the revision that it has since."""
+
 SortKey = Literal["id", "created", "changed", "state"]
 
 
@@ -257,6 +260,11 @@ class Store(Protocol):
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener`, in the event loop, soon after any process has committed."""
+
+    def on_written(self, listener: Callable[[Sequence[Written]], None]) -> None:
+        """Call `listener`, in the event loop, with what any process has committed lately. It is a hint: some
+        of it may never be told, and a store that is not shared tells nothing.
+        """
 
     # Steps.
 

@@ -66,6 +66,12 @@ def _add(total: Net, write: Write) -> None:
         total.decisions.append((tenant, write.decision.id))
 
 
+def written(group: Sequence[Write], answers: Sequence[Answer]) -> list[tuple[str, str, str, int]]:
+    """Tenant, app, id and revision of what was accepted of a group."""
+    rows = net(group, answers).entities.values()
+    return [(row.tenant, row.app, row.id, row.revision) for row in rows]
+
+
 def changed_claims(
     before: Mapping[ClaimKey, str], after: Mapping[ClaimKey, str]
 ) -> tuple[list[Claim], list[Claim], list[Claim]]:

@@ -28,12 +28,13 @@ from lathe.store.base import (
     Query,
     Retiming,
     Swept,
+    Written,
     sort_value,
 )
 from lathe.store.counted import Counted
 from lathe.store.duties import Duties
 from lathe.store.faults import Faults, Point
-from lathe.store.fold import changed_claims, net
+from lathe.store.fold import changed_claims, net, written
 from lathe.store.governed import Governed
 from lathe.store.journal import check_write
 from lathe.store.records import (
@@ -73,6 +74,7 @@ class MemoryStore:
         self._faults = faults
         self._listeners: list[Callable[[], None]] = []
         self._governed: list[Callable[[], None]] = []
+        self._hearing: list[Callable[[Sequence[Written]], None]] = []
         self._empty()
 
     def _empty(self) -> None:
@@ -97,12 +99,16 @@ class MemoryStore:
     async def close(self) -> None:
         self._listeners.clear()
         self._governed.clear()
+        self._hearing.clear()
 
     async def ping(self) -> None:
         await self._reach("read", "ping")
 
     def on_change(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
+
+    def on_written(self, listener: Callable[[Sequence[Written]], None]) -> None:
+        self._hearing.append(listener)
 
     async def _reach(self, point: Point, method: str, group: Sequence[Write] = ()) -> None:
         if self._faults is not None:
@@ -124,12 +130,18 @@ class MemoryStore:
         for listener in self._governed:
             asyncio.get_running_loop().call_soon(listener)
 
+    def _tell_written(self, written: Sequence[Written]) -> None:
+        for listener in self._hearing:
+            asyncio.get_running_loop().call_soon(listener, written)
+
     # Steps.
 
     async def commit(self, group: Sequence[Write]) -> list[Answer]:
         await self._reach("before", "commit", group)
         answers = self.commit_now(group)
         self._tell()
+        if self.is_shared:
+            self._tell_written(written(group, answers))
         await self._reach("after", "commit", group)
         return answers
 

@@ -29,6 +29,7 @@ from lathe.store.base import (
     Swept,
     TooLongError,
     UnavailableError,
+    Written,
 )
 from lathe.store.dialect import Postgres
 from lathe.store.fold import net
@@ -118,6 +119,9 @@ class PostgresStore:
 
     def on_change(self, listener: Callable[[], None]) -> None:
         self._sequencer.listeners.append(listener)
+
+    def on_written(self, listener: Callable[[Sequence[Written]], None]) -> None:
+        self._sequencer.written.append(listener)
 
     async def _change(self, work: Callable[[Connection], Awaitable[T]], link: Link | None = None) -> T:
         """Some work in a transaction, done again where another process was quicker."""

@@ -8,11 +8,12 @@ in that order, and tells everybody with one notification.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import msgspec
 from asyncpg import Connection
 
-from lathe.store.base import StoreError
+from lathe.store.base import StoreError, Written
 from lathe.store.postgres_link import CLASHES, Link
 
 INTERVAL_SECONDS = 0.01
@@ -21,11 +22,20 @@ POLL_SECONDS = 1.0
 """A notification can be lost, and so can a process that should have given positions."""
 
 GOVERNED = "governed"
-"""What a notification says if what governs has changed; one of the sequencer says nothing."""
+"""What a notification says if what governs has changed; one of the sequencer says what was written, in pages,
+or nothing.
+"""
+TOLD_LIMIT = 2_000
+"""Entries of one turn; of more than these it is not said what they wrote."""
+PAGE = 64
+PAGE_BYTES = 8_000
+"""Entities that one notification tells, and the length from which on PostgreSQL takes none."""
+
+_written = msgspec.json.Decoder(list[Written]).decode
 
 _SEQUENCE = """
 select pg_advisory_xact_lock(hashtextextended('{schema}', 16));
-with waiting as (
+with waiting as materialized (
     select id, entries, sum(entries) over (order by id) - entries as before from batch where first is null),
 moved as (
     update meta set value = value + total.entries
@@ -33,25 +43,33 @@ moved as (
     where name = 'position' and total.entries > 0 returning value - total.entries as last),
 written as (
     update batch b set first = moved.last + 1 + waiting.before from waiting, moved
-    where b.id = waiting.id returning 1)
-select pg_notify('{schema}', '') from moved"""
+    where b.id = waiting.id returning 1),
+told as (
+    select j.tenant, j.app, j.entity, max(j.revision) as revision, row_number() over () / {page} as page
+    from waiting join journal j on j.batch = waiting.id
+    where (select sum(entries) from waiting) <= {limit} group by j.tenant, j.app, j.entity),
+pages as (
+    select json_agg(json_build_array(tenant, app, entity, revision))::text as said from told group by page)
+select pg_notify('{schema}', said) from pages where octet_length(said) < {bytes}
+union all select pg_notify('{schema}', '') from moved"""
 
 
 class Sequencer:
     """A task of one process; `listeners` are called after every change that it hears of, `governed` when
-    what governs has changed.
+    what governs has changed, `written` with what was.
     """
 
     def __init__(self, link: Link, schema: str) -> None:
         self._link = link
         self._schema = schema
-        self._statement = _SEQUENCE.format(schema=schema)
+        self._statement = _SEQUENCE.format(schema=schema, page=PAGE, limit=TOLD_LIMIT, bytes=PAGE_BYTES)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._heard: Connection | None = None
         self._position = -1
         self.listeners: list[Callable[[], None]] = []
         self.governed: list[Callable[[], None]] = []
+        self.written: list[Callable[[Sequence[Written]], None]] = []
 
     async def start(self) -> None:
         """Begin; the first turn is over when this returns."""
@@ -69,6 +87,7 @@ class Sequencer:
         self._heard = None
         self.listeners.clear()
         self.governed.clear()
+        self.written.clear()
 
     def wake(self) -> None:
         """Called when this process has committed."""
@@ -96,6 +115,10 @@ class Sequencer:
         if notification[-1] == GOVERNED:
             for listener in self.governed:
                 asyncio.get_running_loop().call_soon(listener)
+        elif notification[-1]:
+            written = _written(str(notification[-1]))
+            for told in self.written:
+                told(written)
         else:
             self._tell()
 

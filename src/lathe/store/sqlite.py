@@ -31,6 +31,7 @@ from lathe.store.base import (
     Query,
     ReadOnlyError,
     Swept,
+    Written,
 )
 from lathe.store.dialect import Sqlite
 from lathe.store.lock import FolderLock
@@ -150,6 +151,9 @@ class SqliteStore:
 
     def on_change(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
+
+    def on_written(self, listener: Callable[[Sequence[Written]], None]) -> None:
+        """Nobody writes beside this process."""
 
     async def _change(self, job: Callable[[apsw.Connection], T], *, is_lease: bool = False) -> T:
         """A job on the writer's connection, in a transaction of its own. Of a lease that a power cut takes
