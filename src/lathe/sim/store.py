@@ -106,9 +106,10 @@ class SimStore(MemoryStore):
         self._told_written.append((POWER.get(), listener))
 
     def _tell_written(self, written: Sequence[Written]) -> None:
-        """A hint, which may be lost."""
+        """A hint for the others, which may be lost."""
         for power, listener in self._told_written:
-            if (power is None or not power.is_cut) and self._hints.random() < 1 - LOST:
+            is_there = power is None or not power.is_cut
+            if is_there and power is not POWER.get() and self._hints.random() >= LOST:
                 self._loop.call_soon(listener, written, context=Context())
 
     def _tell(self) -> None:
