@@ -119,7 +119,7 @@ def test_a_refusal_says_what_would_have_to_be_so() -> None:
             slip = (await client.post(f"{place}/strat", json={})).json()
             assert slip["help"].startswith("did you mean `start`? its actions are `create`, ")
             single = (await client.post("/v1/rollout/rollout", json={"replicas": 3})).json()
-            assert single["help"] == "its collections are `rollouts`"
+            assert single["help"] == "did you mean `rollouts`? its collections are `rollouts`"
 
     asyncio.run(main())
 

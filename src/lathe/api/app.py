@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from urllib.parse import unquote
 
 from prometheus_client import Counter
 from starlette.applications import Starlette
@@ -33,7 +32,7 @@ from lathe.api.answers import (
 )
 from lathe.api.apps import Apps
 from lathe.api.callers import Authenticator, Principal
-from lathe.api.commands import KEY_CHARACTERS_LIMIT, Answered, Asked, Commands
+from lathe.api.commands import KEY_CHARACTERS_LIMIT, Answered, Asked, Commands, no_collection
 from lathe.api.connection import Exchange
 from lathe.api.cursor import Cursors
 from lathe.api.entering import entered
@@ -43,9 +42,10 @@ from lathe.api.leaving import cut_off
 from lathe.api.limits import Limits, Throttle
 from lathe.api.openapi import openapi
 from lathe.api.overriding import Overrides
-from lathe.api.problem import Problem
+from lathe.api.problem import NEEDS_JSON, Problem
 from lathe.api.readiness import Readiness
 from lathe.api.reading import Reading, limit_of
+from lathe.api.strays import FIXED, not_routed
 from lathe.api.stream import Followed, Stream
 from lathe.api.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
 from lathe.api.tracing import Tracing
@@ -67,11 +67,6 @@ from lathe.store.records import Answer as Verdict, Entry
 
 DESCRIBED_LIMIT = 256
 """OpenAPI documents that are kept ready, by tenant and apps."""
-FIXED = frozenset(
-    ["apps", "audit", "blueprints", "checks", "decisions", "events", "intents", "me", "simulations", "tokens"]
-)
-"""First segments under `/v1` that are no app; no app may be called so."""
-
 Seconds = Callable[[], float]
 
 
@@ -121,7 +116,7 @@ class Api:
                 *self._routes(),
             ],
             exception_handlers={
-                HTTPException: _not_routed,
+                HTTPException: not_routed,
                 **dict.fromkeys((ConnectionError, ClientDisconnect), _gone),
                 **dict.fromkeys((LatheError, BusyError, OverloadedError, Exception), _handled),
             },
@@ -325,7 +320,7 @@ class Api:
         """The same of one that is there whole."""
         check_size(len(body), limit=self._limits.body_bytes)
         if body and kind is not None and not kind.startswith(b"application/json"):
-            raise Problem("LR415.type")
+            raise Problem("LR415.type", NEEDS_JSON)
         return body
 
     async def _blueprint(self, request: Request) -> tuple[Live, BlueprintTable, Principal]:
@@ -334,7 +329,7 @@ class Api:
         live = entered(self.node.engine.catalog, principal, request.path_params["app"])
         table = live.by_plural(request.path_params["plural"])
         if table is None:
-            raise Problem("LR404.route", f"`{live.app.name}` has no `{request.path_params['plural'][:80]}`")
+            raise no_collection(live, request.path_params["plural"])
         return live, table, principal
 
     async def _take(self, request: Request) -> Response:
@@ -415,7 +410,7 @@ class Api:
         if asked.get("app"):
             principal.enters(asked["app"])
         last = request.headers.get("last-event-id") or asked.get("after")
-        position = await self.node.store.position() if last is None else _whole(last, "Last-Event-ID")
+        position = await self.node.store.position() if last is None else _whole(last, "after")
         chosen = asked.get("app"), asked.get("blueprint"), asked.get("entity")
         what = Followed(principal.tenant, position, *chosen)
         if request.headers.get("accept", "").startswith("application/json"):
@@ -567,12 +562,3 @@ async def _handled(request: Request, error: Exception) -> Response:
 async def _gone(request: Request, error: Exception) -> Response:
     """The client went away while it was asked for its body: nobody is told anything."""
     return Response(status_code=400)
-
-
-async def _not_routed(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals: no such route, or not with this method."""
-    assert isinstance(error, HTTPException)
-    code = "LR405.method" if error.status_code == 405 else "LR404.route"
-    path = unquote(request.url.path)[:200]
-    problem = Problem(code, f"{request.method} {path}", headers=error.headers)
-    return Response(problem.body(), problem.status, problem.headers, "application/problem+json")

@@ -19,7 +19,7 @@ from lathe.api.checks import body_as, files_of, texts_of
 from lathe.api.entering import entered
 from lathe.api.holding import Holder, Holding
 from lathe.api.kept import Checks, Kept
-from lathe.api.problem import Problem
+from lathe.api.problem import Problem, no_version
 from lathe.api.view import encode
 from lathe.govern.asking import told as asking_told
 from lathe.govern.principal import GovernError
@@ -138,7 +138,7 @@ class Blueprints:
             by.tenant, app, live.digest if digest == "current" else digest
         )
         if found is None:
-            raise Problem("LR404.version", f"`{app[:80]}` has no version {digest[:80]}")
+            raise no_version(app, digest)
         report = msgspec.Raw(found.report)
         files = texts_of(found.files)
         return _json({"app": app, "digest": found.digest, "files": files, "report": report})
@@ -193,7 +193,7 @@ class Blueprints:
         app = request.path_params["app"]
         found = await self._engine.store.version(by.tenant, app, asked.digest)
         if found is None:
-            raise Problem("LR404.version", f"`{app[:80]}` has no version {asked.digest[:80]}")
+            raise no_version(app, asked.digest)
         judged = await self._swapper.judge(by.tenant, found.files, accept_bounds=True)
         kept = self._checks.keep(found.files, judged, tenant=by.tenant, by=by.id, source="apply")
         try:

@@ -155,7 +155,8 @@ class Bearers:
             return known
         wait = self.guard.wait_seconds(address) if known is None else 0
         if wait:
-            raise Problem("LR429.guessing", headers={"Retry-After": str(wait)})
+            said = f"nobody is looked up from this address for {wait} s: show a token that counts"
+            raise Problem("LR429.guessing", said, headers={"Retry-After": str(wait)})
         try:
             found = await self._look_up(text)
         except RefusedError as error:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.kept import Checks, Kept, summary
+from lathe.api.misfits import misfit
 from lathe.api.problem import Problem
 from lathe.api.subjects import Files, Subject, Subjects, reviewer
 from lathe.api.uploads import FILES_LIMIT, Uploads, large_body
@@ -221,7 +222,7 @@ async def body_as(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(await large_body(request) or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise Problem("LR400.body", str(error)) from None
+        raise misfit(error, kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem("LR400.json", str(error)) from None
 

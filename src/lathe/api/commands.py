@@ -19,6 +19,7 @@ from lathe.api.callers import Principal
 from lathe.api.denials import explained
 from lathe.api.entering import entered
 from lathe.api.guards import false_part, unborn
+from lathe.api.misfits import arguments_help, none_of
 from lathe.api.overriding import Overrides, ask_of, hindered, is_denied, question_of
 from lathe.api.problem import Problem, besides, refused, why
 from lathe.api.seeing import is_told, may_read, needs_entity
@@ -27,7 +28,6 @@ from lathe.errors import NotFoundError
 from lathe.frozen import record
 from lathe.govern.asking import Asking, Question, keys_of
 from lathe.govern.principal import READ, GovernError
-from lathe.lang.lookup import closest
 from lathe.lang.model import Action, Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
@@ -186,7 +186,8 @@ class Commands:
         try:
             args = arguments(role.action.arguments, given)
         except MisfitError as error:
-            raise Problem("LR422.type", str(error), argument=error.name) from None
+            cure = arguments_help(role.action)
+            raise Problem("LR422.type", str(error), argument=error.name, help=cure) from None
         return _Prepared(role.live, role.table, given, args, self._command(asked, role, args))
 
     def _role(self, asked: Asked) -> _Role:
@@ -203,9 +204,7 @@ class Commands:
     def _new_role(self, asked: Asked, live: Live) -> _Role:
         table = live.by_plural(asked.plural)
         if table is None:
-            there = ", ".join(f"`{t.blueprint.plural}`" for t in live.table.blueprints.values())[:500]
-            said = f"`{asked.app}` has no `{asked.plural}`"
-            raise Problem("LR404.route", said, help=f"its collections are {there}")
+            raise no_collection(live, asked.plural)
         rule = table.rules.get(asked.action)
         if rule is not None and asked.entity and asked.action == "create":
             raise Problem(
@@ -412,6 +411,8 @@ class Commands:
             problem.more.pop("entity", None)  # it was never made
         elif refusal.entity not in (None, asked.entity) and not refusal.detail:
             problem.detail = besides(live.table, refusal)
+        if refusal.reason == "type" and (asks := self._asked_for(result, asked)) is not None:
+            problem.more["help"] = arguments_help(asks)
         if refusal.reason == "denied":
             problem.more.update(self._explained(result, asked, sees=sees))
         if refusal.reason == "guard":
@@ -423,6 +424,13 @@ class Commands:
             elif not asked.entity and refusal.action == "create" and (made := live.by_plural(asked.plural)):
                 problem.detail = why(made.rules["create"].action, None, replace(refusal, entity=None))
         return problem
+
+    def _asked_for(self, result: Refused, asked: Asked) -> Action | None:
+        """The action that was asked for, if it was refused there, and not at one taken with it."""
+        table = result.live.by_plural(asked.plural)
+        rule = table.rules.get(asked.action) if table is not None else None
+        is_its = result.refusal.action == asked.action and asked.entity in ("", result.refusal.entity)
+        return rule.action if rule is not None and is_its else None
 
     def _tell_guard(self, problem: Problem, result: Refused, asked: Asked, *, sees: bool) -> None:
         """The guard that is false; to whoever sees the entity also which part, with what it reads."""
@@ -458,15 +466,20 @@ class Commands:
         return explained(live, what, caller, args, result.entity, sees=sees)
 
 
+def no_collection(live: Live, plural: str) -> Problem:
+    """The problem of a collection that is not there, with those that are."""
+    there = [table.blueprint.plural for table in live.table.blueprints.values()]
+    said = f"`{live.app.name}` has no `{plural[:80]}`"
+    return Problem("LR404.route", said, help=none_of(plural, there, what="its collections are"))
+
+
 def no_action(table: BlueprintTable, name: str) -> Problem:
     """The problem of an action that is not there, with those that are."""
-    there = ", ".join(f"`{rule}`" for rule in table.rules)[:500]
-    meant = closest(name, table.rules)
-    guess = f"did you mean `{meant}`? " if meant is not None else ""
+    there = none_of(name, table.rules, what="its actions are")
     return Problem(
         "LR404.action",
         f"`{table.blueprint.name}` has no action `{name[:80]}`",
-        help=f"{guess}its actions are {there}; `create` makes a new entity, the others need the id of one",
+        help=f"{there}; `create` makes a new entity, the others need the id of one",
     )
 
 

@@ -18,6 +18,7 @@ from lathe.api.blueprints import Asked as Application, Blueprints
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.checks import body_as
 from lathe.api.commands import Asked, Commands, body_of
+from lathe.api.misfits import misfit
 from lathe.api.problem import Problem
 from lathe.api.reading import limit_of
 from lathe.api.view import encode
@@ -254,7 +255,7 @@ async def _read(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
-        raise Problem("LR400.body", str(error)) from None
+        raise misfit(error, kind) from None
 
 
 def _json(data: object, *, status: int = 200) -> Response:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from lathe.api.callers import Principal
 from lathe.api.commands import body_of
 from lathe.api.denials import completed, explained
+from lathe.api.misfits import arguments_help, none_of
 from lathe.api.problem import Problem
 from lathe.lang.model import Action
 from lathe.machine.snapshot import Value
@@ -34,7 +35,9 @@ def explain(
     name = asked["explain"]
     rule = table.rules.get(name)
     if rule is None or name == "create":
-        raise Problem("LR404.action", f"`{table.blueprint.name}` has no action `{name[:80]}`")
+        there = [one for one in table.rules if one != "create"]
+        said = f"`{table.blueprint.name}` has no action `{name[:80]}` on an entity"
+        raise Problem("LR404.action", said, help=none_of(name, there, what="there are"))
     if not principal.takes(table.blueprint.name, name):
         raise Problem("LR403.scope", f"the token is not for `{name}`")
     caller = _narrowed(live, principal, asked.get("roles")).caller(live.app)
@@ -65,7 +68,8 @@ def _args(action: Action, text: str) -> dict[str, Value]:
     given = body_of(text.encode())
     for name in given:
         if name not in action.arguments:
-            raise Problem("LR422.type", f"`{name[:80]}` is no argument of it", argument=name[:80])
+            said = f"`{name[:80]}` is no argument of it"
+            raise Problem("LR422.type", said, argument=name[:80], help=arguments_help(action))
         if action.arguments[name].secret:
             raise Problem("LR422.type", f"`{name}` is secret: no policy sees it", argument=name)
     try:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from lathe.api.answers import body_of as read_body
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.commands import body_of
+from lathe.api.misfits import misfit
 from lathe.api.problem import Problem
 from lathe.api.reading import limit_of
 from lathe.api.view import encode
@@ -142,7 +143,7 @@ async def _asked(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
-        raise Problem("LR400.body", str(error)) from None
+        raise misfit(error, kind) from None
 
 
 def _json(data: object, *, status: int = 200) -> Response:

@@ -22,6 +22,7 @@ from lathe.api.answers import body_of as read_body
 from lathe.api.commands import Commands
 from lathe.api.limits import Throttle
 from lathe.api.problem import OF_REASON, Problem
+from lathe.errors import NotFoundError
 from lathe.frozen import frozen
 from lathe.govern.principal import MAIN
 from lathe.lang.model import Inbound, Json
@@ -105,7 +106,10 @@ class Receiver:
 
     async def _receive(self, request: Request) -> Response:
         before, colon, after = request.path_params["app"].partition(":")
-        live = self._engine.catalog.live(*((before, after) if colon else (MAIN, before)))
+        try:
+            live = self._engine.catalog.live(*((before, after) if colon else (MAIN, before)))
+        except NotFoundError:  # whoever sends is nobody: which apps there are is none of theirs
+            raise Problem("LR404.route") from None
         found = _matching(live, request.path_params["rest"], request.method)
         if found is None:
             raise Problem("LR404.route")

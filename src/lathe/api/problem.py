@@ -103,6 +103,9 @@ OF_REASON: Mapping[Reason, str] = MappingProxyType(
 )
 
 
+NEEDS_JSON = "send `Content-Type: application/json`"
+
+
 class Problem(LatheError):
     """A request that is answered by a problem document. `more` are members of its own."""
 
@@ -130,6 +133,13 @@ class Problem(LatheError):
             **self.more,
         }
         return msgspec.json.encode(document)
+
+
+def no_version(app: str, digest: str) -> Problem:
+    """The problem of a version that is not there."""
+    said = f"`{app[:80]}` has no version `{digest[:80]}`"
+    cure = f"`GET /v1/blueprints/{app[:80]}` lists them; `current` is the one in force"
+    return Problem("LR404.version", said, help=cure)
 
 
 def refused(refusal: Refusal, *, state: str | None = None, about: str = "") -> Problem:

@@ -12,6 +12,7 @@ from lathe.api.callers import Principal
 from lathe.api.commands import Commands
 from lathe.api.cursor import Cursors
 from lathe.api.guards import false_part, needs_arguments
+from lathe.api.misfits import none_of
 from lathe.api.problem import OF_REASON, Problem, why
 from lathe.api.seeing import may_read, may_read_some
 from lathe.api.valued import value_schema
@@ -116,7 +117,10 @@ class Reading:
         states = tuple(s for s in asked.get("state", "").split(",") if s)
         for state in states:
             if state not in blueprint.states:
-                raise Problem("LR400.query", f"`{blueprint.name}` has no state `{state[:80]}`")
+                said = f"`{blueprint.name}` has no state `{state[:80]}`"
+                raise Problem(
+                    "LR400.query", said, help=none_of(state, blueprint.states, what="its states are")
+                )
         where = None
         if asked.get("where"):
             where = _filter(table, asked["where"])
@@ -263,8 +267,10 @@ def _filter(table: BlueprintTable, text: str) -> Node:
         return read_filter(table.blueprint, text).tree
     except ExpressionError as error:
         first = error.diagnostics[0]
+        readable = ", ".join(f"`{name}`" for name in ("id", "state", *table.blueprint.fields))
+        cure = first.help or f"a filter is a condition over {readable}"
         raise Problem(
-            "LR422.where", first.message, column=first.span.column, help=first.help, rule=first.code
+            "LR422.where", first.message, column=first.span.column, help=cure, rule=first.code
         ) from None
 
 

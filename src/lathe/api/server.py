@@ -536,6 +536,7 @@ async def serve(
             lifespan="off",
             access_log=False,
             log_level="warning",
+            log_config=None,
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,

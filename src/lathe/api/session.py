@@ -14,7 +14,8 @@ from starlette.routing import Route
 from lathe.api.answers import body_of as read_body
 from lathe.api.callers import COOKIE, Authenticator, Bearers, address_of, cookie_of
 from lathe.api.commands import body_of
-from lathe.api.problem import Problem
+from lathe.api.misfits import misfit
+from lathe.api.problem import NEEDS_JSON, Problem
 from lathe.govern.keyring import Keyring
 from lathe.govern.principal import Principal
 from lathe.govern.wanted import Wanted
@@ -53,11 +54,11 @@ class Sessions:
     async def _sign_in(self, request: Request) -> Response:
         """Sign in. Nothing but JSON is taken, which a form of another site cannot send."""
         if not request.headers.get("content-type", "").startswith("application/json"):
-            raise Problem("LR415.type")
+            raise Problem("LR415.type", NEEDS_JSON)
         try:
             asked = msgspec.convert(body_of(await read_body(request.receive, limit=BODY_BYTES_LIMIT)), SignIn)
         except msgspec.ValidationError as error:
-            raise Problem("LR400.body", str(error)) from None
+            raise misfit(error, SignIn) from None
         holder = await self._bearers.of_text(asked.token.strip(), address_of(request.scope))
         response = Response(status_code=204, headers=NO_STORE)
         await self.begin(request, response, holder)

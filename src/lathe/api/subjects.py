@@ -9,7 +9,7 @@ from starlette.requests import Request
 from lathe.api.callers import Authenticator, Principal
 from lathe.api.entering import entered
 from lathe.api.kept import Checks, Kept
-from lathe.api.problem import Problem
+from lathe.api.problem import Problem, no_version
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
 from lathe.runtime.engine import Engine
@@ -59,7 +59,7 @@ class Subjects:
         entered(self._engine.catalog, by, app)
         found = await self._found(by, app, digest)
         if found is None:
-            raise Problem("LR404.version", f"`{app[:80]}` has no version {digest[:80]}")
+            raise no_version(app, digest)
         return found
 
     async def version_before(self, by: Principal, subject: Subject, digest: str) -> Subject | None:
@@ -71,7 +71,7 @@ class Subjects:
         except NotFoundError:
             return None
         if found is None:
-            raise Problem("LR404.version", f"`{subject.app}` has no version {digest[:80]}")
+            raise no_version(subject.app, digest)
         return found if found.name != subject.name else None
 
     async def _found(self, by: Principal, app: str, digest: str) -> Subject | None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from lathe.api.commands import Answered, Asked, Commands, fingerprint, no_action
+from lathe.api.misfits import misfit
 from lathe.api.problem import Problem
 from lathe.api.reading import Reading
 from lathe.api.view import encode
@@ -211,7 +212,7 @@ def take_of(body: bytes) -> Take:
     try:
         return msgspec.json.decode(body or b"{}", type=Take)
     except msgspec.ValidationError as error:
-        raise Problem("LR400.body", str(error)) from None
+        raise misfit(error, Take) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise Problem("LR400.json", str(error)) from None
 
