@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -87,3 +88,23 @@ def test_who_is_not_let_in_is_told_so(tab_of: Opening, served: tuple[Process, Pr
     page.get_by_role("link", name="Ann").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     assert page.url == f"{url}/console/decisions"
+
+
+def test_who_signs_out_signs_out_at_the_issuer_and_comes_back(tab_of: Opening, tmp_path: Path) -> None:
+    with provider() as issuer:
+        table = TABLE.format(url=issuer.url) + "sign_out = true\n"
+        (tmp_path / "lathe.toml").write_text(table, encoding="utf-8")
+        issuer.more = {"end_session_endpoint": f"{issuer.url}/leave"}
+        with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
+            url = f"http://localhost:{process.port}"
+            issuer.redirects |= {f"{url}/session/oidc/callback", f"{url}/console/"}
+            page = tab_of(url, forgiven=REFUSED).page
+            page.goto(f"{url}/console/")
+            page.get_by_role("link", name="Sign in with corp").click()
+            page.get_by_role("link", name="Ann").click()
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_role("heading", name="Signed out")).to_be_visible()
+            assert page.url.startswith(f"{issuer.url}/leave?")
+            page.get_by_role("link", name="Back").click()
+            expect(page.get_by_role("link", name="Sign in with corp")).to_be_visible()
+            assert page.context.cookies(url) == []

@@ -122,7 +122,7 @@ class House:
         self.decisions = Decisions(self.store, catalog, self.clock, ids, aliases=aliases_of(self.tables))
         holder = Holder(self.decisions, lambda tenant, app: self.applying)
         blueprints = Blueprints(engine, swapper, bearers, checks, holder)
-        sessions = Sessions(bearers, bearers, self.keyring, self.clock)
+        sessions = Sessions(bearers, bearers, self.keyring, self.clock, self.sign_in)
         self.deciding = DecisionRoutes(engine, swapper, bearers, self.decisions, blueprints)
         return (
             *Governing(bearers, self.keyring, self.store).routes(),

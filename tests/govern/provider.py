@@ -41,6 +41,8 @@ class Provider:
         self.claimed: dict[str, object] = {}
         """What tokens claim besides, or instead; None leaves a claim out."""
         self.forms: list[Mapping[str, str]] = []
+        self.userinfo: Mapping[str, object] = {}
+        """What it says of whoever shows the access token."""
 
     def answer(self, path: str) -> bytes | int:
         self.asked.append(path)
@@ -51,6 +53,17 @@ class Provider:
             named = {name: f"{self.url}{place}" for name, place in places.items()}
             return json.dumps({"issuer": self.url, **named, **self.more}).encode()
         return json.dumps({"keys": self.keys}).encode() if path == "/keys" else 404
+
+    def said_to(self, shown: str) -> bytes | int:
+        """The userinfo, for whoever holds the access token (OpenID Connect Core 1.0, 5.3)."""
+        return json.dumps(self.userinfo).encode() if shown == "Bearer x" else 401
+
+    def left(self, query: Mapping[str, str]) -> bytes | int:
+        """The page of who signs out there, with the way back (RP-Initiated Logout 1.0)."""
+        if query.get("client_id") != AUDIENCE or query.get("post_logout_redirect_uri") not in self.redirects:
+            return 400
+        page = '<title>issuer</title><link rel="icon" href="data:,"><h1>Signed out</h1>'
+        return f'{page}<a href="{escape(query["post_logout_redirect_uri"])}">Back</a>'.encode()
 
     def claims(self, **more: object) -> dict[str, object]:
         """Claims that are in order; None leaves one out."""
@@ -138,10 +151,16 @@ def provider() -> Iterator[Provider]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            is_page = parts.path == "/authorize"
-            answer = found.authorize(dict(parse_qsl(parts.query))) if is_page else found.answer(self.path)
+            pages = {"/authorize": found.authorize, "/leave": found.left}
+            is_page = parts.path in pages
+            answer = pages[parts.path](dict(parse_qsl(parts.query))) if is_page else self._document()
             status, body = (answer, b"") if isinstance(answer, int) else (200, answer)
             self._answered(status, body, "text/html" if is_page else "application/json")
+
+        def _document(self) -> bytes | int:
+            if self.path == "/userinfo" and self.path not in found.answers:
+                return found.said_to(self.headers.get("authorization", ""))
+            return found.answer(self.path)
 
         def do_POST(self) -> None:
             assert self.headers["content-type"] == "application/x-www-form-urlencoded"

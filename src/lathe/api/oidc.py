@@ -14,8 +14,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from lathe.api.callers import Bearers, address_of
+from lathe.api.origin import origin_of
 from lathe.api.problem import Problem
-from lathe.api.session import Sessions
+from lathe.api.session import HOME, Sessions
 from lathe.api.view import encode
 from lathe.govern.foreign import SignIn, SignInError, UnavailableError
 from lathe.govern.principal import GovernError
@@ -24,7 +25,6 @@ from lathe.store.base import StoreError
 
 PATH = "/session/oidc"
 CALLBACK = f"{PATH}/callback"
-HOME = "/console/"
 COOKIE = "lathe-sign-in"
 COOKIE_SECONDS = 600
 NEXT_CHARACTERS_LIMIT = 400
@@ -32,7 +32,6 @@ HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 UNSAID = "unavailable"
 
 _NEXT = re.compile(r"/console/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
 
 log = structlog.get_logger("lathe.session")
 
@@ -120,10 +119,10 @@ def page_of(wanted: str) -> str:
 
 def redirect_of(request: Request) -> str:
     """Where an issuer sends the browser back to: this house by the name that the browser has it by."""
-    host = request.headers.get("host", "")
-    if not _HOST.fullmatch(host):
+    origin = origin_of(request)
+    if origin is None:
         raise Problem("LR400.query", "the `Host` of the request is no name")
-    return f"{request.url.scheme}://{host}{CALLBACK}"
+    return f"{origin}{CALLBACK}"
 
 
 def _back(page: str, code: str, issuer: str) -> Response:

@@ -147,7 +147,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     wanted = _wanting(config.app if mode != "local" else None)
     blueprints = Blueprints(node.engine, swapper, authenticator, checks, holder, wanted)
     deciding = DecisionRoutes(node.engine, swapper, authenticator, decisions, blueprints)
-    sessions = Sessions(authenticator, bearers, keyring, clock)
+    sessions = Sessions(authenticator, bearers, keyring, clock, sign_in)
     api = Api(
         node,
         authenticator,

@@ -15,7 +15,10 @@ from lathe.api.answers import body_of as read_body
 from lathe.api.callers import COOKIE, Authenticator, Bearers, address_of, cookie_of
 from lathe.api.commands import body_of
 from lathe.api.misfits import misfit
+from lathe.api.origin import origin_of
 from lathe.api.problem import NEEDS_JSON, Problem
+from lathe.api.view import encode
+from lathe.govern.foreign import SignIn
 from lathe.govern.keyring import Keyring
 from lathe.govern.principal import Principal
 from lathe.govern.wanted import Wanted
@@ -24,10 +27,11 @@ from lathe.runtime.clock import Clock
 LONGEST_SECONDS = 12 * 3_600
 BODY_BYTES_LIMIT = 65_536
 NOTE = "browser session"
+HOME = "/console/"
 NO_STORE = {"cache-control": "no-store"}
 
 
-class SignIn(Struct, forbid_unknown_fields=True, frozen=True):
+class Shown(Struct, forbid_unknown_fields=True, frozen=True):
     """The body: a token."""
 
     token: str
@@ -37,8 +41,14 @@ class Sessions:
     """The routes."""
 
     def __init__(
-        self, authenticator: Authenticator, bearers: Bearers, keyring: Keyring, clock: Clock
+        self,
+        authenticator: Authenticator,
+        bearers: Bearers,
+        keyring: Keyring,
+        clock: Clock,
+        sign_in: SignIn | None = None,
     ) -> None:
+        self._sign_in = sign_in
         self._authenticator = authenticator
         self._bearers = bearers
         self._keyring = keyring
@@ -47,18 +57,18 @@ class Sessions:
     def routes(self) -> tuple[Route, ...]:
         """What this part answers."""
         return (
-            Route("/session", self._sign_in, methods=["POST"]),
+            Route("/session", self._begin, methods=["POST"]),
             Route("/session", self._end, methods=["DELETE"]),
         )
 
-    async def _sign_in(self, request: Request) -> Response:
+    async def _begin(self, request: Request) -> Response:
         """Sign in. Nothing but JSON is taken, which a form of another site cannot send."""
         if not request.headers.get("content-type", "").startswith("application/json"):
             raise Problem("LR415.type", NEEDS_JSON)
         try:
-            asked = msgspec.convert(body_of(await read_body(request.receive, limit=BODY_BYTES_LIMIT)), SignIn)
+            asked = msgspec.convert(body_of(await read_body(request.receive, limit=BODY_BYTES_LIMIT)), Shown)
         except msgspec.ValidationError as error:
-            raise misfit(error, SignIn) from None
+            raise misfit(error, Shown) from None
         holder = await self._bearers.of_text(asked.token.strip(), address_of(request.scope))
         response = Response(status_code=204, headers=NO_STORE)
         await self.begin(request, response, holder)
@@ -75,15 +85,25 @@ class Sessions:
         _set_cookie(request, response, made.text, seconds)
 
     async def _end(self, request: Request) -> Response:
-        """Sign out."""
+        """Sign out; `next` is where the browser goes to do so at the issuer that it came in by."""
+        leave: str | None = None
         headers = dict(request.scope["headers"])
         if cookie_of(headers) is not None:
             caller = await self._authenticator.principal(headers, request.scope)
             if caller.token:
                 await self._keyring.revoke(caller, caller.token)
+                leave = await self._leaving(request, caller)
         response = Response(status_code=204, headers=NO_STORE)
+        if leave is not None:
+            response = Response(encode({"next": leave}), 200, NO_STORE, "application/json")
         _set_cookie(request, response, "", 0)
         return response
+
+    async def _leaving(self, request: Request, caller: Principal) -> str | None:
+        origin = origin_of(request)
+        if self._sign_in is None or origin is None:
+            return None
+        return await self._sign_in.leave(caller, redirect=f"{origin}{HOME}")
 
 
 def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:

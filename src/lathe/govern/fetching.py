@@ -23,9 +23,11 @@ class Fetcher:
         addresses = {issuer: Addresses(hosts) for issuer, hosts in allowed.items()}
         self._http = Http(addresses.__getitem__, tls=tls)
 
-    async def get(self, issuer: str, url: str) -> bytes:
+    async def get(self, issuer: str, url: str, headers: Mapping[str, Json] | None = None) -> bytes:
         """The document at an address, on its own host alone. Raises `UnavailableError`."""
-        status, body = await self._asked(issuer, {"method": "GET", "url": url}, None)
+        status, body = await self._asked(
+            issuer, {"method": "GET", "url": url, "headers": {**(headers or {})}}, None
+        )
         if status != 200:
             raise UnavailableError(f"`{url[:200]}` answers {status}")
         return body

@@ -90,6 +90,11 @@ class SignIn(Protocol):
     async def end(self, cookie: str, answer: Mapping[str, str], *, redirect: str) -> Entered:
         """Raises `SignInError`."""
 
+    async def leave(self, principal: Principal, *, redirect: str) -> str | None:
+        """Where somebody's browser goes to end their session at the issuer, which sends it on to `redirect`;
+        None if it does not.
+        """
+
 
 def is_foreign(text: str) -> bool:
     """Whether a token has the form of a signed JWT."""

@@ -6,7 +6,7 @@ within a bound, so that nobody makes this house ask an issuer without end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from lathe.govern.discovery import FRESH_SECONDS, STALE_SECONDS, Discovery, Get, place_in
 from lathe.govern.fetching import Fetcher, place_of
@@ -20,6 +20,8 @@ from lathe.runtime.clock import Clock
 from lathe.runtime.config import IssuerSettings
 from lathe.runtime.failing import Failed
 
+Besides = Callable[[Mapping[str, Json]], Awaitable[Mapping[str, Json]]]
+"""Claims with what is said elsewhere of the same subject. Raises `RefusedError`, `UnavailableError`."""
 TRIED_LIMIT = 4
 """Keys that are tried for one token, if it names none or several go by its name."""
 
@@ -129,8 +131,13 @@ class Issuers:
         keys = await self._signing(token)
         return self._first(trusted, token, again_ms=int(keys.left_seconds() * 1_000))
 
-    async def vouched(self, issuer: Issuer, text: str) -> tuple[Mapping[str, Json], Principal]:
-        """The claims of a token that is for one table, and whom they make. Raises as `find` does."""
+    async def vouched(
+        self, issuer: Issuer, text: str, besides: Besides | None = None
+    ) -> tuple[Mapping[str, Json], Principal]:
+        """The claims of a token that is for one table, and whom they make, with those that `besides` adds.
+
+        Raises as `find` does.
+        """
         token = read(text)
         if token.issuer != issuer.url:
             raise RefusedError("jwt: issuer", "the token is of another issuer")
@@ -139,7 +146,8 @@ class Issuers:
         await self._signing(token)
         now = self._clock.now_ms()
         expires = check_claims(token, issuer, now_ms=now)
-        return token.claims, principal_of(issuer, token.claims, expires_ms=expires, again_ms=expires)
+        claims = token.claims if besides is None else await besides(token.claims)
+        return token.claims, principal_of(issuer, claims, expires_ms=expires, again_ms=expires)
 
     async def _signing(self, token: Unverified) -> Keys:
         """The keys one of which has signed a token. Raises `RefusedError`, `UnavailableError`."""

@@ -13,6 +13,7 @@ import secrets
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Protocol
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -27,6 +28,7 @@ from lathe.govern.foreign import Begun, Entered, RefusedError, SignInError, Unav
 from lathe.govern.issuer import Issuer, issuer_of
 from lathe.govern.issuers import Issuers
 from lathe.govern.principal import Principal
+from lathe.govern.userinfo import GetWith, with_userinfo
 from lathe.lang.model import Json
 from lathe.runtime.clock import Clock
 from lathe.runtime.config import IssuerSettings, Secret, SignInSettings
@@ -40,6 +42,7 @@ ENDED_LIMIT = 10_000
 """States that are remembered as ended, each for as long as it could come again."""
 SESSION_SECONDS = (60, 43_200)
 
+_BEARER = re.compile(r"[!-~]{1,8192}")
 _ERROR = re.compile(r"[a-z_]{1,40}")
 
 
@@ -72,6 +75,8 @@ class Client:
     secret: Secret | None
     scopes: Sequence[str]
     session_seconds: int
+    has_userinfo: bool
+    signs_out: bool
 
 
 def client_of(issuer: Issuer, settings: SignInSettings) -> Client:
@@ -84,7 +89,9 @@ def client_of(issuer: Issuer, settings: SignInSettings) -> Client:
     if not SESSION_SECONDS[0] <= settings.session_seconds <= SESSION_SECONDS[1]:
         raise UsageError(f"{where}: `session_seconds` is {SESSION_SECONDS[0]} to {SESSION_SECONDS[1]}")
     own = replace(issuer, audience=settings.client_id or issuer.audience)
-    return Client(own, settings.secret, settings.scopes, settings.session_seconds)
+    return Client(
+        own, settings.secret, settings.scopes, settings.session_seconds, settings.userinfo, settings.sign_out
+    )
 
 
 class SignIns:
@@ -95,6 +102,7 @@ class SignIns:
         issuers: Issuers,
         clients: Sequence[Client],
         post: Post,
+        get: GetWith,
         *,
         key: bytes,
         clock: Clock,
@@ -103,6 +111,7 @@ class SignIns:
         self._issuers = issuers
         self._clients = {client.issuer.name: client for client in clients}
         self._post = post
+        self._get = get
         self._key = hmac.digest(key, b"lathe.sign-in/1", "sha256")
         self._clock = clock
         self._read_secret = read_secret
@@ -121,8 +130,9 @@ class SignIns:
         """Those of a configuration. Raises `UsageError`."""
         given = {name: one.sign_in for name, one in settings.items()}
         clients = [client_of(issuer_of(name, settings[name]), one) for name, one in given.items() if one]
-        assert issuers.fetcher is not None, "they are of a configuration"
-        return cls(issuers, clients, issuers.fetcher.post, key=key, clock=clock, read_secret=read_secret)
+        fetcher = issuers.fetcher
+        assert fetcher is not None, "they are of a configuration"
+        return cls(issuers, clients, fetcher.post, fetcher.get, key=key, clock=clock, read_secret=read_secret)
 
     def names(self) -> tuple[str, ...]:
         """The issuers that people sign in by."""
@@ -160,6 +170,22 @@ class SignIns:
             error.issuer, error.next = begun.issuer, begun.next
             raise
 
+    async def leave(self, principal: Principal, *, redirect: str) -> str | None:
+        """See `SignIn` (OpenID Connect RP-Initiated Logout 1.0, 2). No identity token is kept that could be
+        shown as a hint: the issuer knows who is there by its own session, and asks them where it wants to.
+        """
+        name, colon, _ = principal.id.partition(":")
+        client = self._clients.get(name) if colon else None
+        if client is None or not client.signs_out or len(principal.chain) > 1:
+            return None
+        try:
+            document = await self._discovery(client).known()
+            place = place_in(document, "end_session_endpoint", issuer=client.issuer.name)
+        except UnavailableError:
+            return None  # here they are signed out all the same
+        query = urlencode({"client_id": client.issuer.audience, "post_logout_redirect_uri": redirect})
+        return f"{place}{'&' if urlsplit(place).query else '?'}{query}"
+
     def _taken(self, cookie: str, answer: Mapping[str, str], redirect: str) -> _Begun:
         """The sign-in that a browser comes back with, which ends now, whatever comes of it."""
         data = unsealed(self._key, cookie)
@@ -187,8 +213,12 @@ class SignIns:
             code = answer.get("code", "")
             if not 0 < len(code) <= CODE_CHARACTERS_LIMIT:
                 raise SignInError("code", "oidc: code")
-            text = await self._exchanged(client, document, begun, code)
-            claims, principal = await self._issuers.vouched(client.issuer, text)
+            text, access = await self._exchanged(client, document, begun, code)
+            more = partial(
+                with_userinfo, get=self._get, issuer=client.issuer.name, document=document, access=access
+            )
+            besides = more if client.has_userinfo else None
+            claims, principal = await self._issuers.vouched(client.issuer, text, besides)
         except UnavailableError as error:
             raise SignInError("unavailable", "oidc: unavailable", said=str(error)) from None
         except RefusedError as error:
@@ -196,8 +226,13 @@ class SignIns:
         self._check_claims(client, claims, begun)
         return Entered(self._lasting(client, principal), begun.next)
 
-    async def _exchanged(self, client: Client, document: Document, begun: _Begun, code: str) -> str:
-        """The identity token for a code. Raises `SignInError`, `UnavailableError`."""
+    async def _exchanged(
+        self, client: Client, document: Document, begun: _Begun, code: str
+    ) -> tuple[str, str]:
+        """The identity token for a code, and the access token, empty if there is none.
+
+        Raises `SignInError`, `UnavailableError`.
+        """
         place = place_in(document, "token_endpoint", issuer=client.issuer.name)
         form = {
             "grant_type": "authorization_code",
@@ -216,7 +251,8 @@ class SignIns:
             raise UnavailableError(f"the issuer `{client.issuer.name}` answers {status}")
         if status != 200 or not isinstance(text, str):
             raise SignInError("code", "oidc: code")
-        return text
+        access = found.get("access_token") if isinstance(found, dict) else None
+        return text, access if isinstance(access, str) and _BEARER.fullmatch(access) else ""
 
     def _shown(
         self, client: Client, document: Document, form: Mapping[str, str], place: str

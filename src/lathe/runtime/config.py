@@ -113,13 +113,16 @@ class WasmProcess(Struct, forbid_unknown_fields=True, frozen=True):
 class SignInSettings(Struct, forbid_unknown_fields=True, frozen=True):
     """How people sign in to the console by an issuer: `client_id` is the audience if it is left out.
 
-    `secret`, where the issuer gave one, may go to its own address alone, or to its `hosts`.
+    `secret`, where the issuer gave one, may go to its own address alone, or to its `hosts`. With `userinfo`
+    claims that stand there alone count too; with `sign_out`, who signs out here is sent to do so there.
     """
 
     client_id: str = ""
     secret: Secret | None = None
     scopes: tuple[str, ...] = ("openid",)
     session_seconds: int = 43_200
+    userinfo: bool = False
+    sign_out: bool = False
 
 
 class IssuerSettings(Struct, forbid_unknown_fields=True, frozen=True):

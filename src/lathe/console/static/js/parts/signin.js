@@ -84,9 +84,11 @@ export function SignIn() {
 
 /** End the session, and everything that it showed. */
 export async function signOut() {
+  let next = "/console/";
   try {
-    await ask("DELETE", "/session");
+    const { data } = await ask("DELETE", "/session");
+    next = data?.next ?? next; // to the issuer, which sends the browser back
   } finally {
-    location.assign("/console/");
+    location.assign(next);
   }
 }
