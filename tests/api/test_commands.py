@@ -114,6 +114,8 @@ def test_a_refusal_says_what_would_have_to_be_so() -> None:
             place = (await client.post("/v1/rollout/rollouts", json={"replicas": 3})).headers["location"]
             wide = (await client.post("/v1/rollout/rollouts", json={"replicas": 9})).json()
             assert wide["detail"] == "`replicas` does not fit: it takes int 1..5"
+            long = (await client.post(f"{place}/start", json={"image": "b" * 201})).json()
+            assert long["detail"] == "`image` does not fit: it takes text, 200 characters at most"
             early = (await client.post(f"{place}/retry", json={})).json()
             assert early["detail"] == "it is possible from failed, not from planned"
             slip = (await client.post(f"{place}/strat", json={})).json()

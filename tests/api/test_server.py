@@ -11,11 +11,23 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from tests import children
 from tests.api.client import serving
 from tests.runtime.processes import free_port
 
+from lathe.api.server import signing_key
+from lathe.runtime.config import Config
+from lathe.store.base import ReadOnlyError
+
 ROLLOUT = Path(__file__).parents[2] / "examples" / "rollout"
+
+
+def test_a_file_where_the_data_folder_should_be_is_named(tmp_path: Path) -> None:
+    """Not the key that would be kept in it."""
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(ReadOnlyError, match="data` is a file, where the data folder should be"):
+        signing_key(Config(), str(tmp_path / "data"))
 
 
 def test_a_port_in_use_is_said_before_anything_is_opened(tmp_path: Path) -> None:

@@ -94,3 +94,18 @@ def test_the_schema_takes_what_is_read_and_nothing_else() -> None:
         assert not validator.is_valid(data)
         with pytest.raises(UsageError):
             read_config(text.encode(), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[server]\nprot = 1", "`prot` is no key of `[server]`"),
+        ("srv = 1", "`srv` is no key or table of it"),
+        ("[app.shop.secrets]\nKEY = { evn = 'X' }", "`evn` is no key of `[app.NAME.secrets.NAME]`"),
+        ("[server]\nport = 'x'", "`server.port`: expected `int`, got `str`"),
+    ],
+)
+def test_what_does_not_fit_is_told_by_its_place_in_the_file(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as told:
+        read_config(text.encode(), {})
+    assert str(told.value) == f"`lathe.toml`: {said}"

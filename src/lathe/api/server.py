@@ -380,6 +380,8 @@ def signing_key(config: Config, folder: str | None) -> bytes:
     if folder is None:
         raise UsageError("set `[server] key`: processes that share a store need the same one")
     path = Path(folder) / KEY_FILE
+    if Path(folder).is_file():
+        raise ReadOnlyError(f"`{folder}` is a file, where the data folder should be")
     try:
         return _kept_key(path)
     except OSError as error:
@@ -572,7 +574,8 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         plug.close()
         said = os.strerror(error.errno or 0).lower()
-        raise UsageError(f"`{host}:{port}` cannot be listened at: {said}; choose another port") from None
+        cure = "choose another port (`--port`, or `[server] port` of lathe.toml)"
+        raise UsageError(f"`{host}:{port}` cannot be listened at: {said}; {cure}") from None
     return plug
 
 

@@ -318,7 +318,8 @@ def _wanted(kind: Type) -> str:
         case "ref":
             return f"it takes the id of a {kind.blueprint} that exists"
         case "text" | "json" | "set" if kind.maximum is not None:
-            return f"it takes {kind}, {kind.maximum} at most"
+            unit = {"text": "characters", "json": "bytes"}.get(kind.kind, "members")
+            return f"it takes {kind}, {kind.maximum} {unit} at most"
     return f"it takes {kind}"
 
 

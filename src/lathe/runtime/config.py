@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -150,6 +151,9 @@ class IssuerSettings(Struct, forbid_unknown_fields=True, frozen=True):
     sign_in: SignInSettings | None = None
 
 
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file."""
 
@@ -173,7 +177,17 @@ def read_config(text: bytes | None, environment: Mapping[str, str]) -> Config:
             data.setdefault(table, {})[key] = value
         return msgspec.convert(data, Config, strict=False)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise UsageError(f"`{FILE}`: {str(error)[:1].lower()}{str(error)[1:]}") from None
+        raise UsageError(f"`{FILE}`: {_plainly(str(error))}") from None
+
+
+def _plainly(said: str) -> str:
+    """What the decoder says, with the place as it is written in the file: not `$.server.port`."""
+    what, _, at = said.partition(" - at `$")
+    place = at.rstrip("`").removeprefix(".").replace("[...]", ".NAME").replace("key in ", "")
+    unknown = _UNKNOWN.fullmatch(what)
+    if unknown:
+        return f"`{unknown[1]}` is no key" + (f" of `[{place}]`" if place else " or table of it")
+    return f"`{place}`: {what[:1].lower()}{what[1:]}" if place else f"{what[:1].lower()}{what[1:]}"
 
 
 def aliases_of(issuers: Mapping[str, IssuerSettings]) -> dict[str, str]:
