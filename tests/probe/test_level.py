@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
@@ -18,12 +19,14 @@ from lathe.machine import step, values
 from lathe.machine.event import Act
 from lathe.machine.table import compile_app
 from lathe.probe import run as probe_run
+from lathe.probe.host import Adapter, Host, Said, named
 from lathe.probe.level import Probed, probe, reader_of
 from lathe.probe.plan import Ask, Plan, Wait, draw_plan, people
 from lathe.probe.run import Subject, carry_out
 from lathe.reader.reader import Reader
 from lathe.runtime import outbox
 from lathe.runtime.outbox import Outbox
+from lathe.sim.loop import SimLoop, run as run_in_world
 from lathe.testing._apps import write_app
 from lathe.testing._dice import Dice
 
@@ -56,6 +59,27 @@ def test_a_sound_runtime_answers_as_the_blueprint_says(name: str) -> None:
 def test_whatever_the_seed(name: str, seed: int) -> None:
     app = app_of(name)
     carry_out(Subject(compile_app(app), example(name), reader_of(app)), draw_plan(app, seed))
+
+
+def test_what_is_committed_and_not_answered_yet_is_waited_for() -> None:
+    """Adapters report progress while all that was committed is looked at."""
+    app = app_of("rollout")
+    made = Said("POST", "/v1/rollout/rollouts", named(people(app)[0]), b'{"replicas": 3}')
+
+    async def main(loop: SimLoop) -> bool:
+        host = Host(loop, compile_app(app), example("rollout"), Adapter({}))
+        await host.start()
+        asked = loop.create_task(host.call(made))
+        while not await host.entries():
+            await asyncio.sleep(0)
+        was_answered = asked.done()
+        await host.answered()
+        await asyncio.sleep(0)
+        assert asked.done() and asked.result().status == 201
+        await host.stop()
+        return was_answered
+
+    assert not all(run_in_world(main, seed)[0] for seed in range(10)), "some are answered later"
 
 
 def test_a_seed_is_the_same_plan_and_the_same_run() -> None:

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import random
@@ -43,6 +43,7 @@ from lathe.api.overriding import Overrides
 from lathe.api.proxied import Proxied, networks_of
 from lathe.api.session import Sessions
 from lathe.api.simulations import Simulations, Simulator, notice
+from lathe.api.unplugging import ROUND_TRIP_SECONDS, connect_nobody, connected
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import Performer, settings_key
 from lathe.effect.emit import Emit
@@ -433,13 +434,15 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop to listen, answer whoever is connected, and end."""
+        connect_nobody(self._plug)
         for server in self.servers:
             server.close()
         for plug in sockets or ():
             plug.close()
-        loop = asyncio.get_running_loop()
-        for connected in self._connected():
-            await loop.connect_accepted_socket(self._connection, connected)
+        await self._take_in()
+        await asyncio.sleep(ROUND_TRIP_SECONDS)
+        await self._take_in()
+        self._plug.close()
         await super().shutdown()
         if left := [
             *self.server_state.tasks
@@ -448,15 +451,11 @@ class _Server(uvicorn.Server):
                 task.cancel()
             await asyncio.wait(left, timeout=CUT_OFF_SECONDS)
 
-    def _connected(self) -> list[socket.socket]:
-        """Those whom the system has connected meanwhile; from here on it connects nobody."""
-        found: list[socket.socket] = []
-        self._plug.setblocking(False)
-        with suppress(OSError):  # there is nobody more
-            while True:
-                found.append(self._plug.accept()[0])
-        self._plug.close()
-        return found
+    async def _take_in(self) -> None:
+        """Serve those whom the system has connected."""
+        loop = asyncio.get_running_loop()
+        for one in connected(self._plug):
+            await loop.connect_accepted_socket(self._connection, one)
 
     def _connection(self) -> Connection:
         return Connection(self.config, self.server_state, self.lifespan.state)

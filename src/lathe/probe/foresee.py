@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from lathe.frozen import frozen
-from lathe.lang.model import App, Blueprint, Json
+from lathe.lang.expr import And, Follow, Read, walk
+from lathe.lang.model import Action, App, Blueprint, Json
 from lathe.probe.convert import NotOfTypeError, taken_in, told
 from lathe.reader.joint import Taken, admits
 from lathe.reader.reader import Reader
@@ -222,7 +223,8 @@ class Foresight:
     def offers(self, world: World, being: Being, by: By, now: int) -> dict[str, str]:
         """Each action with the problem that it would meet; empty where it is possible.
 
-        What needs arguments is judged by state and caller alone.
+        What needs arguments is judged by state, caller, and what of its guard reads neither arguments nor
+        another entity.
         """
         found = {}
         blueprint = self._app.blueprints[being.blueprint]
@@ -236,6 +238,8 @@ class Foresight:
                     raise RefusedError("state")
                 elif not self._reader.permits(blueprint, action, being, by, {}, False):
                     raise RefusedError("denied")
+                elif not _can_hold(action, being, by):
+                    raise RefusedError("guard")
                 found[action.name] = ""
             except RefusedError as refused:
                 found[action.name] = CODES[refused.reason]
@@ -260,6 +264,23 @@ class Foresight:
                 continue
             return name, found
         return "", None
+
+
+def _can_hold(action: Action, being: Being, by: By) -> bool:
+    """Whether no part of a guard is false already, as far as that can be told without arguments."""
+    if action.when is None:
+        return True
+    tree = action.when.tree
+    scope = Scope(World({}, {}), being, being.fields, {}, by.actor)
+    try:
+        for part in tree.operands if isinstance(tree, And) else (tree,):
+            reads = [*walk(part)]
+            is_open = any(isinstance(n, Follow) or (isinstance(n, Read) and n.scope == "arg") for n in reads)
+            if not is_open and value(part, scope) is not True:
+                return False
+    except RefusedError:
+        return True
+    return True
 
 
 def _running(being: Being) -> set[int]:

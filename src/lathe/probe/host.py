@@ -194,6 +194,7 @@ class Host:
         self.troubles: list[str] = []
         self.lived = 0.0
         self._read = 0
+        self._asked: set[asyncio.Future[None]] = set()
         self.node = Node(
             self.store,
             loop,
@@ -262,8 +263,18 @@ class Host:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await self.api(_scope(said), receive, send)
+        over = self._loop.create_future()
+        self._asked.add(over)
+        try:
+            await self.api(_scope(said), receive, send)
+        finally:
+            self._asked.discard(over)
+            over.set_result(None)
         return _answer(sent)
+
+    async def answered(self) -> None:
+        """Wait until whatever is being asked by now is answered: what it did may be committed already."""
+        await asyncio.gather(*self._asked)
 
     def listen(self, said: Said) -> Listening:
         """Open a stream, which goes on until it is cut."""

@@ -172,7 +172,9 @@ class _Run:
     async def _settle(self) -> None:
         """Let what is due happen, then compare all that was committed and answered."""
         await self._host.pass_time(SETTLE_SECONDS)
-        self._follower.take(await self._host.entries(), self._sent)
+        entries = await self._host.entries()
+        await self._host.answered()
+        self._follower.take(entries, self._sent)
         for sent, answer in sorted(self._waiting, key=lambda one: _turn_of(one[1])):
             self._judge(sent, answer)
         self._waiting.clear()

@@ -1,0 +1,54 @@
+"""How a listening socket is closed so that nobody who was connected is cut off.
+
+Whoever the system connects between the last `accept` and the `close` is reset, and may have sent a request by
+then. So nobody is connected any more first: where the system can (Linux), the socket drops what opens a
+connection. Whoever knocks meanwhile knocks again a second later, by the system's own doing, and is refused or
+finds another process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+import sys
+
+ROUND_TRIP_SECONDS = 0.1
+"""How long a connection that was begun may take to be there."""
+SO_ATTACH_FILTER = 26
+FLAGS, SYN = 13, 0x02
+"""Where the flags stand in the head of a segment, and the one that opens a connection."""
+PROGRAM = (
+    (0x30, 0, 0, FLAGS),  # load the flags
+    (0x45, 0, 1, SYN),  # does it open a connection?
+    (0x06, 0, 0, 0),  # drop it
+    (0x06, 0, 0, 0xFFFFFFFF),  # let it through
+)
+"""Classic BPF: code, jumps if true and false, operand."""
+
+
+def connect_nobody(plug: socket.socket) -> None:
+    """Let nobody be connected any more; whoever is, or is about to be, can still be accepted.
+
+    Where the system knows no such filter, or the socket is none of TCP, it does nothing.
+    """
+    if sys.platform != "linux" or plug.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    code = b"".join(struct.pack("HBBI", *line) for line in PROGRAM)
+    held = ctypes.create_string_buffer(code, len(code))
+    plug.setsockopt(
+        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(PROGRAM), ctypes.addressof(held))
+    )
+
+
+def connected(plug: socket.socket) -> list[socket.socket]:
+    """Those whom the system has connected, and nobody has accepted."""
+    found: list[socket.socket] = []
+    plug.setblocking(False)
+    while True:
+        try:
+            found.append(plug.accept()[0])
+        except ConnectionAbortedError:
+            continue  # it has gone again: there may be others behind it
+        except OSError:
+            return found  # there is nobody more, or no room for more
