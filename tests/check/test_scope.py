@@ -317,27 +317,3 @@ same = { from = "draft", to = "done", by = "role:boss", when = "actor == maker" 
 """
     assert codes(text) == ["LT202"], "`same` needs one person with both roles"
     assert codes(text.replace('exclusive = [["clerk", "boss"]]\n', "")) == []
-
-
-def test_whom_references_mean_that_a_runtime_has_archived_is_not_covered() -> None:
-    """A search keeps everybody who is referred to; a runtime does not."""
-    parent = """retain = "30d"
-[state]
-here = { initial = true, waits = "x" }
-closed = { final = true }
-[action]
-create = { by = "role:clerk" }
-close = { from = "here", to = "closed", by = "role:clerk" }
-"""
-    child = """[state]
-open = { initial = true, waits = "x" }
-[field]
-parent = { type = "ref", to = "Parent" }
-[action]
-create = { by = "role:clerk" }
-rest = { from = "open", by = "role:clerk" }
-"""
-    said = "`Child.parent` once its Parent is archived, 30d after its end (`retain`)"
-    assert said in report_of(several("", Parent=parent, Child=child)).not_covered
-    kept = parent.replace('retain = "30d"', "")
-    assert said not in report_of(several("", Parent=kept, Child=child)).not_covered

@@ -23,7 +23,7 @@ from tests.store.rows import (
 
 from lathe.errors import UsageError
 from lathe.store.audit import Change, DecisionRow, HeldRow, Said, Seal, TokenRow, audited
-from lathe.store.base import Bounds, JournalQuery, Store
+from lathe.store.base import Bounds, JournalQuery, Referring, Store
 from lathe.store.journal import breaks
 from lathe.store.records import Answer, Checkpoint, EntityRow, Intent
 
@@ -286,6 +286,45 @@ async def final_entities_are_archived_with_their_journal(store: Store) -> None:
     assert not [table async for table, _ in store.dump() if table.startswith("archived")]
     assert await commit(store, write(turned(None, "next"))) == ["accepted"]
     await settled(store, 5)
+
+
+@law
+async def whoever_somebody_refers_to_is_not_archived(store: Store) -> None:
+    """By a field or a member of a set, written long ago or just now; who refers to itself is nobody."""
+    await made(store, "live")
+    referring = (Referring("Holder", ("one",), ("some",)), Referring(BLUEPRINT, ("one",)))
+    now = await store.now_ms()
+    first, _ = held = turned(
+        None, "first", blueprint="Holder", fields={"one": "a", "some": ["b", "c"]}, final=True
+    )
+    assert set(
+        await commit(
+            store,
+            *(write(turned(None, name, final=True)) for name in "abde"),
+            write(turned(None, "self", fields={"one": "self"}, final=True)),
+            write(held),
+            write(turned(None, "none", blueprint="Holder", fields={"one": None, "some": None})),
+            write(turned(None, "new", blueprint="Holder", fields={"one": "d"}, at_ms=now)),
+        )
+    ) == {"accepted"}
+    await settled(store, 9)
+
+    async def archived(limit: int = 9, blueprint: str = BLUEPRINT) -> list[str]:
+        return await store.archive(
+            TENANT, APP, blueprint, final_before_ms=5_000, limit=limit, referring=referring
+        )
+
+    assert await archived(limit=1) == ["e"]
+    assert await archived() == ["self"]
+    assert await archived() == []
+    await commit(
+        store, write(turned(first, blueprint="Holder", fields={"one": None, "some": ["b"]}, final=True))
+    )
+    await settled(store, 10)
+    assert await archived() == ["a"]
+    assert await archived(blueprint="Holder") == ["first"]
+    assert await archived() == ["b"]
+    assert [*await store.load(TENANT, APP, ["a", "b", "d", "e", "self"])] == ["d"]
 
 
 @law

@@ -9,7 +9,6 @@ from lathe.check.liveness import moved_deadlines
 from lathe.check.system import System
 from lathe.lang.adapters import ADAPTERS
 from lathe.lang.model import App, Blueprint
-from lathe.lang.units import show_duration
 
 
 def not_covered(
@@ -21,7 +20,6 @@ def not_covered(
     """
     for blueprint in app.blueprints.values():
         yield from _promises(blueprint)
-    yield from _archived(app)
     if system is not None:
         yield from _beyond(system, crowd or system)
     yield from partial
@@ -33,18 +31,6 @@ def not_covered(
         b.timers or any(s.after_ms is not None for s in b.states.values()) for b in app.blueprints.values()
     ):
         yield "durations: a timer may fire at any moment while it is armed"
-
-
-def _archived(app: App) -> Iterator[str]:
-    """Whom references mean that a runtime has archived: the search keeps everybody who is referred to."""
-    for owner in app.blueprints.values():
-        kinds = {f.name: f.type.element or f.type for f in owner.fields.values()}
-        for name, kind in kinds.items():
-            target = app.blueprints.get(kind.blueprint or "") if kind.kind == "ref" else None
-            if target is not None and target.retain_ms is not None:
-                kept = show_duration(target.retain_ms)
-                gone = f"once its {target.name} is archived, {kept} after its end (`retain`)"
-                yield f"`{owner.name}.{name}` {gone}"
 
 
 def _beyond(system: System, crowd: System) -> Iterator[str]:

@@ -6,11 +6,13 @@ import asyncio
 import hmac
 from hashlib import sha256
 
+from lathe.lang.model import App
+from lathe.lang.types import Type
 from lathe.runtime.engine import Engine
 from lathe.runtime.failing import Failed, repeat
 from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Alert, Monitor
-from lathe.store.base import Bounds, StoreError
+from lathe.store.base import Bounds, Referring, StoreError
 from lathe.store.records import Checkpoint, Timer
 
 SWEEP_SECONDS = 60.0
@@ -28,6 +30,21 @@ TOKENS_MS = 90 * 86_400_000
 """How long tokens are kept that have expired or were revoked."""
 DECISIONS_MS = 90 * 86_400_000
 """How long a decision is kept after it expired: what was decided stays in the audit."""
+
+
+def referring(app: App, blueprint: str) -> tuple[Referring, ...]:
+    """Where entities of an app refer to those of a blueprint."""
+    found = []
+    for owner in app.blueprints.values():
+        fields = [f.name for f in owner.fields.values() if _means(f.type, blueprint)]
+        sets = [f.name for f in owner.fields.values() if _means(f.type.element, blueprint)]
+        if fields or sets:
+            found.append(Referring(owner.name, tuple(fields), tuple(sets)))
+    return tuple(found)
+
+
+def _means(kind: Type | None, blueprint: str) -> bool:
+    return kind is not None and (kind.kind, kind.blueprint) == ("ref", blueprint)
 
 
 class Housekeeper:
@@ -74,18 +91,22 @@ class Housekeeper:
             await asyncio.sleep(0.05)
 
     async def archive(self) -> None:
-        """Move what has been final for longer than its blueprint's `retain` out of the way."""
+        """Move what has been final for longer than its blueprint's `retain` out of the way.
+
+        Whoever somebody refers to that is still there stays, as in every search of the verifier.
+        """
         now = await self._engine.store.now_ms()
         for live in self._engine.catalog.everything():
             for blueprint in live.app.blueprints.values():
                 if blueprint.retain_ms is None:
                     continue
+                others = referring(live.app, blueprint.name)
                 is_more = True
                 while is_more:
                     try:
                         moved = await self._engine.store.archive(
                             live.tenant, live.app.name, blueprint.name,
-                            final_before_ms=now - blueprint.retain_ms, limit=ARCHIVE_LIMIT,
+                            final_before_ms=now - blueprint.retain_ms, limit=ARCHIVE_LIMIT, referring=others,
                         )  # fmt: skip
                     except StoreError:  # it may be done all the same
                         self._engine.cache.forget_app(live.tenant, live.app.name)

@@ -7,7 +7,7 @@ world that follows. What the runtime wrote, answered and did is held against tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -27,7 +27,7 @@ from lathe.machine.event import (
 from lathe.machine.migrate import migrate
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.properties import Broken, broken
-from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Value
+from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Scalar, Value
 from lathe.machine.step import step
 from lathe.runtime.catalog import Live
 from lathe.runtime.conformance import event_of, payload_of
@@ -430,6 +430,8 @@ class Oracle:
             kept_ms = retains[-1].app.blueprints[row.blueprint].retain_ms if retains else None
             if kept_ms is None or now - row.final_ms < kept_ms:
                 self.fail("archived", f"{row.id} was archived {now - row.final_ms} ms after it was final")
+            if any(row.id in _referred(loaded, one) for one in world if one.id != row.id):
+                self.fail("archived", f"{row.id} was archived while somebody refers to it")
             if self._outbox.pop(row.id, None):
                 self.fail("archived", f"{row.id} was archived while it asks for something")
             self._timers.pop(row.id, None)
@@ -566,3 +568,13 @@ def refuses(loaded: Loaded, world: MemoryWorld, command: Command) -> bool:
 
 def _kept(before: MemoryWorld, new: Loaded) -> dict[str, Value]:
     return {name: value for name, value in before.ghosts.items() if name in new.table.ghosts}
+
+
+def _referred(loaded: Loaded, entity: Entity) -> Iterator[Scalar]:
+    """Whom the fields of an entity mean."""
+    for field in loaded.app.blueprints[entity.blueprint].fields.values():
+        value = entity.fields.get(field.name)
+        if field.type.kind == "ref":
+            yield value if not isinstance(value, frozenset) else None
+        elif field.type.element is not None and field.type.element.kind == "ref":
+            yield from value if isinstance(value, frozenset) else ()

@@ -153,6 +153,19 @@ class Apply:
 
 
 @frozen
+class Referring:
+    """Where entities of a blueprint refer to others: by fields that hold one, or a set of them."""
+
+    blueprint: str
+    fields: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+
+
+REFERRED_MS = 600_000
+"""Who was written in so many milliseconds is looked at once more when somebody is archived."""
+
+
+@frozen
 class Bounds:
     """What a sweep leaves: ages in milliseconds."""
 
@@ -431,11 +444,19 @@ class Store(Protocol):
         """Remove what has outlived its bound: receipts that expired, archives, tokens that are long over."""
 
     async def archive(
-        self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
+        self,
+        tenant: str,
+        app: str,
+        blueprint: str,
+        *,
+        final_before_ms: int,
+        limit: int,
+        referring: Sequence[Referring] = (),
     ) -> list[str]:
         """Move entities final since before then, with their journal, out of the way; the ids of those moved.
 
-        Their claims and timers are gone; one with an invocation that is not over stays.
+        Their claims and timers are gone. One with an invocation that is not over stays, and so does one to
+        which another refers that is not archived itself, by the fields in `referring`.
         """
 
     async def erase(self, tenant: str, app: str, entity: str) -> int:
@@ -456,6 +477,7 @@ __all__ = [
     "Checkpoint", "Claim",
     "CorruptError", "EntityRow", "Entry", "FullError", "Governing", "Intent", "JournalQuery", "Leased",
     "Outgoing", "Query",
-    "ReadOnlyError", "Receipt", "Retiming", "SchemaError", "SortKey", "Store", "StoreError", "Swept", "Timer",
+    "ReadOnlyError", "Receipt", "Referring", "Retiming", "SchemaError", "SortKey", "Store", "StoreError",
+    "Swept", "Timer",
     "TooLongError", "UnavailableError", "Version", "Write", "sort_value",
 ]  # fmt: skip

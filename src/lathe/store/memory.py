@@ -26,6 +26,7 @@ from lathe.store.base import (
     Bounds,
     JournalQuery,
     Query,
+    Referring,
     Retiming,
     Swept,
     Written,
@@ -52,7 +53,7 @@ from lathe.store.records import (
     Version,
     Write,
 )
-from lathe.store.selected import fits, is_asked
+from lathe.store.selected import final_since, fits, is_asked
 from lathe.store.tables import ArchivedRow, GoverningRow, decode_row, encode_row
 
 T = TypeVar("T")
@@ -487,19 +488,20 @@ class MemoryStore:
         return Swept(removed, any(len(rows) > bounds.rows for rows in found.values()))
 
     async def archive(
-        self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
+        self,
+        tenant: str,
+        app: str,
+        blueprint: str,
+        *,
+        final_before_ms: int,
+        limit: int,
+        referring: Sequence[Referring] = (),
     ) -> list[str]:
-        def is_old(row: EntityRow) -> bool:
-            return (
-                (row.tenant, row.app, row.blueprint) == (tenant, app, blueprint)
-                and row.final_ms is not None
-                and row.final_ms < final_before_ms
-                and not self._duties.is_busy((tenant, app, row.id))
-            )
-
         def change() -> list[str]:
-            old = sorted((r for r in self._entities.values() if is_old(r)), key=lambda r: (r.final_ms, r.id))
-            return self._archive(old[:limit])
+            rows = [row for row in self._entities.values() if (row.tenant, row.app) == (tenant, app)]
+            old = final_since(rows, blueprint, final_before_ms, referring)
+            free = [row for row in old if not self._duties.is_busy((tenant, app, row.id))]
+            return self._archive(free[:limit])
 
         return await self._changing("archive", change)
 

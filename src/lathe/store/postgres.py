@@ -26,6 +26,7 @@ from lathe.store.base import (
     Bounds,
     JournalQuery,
     Query,
+    Referring,
     Swept,
     TooLongError,
     UnavailableError,
@@ -356,10 +357,21 @@ class PostgresStore:
         return await self._change(lambda db: duties.sweep(db, bounds), self._worker)
 
     async def archive(
-        self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
+        self,
+        tenant: str,
+        app: str,
+        blueprint: str,
+        *,
+        final_before_ms: int,
+        limit: int,
+        referring: Sequence[Referring] = (),
     ) -> list[str]:
-        key = (tenant, app, blueprint)
-        return await self._change(lambda db: duties.archive(db, key, final_before_ms, limit), self._worker)
+        old = duties.Old((tenant, app, blueprint), final_before_ms, limit, tuple(referring))
+        among: list[str] | None = None
+        if referring:
+            statement, bound = old.statement(is_among=False)
+            among = [str(name) for (name,) in await self._fetch(statement, *bound, 0)]
+        return await self._change(lambda db: duties.archive(db, old, among), self._worker)
 
     async def erase(self, tenant: str, app: str, entity: str) -> int:
         return await self._change(lambda db: duties.erase(db, (tenant, app, entity)), self._worker)

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from asyncpg import Connection
 from msgspec.structs import astuple
 
-from lathe.store.base import INTENTS_LIMIT, Bounds, Retiming, Swept
+from lathe.frozen import frozen
+from lathe.store.base import INTENTS_LIMIT, REFERRED_MS, Bounds, Referring, Retiming, Swept
 from lathe.store.duties import POSTPONED, overdue_rank
 from lathe.store.postgres_commit import NOW
 from lathe.store.records import EntityRow, Intent, Leased, Outgoing, Timer, Version
+from lathe.store.selected import referring_rows
 from lathe.store.tables import Row, columns, intent_key
 
 NEXT = """(o.phase <> 'waiting' or not exists (
@@ -172,9 +174,20 @@ async def count_intents(db: Connection, intents: Sequence[Intent]) -> None:
 
 _OLD = """select id from entity e where tenant = $1 and app = $2 and blueprint = $3 and final_ms < $4
     and not exists (select 1 from outgoing o where o.tenant = e.tenant and o.app = e.app and o.entity = e.id)
-    and not exists (select 1 from journal j left join batch b on b.id = j.batch
-        where j.tenant = e.tenant and j.app = e.app and j.entity = e.id and b.first is null)
-    order by final_ms, id limit $5 for update of e skip locked"""
+    {more} order by final_ms, id limit $5"""
+_NUMBERED = """and not exists (select 1 from journal j left join batch b on b.id = j.batch
+    where j.tenant = e.tenant and j.app = e.app and j.entity = e.id and b.first is null offset 0)"""
+"""Asked of one candidate after another (`offset 0` keeps it from being a join), by the key of its journal:
+while nothing is known of the tables, a join goes through the whole journal for each.
+"""
+_LOCK = "for update of e skip locked"
+_KEPT = "with kept as materialized (select distinct k.id from ({rows}) k where k.id <> k.by)"
+_UNKEPT = "and e.id not in (select kept.id from kept where kept.id is not null)"
+_WRITTEN = "r.tenant = $1 and r.app = $2 and r.blueprint = '{blueprint}' and r.changed_ms >= $6"
+_FIELD = "select r.fields->>'{name}' as id, r.id as by from entity r where {written}"
+_SET = """select m.value as id, r.id as by from entity r, jsonb_array_elements_text(
+    case jsonb_typeof(r.fields->'{name}') when 'array' then r.fields->'{name}' else '[]' end) m
+    where {written}"""
 _WHERE = "where tenant = $1 and app = $2 and"
 _ENTITY = columns(EntityRow)
 _MOVES = (
@@ -187,9 +200,35 @@ _MOVES = (
 )
 
 
-async def archive(db: Connection, app: tuple[str, str, str], before_ms: int, limit: int) -> list[str]:
-    """See `Store.archive`. `app` is tenant, app and blueprint; entries without a position stay."""
-    found = [str(row[0]) for row in await db.fetch(_OLD, *app, before_ms, limit)]
+@frozen
+class Old:
+    """What is to be archived: `app` is tenant, app and blueprint; entries without a position stay."""
+
+    app: tuple[str, str, str]
+    before_ms: int
+    limit: int
+    referring: tuple[Referring, ...] = ()
+
+    def statement(self, *, is_among: bool) -> tuple[str, tuple[object, ...]]:
+        """What finds to whom nobody refers, as far as those tell who were written since $6; among $7."""
+        rows = referring_rows(self.referring, (_FIELD, _SET), _WRITTEN)
+        more = f"{_UNKEPT} and e.id = any($7::text[])" if is_among else _UNKEPT
+        return f"{_KEPT.format(rows=rows)} {_OLD.format(more=more)}", (*self.app, self.before_ms, self.limit)
+
+
+async def archive(db: Connection, old: Old, among: Sequence[str] | None) -> list[str]:
+    """See `Store.archive`. `among` are those to whom nobody referred a moment ago.
+
+    They are locked first, so that nobody can refer to them any more who is not seen by then.
+    """
+    app = old.app
+    more = _NUMBERED if among is None else f"{_NUMBERED} and e.id = any($6::text[])"
+    bound = (*app, old.before_ms, old.limit, *([] if among is None else [list(among)]))
+    found = [str(row[0]) for row in await db.fetch(f"{_OLD.format(more=more)} {_LOCK}", *bound)]
+    if found and among is not None:
+        statement, bound = old.statement(is_among=True)
+        since = await db.fetchval(f"select {NOW} - {REFERRED_MS}::bigint")
+        found = [str(row[0]) for row in await db.fetch(statement, *bound, since, found)]
     if found:
         for move in _MOVES:
             await db.execute(move, *app[:2], found)

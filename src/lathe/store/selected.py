@@ -1,9 +1,13 @@
-"""Which rows a query asks for, where no database looks for them."""
+"""Which rows a query asks for, where no database looks for them, and who refers to whom."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from lathe.store import where
-from lathe.store.base import JournalQuery, Query
+from lathe.store.base import JournalQuery, Query, Referring
 from lathe.store.records import EntityRow, Entry
 
 
@@ -23,4 +27,41 @@ def is_asked(entry: Entry, query: JournalQuery) -> bool:
         and query.app in (None, entry.app)
         and query.blueprint in (None, entry.blueprint)
         and query.entity in (None, entry.entity)
+    )
+
+
+def final_since(
+    rows: Sequence[EntityRow], blueprint: str, before_ms: int, referring: Sequence[Referring]
+) -> list[EntityRow]:
+    """Of an app, the entities of a blueprint that were final before then and that no other refers to."""
+    kept = _referred(rows, referring)
+    old = [
+        (row.final_ms, row.id, row)
+        for row in rows
+        if row.blueprint == blueprint and row.final_ms is not None and row.final_ms < before_ms
+    ]
+    return [row for _, name, row in sorted(old, key=lambda one: one[:2]) if name not in kept]
+
+
+def _referred(rows: Sequence[EntityRow], referring: Sequence[Referring]) -> set[str]:
+    """To whom some entities refer; that one refers to itself is nothing."""
+    asked = {one.blueprint: one for one in referring}
+    found: set[str] = set()
+    for row in rows if asked else ():
+        one = asked.get(row.blueprint)
+        if one is not None:
+            fields = msgspec.json.decode(row.body)["fields"]
+            names = {fields.get(name) for name in one.fields}
+            names.update(*(fields.get(name) or () for name in one.sets))
+            found |= names - {row.id, None}
+    return found
+
+
+def referring_rows(referring: Sequence[Referring], shapes: tuple[str, str], written: str) -> str:
+    """A statement for whom entities refer to: `shapes` ask a field, and a set, of the rows `written`."""
+    return " union all ".join(
+        shape.format(name=name, written=written.format(blueprint=one.blueprint))
+        for one in referring
+        for shape, names in zip(shapes, (one.fields, one.sets), strict=True)
+        for name in names
     )

@@ -30,6 +30,7 @@ from lathe.store.base import (
     JournalQuery,
     Query,
     ReadOnlyError,
+    Referring,
     Swept,
     Written,
 )
@@ -412,16 +413,25 @@ class SqliteStore:
         return await self._change(lambda db: duties.sweep(db, bounds, now))
 
     async def archive(
-        self, tenant: str, app: str, blueprint: str, *, final_before_ms: int, limit: int
+        self,
+        tenant: str,
+        app: str,
+        blueprint: str,
+        *,
+        final_before_ms: int,
+        limit: int,
+        referring: Sequence[Referring] = (),
     ) -> list[str]:
-        assert self._writer is not None, "the store is open"
-        key, now = (tenant, app, blueprint), self._clock()
+        assert self._writer is not None and self._lister is not None, "the store is open"
+        now = self._clock()
+        old = duties.Old((tenant, app, blueprint), final_before_ms, limit, tuple(referring))
+        among = await self._lister.call(old.names) if referring else None
 
         def moving(committer: Committer) -> list[str]:
             committer.forget()
             db, position = committer.connection, committer.position
             with transaction(db):
-                return duties.archive(db, key, final_before_ms, limit, now, position)
+                return duties.archive(db, old, among, now, position)
 
         return await self._writer.call(moving)
 

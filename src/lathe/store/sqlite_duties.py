@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import apsw
 from msgspec.structs import astuple
 
-from lathe.store.base import INTENTS_LIMIT, Bounds, Retiming, Swept
+from lathe.frozen import frozen
+from lathe.store.base import INTENTS_LIMIT, REFERRED_MS, Bounds, Referring, Retiming, Swept
 from lathe.store.duties import POSTPONED, overdue_rank
 from lathe.store.records import Intent, Leased, Outgoing, Timer, Version
 from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER
+from lathe.store.selected import referring_rows
 from lathe.store.sqlite_rows import RowStatement
 from lathe.store.tables import Row, columns
 
@@ -163,9 +166,17 @@ def count_intents(db: apsw.Connection, intents: Sequence[Intent]) -> None:
     db.executemany(_RAREST, {(i.tenant, i.app) for i in intents})
 
 
-_OLD = """select id from entity e where tenant = ? and app = ? and blueprint = ? and final_ms < ?
+_OLD = """select id from entity e where tenant = ?1 and app = ?2 and blueprint = ?3 and final_ms < ?4
     and not exists (select 1 from outgoing o where o.tenant = e.tenant and o.app = e.app and o.entity = e.id)
-    order by final_ms, id limit ?"""
+    {more} order by final_ms, id limit ?5"""
+_AMONG = "and e.id in (select value from json_each(?7))"
+_KEPT = "and e.id not in (select id from ({rows}) where id is not null)"
+_WRITTEN = "r.tenant = ?1 and r.app = ?2 and r.blueprint = '{blueprint}' and r.changed_ms >= ?6"
+_FIELD = (
+    """select nullif(json_extract(r.body, '$.fields."{name}"'), r.id) as id from entity r where {written}"""
+)
+_SET = """select nullif(m.value, r.id) as id from entity r, json_each(r.body, '$.fields."{name}"') m
+    where {written}"""
 _MOVES = (
     f"""insert into archived_journal ({ENTRY}) select {ENTRY} from journal
         where tenant = ?1 and app = ?2 and entity = ?3""",
@@ -178,11 +189,32 @@ _MOVES = (
 )
 
 
+@frozen
+class Old:
+    """What is to be archived: `app` is tenant, app and blueprint."""
+
+    app: tuple[str, str, str]
+    before_ms: int
+    limit: int
+    referring: tuple[Referring, ...] = ()
+
+    def names(self, db: apsw.Connection, since_ms: int = 0, among: Sequence[str] | None = None) -> list[str]:
+        """Whom that is, `among` some, as far as those tell who were written since then."""
+        rows = referring_rows(self.referring, (_FIELD, _SET), _WRITTEN)
+        more = [_KEPT.format(rows=rows)] if rows else []
+        more += [_AMONG] if among is not None else []
+        bound: list[object] = [*self.app, self.before_ms, self.limit]
+        bound += [since_ms] if rows or among is not None else []
+        bound += [json.dumps(list(among))] if among is not None else []
+        return [str(name) for (name,) in db.execute(_OLD.format(more=" ".join(more)), bound)]
+
+
 def archive(
-    db: apsw.Connection, app: tuple[str, str, str], before_ms: int, limit: int, now_ms: int, position: int
+    db: apsw.Connection, old: Old, among: Sequence[str] | None, now_ms: int, position: int
 ) -> list[str]:
-    """See `Store.archive`. `app` is tenant, app and blueprint."""
-    found = [str(name) for (name,) in db.execute(_OLD, (*app, before_ms, limit))]
+    """See `Store.archive`. `among` are those to whom nobody referred a moment ago."""
+    app = old.app
+    found = old.names(db, now_ms - REFERRED_MS, among)
     if found:
         db.execute("insert or replace into meta values ('position', ?)", (position,))
     for move in _MOVES:
