@@ -37,7 +37,7 @@ from serve import BLUEPRINT, CONNECTIONS, LUA, made, server
 from lathe.lang import read_app
 from lathe.lang.model import App
 from lathe.policy.engine import Decider
-from lathe.policy.lower import permits
+from lathe.policy.implied import permits
 from lathe.policy.requests import Request, Value, principal_entity, uid
 
 SIZES = (10, 100, 1_000)

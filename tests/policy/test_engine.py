@@ -11,7 +11,7 @@ from lathe.lang.model import App
 from lathe.machine.event import Caller
 from lathe.machine.step import matches
 from lathe.policy.engine import Decider
-from lathe.policy.lower import permits
+from lathe.policy.implied import permits
 from lathe.policy.policies import names_principals, read_policies
 from lathe.policy.requests import Request
 from lathe.policy.scan import MAX_OPERATORS

@@ -12,8 +12,6 @@ PATIENCE_SECONDS = 1.0
 """A check that takes longer says so on a terminal."""
 GRACE_SECONDS = 0.5
 """How long after Ctrl-C a search may take to come to a state that it can tell of."""
-
-
 TIMES_LONGER = 3
 """A busy machine makes nobody wait longer than so many times the seconds that a check has by itself."""
 

@@ -8,7 +8,7 @@ from lathe.lang.model import Action
 from lathe.machine.event import Caller
 from lathe.machine.snapshot import Entity, Value
 from lathe.machine.step import matches
-from lathe.policy.lower import permit_id
+from lathe.policy.implied import permit_id
 
 KEPT_LIMIT = 65_536
 """Callers of actions whose permits are kept; when there are as many, they are found anew."""

@@ -15,7 +15,7 @@ import cedarpy
 from lathe.frozen import frozen
 from lathe.lang.model import App
 from lathe.lang.types import Type
-from lathe.policy.lower import Permit, permits
+from lathe.policy.implied import ImpliedPermit, permits
 from lathe.policy.policies import Policy, asks_for, may_concern, read_policies
 from lathe.policy.reads import Reads, reads
 from lathe.policy.requests import Request, Value, action_entity, principal_entity, record, shown, uid
@@ -45,7 +45,7 @@ class Slice:
     """The policies that can count for one action on one type of resource, and what they decided."""
 
     def __init__(
-        self, app: App, which: tuple[str, str], own: Iterable[Permit], policies: Iterable[Policy]
+        self, app: App, which: tuple[str, str], own: Iterable[ImpliedPermit], policies: Iterable[Policy]
     ) -> None:
         blueprint, action = which
         texts = [(p.id, p.text) for p in own]
@@ -189,7 +189,7 @@ class Decider:
         self.app = app
         self.policies = read_policies(app)[0] if policies is None else policies
         self._slices: dict[tuple[str, str], Slice] = {}
-        self._own: dict[str, list[Permit]] = {}
+        self._own: dict[str, list[ImpliedPermit]] = {}
         for permit in permits(app):
             self._own.setdefault(permit.action, []).append(permit)
 

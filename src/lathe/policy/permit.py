@@ -9,7 +9,7 @@ from lathe.machine.event import Caller
 from lathe.machine.snapshot import Entity, Value
 from lathe.machine.step import Permit, admitted
 from lathe.policy.determining import Determining, determining_by_roles
-from lathe.policy.engine import Decider
+from lathe.policy.engine import Decider, Decision, Slice
 from lathe.policy.requests import principal_to
 
 
@@ -20,8 +20,7 @@ def permit_by(decider: Decider) -> Permit:
         found = decider.slice(entity.blueprint, action.name)
         if not found.policies:
             return admitted(action, entity, caller, args)
-        seen = {**entity.fields, "state": entity.state}
-        return found.decide(principal_of(entity, caller), caller.roles, entity.id, seen, args).allowed
+        return _decided(found, entity, caller, args).allowed
 
     return permit
 
@@ -36,8 +35,7 @@ def forbidden_by(decider: Decider) -> Permit:
         found = decider.slice(entity.blueprint, action.name)
         if not found.policies:
             return False
-        seen = {**entity.fields, "state": entity.state}
-        decision = found.decide(principal_of(entity, caller), caller.roles, entity.id, seen, args)
+        decision = _decided(found, entity, caller, args)
         return not decision.allowed and bool(decision.policies or decision.errors)
 
     return forbidden
@@ -53,8 +51,7 @@ def determining_by(decider: Decider) -> Determining:
         found = decider.slice(entity.blueprint, action.name)
         if not found.policies:
             return by_roles(action, entity, caller, args)
-        seen = {**entity.fields, "state": entity.state}
-        decision = found.decide(principal_of(entity, caller), caller.roles, entity.id, seen, args)
+        decision = _decided(found, entity, caller, args)
         return decision.policies if decision.allowed else ()
 
     return determining
@@ -70,11 +67,15 @@ def reader_by(decider: Decider) -> MayRead:
     """Whether a caller may read an entity, by `read` and the policies beside it; not by `read`'s `when`."""
 
     def may_read(entity: Entity, caller: Caller) -> bool:
-        seen = {**entity.fields, "state": entity.state}
-        who = principal_of(entity, caller)
-        return decider.slice(entity.blueprint, READ).decide(who, caller.roles, entity.id, seen, {}).allowed
+        return _decided(decider.slice(entity.blueprint, READ), entity, caller, {}).allowed
 
     return may_read
+
+
+def _decided(found: Slice, entity: Entity, caller: Caller, args: Mapping[str, Value]) -> Decision:
+    """What a slice decides of a caller, over the entity as it is."""
+    seen = {**entity.fields, "state": entity.state}
+    return found.decide(principal_of(entity, caller), caller.roles, entity.id, seen, args)
 
 
 def principal_of(entity: Entity, caller: Caller) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from lathe.lang.model import Action, Principal
 from lathe.machine.event import Caller
 from lathe.machine.snapshot import Value
 from lathe.machine.step import matches
-from lathe.policy.lower import permit_id
+from lathe.policy.implied import permit_id
 
 UNTOLD = "what it asks of the entity is not told: you may not read it"
 

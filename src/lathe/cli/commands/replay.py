@@ -133,8 +133,8 @@ def _here(saved: gauge.Saved, asked: Asked, where: str) -> tuple[App, list[Repla
 
 def _on_server(saved: gauge.Saved, asked: Asked, *, is_meant: bool) -> tuple[App, list[Replayed], list[str]]:
     """On a server, in the version that it runs."""
-    from lathe.cli.acting import Acting, asked_of, who  # only when asked for
     from lathe.cli.live import running_app
+    from lathe.cli.replaying import Replaying, asked_of, who  # only when asked for
 
     wanted = asked_of(saved.trace)
     if not is_meant:
@@ -146,9 +146,9 @@ def _on_server(saved: gauge.Saved, asked: Asked, *, is_meant: bool) -> tuple[App
     app, digest = running_app(asked.url, saved.trace.app)
 
     async def use(client: httpx2.AsyncClient) -> tuple[list[Replayed], list[str]]:
-        acting = Acting(client, app, wait_seconds=asked.wait_seconds)
-        found = await acting.play(saved.trace)
-        return found, list(who(acting))
+        replaying = Replaying(client, app, wait_seconds=asked.wait_seconds)
+        found = await replaying.play(saved.trace)
+        return found, list(who(replaying))
 
     found, notes = run_client(asked.url, None, use)
     if digest != saved.trace.digest:

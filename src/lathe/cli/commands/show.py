@@ -82,7 +82,7 @@ def _permissions(app: App) -> str:
 
 def _cedar(app: App) -> str:
     """The schema that policies are written against, and the permits that the blueprints give."""
-    from lathe.policy.lower import permits  # only for this form
+    from lathe.policy.implied import permits  # only for this form
     from lathe.policy.schema import schema
 
     return "\n".join([schema(app), "", "// permits of `by` and `read`", *(p.text for p in permits(app))])

@@ -49,7 +49,7 @@ def _is_asked(one: TraceStep) -> bool:
     return one.event in ("create", "act") and one.by.partition(":")[0] in ("role", "any")
 
 
-class Acting:
+class Replaying:
     """One replay on one server. `ids` says which entity there stands for which of the trace."""
 
     def __init__(self, client: httpx2.AsyncClient, app: App, *, wait_seconds: float) -> None:
@@ -256,7 +256,7 @@ def _document(response: httpx2.Response) -> Json:
     return document
 
 
-def who(acting: Acting) -> Iterator[str]:
+def who(replaying: Replaying) -> Iterator[str]:
     """Which entity stands for which, in lines."""
-    for name, entity in acting.ids.items():
+    for name, entity in replaying.ids.items():
         yield f"{name} is {entity}"

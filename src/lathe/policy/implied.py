@@ -10,7 +10,7 @@ from lathe.policy.schema import quoted
 
 
 @frozen
-class Permit:
+class ImpliedPermit:
     """A permit that `by` or `read` gives: its id, the action that it opens, its text, whose role."""
 
     id: str
@@ -19,12 +19,12 @@ class Permit:
     role: str | None = None
 
 
-def permits(app: App) -> tuple[Permit, ...]:
+def permits(app: App) -> tuple[ImpliedPermit, ...]:
     """Every permit that the blueprints themselves give, in their order."""
     return tuple(p for blueprint in app.blueprints.values() for p in _of_blueprint(blueprint))
 
 
-def _of_blueprint(blueprint: Blueprint) -> Iterator[Permit]:
+def _of_blueprint(blueprint: Blueprint) -> Iterator[ImpliedPermit]:
     for action in blueprint.actions.values():
         for principal in action.admits:
             yield _permit(blueprint, action.name, principal)
@@ -45,12 +45,12 @@ def permit_id(blueprint: str, action: str, principal: Principal) -> str:
     return f"by:{blueprint}.{action}:{principal}"
 
 
-def _permit(blueprint: Blueprint, action: str, principal: Principal) -> Permit:
+def _permit(blueprint: Blueprint, action: str, principal: Principal) -> ImpliedPermit:
     name = f"{blueprint.name}.{action}"
     who = _scope(blueprint, principal)
     text = f"permit({who}, action == Action::{quoted(name)}, resource);"
     role = principal.name if principal.kind == "role" else None
-    return Permit(permit_id(blueprint.name, action, principal), name, text, role)
+    return ImpliedPermit(permit_id(blueprint.name, action, principal), name, text, role)
 
 
 def _scope(blueprint: Blueprint, principal: Principal) -> str:
