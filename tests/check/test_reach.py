@@ -113,7 +113,12 @@ def test_an_action_whose_caller_never_comes_can_never_be_taken() -> None:
             'create = { by = "role:clerk" }\nstay = { from = "x", by = "role:clerk" }\n'
         ),
     )
-    assert "LT202" in codes(text)
+    assert codes(text) == ["LT601"], "it is seen before anything is searched"
+    called = text.replace('create = { by = "role:clerk" }\nstay', 'create = { by = "entity:A" }\nstay')
+    assert codes(called) == ["LT601", "LT601"], "of `create` as well"
+    stay = 'stay = { from = "x", by = "role:clerk"'
+    joint = 'args = { a = { type = "ref", to = "A" } }, also = [{ on = "arg.a", action = "go" }]'
+    assert codes(text.replace(stay, f"{stay}, {joint}")) == []
 
 
 INN = {

@@ -144,6 +144,10 @@ def _takers(app: App, blueprint: Blueprint) -> Iterator[Finding]:
                 yield nobody(action, f'say who may (`by = "role:…"`), {cure.format(action.name)}')
         elif Principal("any") in action.admits and changes_something(action) and not app.policies:
             yield open_to_all(action)
+        elif not (_is_reachable(app, blueprint, action) or _is_policed(app, blueprint, action)):
+            others = " or ".join(f"`{p.name}`" for p in action.admits)
+            cure = f"let an `also`, `call` or `create` of {others} take it, or say in `by` who else may"
+            yield nobody(action, cure)
     for inbound in blueprint.inbound.values():
         if inbound.signed_scheme is None:
             yield finding(
@@ -153,6 +157,24 @@ def _takers(app: App, blueprint: Blueprint) -> Iterator[Finding]:
                 'add `signed = { scheme = "standard", secret = "NAME" }`',
                 severity="warning",
             )
+
+
+def _is_reachable(app: App, blueprint: Blueprint, action: Action) -> bool:
+    """Whether any of those whom an action admits ever asks for it: an entity, where its blueprint says so."""
+    if any(principal.kind != "entity" for principal in action.admits):
+        return True
+    others = [app.blueprints.get(principal.name or "") for principal in action.admits]
+    wanted = blueprint.name, action.name
+    return any(wanted in _reached(other) for other in others if other is not None)
+
+
+def _reached(blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+    """The actions of others that entities of a blueprint take: together with their own, or later."""
+    for action in blueprint.actions.values():
+        yield from ((clause.blueprint, clause.action) for clause in action.also)
+    for effect in blueprint.effects.values():
+        if effect.target is not None:
+            yield effect.target.blueprint, effect.target.action
 
 
 def nobody(action: Action, cure: str) -> Finding:
