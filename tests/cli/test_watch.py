@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from time import process_time, sleep
+
 import pytest
 
 from lathe.cli import watch
@@ -32,3 +36,48 @@ def test_a_budget_that_is_asked_for_is_one_of_the_wall(monkeypatch: pytest.Monke
     monkeypatch.setattr(watch, "perf_counter", lambda: next(walls))
     monkeypatch.setattr(watch.output, "status", lambda text: None)
     assert Watch("x")() == 130.0
+
+
+needs_timers = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX signals")
+
+
+def burn(seconds: float) -> None:
+    """Work for so long."""
+    until = process_time() + seconds
+    while process_time() < until:
+        pass
+
+
+@needs_timers
+def test_a_search_that_looks_at_the_clock_is_ended_there() -> None:
+    with Watch("x") as looked_at:
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            looked_at()
+        assert looked_at.was_interrupted
+        assert looked_at() > 0, "it is raised once"
+
+
+@needs_timers
+def test_one_that_never_looks_is_ended_by_what_it_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "GRACE_SECONDS", 0.05)
+    with Watch("x"):
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            burn(60)
+
+
+@needs_timers
+def test_whoever_has_no_processor_meanwhile_keeps_its_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sleep stands for a machine that is busy with others."""
+    monkeypatch.setattr(watch, "GRACE_SECONDS", 0.2)
+    with Watch("x") as looked_at:
+        os.kill(os.getpid(), signal.SIGINT)
+        sleep(0.4)
+        with pytest.raises(KeyboardInterrupt):
+            looked_at()
+    monkeypatch.setattr(watch, "GRACE_LONGEST_SECONDS", 0.05)
+    with Watch("x"):
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            sleep(60)

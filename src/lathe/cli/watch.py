@@ -11,7 +11,9 @@ from lathe.cli import output
 PATIENCE_SECONDS = 1.0
 """A check that takes longer says so on a terminal."""
 GRACE_SECONDS = 0.5
-"""How long after Ctrl-C a search may take to come to a state that it can tell of."""
+"""How long after Ctrl-C a search may work to come to a state that it can tell of."""
+GRACE_LONGEST_SECONDS = 5.0
+"""The same by the clock on the wall, where others have the processor."""
 TIMES_LONGER = 3
 """A busy machine makes nobody wait longer than so many times the seconds that a check has by itself."""
 
@@ -19,7 +21,7 @@ TIMES_LONGER = 3
 class Watch:
     """A monotonic clock in seconds. Ctrl-C is raised where it is read, so that a search loses nothing.
 
-    A second Ctrl-C, or half a second without a look at the clock, interrupts wherever it finds us.
+    A second Ctrl-C, or half a second of work without a look at the clock, interrupts wherever it finds us.
 
     `is_patient`: what counts are the seconds in which there was a processor, so that a busy machine costs no
     verdict, but at least a third of all that pass; else those on the wall.
@@ -41,7 +43,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _alarm(0)
+        _alarm(0, 0)
         signal.signal(signal.SIGINT, self._before)
         if self._shown:
             output.status("")
@@ -64,8 +66,9 @@ class Watch:
         if self._is_asked_to_stop or not hasattr(signal, "setitimer"):
             self._stop()
         self._is_asked_to_stop = True
-        signal.signal(signal.SIGALRM, self._out_of_grace)
-        _alarm(GRACE_SECONDS)
+        for one in (signal.SIGPROF, signal.SIGALRM):
+            signal.signal(one, self._out_of_grace)
+        _alarm(GRACE_SECONDS, GRACE_LONGEST_SECONDS)
 
     def _out_of_grace(self, number: int, frame: FrameType | None) -> None:
         if self._is_asked_to_stop:
@@ -73,10 +76,12 @@ class Watch:
 
     def _stop(self) -> None:
         self._is_asked_to_stop = False
-        _alarm(0)
+        _alarm(0, 0)
         raise KeyboardInterrupt
 
 
-def _alarm(seconds: float) -> None:
+def _alarm(worked_seconds: float, seconds: float) -> None:
+    """Be woken when so much was worked, or has passed; 0: never mind."""
     if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, worked_seconds)
         signal.setitimer(signal.ITIMER_REAL, seconds)
