@@ -2,7 +2,9 @@
 import { classes, html, useEffect, useLayoutEffect, useRef, useState } from "../ui.js";
 
 export const ROW_HEIGHT = 33;
-const AROUND = 12;
+/** Rows beyond what is in sight: those that come next as it scrolls, and those that have just gone. */
+const BEFORE = 12;
+const BEHIND = 3;
 const AHEAD = 400;
 
 /**
@@ -11,17 +13,20 @@ const AHEAD = 400;
  */
 export function Rows({ label, columns, rows, keyOf, classOf, hasMore, more, total, foot }) {
   const frame = useRef(null);
-  const [sight, setSight] = useState({ top: 0, height: 600 });
+  const [sight, setSight] = useState({ top: 0, height: 600, isUp: false });
   useLayoutEffect(() => {
     const element = frame.current;
-    const look = () => setSight({ top: element.scrollTop, height: element.clientHeight });
+    const look = () => {
+      const { scrollTop: top, clientHeight: height } = element;
+      setSight((before) => (before.top === top && before.height === height ? before : { top, height, isUp: top < before.top }));
+    };
     const sized = new ResizeObserver(look);
     sized.observe(element);
     element.addEventListener("scroll", look, { passive: true });
     return () => (sized.disconnect(), element.removeEventListener("scroll", look));
   }, []);
-  const first = Math.max(0, Math.floor(sight.top / ROW_HEIGHT) - AROUND);
-  const last = Math.min(rows.length, Math.ceil((sight.top + sight.height) / ROW_HEIGHT) + AROUND);
+  const first = Math.max(0, Math.floor(sight.top / ROW_HEIGHT) - (sight.isUp ? BEFORE : BEHIND));
+  const last = Math.min(rows.length, Math.ceil((sight.top + sight.height) / ROW_HEIGHT) + (sight.isUp ? BEHIND : BEFORE));
   useEffect(() => {
     if (hasMore && last + AHEAD > rows.length) more();
   }, [hasMore, last, rows.length]);
