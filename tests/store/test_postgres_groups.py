@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from asyncpg import DeadlockDetectedError
 from tests.store.contract import commit, made, settled
 from tests.store.rows import APP, TENANT, claim, outgoing, receipt, turned, write
 from tests.store.server import Server
@@ -16,7 +17,7 @@ from lathe.store.base import JournalQuery, Store
 from lathe.store.postgres_at_once import at_once
 from lathe.store.postgres_commit import Locking
 from lathe.store.records import GENESIS, Write
-from lathe.store.sequencer import PAGE, PAGE_BYTES
+from lathe.store.sequencer import PAGE, PAGE_BYTES, Sequencer
 
 
 def test_every_process_hears_what_was_written(server: Server) -> None:
@@ -44,6 +45,27 @@ def test_every_process_hears_what_was_written(server: Server) -> None:
         assert heard == {"last": 1}, "what is too long for a notification is not told"
 
     on_stores(server, both)
+
+
+def test_positions_are_given_again_after_a_clash(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is the same, and so is what was prepared on it."""
+    monkeypatch.setattr(sequencer, "POLL_SECONDS", 0.01)
+    real, clashes = sequencer.Sequencer.run_once, [DeadlockDetectedError("it went round"), None]
+
+    async def clashing(self: Sequencer) -> None:
+        await real(self)
+        if (clash := clashes.pop(0) if clashes else None) is not None:
+            raise clash
+
+    async def alone(store: Store) -> None:
+        await made(store)
+        monkeypatch.setattr(sequencer.Sequencer, "run_once", clashing)
+        for number in (1, 2, 3):
+            assert await commit(store, write(turned(None, f"e{number}"))) == ["accepted"]
+            await settled(store, number)
+        assert clashes == [], "it went on after it"
+
+    on_stores(server, alone, number=1)
 
 
 def test_of_very_much_that_was_written_only_that_it_was_is_told(

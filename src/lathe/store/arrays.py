@@ -13,9 +13,9 @@ def literal(kind: str, column: Sequence[object]) -> str:
     """The text of an array of `kind`: bigint, bytea, or one whose elements are texts."""
     match kind:
         case "bigint":
-            return "{" + ",".join("NULL" if x is None else str(x) for x in column) + "}"
+            return "{" + ",".join(map(str, column)).replace("None", "NULL") + "}"
         case "bytea":
-            return "{" + ",".join(map(_bytes, column)) + "}"
+            return "{" + ",".join([_bytes(x) for x in column]) + "}"
     return _texts(column)
 
 

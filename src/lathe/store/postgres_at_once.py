@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import astuple
 
-from lathe.store.accept import EntityKey, LeaseKey, Standing, accept, touched
+from lathe.store.accept import EntityKey, LeaseKey, touched
 from lathe.store.arrays import literal
 from lathe.store.fold import net
 from lathe.store.postgres_commit import NOW, Statement, Writing, kinds
@@ -73,9 +73,7 @@ class Chain:
         self.places = sorted(self.places + other.places)
         self.heads.update(other.heads)
         self.inner += other.inner
-        for key, worker in other.leases.items():
-            self.leases.setdefault(key, worker)
-        return True
+        return all(self.leases.setdefault(key, worker) == worker for key, worker in other.leases.items())
 
 
 class _Chaining:
@@ -111,7 +109,8 @@ class _Chaining:
         chain.places.append(place)
         if write.lease is not None:
             worker, name, which = write.lease
-            chain.leases.setdefault((tenant, app, name, which), worker)
+            if chain.leases.setdefault((tenant, app, name, which), worker) != worker:
+                return False
         for row in write.entities:
             self._ends[(tenant, app, row.id), row.head] = chain
         return True
@@ -234,13 +233,6 @@ class AtOnce:
         return answers
 
 
-def _standing(governing: Mapping[tuple[str, str], Governing], chain: Chain) -> Standing:
-    """What the store must hold for a chain to fit."""
-    return Standing(
-        governing=governing, heads=chain.heads, holders={}, receipts=(), leases=chain.leases, decisions={}
-    )
-
-
 def at_once(group: Sequence[Write]) -> AtOnce | None:
     """The statement of a group; None for one that needs more: claims, leases of timers, decisions, entities
     that are only read, the same key twice, or writes that cannot be parted into chains.
@@ -252,12 +244,10 @@ def at_once(group: Sequence[Write]) -> AtOnce | None:
         return None
     governing: dict[tuple[str, str], Governing] = {}
     for write in group:
-        governing.setdefault((write.tenant, write.app), Governing(write.digest, write.epoch))
-    chains = chained(group)
-    if chains is None:
-        return None
-    for chain in chains:
-        answers = accept([group[place] for place in chain.places], _standing(governing, chain))
-        if any(answer.verdict != "accepted" for answer in answers):
+        known = governing.get((write.tenant, write.app))
+        if known is None:
+            known = governing[write.tenant, write.app] = Governing(write.digest, write.epoch)
+        if write.decision is not None or (known.digest, known.epoch) != (write.digest, write.epoch):
             return None
-    return AtOnce(group, chains, governing)
+    chains = chained(group)
+    return None if chains is None else AtOnce(group, chains, governing)

@@ -33,8 +33,7 @@ PAGE_BYTES = 8_000
 
 _written = msgspec.json.Decoder(list[Written]).decode
 
-_SEQUENCE = """
-select pg_advisory_xact_lock(hashtextextended('{schema}', 16));
+_PREPARE = """prepare give_positions as
 with waiting as materialized (
     select id, entries, sum(entries) over (order by id) - entries as before from batch where first is null),
 moved as (
@@ -52,6 +51,8 @@ pages as (
     select json_agg(json_build_array(tenant, app, entity, revision))::text as said from told group by page)
 select pg_notify('{schema}', said) from pages where octet_length(said) < {bytes}
 union all select pg_notify('{schema}', '') from moved"""
+_SEQUENCE = "select pg_advisory_xact_lock(hashtextextended('{schema}', 16)); execute give_positions"
+"""Two statements of one transaction, in one message: the second sees what was committed before the lock."""
 
 
 class Sequencer:
@@ -62,10 +63,12 @@ class Sequencer:
     def __init__(self, link: Link, schema: str) -> None:
         self._link = link
         self._schema = schema
-        self._statement = _SEQUENCE.format(schema=schema, page=PAGE, limit=TOLD_LIMIT, bytes=PAGE_BYTES)
+        self._prepare = _PREPARE.format(schema=schema, page=PAGE, limit=TOLD_LIMIT, bytes=PAGE_BYTES)
+        self._statement = _SEQUENCE.format(schema=schema)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._heard: Connection | None = None
+        self._prepared: Connection | None = None
         self._position = -1
         self.listeners: list[Callable[[], None]] = []
         self.governed: list[Callable[[], None]] = []
@@ -84,7 +87,7 @@ class Sequencer:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         await self._link.close()
-        self._heard = None
+        self._heard = self._prepared = None
         self.listeners.clear()
         self.governed.clear()
         self.written.clear()
@@ -102,6 +105,9 @@ class Sequencer:
     async def run_once(self) -> None:
         """Give positions to what is committed."""
         async with self._link.use() as db:
+            if self._prepared is not db:
+                await db.execute(self._prepare)
+                self._prepared = db
             if self._heard is not db:
                 await db.add_listener(self._schema, self._hear)
                 self._heard = db
