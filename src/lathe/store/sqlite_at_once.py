@@ -31,6 +31,10 @@ SIZES = (1, 2, 3, 4, 6, 8, *range(12, 65, 4), *range(80, 129, 16), *range(160, R
 
 _ENTRY, _OUTGOING, _ENDED, _LEASE, _TIMER, _DISARMED = range(1, 7)
 """What a row of the view is: its first column."""
+_WHOLE, _SAME_STATE = range(1, 3)
+"""What is written of an entity of which there is no later entry: all, or what a step changes that leaves its
+state. Its place among those of a state is not looked for then, nor written anew.
+"""
 _NAMES = (
     *Entry.__struct_fields__,
     *("is_last", "body", "created_ms", "changed_ms", "final_ms"),
@@ -58,23 +62,33 @@ def _first(count: int) -> str:
 
 _KEY = "tenant = new.c1 and app = new.c2 and entity = new.c3"
 _IS_ANSWERED = f"new.c0 = {_ENTRY} and {_of_entry(['principal'])} is not null"
-_IS_USED = f"""tenant = new.c1 and principal = {_of_entry(["principal"])} and key = {_of_entry(["key"])}
-    and expires_ms > {_of_entry(["now_ms"])}"""
+_IF_UNUSED = RECEIPT_AGAIN.replace(
+    "request = excluded.request",
+    f"""request = case when receipt.expires_ms > {_of_entry(["now_ms"])} then raise(abort, 'used')
+        else excluded.request end""",
+)
+"""A receipt takes the place of one that has expired; of another one it says so."""
+_CHANGING = ("visit", "version", "revision", "digest", "body", "head", "changed_ms")
 
 _TRIGGERS = {
     f"new.c0 = {_ENTRY}": (
         f"insert into journal ({columns(Entry)}) values ({_of_entry(Entry.__struct_fields__)})",
     ),
-    f"new.c0 = {_ENTRY} and {_of_entry(['is_last'])}": (
+    f"new.c0 = {_ENTRY} and {_of_entry(['is_last'])} = {_WHOLE}": (
         f"""insert into entity ({columns(EntityRow)}) values ({_of_entry(EntityRow.__struct_fields__)})
         {ENTITY_AGAIN}""",
+    ),
+    f"new.c0 = {_ENTRY} and {_of_entry(['is_last'])} = {_SAME_STATE}": (
+        f"""update entity set {", ".join(f"{name} = {_of_entry([name])}" for name in _CHANGING)}
+        where tenant = new.c1 and app = new.c2 and id = {_of_entry(["id"])}""",
+    ),
+    f"new.c0 = {_ENTRY} and {_of_entry(['is_last'])} is not null": (
         f"""update timer set worker = null, until_ms = 0 where worker = '{POSTPONED}' and
         tenant = new.c1 and app = new.c2 and entity = {_of_entry(["entity"])}""",
     ),
     _IS_ANSWERED: (
-        f"select raise(abort, 'used') from receipt where {_IS_USED}",
         f"""insert into receipt ({columns(Receipt)}) values ({_of_entry(Receipt.__struct_fields__)})
-        {RECEIPT_AGAIN}""",
+        {_IF_UNUSED}""",
     ),
     f"new.c0 = {_LEASE}": (
         f"""select raise(abort, 'lost') where not exists (select 1 from outgoing
@@ -130,8 +144,13 @@ def expected(
     )
 
 
-def rows_of(group: Sequence[Write], total: Net, position: int, now_ms: int) -> Rows:
-    """What to put into the view for a group of which all is accepted; `position` is the last one given."""
+def rows_of(
+    group: Sequence[Write], total: Net, states: Mapping[EntityKey, str], position: int, now_ms: int
+) -> Rows:
+    """What to put into the view for a group of which all is accepted; `position` is the last one given.
+
+    `states` is what `states_of` said of entities that are there, as far as it is known.
+    """
     rows: Rows = [
         (_LEASE, write.tenant, write.app, write.lease[1], write.lease[2], write.lease[0], now_ms)
         for write in group
@@ -141,12 +160,13 @@ def rows_of(group: Sequence[Write], total: Net, position: int, now_ms: int) -> R
         receipt = write.receipt
         for entry in write.entries:
             position += 1
-            row = total.entities[write.tenant, write.app, entry.entity]
+            key = (write.tenant, write.app, entry.entity)
+            row = total.entities[key]
             rows.append(
                 (
                     _ENTRY,
                     *bind_entry(entry, position),
-                    *(_entity(row) if row.head == entry.hash else _NO_ENTITY),
+                    *(_entity(row, states.get(key)) if row.head == entry.hash else _NO_ENTITY),
                     *(_NO_RECEIPT if receipt is None else (*astuple(receipt)[1:], now_ms)),
                 )
             )
@@ -158,8 +178,14 @@ def rows_of(group: Sequence[Write], total: Net, position: int, now_ms: int) -> R
     return rows
 
 
-def _entity(row: EntityRow) -> tuple[object, ...]:
-    return 1, row.body.decode(), row.created_ms, row.changed_ms, row.final_ms
+def _entity(row: EntityRow, state: str | None) -> tuple[object, ...]:
+    is_same = row.state == state and row.final_ms is None
+    return _SAME_STATE if is_same else _WHOLE, row.body.decode(), row.created_ms, row.changed_ms, row.final_ms
+
+
+def states_of(total: Net) -> dict[EntityKey, str]:
+    """The state of each entity that was written; empty if it is final, for with it goes when it became so."""
+    return {key: row.state if row.final_ms is None else "" for key, row in total.entities.items()}
 
 
 def put(connection: apsw.Connection, rows: Rows) -> bool:

@@ -140,7 +140,7 @@ HEADS_LIMIT = 65_536
 
 
 class Committer:
-    """What the writer's thread knows beside its connection: what governs, the last position, and heads.
+    """What the writer's thread knows beside its connection: what governs, the last position, heads, states.
 
     All are true because nobody else writes; they are changed only after a commit, and read anew when it is
     not known whether one was done.
@@ -151,6 +151,8 @@ class Committer:
         self.governing: dict[tuple[str, str], Governing] = {}
         self.position = 0
         self._heads: dict[EntityKey, bytes] = {}
+        self._states: dict[EntityKey, str] = {}
+        """Of some of those, as they were written in one call."""
         self._is_unsure = False
         at_once.prepare(connection)
         self.refresh()
@@ -185,6 +187,7 @@ class Committer:
     def forget(self) -> None:
         """Know no heads any more: entities are changed otherwise than by a group."""
         self._heads.clear()
+        self._states.clear()
 
     def commit(self, group: Sequence[Write], now_ms: int) -> list[Answer]:
         """One group. Nothing is written if nothing was accepted."""
@@ -204,7 +207,7 @@ class Committer:
         if any(answer.verdict != "accepted" for answer in answers):
             return None
         total = net(group, answers)
-        rows = at_once.rows_of(group, total, self.position, now_ms)
+        rows = at_once.rows_of(group, total, self._states, self.position, now_ms)
         if len(rows) > at_once.ROWS_LIMIT:
             return None
         try:
@@ -217,6 +220,7 @@ class Committer:
                 raise told from error
             raise
         self._heads.update(standing.heads)
+        self._states.update(at_once.states_of(total))
         self.position += len(total.entries)
         return answers
 
@@ -241,6 +245,7 @@ class Committer:
             written = self._write(writes, answers, standing, holders, now_ms)
         self.position += written
         self._heads.update(standing.heads)
+        self._states.clear()
         return answers
 
     def apply(self, app: tuple[str, str], after: Governing, writes: Sequence[Write], now_ms: int) -> Answer:

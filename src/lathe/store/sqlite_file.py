@@ -41,6 +41,8 @@ _SETTINGS = (
     "journal_mode = wal", "synchronous = full", "temp_store = memory", f"wal_autocheckpoint = {LOG_PAGES}",
     "cache_size = -65536", "trusted_schema = off", "cell_size_check = on",
 )  # fmt: skip
+_ITS_OWN = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_NOMUTEX
+"""One thread alone uses it: SQLite locks it for no other, which it would do for every bound value."""
 
 
 def check_version(found: str | None = None) -> None:
@@ -54,7 +56,7 @@ def check_version(found: str | None = None) -> None:
 def connect_writer(path: Path) -> apsw.Connection:
     """The connection that writes, with the schema brought up to date."""
     make(path)
-    connection = apsw.Connection(str(path), statementcachesize=STATEMENTS)
+    connection = apsw.Connection(str(path), flags=_ITS_OWN, statementcachesize=STATEMENTS)
     try:
         connection.set_busy_timeout(BUSY_MS)
         for setting in _SETTINGS:
