@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any
@@ -35,6 +36,8 @@ from ..runtime.harness import example, read
 EXAMPLES = (
     "rollout", "saga", "order", "lease_queue", "wallet", "approval", "subscription", "incident", "expense",
 )  # fmt: skip
+
+POST = Path(__file__).parents[2] / "conformance" / "sources" / "post"
 
 
 def app_of(name: str) -> App:
@@ -80,6 +83,13 @@ def test_what_is_committed_and_not_answered_yet_is_waited_for() -> None:
         return was_answered
 
     assert not all(run_in_world(main, seed)[0] for seed in range(10)), "some are answered later"
+
+
+def test_a_report_of_an_effect_that_is_over_meanwhile_is_heard() -> None:
+    """It is committed just when its time is up."""
+    files = {path.name: path.read_bytes() for path in POST.iterdir()}
+    found = probe(read(files), files, plans=5, first=1035, clock=monotonic)
+    assert found.difference is None, found.difference
 
 
 def test_a_seed_is_the_same_plan_and_the_same_run() -> None:

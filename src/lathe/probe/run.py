@@ -353,7 +353,11 @@ class _Run:
             )  # fmt: skip
             path = f"/v1/{self._app.name}/{blueprint.plural}/{entity}/{action.name}"
             said = Said("POST", path, {"authorization": f"Bearer {token}"})
-            self._note(sent, said, await self._host.call(said))
+            await asyncio.shield(self._loop.create_task(self._reported(sent, said)))
+
+    async def _reported(self, sent: Sent, said: Said) -> None:
+        """Whoever began to report hears the answer, also if the effect is over meanwhile."""
+        self._note(sent, said, await self._host.call(said))
 
     # Requests that read, or that should never be made.
 
