@@ -19,9 +19,9 @@ from common import ROOT, Row, is_quick, report
 from lathe.check.algebra.guess import guesses
 from lathe.check.algebra.level import OBSERVED_STATES
 from lathe.check.algebra.prove import Proofs, prove
-from lathe.check.graph import Limits
-from lathe.check.search import search
-from lathe.check.system import make_system
+from lathe.check.composed.system import make_system
+from lathe.check.search.graph import Limits
+from lathe.check.search.plain import search
 from lathe.gate import Options, check_files
 from lathe.gate.verdict import Outcome
 from lathe.lang import read_app

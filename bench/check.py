@@ -23,9 +23,9 @@ from time import perf_counter
 
 from common import ROOT, Row, is_quick, median_seconds, report
 
+from lathe.check.composed.system import make_system
 from lathe.check.export import promela
-from lathe.check.scope import scopes
-from lathe.check.system import make_system
+from lathe.check.search.scope import scopes
 from lathe.lang import read_app
 
 APP = "examples/rollout"

@@ -23,15 +23,15 @@ from time import monotonic
 from common import ROOT, Row, report
 from tlc import tlc_jar
 
+from lathe.check.composed.system import System, make_system
 from lathe.check.export import promela, tla
 from lathe.check.export.fairness import promises
 from lathe.check.export.tla import configuration
-from lathe.check.graph import Graph, Limits
-from lathe.check.liveness import failures
-from lathe.check.scope import scopes
-from lathe.check.search import search
-from lathe.check.suspects import met, violated
-from lathe.check.system import System, make_system
+from lathe.check.judge.liveness import failures
+from lathe.check.judge.suspects import met, violated
+from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.plain import search
+from lathe.check.search.scope import scopes
 from lathe.lang import read_app
 
 CC = ("cc", "-O1", "-w", "-DNOREDUCE", "-DVECTORSZ=4096")

@@ -100,7 +100,7 @@ async def served(folder: str, count: int) -> None:
     from lathe.runtime.engine import Command
     from lathe.store.base import Apply
     from lathe.store.records import Version
-    from lathe.store.sqlite import SqliteStore
+    from lathe.store.sqlite.store import SqliteStore
 
     tenant = "main"
     limits = LimitSettings(per_principal_per_second=1_000_000, burst=1_000_000)

@@ -15,7 +15,7 @@ from common import timed
 from models import Guarded
 from tlc import tlc_jar
 
-from lathe.check.ir import Formula
+from lathe.check.composed.ir import Formula
 
 CONFIGURATION = "INIT Init\nNEXT Next\nINVARIANT Right\n"
 _COMPARED = {"==": "=", "<": "<", "<=": "<="}

@@ -19,10 +19,10 @@ from pathlib import Path
 from common import ROOT, Row, is_quick, report
 
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Limits
-from lathe.check.scope import scopes
-from lathe.check.search import ListGraph, search
-from lathe.check.system import System, make_system
+from lathe.check.composed.system import System, make_system
+from lathe.check.search.graph import Limits
+from lathe.check.search.plain import ListGraph, search
+from lathe.check.search.scope import scopes
 from lathe.cli.files import load
 from lathe.frozen import evolve
 from lathe.lang.model import App

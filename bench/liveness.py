@@ -14,11 +14,11 @@ from time import monotonic, process_time
 
 from common import Row, report
 
-from lathe.check.graph import Limits
-from lathe.check.liveness import failures
-from lathe.check.suspects import violated
-from lathe.check.system import make_system
-from lathe.check.watch import watches
+from lathe.check.composed.system import make_system
+from lathe.check.judge.liveness import failures
+from lathe.check.judge.suspects import violated
+from lathe.check.search.graph import Limits
+from lathe.check.search.watch import watches
 from lathe.gate.processor import ready_numpy
 from lathe.lang import read_app
 

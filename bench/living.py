@@ -19,7 +19,7 @@ from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
 from lathe.store.base import Apply
 from lathe.store.records import Version
-from lathe.store.sqlite import SqliteStore
+from lathe.store.sqlite.store import SqliteStore
 
 TENANT = "main"
 TOGETHER = 512

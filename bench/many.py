@@ -27,7 +27,7 @@ from lathe.runtime.cache import Cache
 from lathe.runtime.loading import held_of
 from lathe.store.base import Apply
 from lathe.store.records import Version
-from lathe.store.sqlite import SqliteStore
+from lathe.store.sqlite.store import SqliteStore
 from store import DIGEST, Load
 
 LEAST_TIMES_GROUPED = 4.0

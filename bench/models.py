@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lathe.check import ir
 from lathe.check.arrays.expand import Model
-from lathe.check.command import Command, Label
-from lathe.check.ir import Formula
-from lathe.check.layout import Variable
+from lathe.check.composed import ir
+from lathe.check.composed.command import Command, Label
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Variable
 from lathe.lang.model import Principal
 from lathe.lang.types import BOOL
 

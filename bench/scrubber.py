@@ -93,7 +93,7 @@ def served() -> str:
     import uvicorn
     from tests.runtime.processes import free_port
 
-    from lathe.api.answers import Receive, Scope, Send, answer
+    from lathe.api.wire.answers import Receive, Scope, Send, answer
     from lathe.console.app import Console
 
     async def nothing(scope: Scope, receive: Receive, send: Send) -> None:

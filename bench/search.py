@@ -29,7 +29,7 @@ from guarded import run_tlc
 from models import Guarded, model
 from stateright import run_stateright
 
-from lathe.check import ir
+from lathe.check.composed import ir
 from lathe.check.export.promela import changes_text, formula_text
 
 MODELS = ("twophase:8", "philosophers:14", "rollout:4:1:2")

@@ -23,7 +23,7 @@ from models import model  # noqa: E402  # loads numpy
 from lathe.check.arrays.expand import Model  # noqa: E402
 from lathe.check.arrays.explore import explore  # noqa: E402
 from lathe.check.arrays.graph import ArrayGraph  # noqa: E402
-from lathe.check.graph import Limits  # noqa: E402
+from lathe.check.search.graph import Limits  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 600
@@ -45,8 +45,8 @@ def main(name: str, threads: int) -> None:
 
 def _order(most: int, threads: int) -> tuple[ArrayGraph, int]:
     from lathe.check.arrays.tier import model_of
-    from lathe.check.system import make_system
-    from lathe.check.watch import watches
+    from lathe.check.composed.system import make_system
+    from lathe.check.search.watch import watches
     from lathe.lang import read_app
 
     app = read_app({p.name: p.read_bytes() for p in (ROOT / "examples" / "order").glob("*.toml")}).app

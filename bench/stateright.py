@@ -17,7 +17,7 @@ from time import perf_counter
 from common import timed
 from models import Guarded
 
-from lathe.check.ir import Formula
+from lathe.check.composed.ir import Formula
 
 CARGO = """\
 [package]

@@ -23,9 +23,9 @@ from msgspec.structs import replace
 
 from lathe.store.base import Apply, Store
 from lathe.store.journal import payload_hash, sealed
-from lathe.store.postgres import PostgresStore
+from lathe.store.postgres.store import PostgresStore
 from lathe.store.records import GENESIS, EntityRow, Entry, Outgoing, Receipt, Version, Write
-from lathe.store.sqlite import SqliteStore
+from lathe.store.sqlite.store import SqliteStore
 
 sys.path.insert(0, str(ROOT))
 from tests.store.server import Server

@@ -72,11 +72,11 @@ def _search(name: str, blueprint: str, count: str, how: str) -> None:
     """Search an example in this process, and print what was found."""
     from lathe.check.arrays.explore import explore
     from lathe.check.arrays.tier import model_of, seating_in
-    from lathe.check.clearing import find_dead, without_dead
-    from lathe.check.graph import Limits
-    from lathe.check.scope import scopes
-    from lathe.check.system import make_system
-    from lathe.check.watch import watches
+    from lathe.check.composed.system import make_system
+    from lathe.check.search.clearing import find_dead, without_dead
+    from lathe.check.search.graph import Limits
+    from lathe.check.search.scope import scopes
+    from lathe.check.search.watch import watches
     from lathe.lang import read_app
 
     files = {p.name: p.read_bytes() for p in (ROOT / "examples" / name).glob("*.toml")}

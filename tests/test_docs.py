@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lathe.api.problem import PROBLEMS
+from lathe.api.wire.problem import PROBLEMS
 from lathe.cli.command import SUMMARIES
 from lathe.cli.docs import CLI_PAGE, documents
 from lathe.gate.codes import codes

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lathe.check.report import Finding, Report
+from lathe.check.telling.report import Finding, Report
 from lathe.gate import Options, check_files
 from lathe.lang import read_app
 from lathe.lang.format import format_text

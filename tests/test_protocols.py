@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lathe.check.graph import Limits
-from lathe.check.layout import Slot
-from lathe.check.scope import scopes
-from lathe.check.search import search
-from lathe.check.system import System, make_system
+from lathe.check.composed.layout import Slot
+from lathe.check.composed.system import System, make_system
+from lathe.check.search.graph import Limits
+from lathe.check.search.plain import search
+from lathe.check.search.scope import scopes
 from lathe.lang import read_app
 
 PROTOCOLS = Path(__file__).parent.parent / "examples" / "protocols"

@@ -11,9 +11,9 @@ import pytest
 import tree_sitter
 import tree_sitter_tlaplus
 
+from lathe.check.composed.system import make_system
 from lathe.check.export import tla
-from lathe.check.scope import scopes
-from lathe.check.system import make_system
+from lathe.check.search.scope import scopes
 from lathe.lang import expr, read_app
 from lathe.lang.adapters import REFUSED
 from lathe.machine.limits import MAX_JOINT_DEPTH

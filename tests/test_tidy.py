@@ -17,9 +17,9 @@ AGENTS_LINES_LIMIT = 80
 PRINTS = {"src/lathe/cli/output.py"}
 EXECUTES = {
     "src/lathe/frozen.py",
-    "src/lathe/check/search.py",
-    "src/lathe/check/labelled.py",
-    "src/lathe/check/trace.py",
+    "src/lathe/check/search/plain.py",
+    "src/lathe/check/judge/labelled.py",
+    "src/lathe/check/telling/trace.py",
     "src/lathe/machine/lower.py",
 }
 """Code that we generate ourselves from checked trees; never the text of a file."""
@@ -28,8 +28,8 @@ TAKES_ANY = {
     "src/lathe/machine/tracejson.py",
     "src/lathe/store/tables.py",
     "src/lathe/check/algebra/build.py",  # z3 ships no types
-    "src/lathe/api/answers.py",  # ASGI's messages
-    "src/lathe/api/view.py",  # what the journal holds
+    "src/lathe/api/wire/answers.py",  # ASGI's messages
+    "src/lathe/api/living/view.py",  # what the journal holds
     "src/lathe/runtime/config.py",
     "src/lathe/runtime/conformance.py",
     "src/lathe/runtime/snapshot.py",

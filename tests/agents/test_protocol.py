@@ -18,8 +18,8 @@ from tests.api.client import serving
 
 from lathe.agents.mount import Agents
 from lathe.agents.tools import TOOLS
-from lathe.api.answers import Scope
 from lathe.api.app import Api
+from lathe.api.wire.answers import Scope
 from lathe.gate.judge import ChildGate
 from lathe.govern.principal import Principal
 from lathe.store.base import UnavailableError

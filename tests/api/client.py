@@ -16,17 +16,17 @@ from starlette.routing import Route
 from tests.runtime.harness import Scripted, example, install
 from uvicorn.server import ServerState
 
-from lathe.api.answers import Scope
 from lathe.api.app import Api
-from lathe.api.blueprints import Blueprints
-from lathe.api.callers import Authenticator, Development, Principal
-from lathe.api.checks import CheckRoutes
-from lathe.api.connection import Connection
-from lathe.api.cursor import Cursors
-from lathe.api.kept import Checks, summary
-from lathe.api.limits import Limits
+from lathe.api.review.blueprints import Blueprints
+from lathe.api.review.checks import CheckRoutes
+from lathe.api.review.kept import Checks, summary
+from lathe.api.review.simulations import Simulations, notice
 from lathe.api.server import Gatekeeper
-from lathe.api.simulations import Simulations, notice
+from lathe.api.who.callers import Authenticator, Development, Principal
+from lathe.api.wire.answers import Scope
+from lathe.api.wire.connection import Connection
+from lathe.api.wire.cursor import Cursors
+from lathe.api.wire.limits import Limits
 from lathe.effect.base import Performer
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.metrics import Metrics

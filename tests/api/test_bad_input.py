@@ -17,7 +17,7 @@ import pytest
 from tests.api.client import serving
 from tests.api.test_commands import QUEUE
 
-from lathe.api.problem import PROBLEMS
+from lathe.api.wire.problem import PROBLEMS
 
 BASE = "/v1/task/tasks"
 JSON = {"content-type": "application/json"}

@@ -8,7 +8,7 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.server import ServerState
 
-from lathe.api.connection import HELD_BYTES_LIMIT, Connection
+from lathe.api.wire.connection import HELD_BYTES_LIMIT, Connection
 
 
 class Transport:

@@ -5,7 +5,7 @@ import json
 
 import structlog
 
-from lathe.api.logs import configure
+from lathe.api.wire.logs import configure
 
 
 def test_logs_are_json_lines_where_nobody_looks() -> None:

@@ -14,7 +14,7 @@ import structlog
 from tests.api.test_intents import FILES, JOBS
 from tests.govern.house import house
 
-from lathe.api.logs import configure
+from lathe.api.wire.logs import configure
 
 OTHERS = "it also takes `where`, `sort`, `args`"
 
@@ -140,7 +140,7 @@ def test_what_a_stranger_causes_is_logged_once_in_a_while_and_as_an_event(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("lathe.api.logs.monotonic", lambda: now[0])
+    monkeypatch.setattr("lathe.api.wire.logs.monotonic", lambda: now[0])
     stream, below = io.StringIO(), logging.getLogger("uvicorn")
     told = logging.getLogger("uvicorn.error")
     before = below.handlers[:], below.propagate, told.level

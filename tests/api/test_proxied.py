@@ -9,8 +9,8 @@ import httpx2
 import pytest
 from tests.govern.house import House, code, house
 
-from lathe.api.answers import Receive, Scope, Send
-from lathe.api.proxied import HOPS_LIMIT, Proxied, networks_of
+from lathe.api.wire.answers import Receive, Scope, Send
+from lathe.api.wire.proxied import HOPS_LIMIT, Proxied, networks_of
 from lathe.errors import UsageError
 from lathe.govern.guard import ADDRESS_BURST
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from tests.api.client import serving
 
-from lathe.api.readiness import BETWEEN_SECONDS, Readiness
+from lathe.api.wire.readiness import BETWEEN_SECONDS, Readiness
 from lathe.store.base import StoreError
 from lathe.store.memory import MemoryStore
 

@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from tests.runtime.harness import example, read
 from tests.runtime.processes import Process, serving
 
-from lathe.api.problem import PROBLEMS
+from lathe.api.wire.problem import PROBLEMS
 
 EXAMPLES = 12
 """Requests to each operation: the whole is bounded to some half a minute."""

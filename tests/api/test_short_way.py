@@ -13,9 +13,9 @@ from tests.api.client import Wire, is_wired, serving
 from tests.runtime.harness import TENANT
 from uvicorn.server import ServerState
 
-from lathe.api.answers import Scope
-from lathe.api.connection import QUICK_BYTES_LIMIT, Connection, Exchange
-from lathe.api.proxied import Proxied, networks_of
+from lathe.api.wire.answers import Scope
+from lathe.api.wire.connection import QUICK_BYTES_LIMIT, Connection, Exchange
+from lathe.api.wire.proxied import Proxied, networks_of
 from lathe.machine.event import Act, Caller
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.conformance import told_of

@@ -13,9 +13,9 @@ from tests.api.test_checks import broken, checked
 from tests.govern.house import code, house, install_for
 from tests.runtime.harness import example
 
-from lathe.api import simulations
-from lathe.api.kept import Checks
-from lathe.api.simulations import Simulations
+from lathe.api.review import simulations
+from lathe.api.review.kept import Checks
+from lathe.api.review.simulations import Simulations
 from lathe.gate.judge import ChildGate
 from lathe.lang.model import Json
 from lathe.runtime.clock import SystemClock

@@ -11,12 +11,12 @@ from tests.runtime.harness import example, install
 from tests.store.contract import commit, made, settled
 from tests.store.rows import TENANT, turned, write
 
-from lathe.api import stream as streams
-from lathe.api.callers import Development
-from lathe.api.commands import Commands
-from lathe.api.problem import Problem
-from lathe.api.stream import Followed, Stream
-from lathe.api.view import encode
+from lathe.api.living import stream as streams
+from lathe.api.living.commands import Commands
+from lathe.api.living.stream import Followed, Stream
+from lathe.api.living.view import encode
+from lathe.api.who.callers import Development
+from lathe.api.wire.problem import Problem
 from lathe.govern.principal import MAIN
 from lathe.lang import digest
 from lathe.runtime.clock import Ids, SystemClock

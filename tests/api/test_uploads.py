@@ -14,7 +14,7 @@ from tests.api.client import serving
 from tests.api.test_checks import broken
 from tests.govern.house import code
 
-from lathe.api.uploads import OF_ONE_LIMIT, PLAIN_BYTES_LIMIT, STRINGS_LIMIT, UPLOADS_LIMIT, Strings
+from lathe.api.wire.uploads import OF_ONE_LIMIT, PLAIN_BYTES_LIMIT, STRINGS_LIMIT, UPLOADS_LIMIT, Strings
 from lathe.gate.judge import ChildGate
 
 PATH = "/v1/checks"

@@ -13,7 +13,7 @@ import uvicorn
 from tests.api.client import serving
 from tests.api.test_commands import QUEUE
 
-from lathe.api.connection import HEAD_BYTES_LIMIT, Connection, close_slow
+from lathe.api.wire.connection import HEAD_BYTES_LIMIT, Connection, close_slow
 
 Plug = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], Awaitable[Plug]]

@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from lathe.check import ir, search as packed
-from lathe.check.command import RECYCLE, Command
-from lathe.check.encode import encode, remember
-from lathe.check.graph import Graph, Limits
-from lathe.check.invoke import most_pending
-from lathe.check.layout import Slot
-from lathe.check.lowering import Context, holds
-from lathe.check.permit import permit_of
-from lathe.check.system import System, applies, make_system
-from lathe.check.trace import Move, Run, begin, follow, picks
-from lathe.check.watch import Watch, watches
+from lathe.check.composed import ir
+from lathe.check.composed.command import RECYCLE, Command
+from lathe.check.composed.encode import encode, remember
+from lathe.check.composed.invoke import most_pending
+from lathe.check.composed.layout import Slot
+from lathe.check.composed.lowering import Context, holds
+from lathe.check.composed.permit import permit_of
+from lathe.check.composed.system import System, applies, make_system
+from lathe.check.search import plain as packed
+from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.watch import Watch, watches
+from lathe.check.telling.trace import Move, Run, begin, follow, picks
 from lathe.errors import Span
 from lathe.lang.model import App, Principal, Property
 from lathe.machine import step as stepping

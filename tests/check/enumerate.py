@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, count, product
 
-from lathe.check.domain import A_TIME
-from lathe.check.encode import code_of
-from lathe.check.layout import Layout, Slot, changes_world
+from lathe.check.composed.domain import A_TIME
+from lathe.check.composed.encode import code_of
+from lathe.check.composed.layout import Layout, Slot, changes_world
 from lathe.lang.adapters import BAD_CAUSES
 from lathe.lang.model import Action, Blueprint, Effect
 from lathe.lang.types import Type

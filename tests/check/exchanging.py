@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import permutations, product
 
-from lathe.check.layout import Layout
-from lathe.check.symmetry import Exchange, Symmetry, exchanged
+from lathe.check.composed.layout import Layout
+from lathe.check.search.symmetry import Exchange, Symmetry, exchanged
 
 
 def exchanges(symmetry: Symmetry, most: int) -> list[Exchange] | None:

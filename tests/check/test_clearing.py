@@ -7,14 +7,14 @@ from time import monotonic
 
 import pytest
 
-from lathe.check.clearing import find_dead, without_dead
-from lathe.check.dead import NOTHING_DEAD
-from lathe.check.graph import Graph, Limits
-from lathe.check.scope import scopes
-from lathe.check.search import search
-from lathe.check.suspects import met, violated
-from lathe.check.system import System, make_system
-from lathe.check.trace import begin, follow, moves_along
+from lathe.check.composed.dead import NOTHING_DEAD
+from lathe.check.composed.system import System, make_system
+from lathe.check.judge.suspects import met, violated
+from lathe.check.search.clearing import find_dead, without_dead
+from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.plain import search
+from lathe.check.search.scope import scopes
+from lathe.check.telling.trace import begin, follow, moves_along
 from lathe.lang.model import App
 from lathe.lang.resolve import read_app
 from lathe.machine.table import compile_app

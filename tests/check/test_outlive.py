@@ -6,10 +6,10 @@ import pytest
 from tests.support import app_of, codes, files_of, finding, report_of, run_of, told
 
 from lathe.check import reach
-from lathe.check.graph import Graph, Limits
-from lathe.check.outlive import powerless_states
-from lathe.check.search import ListGraph
-from lathe.check.system import System
+from lathe.check.composed.system import System
+from lathe.check.judge.outlive import powerless_states
+from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.plain import ListGraph
 from lathe.gate import Options, check_files
 
 MAIL = """

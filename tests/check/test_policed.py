@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lathe.check.bounds import TooLargeError
-from lathe.check.policies import policed
+from lathe.check.composed.policies import policed
 from lathe.testing import strategies
 
 from .comparing import differences

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from tests.support import app_of, codes, finding, report_of, run_of, several
 
-from lathe.check.domain import MAX_DOMAIN, make_domains
-from lathe.check.roles import distributions, fewest_holders, maximal_role_sets
-from lathe.check.scope import linked, scopes
+from lathe.check.composed.domain import MAX_DOMAIN, make_domains
+from lathe.check.composed.roles import distributions, fewest_holders, maximal_role_sets
+from lathe.check.search.scope import linked, scopes
 
 LONE = """
 [state]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.support import app_of, codes, report_of
 
-from lathe.check import tiers
-from lathe.check.roles import spare_sets
-from lathe.check.scope import scopes
-from lathe.check.system import make_system
-from lathe.check.wider import joined, staff
+from lathe.check.beyond.wider import joined, staff
+from lathe.check.composed.roles import spare_sets
+from lathe.check.composed.system import make_system
+from lathe.check.search import tiers
+from lathe.check.search.scope import scopes
 from lathe.gate import Options
 
 CLAIM = """

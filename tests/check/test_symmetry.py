@@ -7,13 +7,13 @@ from time import monotonic
 
 import pytest
 
-from lathe.check import search as packed
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Limits
-from lathe.check.search import search
-from lathe.check.symmetry import Symmetry, after, exchanged, find_symmetry, inverse
-from lathe.check.system import System, make_system
-from lathe.check.watch import watches
+from lathe.check.composed.system import System, make_system
+from lathe.check.search import plain as packed
+from lathe.check.search.graph import Limits
+from lathe.check.search.plain import search
+from lathe.check.search.symmetry import Symmetry, after, exchanged, find_symmetry, inverse
+from lathe.check.search.watch import watches
 from lathe.lang.model import App
 from lathe.testing import strategies
 

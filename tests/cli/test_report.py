@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lathe.check import reportjson
-from lathe.check.report import Coverage, Finding, LevelReport, Report
+from lathe.check.telling import json as reportjson
+from lathe.check.telling.report import Coverage, Finding, LevelReport, Report
 from lathe.cli import steps
 from lathe.cli.excerpt import Excerpts
 from lathe.cli.line import lines

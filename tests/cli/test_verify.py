@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lathe.store.journal import payload_hash, sealed
 from lathe.store.records import Entry
 from lathe.store.rows import ENTRY, entries
-from lathe.store.sqlite_file import NAME
+from lathe.store.sqlite.file import NAME
 
 
 @pytest.fixture

@@ -22,17 +22,17 @@ from tests.runtime.harness import Scripted, example, install
 from tests.runtime.processes import free_port
 
 from lathe.api.app import Api
-from lathe.api.blueprints import Blueprints
-from lathe.api.callers import Authenticator, Bearers, Development
-from lathe.api.checks import CheckRoutes
-from lathe.api.cursor import Cursors
-from lathe.api.decisions import DecisionRoutes
-from lathe.api.governing import Governing
-from lathe.api.holding import Holder
-from lathe.api.kept import Checks, summary
-from lathe.api.overriding import Overrides
-from lathe.api.session import Sessions
-from lathe.api.simulations import Simulations, notice
+from lathe.api.identity.governing import Governing
+from lathe.api.identity.session import Sessions
+from lathe.api.review.blueprints import Blueprints
+from lathe.api.review.checks import CheckRoutes
+from lathe.api.review.decisions import DecisionRoutes
+from lathe.api.review.holding import Holder
+from lathe.api.review.kept import Checks, summary
+from lathe.api.review.simulations import Simulations, notice
+from lathe.api.who.callers import Authenticator, Bearers, Development
+from lathe.api.who.overriding import Overrides
+from lathe.api.wire.cursor import Cursors
 from lathe.console.app import Console
 from lathe.gate.judge import ChildGate
 from lathe.govern.decisions import Decisions

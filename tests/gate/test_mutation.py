@@ -6,8 +6,8 @@ from time import monotonic
 
 import pytest
 
-from lathe.check.mutants import mutants
-from lathe.check.report import Coverage, Report
+from lathe.check.mutation.mutants import mutants
+from lathe.check.telling.report import Coverage, Report
 from lathe.cli.line import lines
 from lathe.gate.codes import page
 from lathe.gate.mutation import EQUIVALENT, Score, score, survivors

@@ -12,16 +12,16 @@ from starlette.routing import Route
 from tests.runtime.harness import example, install
 
 from lathe.api.app import Api
-from lathe.api.blueprints import Blueprints
-from lathe.api.callers import Bearers
-from lathe.api.cursor import Cursors
-from lathe.api.decisions import DecisionRoutes
-from lathe.api.governing import Governing
-from lathe.api.holding import Holder
-from lathe.api.kept import Checks
-from lathe.api.oidc import SignInRoutes
-from lathe.api.overriding import Overrides
-from lathe.api.session import Sessions
+from lathe.api.identity.governing import Governing
+from lathe.api.identity.oidc import SignInRoutes
+from lathe.api.identity.session import Sessions
+from lathe.api.review.blueprints import Blueprints
+from lathe.api.review.decisions import DecisionRoutes
+from lathe.api.review.holding import Holder
+from lathe.api.review.kept import Checks
+from lathe.api.who.callers import Bearers
+from lathe.api.who.overriding import Overrides
+from lathe.api.wire.cursor import Cursors
 from lathe.effect.base import Attempt, Ending
 from lathe.gate.judge import ChildGate
 from lathe.govern.decisions import Decisions

@@ -9,7 +9,7 @@ import pytest
 from tests.govern.house import ORDER, House, code, house, install_for
 from tests.runtime.harness import example
 
-from lathe.api.limits import Limits
+from lathe.api.wire.limits import Limits
 from lathe.govern.token import parts_of
 from lathe.runtime.clock import SystemClock
 from lathe.store.memory import MemoryStore

@@ -17,7 +17,7 @@ from tests.store.server import Server
 
 from lathe.govern.token import parts_of
 from lathe.store.audit import unchained
-from lathe.store.postgres import PostgresStore
+from lathe.store.postgres.store import PostgresStore
 
 
 @pytest.fixture(scope="module")

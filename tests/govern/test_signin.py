@@ -16,7 +16,7 @@ from tests.govern.provider import AUDIENCE, Provider, provider, signed, unsigned
 from tests.govern.test_oidc import settings
 from tests.runtime.harness import example
 
-from lathe.api.oidc import COOKIE, NEXT_CHARACTERS_LIMIT, page_of
+from lathe.api.identity.oidc import COOKIE, NEXT_CHARACTERS_LIMIT, page_of
 from lathe.errors import UsageError
 from lathe.govern.discovery import FRESH_SECONDS, STALE_SECONDS
 from lathe.govern.guard import ADDRESS_BURST

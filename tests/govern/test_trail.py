@@ -8,7 +8,7 @@ import pytest
 from starlette.routing import Route
 from tests.govern.house import KEY, ORDER, House, code, house
 
-from lathe.api.session import Sessions
+from lathe.api.identity.session import Sessions
 from lathe.govern.auditor import Auditor
 from lathe.govern.trail import verify
 from lathe.store.audit import Change

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from lathe.check.mutants import mutants
+from lathe.check.mutation.mutants import mutants
 from lathe.lang import read_app
 from lathe.lang.canon import digest
 from lathe.lang.diff import Change, diff

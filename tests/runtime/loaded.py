@@ -4,4 +4,4 @@ import lathe.agents.mount
 import lathe.api.server
 import lathe.cli.commands.serve
 import lathe.console.app
-import lathe.store.postgres  # noqa: F401
+import lathe.store.postgres.store  # noqa: F401

@@ -20,7 +20,7 @@ from lathe.sim.aftermath import Aftermath, judge
 from lathe.sim.killing import Killing, hastened, run_seed
 from lathe.sim.places import Place, new_place
 from lathe.sim.prepared import Prepared, load, prepare
-from lathe.store.sqlite_file import NAME
+from lathe.store.sqlite.file import NAME
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from tests.store.server import Server
 
 from lathe.store.base import Store, StoreError
 from lathe.store.memory import MemoryStore
-from lathe.store.postgres import PostgresStore
-from lathe.store.sqlite import SqliteStore
+from lathe.store.postgres.store import PostgresStore
+from lathe.store.sqlite.store import SqliteStore
 
 KINDS = ("memory", "sqlite", "postgres")
 _numbers = count(1)

@@ -8,7 +8,7 @@ import asyncpg
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.store.server import Server
 
-from lathe.store.arrays import literal
+from lathe.store.postgres.arrays import literal
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 ODD = st.sampled_from(['"', "\\", ",", "{", "}", "NULL", "null", "", " ", '\\"', "a,b", "\n", "é"])

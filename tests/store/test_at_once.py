@@ -24,10 +24,10 @@ from tests.store.rows import (
     write,
 )
 
-from lathe.store import sqlite_at_once as at_once
 from lathe.store.records import Answer, EntityRow, Entry, Write
-from lathe.store.sqlite import SqliteStore
-from lathe.store.sqlite_file import NAME
+from lathe.store.sqlite import at_once
+from lathe.store.sqlite.file import NAME
+from lathe.store.sqlite.store import SqliteStore
 from lathe.store.tables import Row
 from lathe.store.verify import verify
 

@@ -11,7 +11,7 @@ from tests.runtime.harness import example
 from tests.runtime.processes import serving
 from tests.store.server import Server
 
-from lathe.store.sqlite_file import NAME
+from lathe.store.sqlite.file import NAME
 
 
 def ran(*words: str, token: str = "") -> subprocess.CompletedProcess[str]:

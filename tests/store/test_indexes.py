@@ -12,13 +12,15 @@ from tests.store.server import Server
 
 from lathe.lang.expr import And, Compare, Literal, Members, Read, Special
 from lathe.lang.types import Type
-from lathe.store import postgres_duties, postgres_governed, queries, sqlite_duties, sqlite_governed
+from lathe.store import queries
 from lathe.store.base import Query, Store
 from lathe.store.dialect import Postgres, Sqlite
 from lathe.store.memory import MemoryStore
-from lathe.store.postgres import PostgresStore
+from lathe.store.postgres import duties as postgres_duties, governed as postgres_governed
+from lathe.store.postgres.store import PostgresStore
 from lathe.store.rows import ENTITY_BACK
-from lathe.store.sqlite import SqliteStore
+from lathe.store.sqlite import duties as sqlite_duties, governed as sqlite_governed
+from lathe.store.sqlite.store import SqliteStore
 
 TEXT, STATE, INT = Type("text", maximum=9), Type("state"), Type("int", low=0, high=9)
 STATES = Special("state", STATE)

@@ -32,7 +32,7 @@ from tests.store.server import Server
 
 from lathe.errors import UsageError
 from lathe.store.base import Apply, Bounds, JournalQuery, SchemaError, Store, StoreError, UnavailableError
-from lathe.store.postgres import PostgresStore
+from lathe.store.postgres.store import PostgresStore
 from lathe.store.records import GENESIS, EntityRow
 from lathe.store.verify import verify
 
@@ -486,7 +486,7 @@ def test_a_server_that_was_killed_comes_back_with_all_that_was_acknowledged(own:
 
 KILLED = """
 import asyncio, sys
-from lathe.store.postgres import PostgresStore
+from lathe.store.postgres.store import PostgresStore
 from tests.store.rows import APP, TENANT, turned, write
 
 async def run():

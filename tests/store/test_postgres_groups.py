@@ -12,12 +12,12 @@ from tests.store.rows import APP, TENANT, claim, outgoing, receipt, turned, writ
 from tests.store.server import Server
 from tests.store.test_postgres import on_stores, sound
 
-from lathe.store import postgres, sequencer
 from lathe.store.base import JournalQuery, Store
-from lathe.store.postgres_at_once import at_once
-from lathe.store.postgres_commit import Locking
+from lathe.store.postgres import sequencer, store as postgres
+from lathe.store.postgres.at_once import at_once
+from lathe.store.postgres.commit import Locking
+from lathe.store.postgres.sequencer import PAGE, PAGE_BYTES, Sequencer
 from lathe.store.records import GENESIS, Write
-from lathe.store.sequencer import PAGE, PAGE_BYTES, Sequencer
 
 
 def test_every_process_hears_what_was_written(server: Server) -> None:

@@ -30,9 +30,9 @@ from lathe.store.base import (
 )
 from lathe.store.migrations import Script, missing, scripts
 from lathe.store.records import Answer
-from lathe.store.sqlite import SqliteStore
-from lathe.store.sqlite_commit import Committer
-from lathe.store.sqlite_file import NAME, check_version, translate
+from lathe.store.sqlite.commit import Committer
+from lathe.store.sqlite.file import NAME, check_version, translate
+from lathe.store.sqlite.store import SqliteStore
 from lathe.store.tables import Row
 from lathe.store.verify import verify
 
@@ -85,7 +85,7 @@ def test_who_follows_a_tenant_or_an_app_reads_along_the_positions(tmp_path: Path
 def test_a_list_that_takes_too_long_ends_and_nobody_else_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lathe.store.sqlite.LIST_SECONDS", 0.05)
+    monkeypatch.setattr("lathe.store.sqlite.store.LIST_SECONDS", 0.05)
     endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
     monkeypatch.setattr(queries, "find", lambda *_: (endless, ()))
 
@@ -309,8 +309,8 @@ KILLED = """
 import asyncio, sys
 from pathlib import Path
 from lathe.store.records import Answer
-from lathe.store.sqlite import SqliteStore
-from lathe.store.sqlite_commit import Committer
+from lathe.store.sqlite.store import SqliteStore
+from lathe.store.sqlite.commit import Committer
 from tests.store.rows import APP, TENANT, introduction, turned, write
 
 async def run():

@@ -14,7 +14,7 @@ from lathe.agents.bodies import app_body
 from lathe.agents.guide import guide
 from lathe.agents.telling import Row
 from lathe.agents.tools import BY_NAME
-from lathe.api.problem import PROBLEMS
+from lathe.api.wire.problem import PROBLEMS
 from lathe.errors import LatheError
 from lathe.frozen import frozen
 from lathe.gate import codes

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from lathe.api.answers import Application, Receive, Scope, Send, answer_problem, problem_of
 from lathe.api.app import Api
-from lathe.api.problem import Problem
+from lathe.api.wire.answers import Application, Receive, Scope, Send, answer_problem, problem_of
+from lathe.api.wire.problem import Problem
 
 if TYPE_CHECKING:
     from lathe.agents.server import Mcp

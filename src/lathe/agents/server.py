@@ -21,7 +21,7 @@ from lathe import __version__
 from lathe.agents.calls import Answer, Workshop, by_runtime, call
 from lathe.agents.telling import Row
 from lathe.agents.tools import TOOLS
-from lathe.api.answers import Receive, Scope, Send
+from lathe.api.wire.answers import Receive, Scope, Send
 
 Context = ServerRequestContext[object]
 

@@ -16,7 +16,21 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from lathe.api.answers import (
+from lathe.api.living.apps import Apps
+from lathe.api.living.commands import KEY_CHARACTERS_LIMIT, Answered, Asked, Commands, no_collection
+from lathe.api.living.entering import entered
+from lathe.api.living.explaining import explain
+from lathe.api.living.inbound import Receiver, Secrets
+from lathe.api.living.reading import Reading, limit_of
+from lathe.api.living.stream import Followed, Stream
+from lathe.api.living.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
+from lathe.api.living.tracing import Tracing
+from lathe.api.living.view import encode
+from lathe.api.living.wishes import told as told_wish
+from lathe.api.openapi import openapi
+from lathe.api.who.callers import Authenticator, Principal
+from lathe.api.who.overriding import Overrides
+from lathe.api.wire.answers import (
     JSON,
     NO_STORE,
     Message,
@@ -30,27 +44,13 @@ from lathe.api.answers import (
     problem_headers,
     problem_of,
 )
-from lathe.api.apps import Apps
-from lathe.api.callers import Authenticator, Principal
-from lathe.api.commands import KEY_CHARACTERS_LIMIT, Answered, Asked, Commands, no_collection
-from lathe.api.connection import Exchange
-from lathe.api.cursor import Cursors
-from lathe.api.entering import entered
-from lathe.api.explaining import explain
-from lathe.api.inbound import Receiver, Secrets
-from lathe.api.leaving import cut_off
-from lathe.api.limits import Limits, Throttle
-from lathe.api.openapi import openapi
-from lathe.api.overriding import Overrides
-from lathe.api.problem import NEEDS_JSON, Problem
-from lathe.api.readiness import Readiness
-from lathe.api.reading import Reading, limit_of
-from lathe.api.strays import FIXED, not_routed
-from lathe.api.stream import Followed, Stream
-from lathe.api.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
-from lathe.api.tracing import Tracing
-from lathe.api.view import encode
-from lathe.api.wishes import told as told_wish
+from lathe.api.wire.connection import Exchange
+from lathe.api.wire.cursor import Cursors
+from lathe.api.wire.leaving import cut_off
+from lathe.api.wire.limits import Limits, Throttle
+from lathe.api.wire.problem import NEEDS_JSON, Problem
+from lathe.api.wire.readiness import Readiness
+from lathe.api.wire.strays import FIXED, not_routed
 from lathe.errors import LatheError, NotFoundError
 from lathe.govern.principal import MAIN, READ
 from lathe.machine.table import BlueprintTable
@@ -173,7 +173,7 @@ class Api:
                 return
         await self._starlette(scope, receive, send)
 
-    # The hot path without ASGI: see `lathe.api.connection`.
+    # The hot path without ASGI: see `lathe.api.wire.connection`.
 
     def parts(self, path: str) -> list[str] | None:
         """The segments of a path that creates or acts, unless every request is to have a span."""

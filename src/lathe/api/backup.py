@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from lathe.api.callers import Authenticator
-from lathe.api.problem import Problem
+from lathe.api.who.callers import Authenticator
+from lathe.api.wire.problem import Problem
 from lathe.govern.principal import MAIN
 from lathe.store.base import Store
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from lathe.api.blueprints import Asked as Application, Turned
-from lathe.api.checks import Asked as Checked, Forked, Taken as Replayed
-from lathe.api.decisions import STATES, Approved, AskedFor, Noted
-from lathe.api.governing import Rotated
-from lathe.api.problem import PROBLEMS
-from lathe.api.simulations import Wanted as Campaign
+from lathe.api.identity.governing import Rotated
+from lathe.api.review.blueprints import Asked as Application, Turned
+from lathe.api.review.checks import Asked as Checked, Forked, Taken as Replayed
+from lathe.api.review.decisions import STATES, Approved, AskedFor, Noted
+from lathe.api.review.simulations import Wanted as Campaign
+from lathe.api.wire.problem import PROBLEMS
 from lathe.frozen import frozen
 from lathe.govern.principal import SCOPES
 from lathe.govern.wanted import Wanted as Token

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lathe.api.described import OF_COMMANDS, TEXT, answers, content, fixed, in_path, page, parameter, taking
-from lathe.api.problem import PROBLEMS
-from lathe.api.valued import value_schema
+from lathe.api.living.valued import value_schema
+from lathe.api.wire.problem import PROBLEMS
 from lathe.lang.model import Action, Blueprint, Field
 from lathe.runtime.catalog import Live
 

@@ -10,7 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lathe.check.account import (
+from lathe.check.beyond.closing import WITNESS_STATES, close_cut, close_soon
+from lathe.check.beyond.wider import Wider, crowd, cut, enlarged, one_more, wider as wider_than
+from lathe.check.bounds import TooLargeError, UndecidedError
+from lathe.check.composed.domain import WIDEST_PENDING
+from lathe.check.composed.system import System, is_sampled, make_system
+from lathe.check.judge.liveness import Unfair, failures
+from lathe.check.judge.outlive import outliving
+from lathe.check.judge.progress import call_round, first_of_each, located, situations, standstills
+from lathe.check.judge.rooting import MOST_SOUGHT, rooted, sought
+from lathe.check.judge.standing import Standstill
+from lathe.check.judge.suspects import (
+    Never,
+    alarm,
+    empty_promises,
+    implied_by_ranges,
+    is_crowded,
+    never,
+    permitted_after_all,
+)
+from lathe.check.search.graph import Clock, Graph, Limits, OutOfTimeError, look
+from lathe.check.search.plain import ListGraph, search
+from lathe.check.search.scope import Instances, linked, scopes
+from lathe.check.search.tiers import begin, explore_all, go_on
+from lathe.check.telling.account import (
     UNSEARCHED,
     Algebra,
     Progress,
@@ -23,31 +46,8 @@ from lathe.check.account import (
     out_of_budget,
     tell_violations,
 )
-from lathe.check.bounds import TooLargeError, UndecidedError
-from lathe.check.closing import WITNESS_STATES, close_cut, close_soon
-from lathe.check.domain import WIDEST_PENDING
-from lathe.check.graph import Clock, Graph, Limits, OutOfTimeError, look
-from lathe.check.liveness import Unfair, failures
-from lathe.check.outlive import outliving
-from lathe.check.progress import call_round, first_of_each, located, situations, standstills
-from lathe.check.report import Coverage, Finding, LevelReport
-from lathe.check.rooting import MOST_SOUGHT, rooted, sought
-from lathe.check.scope import Instances, linked, scopes
-from lathe.check.search import ListGraph, search
-from lathe.check.standing import Standstill
-from lathe.check.suspects import (
-    Never,
-    alarm,
-    empty_promises,
-    implied_by_ranges,
-    is_crowded,
-    never,
-    permitted_after_all,
-)
-from lathe.check.system import System, is_sampled, make_system
-from lathe.check.tiers import begin, explore_all, go_on
-from lathe.check.uncovered import not_covered
-from lathe.check.wider import Wider, crowd, cut, enlarged, one_more, wider as wider_than
+from lathe.check.telling.report import Coverage, Finding, LevelReport
+from lathe.check.telling.uncovered import not_covered
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.model import App, Property
@@ -95,7 +95,9 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     has_answer = progress.last is not None and progress.last.ended_by == "found"
     is_open = progress.completed is None and not (has_answer or progress.is_told or progress.is_closed)
     if is_open or progress.doubts:
-        from lathe.check.tell import undecided  # a check that finds nothing never loads the machine
+        from lathe.check.telling.findings import (
+            undecided,  # a check that finds nothing never loads the machine
+        )
 
         said = progress.doubts[0] if progress.doubts else not_searched(progress)
         progress.add([undecided(app, said)])
@@ -179,7 +181,7 @@ def _tell_undecided(progress: Progress, error: TooLargeError) -> bool:
     """LT801 at the policy that no search can decide; tells whether it is one."""
     if not isinstance(error, UndecidedError):
         return False
-    from lathe.check.tell import unsettled  # a check that finds nothing never loads the machine
+    from lathe.check.telling.findings import unsettled  # a check that finds nothing never loads the machine
 
     progress.add([unsettled(error)])
     progress.is_told = True
@@ -191,7 +193,7 @@ def _tell_outliving(progress: Progress, system: System, graph: Graph) -> None:
     found = outliving(system, graph)
     if not found:
         return
-    from lathe.check import tell  # only here, so that a clean check starts sooner
+    from lathe.check.telling import findings as tell  # only here, so that a clean check starts sooner
 
     case = tell.make_case(system, graph, progress.digest)
     progress.add(tell.tell_outliving(case, o) for o in found)
@@ -221,7 +223,7 @@ def _tell_empty(progress: Progress) -> None:
         empties = []  # what they are about may happen beyond the sample
     if not empties and not implied:
         return
-    from lathe.check import tell  # only here, so that a clean check starts sooner
+    from lathe.check.telling import findings as tell  # only here, so that a clean check starts sooner
 
     if cut(system, graph):
         empties = _still_empty(progress, one_more(system, graph), empties)
@@ -240,11 +242,11 @@ def _look_beyond(progress: Progress) -> None:
     if not (is_few or linked(progress.app)):
         return
     if is_few:
-        from lathe.check.crowd import ask_crowd  # only here, so that a clean check starts sooner
+        from lathe.check.beyond.crowd import ask_crowd  # only here, so that a clean check starts sooner
 
         ask_crowd(progress)
     if linked(progress.app) and not progress.has_errors:
-        from lathe.check.beyond import ask_beyond  # only here, so that a clean check starts sooner
+        from lathe.check.beyond.again import ask_beyond  # only here, so that a clean check starts sooner
 
         ask_beyond(progress, progress.before)
 
@@ -255,11 +257,11 @@ def _tell_breeding(progress: Progress) -> None:
         e.uses == "create" for b in progress.app.blueprints.values() for e in b.effects.values()
     ):
         return
-    from lathe.check.breeding import endless  # only here, so that a clean check starts sooner
+    from lathe.check.judge.breeding import endless  # only here, so that a clean check starts sooner
 
     found = endless(progress.completed, progress.limits)
     if found is not None:
-        from lathe.check import tell
+        from lathe.check.telling import findings as tell
 
         case = tell.make_case(found[0], found[1], progress.digest)
         progress.add([tell.tell_call_round(case, found[2])])
@@ -286,7 +288,7 @@ def _tell_policies(progress: Progress) -> None:
     """What policies open to everybody, and which of them change nothing; an app without any loads nothing."""
     if progress.completed is None or not progress.app.policies:
         return
-    from lathe.check.policyfindings import policy_findings  # only here: it loads cedarpy
+    from lathe.check.telling.policed import policy_findings  # only here: it loads cedarpy
 
     system, graph = progress.completed
 
@@ -302,7 +304,7 @@ def _tell_sampled(progress: Progress) -> None:
     system = progress.completed[0] if progress.completed else progress.system
     if system is None or not is_sampled(system):
         return
-    from lathe.check.sampled import (  # only here: a clean check starts sooner
+    from lathe.check.beyond.sampled import (  # only here: a clean check starts sooner
         lasting_spans,
         once_a_cause,
         tell_sampled,
@@ -382,7 +384,7 @@ def _judge_scope(progress: Progress, system: System, graph: Graph) -> None:
     still = standstills(system, graph)
     if not (permits or still or cycle is not None):
         return
-    from lathe.check import tell  # only here, so that a clean check starts sooner
+    from lathe.check.telling import findings as tell  # only here, so that a clean check starts sooner
 
     wider = wider_than(system, graph, is_staffed=True)
     if still and wider is not None:
@@ -419,7 +421,7 @@ def _judge_last(progress: Progress) -> None:
     if names and _is_partial(progress, (system, graph), names, "is possible"):
         doubtful = []
     if doubtful or unfair:
-        from lathe.check import tell  # only here, so that a clean check starts sooner
+        from lathe.check.telling import findings as tell  # only here, so that a clean check starts sooner
 
         case = tell.make_case(system, graph, progress.digest)
         progress.add(tell.tell_never(root, _bounds_text(system, wider)) for root in rooted(doubtful))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lathe.check.relevance import askers, entered_states
-from lathe.check.report import Finding
+from lathe.check.composed.relevance import askers, entered_states
+from lathe.check.telling.report import Finding
 from lathe.errors import Diagnostic, Severity, Span
 from lathe.lang.model import Action, App, Blueprint, Cannot, Effect, Principal
 from lathe.machine.trace import Trace
@@ -197,7 +197,7 @@ def _is_policed(app: App, blueprint: Blueprint, action: Action) -> bool:
     """Whether policies have their say in who may take an action: then a search tells."""
     if not app.policies:
         return False
-    from lathe.check.policies import policed  # only here: it loads cedarpy
+    from lathe.check.composed.policies import policed  # only here: it loads cedarpy
 
     return policed(app).concerns(blueprint.name, action.name)
 

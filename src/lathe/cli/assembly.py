@@ -15,7 +15,7 @@ from lathe.errors import UsageError
 from lathe.gate.judge import ChildGate
 from lathe.runtime.config import FILE, AppSettings, Config, Server, StoreSettings, read_config
 from lathe.store.base import Store
-from lathe.store.sqlite import SqliteStore
+from lathe.store.sqlite.store import SqliteStore
 
 SQLITE = "sqlite:"
 POSTGRES = ("postgres://", "postgresql://")
@@ -39,7 +39,9 @@ def store_of(url: str, *, schema: str = "lathe") -> tuple[Store, str | None]:
         folder = url.removeprefix(SQLITE)
         return SqliteStore(Path(folder)), folder
     if url.startswith(POSTGRES):
-        from lathe.store.postgres import PostgresStore  # late: most processes have no use for its driver
+        from lathe.store.postgres.store import (
+            PostgresStore,  # late: most processes have no use for its driver
+        )
 
         return PostgresStore(url, schema=schema), None
     raise UsageError(f"`{url}` is no store: write `sqlite:FOLDER` or `postgres://…`")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lathe.check.report import Finding, LevelReport, Report
+from lathe.check.telling.report import Finding, LevelReport, Report
 from lathe.cli import steps
 from lathe.cli.excerpt import Excerpts
 from lathe.cli.line import head

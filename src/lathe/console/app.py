@@ -9,8 +9,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from lathe.api.answers import Application, Receive, Scope, Send
-from lathe.api.problem import Problem
+from lathe.api.wire.answers import Application, Receive, Scope, Send
+from lathe.api.wire.problem import Problem
 from lathe.console.ask import Ask
 from lathe.console.files import ASSETS, Files
 from lathe.console.markdown import written

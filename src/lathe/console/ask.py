@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from lathe.api.answers import Application, Scope
-from lathe.api.problem import PROBLEMS, Problem
+from lathe.api.wire.answers import Application, Scope
+from lathe.api.wire.problem import PROBLEMS, Problem
 from lathe.lang.model import Json
 
 KEPT = frozenset({b"authorization", b"cookie", b"host"})

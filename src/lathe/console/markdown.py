@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import quote, unquote
 
-from lathe.api.problem import Problem
+from lathe.api.wire.problem import Problem
 from lathe.console.ask import Ask
 from lathe.console.governed import GOVERNED
 from lathe.console.review import REVIEW

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from lathe.api.problem import Problem
+from lathe.api.wire.problem import Problem
 from lathe.console.ask import Ask
 from lathe.console.writing import rows, table, text, value
 from lathe.lang.model import Json

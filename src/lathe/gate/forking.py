@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import sha256
 
-from lathe.check.permit import permit_of
+from lathe.check.composed.permit import permit_of
 from lathe.lang import digest
 from lathe.lang.model import App, Field, Ghost, Json
 from lathe.machine import gauge, tracejson

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lathe.check.permit import permit_of
+from lathe.check.composed.permit import permit_of
 from lathe.check.read import finding
-from lathe.check.report import Finding
+from lathe.check.telling.report import Finding
 from lathe.errors import Span, UnreadableError
 from lathe.frozen import frozen
 from lathe.lang.model import App

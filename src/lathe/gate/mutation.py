@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from lathe.check.account import UNSEARCHED
-from lathe.check.graph import Clock, Limits
-from lathe.check.labelled import Labelled, Labeller
-from lathe.check.mutants import Mutant, mutants
+from lathe.check.composed.relevance import Key
+from lathe.check.composed.system import needed
+from lathe.check.judge.labelled import Labelled, Labeller
+from lathe.check.mutation.mutants import Mutant, mutants
 from lathe.check.read import finding
-from lathe.check.relevance import Key
-from lathe.check.report import Finding, Report
-from lathe.check.scope import scopes
-from lathe.check.system import needed
+from lathe.check.search.graph import Clock, Limits
+from lathe.check.search.scope import scopes
+from lathe.check.telling.account import UNSEARCHED
+from lathe.check.telling.report import Finding, Report
 from lathe.errors import Diagnostic
 from lathe.frozen import frozen
 from lathe.gate.verdict import DEFAULTS, check_app

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic
 
-from lathe.check.graph import Clock
 from lathe.check.reach import Reached, reach
 from lathe.check.read import finding, structure
-from lathe.check.report import Coverage, Finding, LevelReport, Report, Verdict
+from lathe.check.search.graph import Clock
+from lathe.check.telling.report import Coverage, Finding, LevelReport, Report, Verdict
 from lathe.errors import InternalError
 from lathe.frozen import frozen
 from lathe.gate.processor import ready_numpy

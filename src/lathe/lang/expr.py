@@ -1,7 +1,7 @@
 """The expression tree: what the text of an expression means once it is parsed, named and typed.
 
 Nodes are plain data. `lang.parse` makes them, `machine.evaluate` walks them, `machine.lower` and
-`check.ground` turn them into functions and formulas. Chained comparisons are already an `And` of
+`check.composed.ground` turn them into functions and formulas. Chained comparisons are already an `And` of
 single ones; `a += b` is already `a = a + b`; `not in` is a negated `in`.
 """
 

@@ -10,10 +10,10 @@ from typing import cast
 
 import msgspec
 
-from lathe.api.answers import Message, Scope
 from lathe.api.app import Api
-from lathe.api.callers import Authenticator, Development, Principal
-from lathe.api.cursor import Cursors
+from lathe.api.who.callers import Authenticator, Development, Principal
+from lathe.api.wire.answers import Message, Scope
+from lathe.api.wire.cursor import Cursors
 from lathe.effect.base import MAIN, Attempt, Ending
 from lathe.frozen import frozen
 from lathe.lang import digest

@@ -46,7 +46,7 @@ class StoreSettings(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class LimitSettings(Struct, forbid_unknown_fields=True, frozen=True):
-    """See `api.limits`. A rate of 0 is none."""
+    """See `api.wire.limits`. A rate of 0 is none."""
 
     in_flight: int = 2_048
     per_principal_per_second: float = 0.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from lathe.errors import UsageError
 from lathe.frozen import frozen
 from lathe.store.base import Store
-from lathe.store.sqlite import SqliteStore
+from lathe.store.sqlite.store import SqliteStore
 
 SQLITE = "sqlite"
 POSTGRES = ("postgres://", "postgresql://")
@@ -20,7 +20,7 @@ def opened(url: str, schema: str) -> Store:
     """The store at a place, not opened yet."""
     if url.startswith(f"{SQLITE}:"):
         return SqliteStore(Path(url.removeprefix(f"{SQLITE}:")))
-    from lathe.store.postgres import PostgresStore  # late: it loads the driver
+    from lathe.store.postgres.store import PostgresStore  # late: it loads the driver
 
     return PostgresStore(url, schema=schema)
 
@@ -46,7 +46,7 @@ class Place:
         if not self.is_shared:
             shutil.rmtree(self.url.removeprefix(f"{SQLITE}:"), ignore_errors=True)
             return
-        from lathe.store.postgres_link import drop  # late: likewise
+        from lathe.store.postgres.link import drop  # late: likewise
 
         await drop(self.url, self.schema)
 

@@ -10,17 +10,17 @@ from time import monotonic
 import cvc5
 import pytest
 
-from lathe.check import ir
 from lathe.check.algebra import small
 from lathe.check.algebra.images import Start
 from lathe.check.algebra.level import Proved, prove_app
 from lathe.check.algebra.prove import prove
 from lathe.check.algebra.terms import constant
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Limits
-from lathe.check.search import search
-from lathe.check.suspects import met, violated
-from lathe.check.system import make_system
+from lathe.check.composed import ir
+from lathe.check.composed.system import make_system
+from lathe.check.judge.suspects import met, violated
+from lathe.check.search.graph import Limits
+from lathe.check.search.plain import search
 from lathe.gate import check_files
 from lathe.gate.proofs import obligations
 from lathe.lang.model import App

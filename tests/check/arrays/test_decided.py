@@ -6,13 +6,13 @@ from pathlib import Path
 from time import monotonic
 
 from lathe.check.arrays.tier import search_arrays
-from lathe.check.clearing import find_dead, without_dead
-from lathe.check.decisions import decided
-from lathe.check.graph import Limits
-from lathe.check.policies import policed
-from lathe.check.search import search
-from lathe.check.system import make_system
-from lathe.check.watch import watches
+from lathe.check.composed.policies import policed
+from lathe.check.composed.system import make_system
+from lathe.check.judge.decisions import decided
+from lathe.check.search.clearing import find_dead, without_dead
+from lathe.check.search.graph import Limits
+from lathe.check.search.plain import search
+from lathe.check.search.watch import watches
 from lathe.lang.resolve import read_app
 
 EXPENSE = Path(__file__).parents[3] / "examples" / "expense"

@@ -7,19 +7,19 @@ from time import monotonic, process_time
 
 import pytest
 
-from lathe.check import tiers
 from lathe.check.arrays.explore import explore
 from lathe.check.arrays.tier import model_of
 from lathe.check.bounds import TooLargeError
-from lathe.check.coverage import fingerprint, taken_actions
-from lathe.check.graph import Graph, Limits
-from lathe.check.liveness import failures
-from lathe.check.outlive import outliving
-from lathe.check.progress import call_round, standstills
-from lathe.check.search import search
-from lathe.check.suspects import empty_promises, met, never, permitted_after_all, violated
-from lathe.check.system import System, make_system
-from lathe.check.watch import watches
+from lathe.check.composed.system import System, make_system
+from lathe.check.judge.coverage import fingerprint, taken_actions
+from lathe.check.judge.liveness import failures
+from lathe.check.judge.outlive import outliving
+from lathe.check.judge.progress import call_round, standstills
+from lathe.check.judge.suspects import empty_promises, met, never, permitted_after_all, violated
+from lathe.check.search import tiers
+from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.plain import search
+from lathe.check.search.watch import watches
 from lathe.gate import check_files
 from lathe.lang.model import App
 from lathe.testing import strategies

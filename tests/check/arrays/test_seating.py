@@ -11,11 +11,11 @@ from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.tier import model_of
 from lathe.check.arrays.words import columns, packed_at, word_count
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Graph, Limits
-from lathe.check.search import search
-from lathe.check.symmetry import Exchange, exchanged, find_symmetry
-from lathe.check.system import System, make_system
-from lathe.check.watch import watches
+from lathe.check.composed.system import System, make_system
+from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.plain import search
+from lathe.check.search.symmetry import Exchange, exchanged, find_symmetry
+from lathe.check.search.watch import watches
 from lathe.lang.model import App
 from lathe.testing import strategies
 

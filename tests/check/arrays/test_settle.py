@@ -6,15 +6,15 @@ from time import monotonic
 
 import pytest
 
-from lathe.check import regions
 from lathe.check.arrays.settle import settle
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Limits
-from lathe.check.liveness import failures
-from lathe.check.progress import call_round, situations
-from lathe.check.search import search
-from lathe.check.suspects import Never, never
-from lathe.check.system import System, is_sampled, make_system
+from lathe.check.composed.system import System, is_sampled, make_system
+from lathe.check.judge.liveness import failures
+from lathe.check.judge.progress import call_round, situations
+from lathe.check.judge.suspects import Never, never
+from lathe.check.search import regions
+from lathe.check.search.graph import Limits
+from lathe.check.search.plain import search
 from lathe.lang.model import App
 from lathe.testing import strategies
 

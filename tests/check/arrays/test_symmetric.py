@@ -8,21 +8,22 @@ from time import monotonic
 
 import pytest
 
-from lathe.check import tell, tiers
 from lathe.check.arrays import explore, tier
 from lathe.check.arrays.tier import search_arrays
 from lathe.check.bounds import TooLargeError
-from lathe.check.clearing import find_dead, without_dead
-from lathe.check.coverage import taken_actions
-from lathe.check.graph import Graph, Limits
-from lathe.check.liveness import failures
-from lathe.check.outlive import outliving
-from lathe.check.progress import call_round, standstills
-from lathe.check.report import Report
-from lathe.check.search import search
-from lathe.check.suspects import empty_promises, met, never, permitted_after_all, violated
-from lathe.check.system import System, make_system
-from lathe.check.watch import watches
+from lathe.check.composed.system import System, make_system
+from lathe.check.judge.coverage import taken_actions
+from lathe.check.judge.liveness import failures
+from lathe.check.judge.outlive import outliving
+from lathe.check.judge.progress import call_round, standstills
+from lathe.check.judge.suspects import empty_promises, met, never, permitted_after_all, violated
+from lathe.check.search import tiers
+from lathe.check.search.clearing import find_dead, without_dead
+from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.plain import search
+from lathe.check.search.watch import watches
+from lathe.check.telling import findings as tell
+from lathe.check.telling.report import Report
 from lathe.errors import Span
 from lathe.gate import Options, check_files
 from lathe.lang.model import App

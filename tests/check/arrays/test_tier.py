@@ -17,10 +17,10 @@ from lathe.check.arrays.tier import model_of
 from lathe.check.arrays.visited import Key, key_of
 from lathe.check.arrays.words import Column, Words
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Graph, Limits
-from lathe.check.search import search
-from lathe.check.system import System, make_system
-from lathe.check.watch import watches
+from lathe.check.composed.system import System, make_system
+from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.plain import search
+from lathe.check.search.watch import watches
 from lathe.lang.model import App
 from lathe.lang.resolve import read_app
 from lathe.testing import strategies

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lathe.check.composed.system import System, make_system
 from lathe.check.export import promela, tla
 from lathe.check.export.tla import configuration
-from lathe.check.system import System, make_system
 
 from ...support import app_of, several
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from lathe.check.composed.system import System, make_system
 from lathe.check.export import promela, tla
 from lathe.check.export.fairness import debts, promises
 from lathe.check.export.promela import HOW_TO_RUN
 from lathe.check.export.tla import configuration
-from lathe.check.graph import Limits
-from lathe.check.liveness import failures
-from lathe.check.search import search
-from lathe.check.system import System, make_system
+from lathe.check.judge.liveness import failures
+from lathe.check.search.graph import Limits
+from lathe.check.search.plain import search
 
 from ...support import app_of, several
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lathe.check import tell
 from lathe.check.algebra.level import prove_app
 from lathe.check.algebra.tell import algebra_level, named
 from lathe.check.arrays.settle import Settled, settle
+from lathe.check.beyond.sampled import lasting_spans
+from lathe.check.beyond.wider import Wider, enlarged, staff
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Clock, Graph, Limits
-from lathe.check.progress import first_of_each
-from lathe.check.report import Finding, LevelReport
-from lathe.check.rooting import rooted
-from lathe.check.sampled import lasting_spans
-from lathe.check.scope import linked
-from lathe.check.suspects import full, is_crowded, never
-from lathe.check.system import System, narrowed_fields
-from lathe.check.wider import Wider, enlarged, staff
+from lathe.check.composed.system import System, narrowed_fields
+from lathe.check.judge.progress import first_of_each
+from lathe.check.judge.rooting import rooted
+from lathe.check.judge.suspects import full, is_crowded, never
+from lathe.check.search.graph import Clock, Graph, Limits
+from lathe.check.search.scope import linked
+from lathe.check.telling import findings as tell
+from lathe.check.telling.report import Finding, LevelReport
 from lathe.errors import Span
 from lathe.frozen import frozen
 

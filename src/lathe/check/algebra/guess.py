@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from lathe.check import ir
-from lathe.check.ir import Formula
-from lathe.check.layout import Layout, Slot, Variable
+from lathe.check.composed import ir
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Layout, Slot, Variable
 
 MOST_STATES = 4_000
 MOST_TUPLES = 200

@@ -13,8 +13,8 @@ import z3
 
 from lathe.check.algebra.build import Z3
 from lathe.check.algebra.terms import Lowering, Mask, NotModelledError, Term, constant, within
-from lathe.check.ir import Formula
-from lathe.check.layout import Layout, Slot, Variable
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Layout, Slot, Variable
 from lathe.check.migration.pair import may_misfit
 from lathe.frozen import frozen, mutable
 from lathe.lang.expr import (

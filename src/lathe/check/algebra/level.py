@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from lathe.check.algebra.guess import guesses
 from lathe.check.algebra.prove import Proofs, prove
 from lathe.check.bounds import TooLargeError
-from lathe.check.domain import expressions
-from lathe.check.graph import Clock, Graph, Limits
-from lathe.check.scope import holds_sets, linked
-from lathe.check.search import search
-from lathe.check.system import System, make_system
+from lathe.check.composed.domain import expressions
+from lathe.check.composed.system import System, make_system
+from lathe.check.search.graph import Clock, Graph, Limits
+from lathe.check.search.plain import search
+from lathe.check.search.scope import holds_sets, linked
 from lathe.frozen import frozen
 from lathe.lang.expr import Population, walk
 from lathe.lang.model import App

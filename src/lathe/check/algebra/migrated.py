@@ -17,15 +17,15 @@ from lathe.check.algebra.prove import QUERY_LIMIT, Proofs, prove
 from lathe.check.algebra.tell import named
 from lathe.check.arrays.onward import kept_by_images
 from lathe.check.arrays.settle import open_left, open_said
+from lathe.check.beyond.sampled import sampled_arguments, subjects_behind
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Clock, Graph, Limits
-from lathe.check.layout import Layout, make_layout
+from lathe.check.composed.layout import Layout, make_layout
+from lathe.check.composed.relevance import Key, behind, dependencies
+from lathe.check.composed.system import System, narrowed_fields, system_of
 from lathe.check.migration.images import Images
 from lathe.check.migration.needs import needs, path_of
 from lathe.check.migration.pair import Pair, joint_domains, may_misfit, old_layout, sources
-from lathe.check.relevance import Key, behind, dependencies
-from lathe.check.sampled import sampled_arguments, subjects_behind
-from lathe.check.system import System, narrowed_fields, system_of
+from lathe.check.search.graph import Clock, Graph, Limits
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.model import Blueprint, Effect, Unique

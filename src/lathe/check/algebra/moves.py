@@ -9,7 +9,7 @@ import z3
 from lathe.check.algebra import build
 from lathe.check.algebra.build import Z3, at_most, both, choice, either, equal, integer, negation
 from lathe.check.algebra.terms import Lowering, Mask, Term
-from lathe.check.command import Command, Param
+from lathe.check.composed.command import Command, Param
 from lathe.frozen import frozen
 
 

@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING
 
 import z3
 
-from lathe.check import ir
 from lathe.check.algebra import build
 from lathe.check.algebra.build import Z3, either, equal, implied, negation
 from lathe.check.algebra.moves import Move, flat, move, parameter, stands
 from lathe.check.algebra.small import never_holds
 from lathe.check.algebra.terms import Lowering, Mask, NotModelledError, Term, constant, within
 from lathe.check.algebra.unroll import Unrolling
-from lathe.check.command import Command
-from lathe.check.graph import Clock
-from lathe.check.ir import Formula
-from lathe.check.layout import Variable
-from lathe.check.lowering import Context, holds
-from lathe.check.suspects import invariants, is_met
-from lathe.check.system import System, applies
-from lathe.check.watch import watches
+from lathe.check.composed import ir
+from lathe.check.composed.command import Command
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Variable
+from lathe.check.composed.lowering import Context, holds
+from lathe.check.composed.system import System, applies
+from lathe.check.judge.suspects import invariants, is_met
+from lathe.check.search.graph import Clock
+from lathe.check.search.watch import watches
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from itertools import product
 from math import prod
 
-from lathe.check import ir
-from lathe.check.command import Command, Param
-from lathe.check.ir import Formula
-from lathe.check.layout import Layout
-from lathe.check.search import function_of
+from lathe.check.composed import ir
+from lathe.check.composed.command import Command, Param
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Layout
+from lathe.check.search.plain import function_of
 
 MOST_VALUES = 4_096
 """As many combinations are tried: some milliseconds."""

@@ -23,8 +23,8 @@ from lathe.check.algebra.build import (
     product,
     total,
 )  # fmt: skip
-from lathe.check.ir import Formula, bounds
-from lathe.check.layout import Variable
+from lathe.check.composed.ir import Formula, bounds
+from lathe.check.composed.layout import Variable
 from lathe.errors import LatheError
 from lathe.frozen import frozen
 from lathe.lang.types import Type

@@ -15,9 +15,9 @@ from lathe.check.algebra import build
 from lathe.check.algebra.build import Z3, both, either, equal, integer, negation
 from lathe.check.algebra.moves import flat, move
 from lathe.check.algebra.terms import Lowering, Mask, Term, constant, within
-from lathe.check.graph import Clock
-from lathe.check.ir import Formula
-from lathe.check.system import System
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.system import System
+from lathe.check.search.graph import Clock
 
 MOST_STEPS = 3
 """The largest k: each more doubles what is asked, and Spacer finds what is deeper."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.check.arrays.words import Column, Words
-from lathe.check.layout import WORD_BITS, Slot, Variable
+from lathe.check.composed.layout import WORD_BITS, Slot, Variable
 from lathe.frozen import frozen
 
 Block = tuple[Column, ...]

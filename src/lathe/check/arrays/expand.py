@@ -13,13 +13,13 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.check import ir
 from lathe.check.arrays.formula import NOTHING_PICKED, Columns, Frame, Node, Picked, Truth, is_small
 from lathe.check.arrays.words import Column, Numbers, Words
-from lathe.check.command import Command, Param
-from lathe.check.ir import FALSE, TRUE, Formula
-from lathe.check.layout import WORD_BITS, Variable
-from lathe.check.watch import Watch
+from lathe.check.composed import ir
+from lathe.check.composed.command import Command, Param
+from lathe.check.composed.ir import FALSE, TRUE, Formula
+from lathe.check.composed.layout import WORD_BITS, Variable
+from lathe.check.search.watch import Watch
 from lathe.frozen import frozen, mutable
 
 Rows = NDArray[np.intp]

@@ -31,7 +31,7 @@ from lathe.check.arrays.visited import (
     one_by_one,
 )
 from lathe.check.arrays.words import Words, chosen, columns, joined
-from lathe.check.graph import ALARM_AT, Ending, Limits
+from lathe.check.search.graph import ALARM_AT, Ending, Limits
 from lathe.frozen import mutable
 
 Parts = list[Words]

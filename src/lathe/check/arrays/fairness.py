@@ -16,9 +16,9 @@ from scipy.sparse.csgraph import connected_components
 from lathe.check.arrays.graph import ArrayGraph
 from lathe.check.arrays.judge import Edge, Masks, Stepped, arrays_of, masks_where, or_all, origins, union
 from lathe.check.arrays.words import PackedStates, read
-from lathe.check.graph import Graph
-from lathe.check.layout import Slot
-from lathe.check.system import System
+from lathe.check.composed.layout import Slot
+from lathe.check.composed.system import System
+from lathe.check.search.graph import Graph
 from lathe.lang.model import Eventually
 
 Steps = tuple[NDArray[np.int32], NDArray[np.int32]]

@@ -15,10 +15,10 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.check import ir
 from lathe.check.arrays.words import Numbers, Words, byte_of, narrow
-from lathe.check.ir import Formula
-from lathe.check.layout import Variable
+from lathe.check.composed import ir
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Variable
 
 Truth = NDArray[np.bool_]
 Picked = Mapping[str, int]

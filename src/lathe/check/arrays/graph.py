@@ -17,7 +17,7 @@ from lathe.check.arrays.expand import Expansion
 from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.visited import Key, key_of, run_of
 from lathe.check.arrays.words import PackedStates, Words, chosen, joined, packed_at
-from lathe.check.graph import Ending, Limits, look
+from lathe.check.search.graph import Ending, Limits, look
 from lathe.frozen import mutable
 
 CHUNK = 1 << 15

@@ -17,9 +17,9 @@ from lathe.check.arrays.formula import evaluate, is_small
 from lathe.check.arrays.graph import CHUNK, ArrayGraph, Edges
 from lathe.check.arrays.visited import mixed
 from lathe.check.arrays.words import PackedStates, Words, chosen
-from lathe.check.graph import Graph, look
-from lathe.check.ir import FALSE, Formula
-from lathe.check.layout import WORD_BITS, Layout, Variable
+from lathe.check.composed.ir import FALSE, Formula
+from lathe.check.composed.layout import WORD_BITS, Layout, Variable
+from lathe.check.search.graph import Graph, look
 
 Masks = NDArray[np.uint64]
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from lathe.check.arrays.blocks import Blocks, Seats, seated, seats_down
 from lathe.check.arrays.visited import mixed
 from lathe.check.arrays.words import Words, read, word_count
-from lathe.check.layout import WORD_BITS, Layout, Variable
-from lathe.check.symmetry import Codes, Symmetry, scalar
+from lathe.check.composed.layout import WORD_BITS, Layout, Variable
+from lathe.check.search.symmetry import Codes, Symmetry, scalar
 from lathe.frozen import frozen
 
 ROUNDS = 2

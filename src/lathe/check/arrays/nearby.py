@@ -20,13 +20,13 @@ from lathe.check.arrays.graph import ArrayGraph
 from lathe.check.arrays.judge import arrays_of, origins
 from lathe.check.arrays.standing import Possible, situations
 from lathe.check.arrays.tier import search_arrays
+from lathe.check.beyond.wider import Wider, enlarged
 from lathe.check.bounds import TooLargeError
-from lathe.check.graph import Graph, Limits
-from lathe.check.progress import located
-from lathe.check.standing import Standstill
-from lathe.check.system import System
-from lathe.check.watch import watches
-from lathe.check.wider import Wider, enlarged
+from lathe.check.composed.system import System
+from lathe.check.judge.progress import located
+from lathe.check.judge.standing import Standstill
+from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.watch import watches
 
 NEAR_STATES = 100_000
 """So many states of the larger scope are near: the level that has them is the last that is searched."""

@@ -17,17 +17,17 @@ from lathe.check.arrays.graph import ArrayGraph
 from lathe.check.arrays.lasting import kept
 from lathe.check.arrays.settle import Settled, searched, settle
 from lathe.check.arrays.words import PackedStates
+from lathe.check.beyond.wider import joined, staff
 from lathe.check.bounds import TooLargeError, require
-from lathe.check.encode import encode, encode_entity
-from lathe.check.graph import Limits
-from lathe.check.layout import Layout, Slot, Variable, make_layout
+from lathe.check.composed.encode import encode, encode_entity
+from lathe.check.composed.layout import Layout, Slot, Variable, make_layout
+from lathe.check.composed.relevance import interval
+from lathe.check.composed.system import System, narrowed_fields, system_of
 from lathe.check.migration.decode import decode_entity, decode_ghosts
 from lathe.check.migration.images import Parts, beyond_of, parts_of, region_of, roles_of
 from lathe.check.migration.pair import Instances, Pair, joint_domains, old_layout, sources
-from lathe.check.regions import Skeleton, Span, make_skeleton
-from lathe.check.relevance import interval
-from lathe.check.system import System, narrowed_fields, system_of
-from lathe.check.wider import joined, staff
+from lathe.check.search.graph import Limits
+from lathe.check.search.regions import Skeleton, Span, make_skeleton
 from lathe.errors import Span as Place
 from lathe.frozen import frozen
 from lathe.lang.model import Blueprint

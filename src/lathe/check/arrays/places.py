@@ -14,23 +14,23 @@ from itertools import pairwise
 
 import numpy as np
 
-from lathe.check import ir
 from lathe.check.arrays.blocks import Seats
 from lathe.check.arrays.judge import Edge, arrays_of
 from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.threads import Rows
 from lathe.check.arrays.words import columns, packed_at
-from lathe.check.command import Command
-from lathe.check.graph import Graph
-from lathe.check.layout import Layout, Slot
-from lathe.check.outlive import Outliving
-from lathe.check.search import ListGraph
-from lathe.check.standing import Standstill
-from lathe.check.suspects import Met, Violated
-from lathe.check.symmetry import Exchange, after, exchanged, inverse
-from lathe.check.system import System
-from lathe.check.trace import picks
-from lathe.check.watch import Watch, watches
+from lathe.check.composed import ir
+from lathe.check.composed.command import Command
+from lathe.check.composed.layout import Layout, Slot
+from lathe.check.composed.system import System
+from lathe.check.judge.outlive import Outliving
+from lathe.check.judge.standing import Standstill
+from lathe.check.judge.suspects import Met, Violated
+from lathe.check.search.graph import Graph
+from lathe.check.search.plain import ListGraph
+from lathe.check.search.symmetry import Exchange, after, exchanged, inverse
+from lathe.check.search.watch import Watch, watches
+from lathe.check.telling.trace import picks
 
 Way = tuple[int, tuple[Edge, ...], tuple[Edge, ...]]
 """A state of a run, and the edges of it that lead on: into a loop, and round it."""

@@ -1,6 +1,6 @@
 """Symmetry in the search: each state is exchanged for one that stands for all that are alike.
 
-What may be exchanged is for `check.symmetry` to say. Slots that nothing refers to are sorted, the largest
+What may be exchanged is for `search.symmetry` to say. Slots that nothing refers to are sorted, the largest
 block first; what refers to one another is seated together (`knot`). Each state goes to one that an exchange
 makes of it, so the search meets at least one of each orbit, at the same distance, with the same steps but
 for where things are: what is asked of all alike may be asked of it. Where each slot went is kept for every
@@ -16,8 +16,8 @@ import numpy as np
 from lathe.check.arrays.blocks import Blocks, Seats, seats_down, sort_down
 from lathe.check.arrays.knot import Knot
 from lathe.check.arrays.words import Words, chosen, joined
-from lathe.check.layout import Slot
-from lathe.check.symmetry import Codes, Exchange, Symmetry, scalar
+from lathe.check.composed.layout import Slot
+from lathe.check.search.symmetry import Codes, Exchange, Symmetry, scalar
 from lathe.frozen import frozen
 
 SLICE = 1 << 14

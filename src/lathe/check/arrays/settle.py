@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from lathe.check import ir
 from lathe.check.arrays.expand import Model, by_control_state, is_expandable
 from lathe.check.arrays.explore import explore
 from lathe.check.arrays.fairness import Debts, Lasso, Region, failure, waiting_in
@@ -27,16 +26,17 @@ from lathe.check.arrays.judge import Masks, masks_where, or_all, origins, spread
 from lathe.check.arrays.standing import is_resting
 from lathe.check.arrays.tier import model_of
 from lathe.check.arrays.words import PackedStates, Words, read
-from lathe.check.command import Share
-from lathe.check.graph import Limits
-from lathe.check.ir import FALSE, TRUE, Formula
-from lathe.check.layout import WORD_BITS, Slot
-from lathe.check.liveness import Unfair, dues
-from lathe.check.progress import call_round
-from lathe.check.regions import Skeleton, make_skeleton
-from lathe.check.standing import Standstill, judged, standing_masks
-from lathe.check.suspects import Never, sometimes_holds
-from lathe.check.system import System
+from lathe.check.composed import ir
+from lathe.check.composed.command import Share
+from lathe.check.composed.ir import FALSE, TRUE, Formula
+from lathe.check.composed.layout import WORD_BITS, Slot
+from lathe.check.composed.system import System
+from lathe.check.judge.liveness import Unfair, dues
+from lathe.check.judge.progress import call_round
+from lathe.check.judge.standing import Standstill, judged, standing_masks
+from lathe.check.judge.suspects import Never, sometimes_holds
+from lathe.check.search.graph import Limits
+from lathe.check.search.regions import Skeleton, make_skeleton
 from lathe.frozen import frozen
 from lathe.lang.model import Action, Eventually, Property, State
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.check import ir
 from lathe.check.arrays.judge import arrays_of, masks_where, or_all, spread
 from lathe.check.arrays.words import PackedStates, read
-from lathe.check.graph import Graph
-from lathe.check.layout import Slot
-from lathe.check.standing import Standstill, judged, standing_masks
-from lathe.check.system import System
+from lathe.check.composed import ir
+from lathe.check.composed.layout import Slot
+from lathe.check.composed.system import System
+from lathe.check.judge.standing import Standstill, judged, standing_masks
+from lathe.check.search.graph import Graph
 from lathe.lang.model import State
 
 Possible = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]

@@ -9,10 +9,10 @@ from lathe.check.arrays.explore import explore
 from lathe.check.arrays.graph import ArrayGraph
 from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.words import word_count
-from lathe.check.graph import Limits
-from lathe.check.symmetry import find_symmetry
-from lathe.check.system import System
-from lathe.check.watch import Watch
+from lathe.check.composed.system import System
+from lathe.check.search.graph import Limits
+from lathe.check.search.symmetry import find_symmetry
+from lathe.check.search.watch import Watch
 
 MOST_SLOTS = 64
 """Slots that can be told apart by the bits of a word."""

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.check.layout import WORD_BITS, Layout, Variable
+from lathe.check.composed.layout import WORD_BITS, Layout, Variable
 
 Column = NDArray[np.uint64]
 Numbers = NDArray[np.int64]

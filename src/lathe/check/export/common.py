@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 from itertools import product
 
-from lathe.check import ir
 from lathe.check.bounds import require
-from lathe.check.command import Command, Param
-from lathe.check.ir import Formula
-from lathe.check.layout import Layout, Variable
-from lathe.check.suspects import invariants
-from lathe.check.system import System, violation
-from lathe.check.watch import watches
+from lathe.check.composed import ir
+from lathe.check.composed.command import Command, Param
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Layout, Variable
+from lathe.check.composed.system import System, violation
+from lathe.check.judge.suspects import invariants
+from lathe.check.search.watch import watches
 from lathe.frozen import frozen
 from lathe.lang import digest
 

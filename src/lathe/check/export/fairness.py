@@ -1,19 +1,19 @@
 """What a run owes and what it promises, for exports: weak fairness by debts, `eventually` by states.
 
 A debt is owed while one of its commands is possible. It is paid by taking one of them, or by what begins
-a new visit, which has a timer and invocations of its own (`check.liveness`).
+a new visit, which has a timer and invocations of its own (`check.judge.liveness`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lathe.check import ir
-from lathe.check.command import Command
-from lathe.check.ir import Formula
-from lathe.check.layout import Slot
-from lathe.check.liveness import dues
-from lathe.check.system import System
+from lathe.check.composed import ir
+from lathe.check.composed.command import Command
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Slot
+from lathe.check.composed.system import System
+from lathe.check.judge.liveness import dues
 from lathe.frozen import frozen
 from lathe.lang.model import Eventually
 

@@ -19,9 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lathe.check import ir
 from lathe.check.bounds import require
-from lathe.check.command import Command
+from lathe.check.composed import ir
+from lathe.check.composed.command import Command
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Variable
+from lathe.check.composed.system import System
 from lathe.check.export.common import (
     MOST_OPTIONS,
     choices,
@@ -33,9 +36,6 @@ from lathe.check.export.common import (
     told,
 )
 from lathe.check.export.fairness import Debt, debts, promises
-from lathe.check.ir import Formula
-from lathe.check.layout import Variable
-from lathe.check.system import System
 
 HOW_TO_RUN = "spin -o2 -a FILE && cc -O2 -DSAFETY -DNOREDUCE -o pan pan.c && ./pan -m1000000 -E"
 HOW_TO_RUN_LIVE = (

@@ -13,13 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from lathe.check import ir
-from lathe.check.command import Command, Param
+from lathe.check.composed import ir
+from lathe.check.composed.command import Command, Param
+from lathe.check.composed.ir import Formula
+from lathe.check.composed.layout import Variable
+from lathe.check.composed.system import System
 from lathe.check.export.common import header, names, needs_state, nevers, state_names, told
 from lathe.check.export.fairness import debts, promises
-from lathe.check.ir import Formula
-from lathe.check.layout import Variable
-from lathe.check.system import System
 
 MODULE = "system"
 BEAT = "beat"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lathe.check.domain import SCALARS
-from lathe.check.layout import STARTED, Layout, Slot, Variable
+from lathe.check.composed.domain import SCALARS
+from lathe.check.composed.layout import STARTED, Layout, Slot, Variable
 from lathe.frozen import frozen
 from lathe.lang.model import Argument, Effect
 from lathe.lang.types import Type

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
-from lathe.check.domain import Domains
-from lathe.check.encode import encode, encode_entity
-from lathe.check.graph import Clock
-from lathe.check.layout import Beyond, Layout, Slot, Variable, make_layout
+from lathe.check.composed.domain import Domains
+from lathe.check.composed.encode import encode, encode_entity
+from lathe.check.composed.layout import Beyond, Layout, Slot, Variable, make_layout
+from lathe.check.composed.system import System, system_of
 from lathe.check.migration.decode import decode_entity, decode_ghosts
 from lathe.check.migration.pair import Pair
-from lathe.check.system import System, system_of
+from lathe.check.search.graph import Clock
 from lathe.frozen import frozen, mutable
 from lathe.machine.migrate import Misfit, Moved, migrate, migrate_ghosts
 from lathe.machine.snapshot import Entity, MemoryWorld

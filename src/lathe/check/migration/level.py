@@ -11,11 +11,16 @@ from dataclasses import field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from lathe.check.beyond.closing import CLOSE_SECONDS, CLOSE_SOON_SECONDS, WITNESS_STATES, counts_on
+from lathe.check.beyond.wider import joined, one_more, staff
 from lathe.check.bounds import TooLargeError
-from lathe.check.closing import CLOSE_SECONDS, CLOSE_SOON_SECONDS, WITNESS_STATES, counts_on
-from lathe.check.graph import Clock, Graph, Limits
-from lathe.check.layout import Layout, make_layout
-from lathe.check.liveness import Unfair, failures
+from lathe.check.composed.layout import Layout, make_layout
+from lathe.check.composed.system import System, is_sampled, system_of
+from lathe.check.composed.unique import collisions
+from lathe.check.judge.liveness import Unfair, failures
+from lathe.check.judge.progress import first_of_each, located, situations
+from lathe.check.judge.standing import Standstill
+from lathe.check.judge.suspects import Met, alarm, is_crowded, met, never, permitted_after_all, violated
 from lathe.check.migration.images import Images, make_images
 from lathe.check.migration.pair import (
     Instances,
@@ -37,18 +42,13 @@ from lathe.check.migration.tell import (
     tell_may,
     tell_met_later,
 )
-from lathe.check.progress import first_of_each, located, situations
 from lathe.check.reach import DEFAULT_SECONDS
-from lathe.check.regions import wide_numbers
-from lathe.check.report import Finding
-from lathe.check.search import ListGraph, first_where, search
-from lathe.check.standing import Standstill
-from lathe.check.suspects import Met, alarm, is_crowded, met, never, permitted_after_all, violated
-from lathe.check.system import System, is_sampled, system_of
-from lathe.check.tell import Case, undecided
-from lathe.check.tiers import begin, explore_all, go_on
-from lathe.check.unique import collisions
-from lathe.check.wider import joined, one_more, staff
+from lathe.check.search.graph import Clock, Graph, Limits
+from lathe.check.search.plain import ListGraph, first_where, search
+from lathe.check.search.regions import wide_numbers
+from lathe.check.search.tiers import begin, explore_all, go_on
+from lathe.check.telling.findings import Case, undecided
+from lathe.check.telling.report import Finding
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from lathe.check.domain import SCALARS, Domains, make_domains, people_of
-from lathe.check.layout import Beyond, Layout, changes_world, make_layout
-from lathe.check.relevance import Key, askers, explored, reads
-from lathe.check.scope import linked
-from lathe.check.system import of_policies
+from lathe.check.composed.domain import SCALARS, Domains, make_domains, people_of
+from lathe.check.composed.layout import Beyond, Layout, changes_world, make_layout
+from lathe.check.composed.relevance import Key, askers, explored, reads
+from lathe.check.composed.system import of_policies
+from lathe.check.search.scope import linked
 from lathe.frozen import frozen
 from lathe.lang.expr import Expression, Literal, Read, walk
 from lathe.lang.model import App, Blueprint, Effect, Field

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lathe.check.encode import encode
-from lathe.check.graph import Graph
-from lathe.check.liveness import Unfair
+from lathe.check.composed.encode import encode
+from lathe.check.composed.permit import permit_of
+from lathe.check.composed.system import System
+from lathe.check.judge.liveness import Unfair
+from lathe.check.judge.standing import Standstill
+from lathe.check.judge.suspects import Met, Violated
 from lathe.check.migration.cures import cure_for, cure_for_new, keeping, state_entry
 from lathe.check.migration.images import Images
 from lathe.check.migration.pair import Pair
-from lathe.check.permit import permit_of
 from lathe.check.read import finding
-from lathe.check.report import Finding
-from lathe.check.standing import Standstill
-from lathe.check.suspects import Met, Violated
-from lathe.check.system import System
-from lathe.check.tell import (
+from lathe.check.search.graph import Graph
+from lathe.check.telling.findings import (
     Case,
     run_to,
     tell_met,
@@ -27,7 +26,8 @@ from lathe.check.tell import (
     tell_violated,
     trace_to,
 )
-from lathe.check.trace import Run, make_trace
+from lathe.check.telling.report import Finding
+from lathe.check.telling.trace import Run, make_trace
 from lathe.errors import InternalError, Span
 from lathe.frozen import frozen
 from lathe.lang.model import Blueprint, Cannot, Unique

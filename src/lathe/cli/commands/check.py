@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from lathe.check.report import Finding, Report
+from lathe.check.telling.report import Finding, Report
 from lathe.cli import exitcode, files, output, steps
 from lathe.cli.command import colour_option, command as make_command
 from lathe.cli.line import lines
@@ -259,7 +259,7 @@ def _with_trace(report: Report, wanted: str) -> tuple[Finding, Trace]:
 
 
 def _json(report: Report, contents: Mapping[str, bytes]) -> str:
-    from lathe.check import reportjson  # only here
+    from lathe.check.telling import json as reportjson  # only here
 
     return _dump(reportjson.to_json(report, contents))
 

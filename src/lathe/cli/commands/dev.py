@@ -32,8 +32,8 @@ def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None,
     What is refused stays on the screen while the version before runs on. If an app has a `dev.toml`, its
     stand-in for the world outside is started too.
     """
-    from lathe.api.logs import configure
     from lathe.api.server import run
+    from lathe.api.wire.logs import configure
     from lathe.cli.assembly import configured, for_development, put_together
     from lathe.cli.development import Development, StandIns, settings_of
 

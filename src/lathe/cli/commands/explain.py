@@ -19,7 +19,7 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 
 def _refusal(code: str) -> str:
     """What a refusal of a runtime means. Raises `NotFoundError`."""
-    from lathe.api.problem import PROBLEMS  # only here: findings need no API
+    from lathe.api.wire.problem import PROBLEMS  # only here: findings need no API
 
     word = code[2:].lower()
     known = f"LR{word}"

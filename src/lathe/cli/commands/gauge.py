@@ -8,8 +8,8 @@ from time import monotonic
 
 import click
 
-from lathe.check.permit import permit_of
-from lathe.check.report import Finding
+from lathe.check.composed.permit import permit_of
+from lathe.check.telling.report import Finding
 from lathe.cli import exitcode, files, output
 from lathe.cli.command import command as make_command
 from lathe.cli.reading import read

@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 import httpx2
 
-from lathe.check.permit import permit_of
+from lathe.check.composed.permit import permit_of
 from lathe.cli import exitcode, files, output, steps
 from lathe.cli.client import DEFAULT_URL, run as run_client, token_option
 from lathe.cli.command import colour_option, command as make_command

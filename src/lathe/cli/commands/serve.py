@@ -21,8 +21,8 @@ keep it, and make others with it: LATHE_TOKEN=… lathe token create NAME --role
 def command(*, path: str | None, wants_config: bool) -> int:
     """Serve the apps of a store over HTTP, until SIGTERM."""
     from lathe.agents.mount import Agents
-    from lathe.api.logs import configure
     from lathe.api.server import run, serve
+    from lathe.api.wire.logs import configure
     from lathe.cli.assembly import configured, put_together
     from lathe.console.app import Console
     from lathe.runtime.config import shown

@@ -72,7 +72,7 @@ def _permissions(app: App) -> str:
     if not app.policies:
         return render.permissions(app)
     from lathe.check.bounds import TooLargeError  # only where there are policies: it loads cedarpy
-    from lathe.check.permissions import ruling
+    from lathe.check.telling.permissions import ruling
 
     try:
         return render.permissions(app, ruling(app))
@@ -92,8 +92,8 @@ def _exported(app: App, form: str) -> str:
     """The composed system in its smallest scope, for another model checker."""
     from lathe.check import export  # only for these forms
     from lathe.check.bounds import TooLargeError
-    from lathe.check.scope import scopes
-    from lathe.check.system import make_system
+    from lathe.check.composed.system import make_system
+    from lathe.check.search.scope import scopes
 
     try:
         system = make_system(app, scopes(app)[0])

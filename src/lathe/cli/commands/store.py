@@ -172,7 +172,7 @@ def _parted(parting: Parting) -> str:
 
 async def _backup(store: Store, target: str) -> int:
     """SQLite: a data folder that can be served; PostgreSQL: a file that `import` takes."""
-    from lathe.store.sqlite_file import NAME
+    from lathe.store.sqlite.file import NAME
 
     if store.name == "sqlite":
         os.mkdir(target, 0o700)
@@ -187,7 +187,7 @@ def _served(url: str, target: str) -> int:
     """A backup of what a runtime serves: the same as `_backup` makes."""
     from lathe.api.backup import SQLITE
     from lathe.store.owned import owned
-    from lathe.store.sqlite_file import NAME
+    from lathe.store.sqlite.file import NAME
 
     async def use(client: httpx2.AsyncClient) -> None:
         async with client.stream("GET", "/backup") as response:

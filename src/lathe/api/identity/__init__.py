@@ -1,0 +1,1 @@
+"""Routes about oneself and others: tokens, sessions, issuers, the audit."""

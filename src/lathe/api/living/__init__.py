@@ -1,0 +1,1 @@
+"""What lives: entities created, acted on, read, taken, followed; events from outside."""

@@ -1,0 +1,195 @@
+"""`/v1/apps`: what lives now. How many entities are in each state, and what should have happened by now.
+
+`/v1/blueprints` is about what is loaded; this is about what it does.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lathe.api.living.entering import entered
+from lathe.api.living.reading import asks
+from lathe.api.living.valued import value_schema
+from lathe.api.living.view import encode
+from lathe.api.who.callers import Authenticator, Principal
+from lathe.api.who.seeing import may_read, may_read_some, needs_entity
+from lathe.govern.principal import READ
+from lathe.lang.model import Blueprint, State
+from lathe.machine.moment import rfc3339
+from lathe.machine.step import matches
+from lathe.machine.table import BlueprintTable
+from lathe.runtime.catalog import Live
+from lathe.runtime.engine import Engine
+from lathe.runtime.loading import held_of
+from lathe.store.base import Query
+from lathe.store.records import Outgoing, Timer
+
+OVERDUE_MS = 60_000
+"""How long after its time something counts as overdue."""
+OVERDUE_LIMIT = 100
+COUNTED_LIMIT = 1_000
+"""Entities that are looked at one by one where who may read depends on the entity."""
+
+
+class _Told(TypedDict):
+    app: str
+    doc: str
+    digest: str
+    blueprints: list[dict[str, object]]
+    overdue: list[dict[str, object]]
+
+
+class Apps:
+    """The routes around what lives."""
+
+    def __init__(self, engine: Engine, authenticator: Authenticator) -> None:
+        self._engine = engine
+        self._authenticator = authenticator
+
+    def routes(self) -> tuple[Route, ...]:
+        """What this part answers."""
+        return (Route("/v1/apps", self._list), Route("/v1/apps/{app}", self._one))
+
+    async def _principal(self, request: Request) -> Principal:
+        return await self._authenticator.principal(dict(request.scope["headers"]), request.scope)
+
+    async def _list(self, request: Request) -> Response:
+        principal = await self._principal(request)
+        # The position first: what is committed meanwhile is told again by the events, not lost.
+        position = await self._engine.store.position()
+        lives = self._engine.catalog.all(principal.tenant)
+        items = [await self._told(live, principal) for live in lives if principal.is_for(live.app.name)]
+        return _json({"position": position, "items": items})
+
+    async def _one(self, request: Request) -> Response:
+        principal = await self._principal(request)
+        live = entered(self._engine.catalog, principal, request.path_params["app"])
+        position = await self._engine.store.position()
+        told = await self._told(live, principal)
+        for one in told["blueprints"]:
+            one |= _form(live, live.table.blueprints[str(one["blueprint"])].blueprint, principal)
+        return _json({"position": position, **told})
+
+    async def _told(self, live: Live, principal: Principal) -> _Told:
+        counts = await self._engine.store.count(live.tenant, live.app.name)
+        blueprints: list[dict[str, object]] = []
+        for table in live.table.blueprints.values():
+            if principal.grant is not None or not may_read_some(live, table, principal.caller(live.app)):
+                continue
+            if not principal.takes(table.blueprint.name, READ):
+                continue
+            found, is_whole = await self._counts(live, table, principal, counts)
+            blueprint = table.blueprint
+            blueprints.append(
+                {
+                    "blueprint": blueprint.name,
+                    "plural": blueprint.plural,
+                    "doc": blueprint.doc,
+                    "states": [
+                        {**_state(state), "count": found.get(name, 0)}
+                        for name, state in blueprint.states.items()
+                    ],
+                    "counted": "all" if is_whole else "some",
+                }
+            )
+        return {
+            "app": live.app.name,
+            "doc": live.app.doc,
+            "digest": live.digest,
+            "blueprints": blueprints,
+            "overdue": await self._overdue(live, principal),
+        }
+
+    async def _counts(
+        self,
+        live: Live,
+        table: BlueprintTable,
+        principal: Principal,
+        counts: dict[tuple[str, str], int],
+    ) -> tuple[dict[str, int], bool]:
+        """How many the caller may read, by state, and whether all were looked at."""
+        name, caller = table.blueprint.name, principal.caller(live.app)
+        if not needs_entity(live, table):
+            return {state: n for (blueprint, state), n in counts.items() if blueprint == name}, True
+        found: dict[str, int] = {}
+        query = Query(live.tenant, live.app.name, name, sort="changed", descending=True)
+        after, seen, rows = None, 0, await self._engine.store.find(query)
+        while rows and seen < COUNTED_LIMIT:
+            for row in rows:
+                if may_read(live, table, held_of(row), caller):
+                    found[row.state] = found.get(row.state, 0) + 1
+            seen += len(rows)
+            after = (rows[-1].changed_ms, rows[-1].id)
+            rows = await self._engine.store.find(
+                Query(live.tenant, live.app.name, name, sort="changed", descending=True, after=after)
+            )
+        return found, not rows
+
+    async def _overdue(self, live: Live, principal: Principal) -> list[dict[str, object]]:
+        """What has been due for a minute or more, the longest first; what is being tried is not late."""
+        store, caller = self._engine.store, principal.caller(live.app)
+        before = await store.now_ms() - OVERDUE_MS
+        found: list[dict[str, object]] = []
+        late = await store.overdue(live.tenant, live.app.name, before_ms=before, limit=OVERDUE_LIMIT)
+        for one in late:
+            table = live.table.blueprints.get(one.blueprint)
+            if isinstance(one, Outgoing) and one.phase == "started":
+                continue
+            if table is None or not principal.sees(live.app.name, one.entity):
+                continue
+            if not principal.takes(one.blueprint, READ):
+                continue
+            held = await self._engine.read(live, one.entity)
+            if held is None or not may_read(live, table, held, caller):
+                continue
+            kind, name = ("timer", one.name) if isinstance(one, Timer) else ("effect", one.effect)
+            found.append(
+                {
+                    "blueprint": one.blueprint,
+                    "plural": table.blueprint.plural,
+                    "entity": one.entity,
+                    "state": held.entity.state,
+                    "kind": kind,
+                    "name": name,
+                    "due": rfc3339(one.due_ms),
+                }
+            )
+        return found
+
+
+def _state(state: State) -> dict[str, object]:
+    """What a state is about, in a word: what a reader of its count wants to know."""
+    if state.final:
+        kind = "final"
+    elif state.waits is not None:
+        kind = "waits"
+    elif state.run:
+        kind = "runs"
+    else:
+        kind = "rests"
+    told: dict[str, object] = {"state": state.name, "kind": kind, "initial": state.initial}
+    if state.waits:
+        told["waits"] = state.waits
+    return told
+
+
+def _form(live: Live, blueprint: Blueprint, principal: Principal) -> dict[str, object]:
+    """What a filter reads and a form asks for: the fields, and `create` where the caller may take it."""
+    fields: dict[str, object] = {
+        f.name: {"type": str(f.type), "schema": value_schema(f.type), "doc": f.doc, "frozen": f.frozen}
+        for f in blueprint.fields.values()
+        if not f.secret
+    }
+    create = blueprint.actions.get("create")
+    caller = principal.caller(live.app)
+    if create is None or not any(matches(who, caller) for who in create.by):
+        return {"fields": fields, "create": None}
+    return {"fields": fields, "create": {"action": "create", **asks(create)}}
+
+
+def _json(data: object) -> Response:
+    return Response(encode(data), media_type="application/json")

@@ -1,0 +1,577 @@
+"""Creating and acting: a request becomes a command, its result an answer.
+
+This is the hot path, so it is plain functions over bytes: no routing, no model of the body but the app's own
+arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from typing import cast
+
+import msgspec
+from msgspec import Struct
+
+from lathe.api.living.entering import entered
+from lathe.api.living.guards import false_part, unborn
+from lathe.api.living.view import View, encode, event_id
+from lathe.api.who.callers import Principal
+from lathe.api.who.denials import explained
+from lathe.api.who.overriding import Overrides, ask_of, hindered, is_denied, question_of
+from lathe.api.who.seeing import is_told, may_read, needs_entity
+from lathe.api.wire.misfits import arguments_help, none_of
+from lathe.api.wire.problem import Problem, besides, refused, why
+from lathe.errors import NotFoundError
+from lathe.frozen import record
+from lathe.govern.asking import Asking, Question, keys_of
+from lathe.govern.principal import READ, GovernError
+from lathe.lang.model import Action, Json
+from lathe.machine.event import Act, Caller, Create, Event
+from lathe.machine.outcome import Refusal
+from lathe.machine.snapshot import Value
+from lathe.machine.step import admitted
+from lathe.machine.table import BlueprintTable
+from lathe.runtime.catalog import Live
+from lathe.runtime.conformance import told_of
+from lathe.runtime.engine import (
+    Command,
+    Committed,
+    Engine,
+    Refused,
+    Replayed,
+    Required,
+    Result,
+    Standing,
+)
+from lathe.runtime.intents import Intents
+from lathe.runtime.plan import Held
+from lathe.runtime.values import MisfitError, arguments
+from lathe.store.records import Answer as Verdict, Receipt
+
+KEY_CHARACTERS_LIMIT = 255
+RECEIPT_MS = 24 * 3_600_000
+"""How long an answer is kept for its idempotency key."""
+PRECONDITION = "precondition"
+
+ROLES_LIMIT = 4_096
+"""Callers of actions of which what they are there is kept; when there are as many, it is worked out anew."""
+
+Stands = Callable[[Principal], Awaitable[None]]
+"""Raises if a principal is not known any more."""
+
+
+@record
+class Asked:
+    """One request to create or to act. `action` is `create` and `entity` empty for a creation."""
+
+    tenant: str
+    app: str
+    plural: str
+    entity: str
+    action: str
+    body: bytes
+    principal: Principal
+    key: str | None = None
+    if_match: str | None = None
+    if_visit: str | None = None
+    request: bytes | None = None
+    """What a repetition is known by, where entity, action and body do not say it: a `:take` chooses them."""
+
+
+@record
+class Answered:
+    """What goes back: status, body, and the headers that are not always the same."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Done = Callable[[Answered | Verdict | Exception | None], None]
+"""Told the answer, or that the store did not take it (it is to be asked again), or why there is none; None:
+nobody will know.
+"""
+
+
+@record
+class _Role:
+    """What a caller is for an action of a version, worked out when it is asked for the first time.
+
+    `told` is what the journal says of the caller, `by` how it names it. `tells`: whether the caller is told
+    the entity afterwards, None if that depends on the entity.
+    """
+
+    principal: Principal
+    name: str
+    live: Live
+    table: BlueprintTable
+    action: Action
+    caller: Caller
+    told: Mapping[str, object]
+    by: str
+    standing: Standing
+    view: View
+    tells: bool | None
+
+
+@record
+class _Prepared:
+    """A request that was read: what it is about, its arguments as given and as values, its command."""
+
+    live: Live
+    table: BlueprintTable
+    given: Mapping[str, Json]
+    args: Mapping[str, Value]
+    command: Command
+
+
+class Commands:
+    """Takes what is asked, for one process. Views are made anew when a version is swapped."""
+
+    def __init__(
+        self, engine: Engine, intents: Intents, stands: Stands, overrides: Overrides | None = None
+    ) -> None:
+        self._overrides = overrides
+        self._engine = engine
+        self._intents = intents
+        self._stands = stands
+        self._views: dict[tuple[str, str], View] = {}
+        self._roles: dict[tuple[int, str, str, str, bool], _Role] = {}
+
+    def view(self, live: Live, blueprint: str) -> View:
+        """How a blueprint's entities are told, in the version that is current."""
+        key = (live.digest, blueprint)
+        found = self._views.get(key)
+        if found is None:
+            if len(self._views) > 512:
+                self._views.clear()
+            found = self._views[key] = View(live.table.blueprints[blueprint].blueprint)
+        return found
+
+    async def take(self, asked: Asked) -> Answered:
+        """Take an action, or create. Raises `Problem` and what the engine raises."""
+        prepared = self._prepared(asked)
+        result = await self._engine.execute(prepared.command)
+        if isinstance(result, Refused) and is_denied(result, prepared.command, asked.action):
+            return await self._denied(asked, prepared, result)
+        return self._answered(asked, prepared, result)
+
+    def begin(self, asked: Asked, done: Done) -> bool:
+        """The same at once, if nothing has to be read for it and nothing refuses it: `done` hears, in the
+        loop, what it came to. False: nothing was done, and it is for `take`. Raises `Problem` and what the
+        engine raises.
+        """
+        prepared = self._prepared(asked)
+
+        def heard(found: Committed | Verdict | Exception | None) -> None:
+            if not isinstance(found, Committed):
+                done(found)
+                return
+            try:
+                answered = self._answered(asked, prepared, found)
+            except Exception as error:  # noqa: BLE001  it is told to who asked
+                done(error)
+                return
+            done(answered)
+
+        return self._engine.begin(prepared.command, heard)
+
+    def _prepared(self, asked: Asked) -> _Prepared:
+        """The command of a request. Raises `Problem`, `GovernError`."""
+        role = self._role(asked)
+        given = body_of(asked.body)
+        try:
+            args = arguments(role.action.arguments, given)
+        except MisfitError as error:
+            cure = arguments_help(role.action)
+            raise Problem("LR422.type", str(error), argument=error.name, help=cure) from None
+        return _Prepared(role.live, role.table, given, args, self._command(asked, role, args))
+
+    def _role(self, asked: Asked) -> _Role:
+        """What the caller is for what it asks for. Raises `Problem`, `GovernError`."""
+        live = entered(self._engine.catalog, asked.principal, asked.app)
+        key = (id(asked.principal), asked.app, asked.plural, asked.action, asked.entity == "")
+        found = self._roles.get(key)
+        if found is None or found.principal is not asked.principal or found.live is not live:
+            if len(self._roles) >= ROLES_LIMIT:
+                self._roles.clear()
+            found = self._roles[key] = self._new_role(asked, live)
+        return found
+
+    def _new_role(self, asked: Asked, live: Live) -> _Role:
+        table = live.by_plural(asked.plural)
+        if table is None:
+            raise no_collection(live, asked.plural)
+        rule = table.rules.get(asked.action)
+        if rule is not None and asked.entity and asked.action == "create":
+            raise Problem(
+                "LR404.action", f"`create` makes a new entity: POST it to /v1/{asked.app}/{asked.plural}"
+            )
+        if rule is None:
+            wish = Refusal("action", asked.entity or None, asked.action)
+            self._intents.note(live, table.blueprint.name, asked.action, None, wish)
+            raise no_action(table, asked.action)
+        principal = asked.principal
+        if not principal.takes(table.blueprint.name, asked.action):
+            raise Problem("LR403.scope", f"the token is not for `{asked.action}`")
+        caller = principal.caller(live.app)
+        return _Role(
+            principal=principal,
+            name=principal.name,
+            live=live,
+            table=table,
+            action=rule.action,
+            caller=caller,
+            told=told_of(caller),
+            by=_by(caller, table, asked.action),
+            standing=partial(self._stands, principal),
+            view=self.view(live, table.blueprint.name),
+            tells=None if needs_entity(live, table) else is_told(live, table, None, caller),
+        )
+
+    async def _denied(self, asked: Asked, prepared: _Prepared, refused: Refused) -> Answered:
+        """A denial, unless a decision lets the request pass; with what to ask one with, where one can help.
+
+        `:take` looks for what is possible anyway: no decision is asked, or used, by it.
+        """
+        principal, command = asked.principal, prepared.command
+        if self._overrides is None or principal.grant is not None or asked.request is not None:
+            return self._answered(asked, prepared, refused)
+        live, table = refused.live, refused.live.by_plural(asked.plural)
+        if table is None or asked.action not in table.rules:
+            return self._answered(asked, prepared, refused)  # another version is current
+        question = question_of(live, table, command, asked.action, prepared.given)
+        found = await self._overrides.lifted(principal, question, prepared.args, command, refused)
+        try:
+            return self._answered(asked, prepared, found)
+        except Problem as problem:
+            if found is refused and not await self._overrides.hindrance(live, table, asked.action, command):
+                problem.more["ask"] = ask_of(question)
+            raise
+
+    async def asking(self, asked: Asked) -> tuple[Question, tuple[bytes, bytes]]:
+        """What a decision is asked for, and its keys. Raises `Problem` if none can help, or is needed."""
+        prepared = self._prepared(asked)
+        live, table, command = prepared.live, prepared.table, prepared.command
+        overrides = self._overrides
+        if overrides is None or asked.principal.grant is not None:
+            raise Problem("LR403.scope", "an effect asks for no decision")
+        held = await self._engine.read(live, asked.entity) if asked.entity else None
+        if asked.entity and (held is None or held.entity.blueprint != table.blueprint.name):
+            raise Problem("LR404.entity")
+        found = await self._engine.preview(live, command.event(self._engine.clock.now_ms()))
+        if not isinstance(found, Refusal):
+            raise Problem("LR422.decision", "no decision is needed: the caller may")
+        refused = Refused(found, held, live)
+        if not is_denied(refused, command, asked.action):
+            raise self.problem(refused, asked)
+        why = await overrides.hindrance(live, table, asked.action, command)
+        if why:
+            raise hindered(why)
+        nearest = self.problem(refused, asked).more.get("nearest")
+        question = question_of(live, table, command, asked.action, prepared.given)
+        question = msgspec.structs.replace(question, nearest=nearest)
+        chain = asked.principal.chain or (asked.principal.id,)
+        return question, keys_of(asked.tenant, question, chain, prepared.args)
+
+    async def askable(self, asked: Asked) -> dict[str, object] | None:
+        """What a decision can be asked for with; None if none can help, or is needed."""
+        try:
+            question, _ = await self.asking(asked)
+        except (Problem, GovernError):
+            return None
+        return ask_of(question)
+
+    async def nearest_to(self, viewer: Principal, asking: Asking) -> object:
+        """The permits that come nearest to what is asked, as far as somebody else may know the entity."""
+        question = asking.question
+        if not question.entity or self._overrides is None:
+            return question.nearest
+        try:
+            live = self._engine.catalog.live(viewer.tenant, question.app)
+        except NotFoundError:
+            return None
+        table, held = live.by_plural(question.plural), await self._engine.read(live, question.entity)
+        if table is None or held is None or live.digest != question.version:
+            return None
+        sees = viewer.sees(question.app, question.entity) and viewer.takes(question.blueprint, READ)
+        sees = sees and may_read(live, table, held, viewer.caller(live.app))
+        action = table.rules[question.action].action
+        asker = Caller("role", None, frozenset(question.roles), asking.chain[-1])
+        args = arguments(action.arguments, cast(Mapping[str, Json], question.args))
+        return explained(live, (question.blueprint, action), asker, args, held, sees=sees).get("nearest")
+
+    async def replayed(self, asked: Asked) -> Answered | None:
+        """The answer that the same request was given before. Raises `Problem` (LR422.key)."""
+        if asked.key is None:
+            return None
+        receipt = await self._engine.store.receipt(asked.tenant, asked.principal.name, asked.key)
+        return None if receipt is None else _again(asked, receipt)
+
+    def _command(self, asked: Asked, role: _Role, args: Mapping[str, Value]) -> Command:
+        is_new = not asked.entity
+        entity = asked.entity or self._engine.ids.new()
+        visit = _number(asked.if_visit, "If-Visit") if asked.if_visit is not None else None
+        name, caller = role.table.blueprint.name, role.caller
+        event: Callable[[int], Event]
+        if is_new:
+            event = partial(Create, name, entity, args, caller)
+        else:
+            event = partial(Act, entity, asked.action, args, caller, visit=visit)
+        has_key = asked.key is not None
+        return Command(
+            tenant=asked.tenant,
+            app=asked.app,
+            entity=entity,
+            kind="create" if is_new else "act",
+            event=event,
+            told=role.told if visit is None else {**role.told, "visit": visit},
+            by=role.by,
+            chain=asked.principal.chain,
+            receiving=partial(self._receipt, asked, role, entity) if has_key else None,
+            key=(role.name, asked.key) if asked.key is not None else None,
+            requires=None if is_new else _requires(asked, name, visit),
+            standing=role.standing,
+            stamp=asked.principal.stamp,
+        )
+
+    def _receipt(
+        self, asked: Asked, role: _Role, entity: str, live: Live, after: Mapping[str, Held]
+    ) -> Receipt:
+        """What is kept of the answer to a request with a key."""
+        assert asked.key is not None, "only a request with a key is received"
+        return Receipt(
+            tenant=asked.tenant,
+            principal=role.name,
+            key=asked.key,
+            request=fingerprint(asked),
+            status=200 if asked.entity else 201,
+            answer=self._told_as(role, live, after[entity]),
+            expires_ms=self._engine.clock.now_ms() + RECEIPT_MS,
+        )
+
+    def _told_as(self, role: _Role, live: Live, held: Held) -> bytes:
+        """The body that answers a step, as `told` has it; by what was worked out, if of this version."""
+        is_its = live is role.live and held.entity.blueprint == role.table.blueprint.name
+        if not is_its or role.tells is None:
+            return self.told(live, held, role.principal.caller(live.app))
+        event = event_id(held.entity.id, held.revision)
+        return encode(role.view.entity(held, event) if role.tells else role.view.receipt(held, event))
+
+    def told(self, live: Live, held: Held, caller: Caller) -> bytes:
+        """The body that answers a step: the entity as it is, as far as the caller may read it."""
+        event = event_id(held.entity.id, held.revision)
+        view = self.view(live, held.entity.blueprint)
+        if is_told(live, live.table.blueprints[held.entity.blueprint], held, caller):
+            return encode(view.entity(held, event))
+        return encode(view.receipt(held, event))
+
+    def _answered(self, asked: Asked, prepared: _Prepared, result: Result) -> Answered:
+        blueprint, entity = prepared.table.blueprint.name, prepared.command.entity
+        if isinstance(result, Committed):
+            held, live = result.after[entity], result.live
+            receipt = result.write.receipt
+            body = receipt.answer if receipt else self.told(live, held, asked.principal.caller(live.app))
+            return _entity_answer(asked, entity, held.entity.version, body)
+        if isinstance(result, Replayed):
+            return _again(asked, result.receipt)
+        assert isinstance(result, Refused), "only a worker can lose a lease"
+        self._intents.note(result.live, blueprint, asked.action, result.entity, result.refusal)
+        raise self.problem(result, asked)
+
+    def _sees(self, live: Live, table: BlueprintTable, held: Held, asked: Asked) -> bool:
+        principal = asked.principal
+        return principal.sees(live.app.name, held.entity.id) and may_read(
+            live, table, held, principal.caller(live.app)
+        )
+
+    def problem(self, result: Refused, asked: Asked) -> Problem:
+        """The problem that a refusal is answered with."""
+        refusal, held, live = result.refusal, result.entity, result.live
+        table = live.table.blueprints.get(held.entity.blueprint) if held else None
+        sees = held is not None and table is not None and self._sees(live, table, held, asked)
+        state = held.entity.state if held and sees else None
+        rule = table.rules.get(asked.action) if table else None
+        action = rule.action if rule is not None and refusal.entity == asked.entity else None
+        if held is not None and refusal.detail == PRECONDITION:
+            return Problem("LR412.version", "the entity has changed", version=held.entity.version)
+        if held is not None and refusal.reason == "stale" and action is not None:
+            if action.fenced and asked.if_visit is None and asked.principal.grant is None:
+                return Problem("LR428.visit", visit=held.entity.visit)
+            if asked.if_visit is not None:
+                return Problem("LR412.visit", visit=held.entity.visit)
+        if refusal.reason == "missing" and not asked.entity:
+            return Problem("LR422.type", refusal.detail or "it refers to an entity that does not exist")
+        problem = refused(refusal, state=state, about=asked.entity)
+        is_new = not asked.entity and refusal.action in ("create", None)
+        if is_new:
+            problem.more.pop("entity", None)  # it was never made
+        elif refusal.entity not in (None, asked.entity) and not refusal.detail:
+            problem.detail = besides(live.table, refusal)
+        if refusal.reason == "type" and (asks := self._asked_for(result, asked)) is not None:
+            problem.more["help"] = arguments_help(asks)
+        if refusal.reason == "denied":
+            problem.more.update(self._explained(result, asked, sees=sees))
+        if refusal.reason == "guard":
+            self._tell_guard(problem, result, asked, sees=sees)
+        is_ours = refusal.reason == "state" or (refusal.reason == "denied" and live.permit is admitted)
+        if is_ours and not refusal.detail:
+            if action is not None and held is not None and sees:
+                problem.detail = why(action, held.entity, refusal)
+            elif not asked.entity and refusal.action == "create" and (made := live.by_plural(asked.plural)):
+                problem.detail = why(made.rules["create"].action, None, replace(refusal, entity=None))
+        return problem
+
+    def _asked_for(self, result: Refused, asked: Asked) -> Action | None:
+        """The action that was asked for, if it was refused there, and not at one taken with it."""
+        table = result.live.by_plural(asked.plural)
+        rule = table.rules.get(asked.action) if table is not None else None
+        is_its = result.refusal.action == asked.action and asked.entity in ("", result.refusal.entity)
+        return rule.action if rule is not None and is_its else None
+
+    def _tell_guard(self, problem: Problem, result: Refused, asked: Asked, *, sees: bool) -> None:
+        """The guard that is false; to whoever sees the entity also which part, with what it reads."""
+        refusal, live = result.refusal, result.live
+        table = live.by_plural(asked.plural)
+        rule = table.rules.get(asked.action) if table is not None else None
+        is_its = refusal.action == asked.action and asked.entity in ("", refusal.entity)
+        if table is None or rule is None or rule.action.when is None or not is_its:
+            return
+        problem.more["guard"] = rule.action.when.text
+        if asked.entity and not sees:
+            return
+        entity = result.entity.entity if result.entity is not None else unborn(table)
+        args = arguments(rule.action.arguments, body_of(asked.body))
+        actor = asked.principal.caller(live.app).actor
+        part = false_part(self._engine.cache, live, rule.action, entity, args, actor)
+        if part is not None:
+            problem.detail = str(part)
+            problem.more |= {"false": part.text, "values": dict(part.values)}
+
+    def _explained(self, result: Refused, asked: Asked, *, sees: bool) -> dict[str, object]:
+        """Why it was denied, if it was at the action that is asked for, and not at one taken with it."""
+        refusal, live = result.refusal, result.live
+        table = live.by_plural(asked.plural)
+        rule = table.rules.get(asked.action) if table is not None else None
+        is_its = refusal.action == asked.action and asked.entity in ("", refusal.entity)
+        if table is None or rule is None or not is_its or refusal.detail:
+            return {}
+        args = arguments(rule.action.arguments, body_of(asked.body))
+        what = table.blueprint.name, rule.action
+        sees = sees and asked.principal.takes(table.blueprint.name, READ)
+        caller = asked.principal.caller(live.app)
+        return explained(live, what, caller, args, result.entity, sees=sees)
+
+
+def no_collection(live: Live, plural: str) -> Problem:
+    """The problem of a collection that is not there, with those that are."""
+    there = [table.blueprint.plural for table in live.table.blueprints.values()]
+    said = f"`{live.app.name}` has no `{plural[:80]}`"
+    return Problem("LR404.route", said, help=none_of(plural, there, what="its collections are"))
+
+
+def no_action(table: BlueprintTable, name: str) -> Problem:
+    """The problem of an action that is not there, with those that are."""
+    there = none_of(name, table.rules, what="its actions are")
+    return Problem(
+        "LR404.action",
+        f"`{table.blueprint.name}` has no action `{name[:80]}`",
+        help=f"{there}; `create` makes a new entity, the others need the id of one",
+    )
+
+
+def body_of(body: bytes) -> Mapping[str, Json]:
+    """The members of a request's body; an empty body has none. Raises `Problem`."""
+    if not body:
+        return {}
+    try:
+        given = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("LR400.json", str(error)) from None
+    if not isinstance(given, dict):
+        raise Problem("LR400.body", "the body must be an object: arguments by name")
+    return given
+
+
+def fingerprint(asked: Asked) -> bytes:
+    """What the same request has the same of."""
+    if asked.request is not None:
+        return asked.request
+    conditions = (asked.if_match or "", asked.if_visit or "")
+    said = "\0".join((asked.app, asked.plural, asked.entity, asked.action, *conditions))
+    return sha256(said.encode() + b"\0" + asked.body).digest()
+
+
+def _again(asked: Asked, receipt: Receipt) -> Answered:
+    """The answer of a receipt. Raises `Problem` (LR422.key) if it was another request's."""
+    if receipt.request != fingerprint(asked):
+        raise Problem("LR422.key", f"the key `{asked.key}` was used for another request")
+    made = _named(receipt.answer)
+    headers = _headers(asked, made.id, made.version, is_new=receipt.status == 201)
+    return Answered(receipt.status, receipt.answer, (*headers, (b"idempotent-replayed", b"true")))
+
+
+class _Named(Struct, gc=False):
+    """What every answer to a step begins with."""
+
+    id: str
+    version: int
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+def _entity_answer(asked: Asked, entity: str, version: int, body: bytes) -> Answered:
+    is_new = not asked.entity
+    return Answered(201 if is_new else 200, body, _headers(asked, entity, version, is_new=is_new))
+
+
+def _headers(asked: Asked, entity: str, version: int, *, is_new: bool) -> tuple[tuple[bytes, bytes], ...]:
+    tag = (b"etag", b'"%d"' % version)
+    if not is_new:
+        return (tag,)
+    place = f"/v1/{asked.app}/{asked.plural}/{entity}"
+    return tag, (b"location", place.encode())
+
+
+def _number(text: str, header: str) -> int:
+    digits = text.strip().strip('"')
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
+        raise Problem("LR400.query", f"`{header}` must be a whole number")
+    return int(digits)
+
+
+def _requires(asked: Asked, blueprint: str, visit: int | None) -> Required:
+    """What must hold before the machine is asked: the entity is of this kind, version and visit."""
+    version = _number(asked.if_match, "If-Match") if asked.if_match not in (None, "*") else None
+    grant = asked.principal.grant
+
+    def requires(live: Live, held: Held | None) -> Refusal | None:
+        if held is None or held.entity.blueprint != blueprint:
+            return Refusal("missing", asked.entity, None)
+        entity = held.entity
+        if version is not None and entity.version != version:
+            return Refusal("stale", asked.entity, asked.action, PRECONDITION)
+        if visit is not None and entity.visit != visit:
+            return Refusal("stale", asked.entity, asked.action)
+        if grant is not None:
+            active = entity.active
+            is_its = grant.entity == entity.id and grant.app == live.app.name
+            if not is_its or active is None or active.number != grant.number:
+                return Refusal("denied", asked.entity, asked.action, "the token's invocation is over")
+        return None
+
+    return requires
+
+
+def _by(caller: Caller, table: BlueprintTable, action: str) -> str:
+    """How the journal names the caller: by the role that the action is open to."""
+    if caller.kind != "role":
+        return str(caller)
+    for principal in table.rules[action].action.by:
+        if principal.kind == "role" and principal.name in caller.roles:
+            return str(principal)
+    return str(caller)

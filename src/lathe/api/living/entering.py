@@ -1,0 +1,34 @@
+"""The app that a request is about; who asks for one that is not there hears which are."""
+
+from __future__ import annotations
+
+from lathe.api.wire.problem import Problem
+from lathe.errors import NotFoundError
+from lathe.govern.principal import Principal
+from lathe.lang.lookup import closest
+from lathe.runtime.catalog import Catalog, Live
+
+NAMED_LIMIT = 20
+"""Apps that a refusal names."""
+GUESSED_CHARACTERS_LIMIT = 80
+"""A longer name is not compared with those that there are."""
+
+
+def entered(catalog: Catalog, principal: Principal, app: str) -> Live:
+    """What is current of an app. Raises `GovernError` (LR403.scope), `Problem` (LR404.app)."""
+    principal.enters(app)
+    try:
+        return catalog.live(principal.tenant, app)
+    except NotFoundError as error:
+        raise Problem("LR404.app", str(error), help=_there(catalog, principal, app)) from None
+
+
+def _there(catalog: Catalog, principal: Principal, app: str) -> str:
+    """The apps that the caller's token is for, and which of them may be meant."""
+    names = [live.app.name for live in catalog.all(principal.tenant) if principal.is_for(live.app.name)]
+    if not names:
+        return "no app is loaded yet: `lathe apply FOLDER` loads one"
+    meant = closest(app, names) if len(app) <= GUESSED_CHARACTERS_LIMIT else None
+    guess = f"did you mean `{meant}`? " if meant is not None else ""
+    more = f" and {len(names) - NAMED_LIMIT} more" if len(names) > NAMED_LIMIT else ""
+    return f"{guess}the apps here are {', '.join(f'`{name}`' for name in names[:NAMED_LIMIT])}{more}"

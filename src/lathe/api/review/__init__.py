@@ -1,0 +1,1 @@
+"""What people look at and decide: versions, checks, campaigns, requests for decisions."""

@@ -1,0 +1,1 @@
+"""Who calls, what they may see, and what they are denied."""

@@ -1,0 +1,53 @@
+"""What was not answered when a process has to end: whoever asked is told so, and to come again.
+
+A process that takes leave answers what has reached it. What takes longer than that may (a check, a report) is
+cut off: its task is cancelled, and this is the last thing that it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from lathe.api.wire.answers import Application, Message, Receive, Scope, Send, answer_problem
+from lathe.api.wire.problem import Problem
+
+AGAIN_SECONDS = 1
+"""When to come again: to another process, or to this one once it is back."""
+
+log = structlog.get_logger("lathe.api")
+
+
+def cut_off(method: str, path: str) -> Problem:
+    """The problem of a request that was cut off, which is logged."""
+    log.warning("cut off", method=method, path=path)
+    said = (
+        "it was cut off: what it asked for may have been done; with the same idempotency key it is done once"
+    )
+    if method in ("GET", "HEAD"):
+        said = "it was cut off: ask again"
+    return Problem("LR503.stopping", said, headers={"Retry-After": str(AGAIN_SECONDS)})
+
+
+class Leaving:
+    """An application whose requests are answered also when they are cancelled."""
+
+    def __init__(self, inner: Application) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. What was answered in part cannot be answered otherwise: it breaks off."""
+        is_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._inner(scope, receive, noting)
+        except asyncio.CancelledError:
+            problem = cut_off(str(scope.get("method", "")), str(scope.get("path", "")))
+            if not is_begun:
+                await answer_problem(send, problem)

@@ -1,0 +1,78 @@
+"""What is wrong with a body or a parameter, in words that say what would be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from lathe.api.wire.problem import Problem
+from lathe.lang.lookup import closest
+from lathe.lang.model import Action
+
+KINDS: Mapping[str, str] = {
+    "object": "an object",
+    "array": "a list",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "null": "null",
+}
+NAMED_LIMIT = 40
+NAME_CHARACTERS_LIMIT = 80
+_PLACE = re.compile(r"(?P<said>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`", re.DOTALL)
+_KIND = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+
+
+def misfit(error: msgspec.ValidationError, kind: type[Struct]) -> Problem:
+    """The problem (LR400.body) of a body that is not of a type, with the members that it has."""
+    whole = _PLACE.fullmatch(str(error))
+    assert whole is not None, "everything has that form"
+    said, place = whole["said"], whole["place"] or ""
+    subject = f"`{place[:NAME_CHARACTERS_LIMIT]}`" if place else "the body"
+    if missing := _MISSING.fullmatch(said):
+        told = f"`{missing[1]}` is missing" + (f" in {subject}" if place else "")
+    elif unknown := _UNKNOWN.fullmatch(said):
+        told = f"{subject} has no member `{unknown[1][:NAME_CHARACTERS_LIMIT]}`"
+    elif wrong := _KIND.fullmatch(said):
+        told = f"{subject} must be {_kinds(wrong[1])}, and is {_kinds(wrong[2])}"
+    else:
+        told = f"{subject}: {said[:1].lower()}{said[1:]}"
+    return Problem("LR400.body", told, help=_members(kind))
+
+
+def _kinds(text: str) -> str:
+    return " or ".join(KINDS.get(one.strip(), one.strip()) for one in text.split("|"))
+
+
+def _members(kind: type[Struct]) -> str:
+    needed, others = list[str](), list[str]()
+    for field in msgspec.structs.fields(kind):
+        is_needed = field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
+        (needed if is_needed else others).append(f"`{field.encode_name}`")
+    told = [f"it needs {', '.join(needed)}"] if needed else []
+    told += [f"it {'also ' if needed else ''}takes {', '.join(others)}"] if others else []
+    return "; ".join(told)
+
+
+def arguments_help(action: Action) -> str:
+    """The arguments that an action takes, as a sentence."""
+    named = [f"`{one.name}` ({one.type})" for one in action.arguments.values()]
+    return f"`{action.name}` takes {_listed(named)}" if named else f"`{action.name}` takes no arguments"
+
+
+def none_of(name: str, there: Collection[str], *, what: str) -> str:
+    """What is there instead of a name, and which of it may be meant."""
+    meant = closest(name, there) if len(name) <= NAME_CHARACTERS_LIMIT else None
+    guess = f"did you mean `{meant}`? " if meant is not None else ""
+    return f"{guess}{what} {_listed([f'`{one}`' for one in there])}"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED_LIMIT} more" if len(names) > NAMED_LIMIT else ""
+    return ", ".join(names[:NAMED_LIMIT]) + more

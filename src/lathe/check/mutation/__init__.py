@@ -1,0 +1,1 @@
+"""Apps with one change, each a mistake that somebody makes."""

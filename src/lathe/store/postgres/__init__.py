@@ -1,0 +1,1 @@
+"""The store of several processes: PostgreSQL 15 or newer."""
