@@ -19,7 +19,7 @@ from lathe.check.migration.pair import Pair, joint_domains, make_pair, mixed_arg
 from lathe.check.migration.tell import Swap
 from lathe.check.search.graph import Limits
 from lathe.check.search.plain import search
-from lathe.check.telling.findings import Case, run_to
+from lathe.check.telling.tell import Case, run_to
 from lathe.lang.model import App
 from lathe.lang.resolve import read_app
 from lathe.machine.migrate import migrate_world

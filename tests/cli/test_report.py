@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lathe.check.telling import json as reportjson
+from lathe.check.telling import reportjson
 from lathe.check.telling.report import Coverage, Finding, LevelReport, Report
 from lathe.cli import steps
 from lathe.cli.excerpt import Excerpts

@@ -95,7 +95,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     has_answer = progress.last is not None and progress.last.ended_by == "found"
     is_open = progress.completed is None and not (has_answer or progress.is_told or progress.is_closed)
     if is_open or progress.doubts:
-        from lathe.check.telling.findings import (
+        from lathe.check.telling.tell import (
             undecided,  # a check that finds nothing never loads the machine
         )
 
@@ -181,7 +181,7 @@ def _tell_undecided(progress: Progress, error: TooLargeError) -> bool:
     """LT801 at the policy that no search can decide; tells whether it is one."""
     if not isinstance(error, UndecidedError):
         return False
-    from lathe.check.telling.findings import unsettled  # a check that finds nothing never loads the machine
+    from lathe.check.telling.tell import unsettled  # a check that finds nothing never loads the machine
 
     progress.add([unsettled(error)])
     progress.is_told = True
@@ -193,7 +193,7 @@ def _tell_outliving(progress: Progress, system: System, graph: Graph) -> None:
     found = outliving(system, graph)
     if not found:
         return
-    from lathe.check.telling import findings as tell  # only here, so that a clean check starts sooner
+    from lathe.check.telling import tell  # only here, so that a clean check starts sooner
 
     case = tell.make_case(system, graph, progress.digest)
     progress.add(tell.tell_outliving(case, o) for o in found)
@@ -223,7 +223,7 @@ def _tell_empty(progress: Progress) -> None:
         empties = []  # what they are about may happen beyond the sample
     if not empties and not implied:
         return
-    from lathe.check.telling import findings as tell  # only here, so that a clean check starts sooner
+    from lathe.check.telling import tell  # only here, so that a clean check starts sooner
 
     if cut(system, graph):
         empties = _still_empty(progress, one_more(system, graph), empties)
@@ -261,7 +261,7 @@ def _tell_breeding(progress: Progress) -> None:
 
     found = endless(progress.completed, progress.limits)
     if found is not None:
-        from lathe.check.telling import findings as tell
+        from lathe.check.telling import tell
 
         case = tell.make_case(found[0], found[1], progress.digest)
         progress.add([tell.tell_call_round(case, found[2])])
@@ -384,7 +384,7 @@ def _judge_scope(progress: Progress, system: System, graph: Graph) -> None:
     still = standstills(system, graph)
     if not (permits or still or cycle is not None):
         return
-    from lathe.check.telling import findings as tell  # only here, so that a clean check starts sooner
+    from lathe.check.telling import tell  # only here, so that a clean check starts sooner
 
     wider = wider_than(system, graph, is_staffed=True)
     if still and wider is not None:
@@ -421,7 +421,7 @@ def _judge_last(progress: Progress) -> None:
     if names and _is_partial(progress, (system, graph), names, "is possible"):
         doubtful = []
     if doubtful or unfair:
-        from lathe.check.telling import findings as tell  # only here, so that a clean check starts sooner
+        from lathe.check.telling import tell  # only here, so that a clean check starts sooner
 
         case = tell.make_case(system, graph, progress.digest)
         progress.add(tell.tell_never(root, _bounds_text(system, wider)) for root in rooted(doubtful))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.permit import permit_of
 from lathe.check.search.graph import Clock
-from lathe.check.telling.json import finding_json
+from lathe.check.telling.reportjson import finding_json
 from lathe.errors import LatheError, UnreadableError
 from lathe.lang import digest, render
 from lathe.lang.diff import Change, diff

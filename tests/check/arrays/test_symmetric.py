@@ -22,7 +22,7 @@ from lathe.check.search.clearing import find_dead, without_dead
 from lathe.check.search.graph import Graph, Limits
 from lathe.check.search.plain import search
 from lathe.check.search.watch import watches
-from lathe.check.telling import findings as tell
+from lathe.check.telling import tell
 from lathe.check.telling.report import Report
 from lathe.errors import Span
 from lathe.gate import Options, check_files

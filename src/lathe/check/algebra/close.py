@@ -21,7 +21,7 @@ from lathe.check.judge.rooting import rooted
 from lathe.check.judge.suspects import full, is_crowded, never
 from lathe.check.search.graph import Clock, Graph, Limits
 from lathe.check.search.scope import linked
-from lathe.check.telling import findings as tell
+from lathe.check.telling import tell
 from lathe.check.telling.report import Finding, LevelReport
 from lathe.errors import Span
 from lathe.frozen import frozen

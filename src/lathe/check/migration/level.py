@@ -47,8 +47,8 @@ from lathe.check.search.graph import Clock, Graph, Limits
 from lathe.check.search.plain import ListGraph, first_where, search
 from lathe.check.search.regions import wide_numbers
 from lathe.check.search.tiers import begin, explore_all, go_on
-from lathe.check.telling.findings import Case, undecided
 from lathe.check.telling.report import Finding
+from lathe.check.telling.tell import Case, undecided
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App

@@ -16,7 +16,8 @@ from lathe.check.migration.images import Images
 from lathe.check.migration.pair import Pair
 from lathe.check.read import finding
 from lathe.check.search.graph import Graph
-from lathe.check.telling.findings import (
+from lathe.check.telling.report import Finding
+from lathe.check.telling.tell import (
     Case,
     run_to,
     tell_met,
@@ -26,7 +27,6 @@ from lathe.check.telling.findings import (
     tell_violated,
     trace_to,
 )
-from lathe.check.telling.report import Finding
 from lathe.check.telling.trace import Run, make_trace
 from lathe.errors import InternalError, Span
 from lathe.frozen import frozen

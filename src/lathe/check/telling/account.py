@@ -91,7 +91,7 @@ def tell_violations(progress: Progress, system: System, graph: Graph) -> None:
     broken, noted = violated(system, graph), met(system, graph)
     if not broken and not noted:
         return
-    from lathe.check.telling import findings as tell  # only here, so that a clean check starts sooner
+    from lathe.check.telling import tell  # only here, so that a clean check starts sooner
 
     case = tell.make_case(system, graph, progress.digest)
     told = [tell.tell_violated(case, v) for v in broken] + [tell.tell_met(case, m) for m in noted]

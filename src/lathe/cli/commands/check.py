@@ -259,7 +259,7 @@ def _with_trace(report: Report, wanted: str) -> tuple[Finding, Trace]:
 
 
 def _json(report: Report, contents: Mapping[str, bytes]) -> str:
-    from lathe.check.telling import json as reportjson  # only here
+    from lathe.check.telling import reportjson  # only here
 
     return _dump(reportjson.to_json(report, contents))
 
