@@ -180,6 +180,9 @@ class Swapper:
     async def plan(self, tenant: str, files: Mapping[str, bytes], judged: Judged) -> Plan:
         """What applying these files would do, with the entities that live now."""
         old = self._current(tenant, judged.app)
+        if old is not None and old.digest == judged.digest:  # another process may have replaced it since
+            await self._engine.catalog.refresh()
+            old = self._current(tenant, judged.app)
         if judged.verdict != "admitted":
             return Plan(
                 judged.app, old.digest if old else None, judged.digest, judged.verdict, (), {}, 0, (), 0

@@ -12,6 +12,7 @@ import ctypes
 import socket
 import struct
 import sys
+from contextlib import suppress
 
 ROUND_TRIP_SECONDS = 0.1
 """How long a connection that was begun may take to be there."""
@@ -30,15 +31,15 @@ PROGRAM = (
 def connect_nobody(plug: socket.socket) -> None:
     """Let nobody be connected any more; whoever is, or is about to be, can still be accepted.
 
-    Where the system knows no such filter, or the socket is none of TCP, it does nothing.
+    Where the system knows no such filter or does not permit it, or the socket is none of TCP, it does nothing.
     """
     if sys.platform != "linux" or plug.family not in (socket.AF_INET, socket.AF_INET6):
         return
     code = b"".join(struct.pack("HBBI", *line) for line in PROGRAM)
     held = ctypes.create_string_buffer(code, len(code))
-    plug.setsockopt(
-        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(PROGRAM), ctypes.addressof(held))
-    )
+    program = struct.pack("HP", len(PROGRAM), ctypes.addressof(held))
+    with suppress(OSError):
+        plug.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 def connected(plug: socket.socket) -> list[socket.socket]:
