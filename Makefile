@@ -6,7 +6,7 @@ STAMP := $(VENV)/.stamp
 RUNS := $(VENV)/.runs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser minors test check fix bench docs clean
+.PHONY: help setup demo browser minors test tests check lint types fix bench docs clean
 
 help:  ## What can be made.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -35,11 +35,15 @@ setup: $(STAMP)  ## A virtual environment in .venv with everything in it.
 demo: $(RUNS)  ## An app admitted, and a copy with one guard weakened refused.
 	@$(BIN)/python examples/demo.py
 
-check: $(STAMP)  ## Format, lint and types, without the tests.
+check: lint types  ## Format, lint and types, without the tests.
+
+lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/oxlint
+
+types: $(STAMP)
+	$(BIN)/mypy
 
 browser: $(STAMP)  ## A Chromium for the tests of the console, found or installed.
 	@$(BIN)/python tests/console/browser.py
@@ -47,8 +51,12 @@ browser: $(STAMP)  ## A Chromium for the tests of the console, found or installe
 minors: $(STAMP)  ## Other Pythons of this machine, for the tests that compare bytes.
 	@$(BIN)/python tests/sim/minors.py
 
+# What is quick to say comes first; types are checked while the tests run.
+test: lint browser minors  ## Everything that must hold before a commit.
+	@$(MAKE) --no-print-directory -j 2 types tests
+
 # One worker more than there are cores: many tests wait for a process or a page.
-test: check browser minors  ## Everything that must hold before a commit.
+tests: $(STAMP)
 	$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist worksteal
 
 fix: $(STAMP)  ## Let the formatter and the linter mend what they can.

@@ -92,12 +92,13 @@ def steps_of(name: str, app: App) -> list[Taken]:
     Two are done for one that is refused; of those, all kinds have their turn.
     """
     table = compile_app(app)
+    known: dict[int, tuple[Entity, str]] = {}
     kinds: dict[str, dict[str, list[Taken]]] = {}
     seen: set[str] = set()
     for walk in range(WALKS):
         dice = Dice(Random(f"{name} {walk}").randrange)
         for taken in walked(dice, table, beginning(name, table, walk)):
-            key = json.dumps(vector_of(taken), sort_keys=True)
+            key = identity(taken, known)
             if key not in seen:
                 seen.add(key)
                 kind, sort = sort_of(*taken)
@@ -106,6 +107,20 @@ def steps_of(name: str, app: App) -> list[Taken]:
     done = in_turn([taken for kind, sorts in kinds.items() if is_done[kind] for taken in sorts.values()])
     refused = in_turn([in_turn([*sorts.values()]) for kind, sorts in kinds.items() if not is_done[kind]])
     return in_turn([done[0::2], refused, done[1::2]])
+
+
+def identity(taken: Taken, known: dict[int, tuple[Entity, str]]) -> str:
+    """What tells a step from others: the vector's data in short. `known` is what was said of entities."""
+    world, event, outcome = taken
+
+    def said(one: Entity) -> str:
+        if id(one) not in known:
+            known[id(one)] = one, json.dumps(data(one), sort_keys=True)  # kept, so that the id stays its own
+        return known[id(one)][1]
+
+    rest = json.dumps([data(world.ghosts), event_data(event), ended(outcome)], sort_keys=True)
+    written = outcome.written if isinstance(outcome, Step) else {}
+    return "\n".join([*map(said, world), rest, *written, *map(said, written.values())])
 
 
 def shared(name: str, taken: list[Taken]) -> list[list[tuple[str, Taken]]]:
@@ -164,20 +179,22 @@ def vector_of(taken: Taken) -> dict[str, Data]:
     """A step as JSON data: the world before, the event, and what changed or why nothing did."""
     world, event, outcome = taken
     told: dict[str, Data] = {"before": world_data(world), "event": event_data(event)}
+    end = ended(outcome)
     if isinstance(outcome, Refusal):
-        told["refused"] = {
-            "reason": outcome.reason,
-            "entity": outcome.entity,
-            "action": outcome.action,
-        }
-        return told
-    told["after"] = {
-        "written": {name: data(entity) for name, entity in outcome.written.items()},
+        return {**told, "refused": end}
+    written = {name: data(entity) for name, entity in outcome.written.items()}
+    return {**told, "after": {"written": written, **end}}
+
+
+def ended(outcome: Step | Refusal) -> dict[str, Data]:
+    """What came of an event, without the entities that it wrote."""
+    if isinstance(outcome, Refusal):
+        return {"reason": outcome.reason, "entity": outcome.entity, "action": outcome.action}
+    return {
         "ghosts": data(outcome.ghosts),
         "parts": [{"entity": p.entity, "action": p.action} for p in outcome.parts],
         "requested": [[entity, invocation.number] for entity, invocation in outcome.requested],
     }
-    return told
 
 
 def world_data(world: MemoryWorld) -> Data:

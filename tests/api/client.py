@@ -162,7 +162,7 @@ async def serving(
         lookups=lambda outgoing, timeout_ms: (
             lambda scope, name: tokens.mint(outgoing, timeout_ms) if scope == "token" else name
         ),
-        settings=Settings("test"),
+        settings=Settings("test", drain_seconds=0.2),
     )
     await node.start()
     authenticator = Named(Development(tokens))

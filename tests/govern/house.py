@@ -80,7 +80,7 @@ class House:
             ids,
             performers=dict.fromkeys(("http", "emit", "process"), Silent()),
             lookups=lambda outgoing, timeout_ms: lambda scope, name: name,
-            settings=Settings("test"),
+            settings=Settings("test", drain_seconds=0.2),
         )
         catalog = self.node.engine.catalog
         self.keyring = Keyring(store, catalog, self.clock, ids)

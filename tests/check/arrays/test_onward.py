@@ -20,7 +20,7 @@ from lathe.machine.migrate import NO_PLACE
 
 from ..test_migrated import pair_of, searched
 
-SEEDS = 90
+SEEDS = 60
 BATCH = 30
 LIMITS = Limits(20_000, 1.0, lambda: 0.0)
 

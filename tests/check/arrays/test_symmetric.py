@@ -110,7 +110,7 @@ def test_symmetry_changes_no_verdict_on_random_apps(first: int) -> None:
 
 RAISED = {
     "lease_queue": "Job = 3\nprincipals = 2",
-    "approval": "Document = 2\nprincipals = 3",
+    "approval": "Document = 2\nprincipals = 3\nbudget_states = 500000",
     "protocols/two_phase_commit": "Transaction = 1\nParticipant = 4\nprincipals = 1",
     "protocols/ticket_lock": "Lock = 1\nClient = 3\nprincipals = 1",
     "wallet": "Wallet = 3\nprincipals = 2",

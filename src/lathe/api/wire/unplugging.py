@@ -31,7 +31,7 @@ PROGRAM = (
 def connect_nobody(plug: socket.socket) -> None:
     """Let nobody be connected any more; whoever is, or is about to be, can still be accepted.
 
-    Where the system knows no such filter or does not permit it, or the socket is none of TCP, it does nothing.
+    Where the system has no such filter or forbids it, or the socket is none of TCP, it does nothing.
     """
     if sys.platform != "linux" or plug.family not in (socket.AF_INET, socket.AF_INET6):
         return
