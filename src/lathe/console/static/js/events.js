@@ -43,32 +43,27 @@ export function onNotice(listener) {
   return () => noticed.delete(listener);
 }
 
-/** A number that grows, at most every `everyMs`, when events come that `matters` picks, or the server returns. */
-export function useFresh(matters, everyMs = 400) {
+/** A number that grows when `listen(soon)` calls `soon`, at most once in `everyMs`, and when the server returns. */
+function useCount(listen, everyMs) {
   const [fresh, setFresh] = useState(0);
   useEffect(() => {
     let timer = 0;
-    const soon = () => {
+    const ended = listen(() => {
       if (!timer) timer = setTimeout(() => ((timer = 0), setFresh((n) => n + 1)), everyMs);
-    };
-    const ended = onEvents((events) => events.some(matters) && soon());
+    });
     return () => (ended(), clearTimeout(timer));
   }, []);
   return fresh + returns.value;
 }
 
-/** A number that grows with the notices that matter, at most once in `everyMs`, and when the server returns. */
+/** The same for the events that `matters` picks. */
+export function useFresh(matters, everyMs = 400) {
+  return useCount((soon) => onEvents((events) => events.some(matters) && soon()), everyMs);
+}
+
+/** The same for notices. */
 export function useNotices(matters, everyMs = 0) {
-  const [fresh, setFresh] = useState(0);
-  useEffect(() => {
-    let timer = 0;
-    const soon = () => {
-      if (!timer) timer = setTimeout(() => ((timer = 0), setFresh((n) => n + 1)), everyMs);
-    };
-    const ended = onNotice((kind, data) => matters(kind, data) && soon());
-    return () => (ended(), clearTimeout(timer));
-  }, []);
-  return fresh + returns.value;
+  return useCount((soon) => onNotice((kind, data) => matters(kind, data) && soon()), everyMs);
 }
 
 export const isDecision = (kind) => kind === "decision";
