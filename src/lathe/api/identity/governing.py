@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
-
 import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.commands import body_of
+from lathe.api.living.commands import asked_as
 from lathe.api.living.reading import limit_of
 from lathe.api.living.view import encode
 from lathe.api.who.callers import Authenticator, Principal
-from lathe.api.wire.answers import body_of as read_body
-from lathe.api.wire.misfits import misfit
 from lathe.api.wire.problem import Problem
 from lathe.govern.keyring import Keyring, told
 from lathe.govern.principal import MAIN
 from lathe.govern.wanted import Wanted
-from lathe.lang.model import Json
 from lathe.machine.moment import rfc3339
 from lathe.store.audit import Audited
 from lathe.store.base import Store
-
-T = TypeVar("T", bound=Struct)
 
 BODY_BYTES_LIMIT = 65_536
 
@@ -92,14 +84,16 @@ class Governing:
     async def _create(self, request: Request) -> Response:
         """Make a token; its text is in this answer, and in no other."""
         caller = await self._caller(request)
-        made = await self._keyring.create(caller, await _asked(request, Wanted))
+        made = await self._keyring.create(
+            caller, await asked_as(request.receive, Wanted, limit=BODY_BYTES_LIMIT)
+        )
         warnings = self._keyring.unknown(made.row)
         return _json({"token": made.text, **told(made.row), "warnings": warnings}, status=201)
 
     async def _rotate(self, request: Request) -> Response:
         """Another secret for a token."""
         caller = await self._caller(request)
-        asked = await _asked(request, Rotated)
+        asked = await asked_as(request.receive, Rotated, limit=BODY_BYTES_LIMIT)
         made = await self._keyring.rotate(caller, request.path_params["id"], overlap_seconds=asked.overlap)
         return _json({"token": made.text, **told(made.row)})
 
@@ -136,14 +130,6 @@ def line(entry: Audited) -> dict[str, object]:
         "previous": entry.previous.hex(),
         "hash": entry.hash.hex(),
     }
-
-
-async def _asked(request: Request, kind: type[T]) -> T:
-    body: Mapping[str, Json] = body_of(await read_body(request.receive, limit=BODY_BYTES_LIMIT))
-    try:
-        return msgspec.convert(body, kind)
-    except msgspec.ValidationError as error:
-        raise misfit(error, kind) from None
 
 
 def _json(data: object, *, status: int = 200) -> Response:

@@ -5,17 +5,14 @@ The part is somebody's own: the same principal, for twelve hours at most. Signin
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.commands import body_of
+from lathe.api.living.commands import asked_as
 from lathe.api.living.view import encode
 from lathe.api.who.callers import COOKIE, Authenticator, Bearers, address_of, cookie_of
-from lathe.api.wire.answers import body_of as read_body
-from lathe.api.wire.misfits import misfit
 from lathe.api.wire.origin import origin_of
 from lathe.api.wire.problem import NEEDS_JSON, Problem
 from lathe.govern.foreign import SignIn
@@ -65,10 +62,7 @@ class Sessions:
         """Sign in. Nothing but JSON is taken, which a form of another site cannot send."""
         if not request.headers.get("content-type", "").startswith("application/json"):
             raise Problem("LR415.type", NEEDS_JSON)
-        try:
-            asked = msgspec.convert(body_of(await read_body(request.receive, limit=BODY_BYTES_LIMIT)), Shown)
-        except msgspec.ValidationError as error:
-            raise misfit(error, Shown) from None
+        asked = await asked_as(request.receive, Shown, limit=BODY_BYTES_LIMIT)
         holder = await self._bearers.of_text(asked.token.strip(), address_of(request.scope))
         response = Response(status_code=204, headers=NO_STORE)
         await self.begin(request, response, holder)

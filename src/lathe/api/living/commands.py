@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +22,8 @@ from lathe.api.who.callers import Principal
 from lathe.api.who.denials import explained
 from lathe.api.who.overriding import Overrides, ask_of, hindered, is_denied, question_of
 from lathe.api.who.seeing import is_told, may_read, needs_entity
-from lathe.api.wire.misfits import arguments_help, none_of
+from lathe.api.wire.answers import Receive, body_of as read_body
+from lathe.api.wire.misfits import arguments_help, misfit, none_of
 from lathe.api.wire.problem import Problem, besides, refused, why
 from lathe.errors import NotFoundError
 from lathe.frozen import record
@@ -50,6 +51,8 @@ from lathe.runtime.intents import Intents
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, arguments
 from lathe.store.records import Answer as Verdict, Receipt
+
+T = TypeVar("T", bound=Struct)
 
 KEY_CHARACTERS_LIMIT = 255
 RECEIPT_MS = 24 * 3_600_000
@@ -494,6 +497,15 @@ def body_of(body: bytes) -> Mapping[str, Json]:
     if not isinstance(given, dict):
         raise Problem("LR400.body", "the body must be an object: arguments by name")
     return given
+
+
+async def asked_as(receive: Receive, kind: type[T], *, limit: int) -> T:
+    """The body of a request, as data of a type. Raises `Problem`."""
+    members = body_of(await read_body(receive, limit=limit))
+    try:
+        return msgspec.convert(members, kind)
+    except msgspec.ValidationError as error:
+        raise misfit(error, kind) from None
 
 
 def fingerprint(asked: Asked) -> bytes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -13,25 +12,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.commands import Asked, Commands, body_of
+from lathe.api.living.commands import Asked, Commands, asked_as
 from lathe.api.living.reading import limit_of
 from lathe.api.living.view import encode
 from lathe.api.review.blueprints import Asked as Application, Blueprints
 from lathe.api.review.checks import body_as
 from lathe.api.who.callers import Authenticator, Principal
-from lathe.api.wire.answers import body_of as read_body
-from lathe.api.wire.misfits import misfit
 from lathe.api.wire.problem import Problem
 from lathe.govern.asking import POLICIES_FILE, How, asking_of, policy_of, told
 from lathe.govern.decisions import Decisions, is_mine
-from lathe.lang.model import Json
 from lathe.lang.types import Type
 from lathe.runtime.engine import Engine
 from lathe.runtime.swap import RefusedSwap, Swapper
 from lathe.runtime.values import MisfitError, value_of
 from lathe.store.audit import DecisionRow
-
-T = TypeVar("T", bound=Struct)
 
 BODY_BYTES_LIMIT = 262_144
 STATES = ("open", "approved", "denied", "withdrawn", "used", "expired")
@@ -153,7 +147,7 @@ class DecisionRoutes:
     async def _approve(self, request: Request) -> Response:
         """Let pass what was asked: once, for a time, or by a policy that the verifier admits."""
         by = await self._caller(request)
-        asked = await _read(request, Approved)
+        asked = await asked_as(request.receive, Approved, limit=BODY_BYTES_LIMIT)
         if asked.how == "policy":
             return await self._approve_policy(by, request.path_params["id"], asked)
         row = await self._decisions.approve(
@@ -209,7 +203,7 @@ class DecisionRoutes:
 
     async def _deny(self, request: Request) -> Response:
         by = await self._caller(request)
-        asked = await _read(request, Noted)
+        asked = await asked_as(request.receive, Noted, limit=BODY_BYTES_LIMIT)
         standing = partial(self._authenticator.stands, by)
         row = await self._decisions.deny(by, request.path_params["id"], standing, note=asked.note)
         return await self._told(by, row)
@@ -248,14 +242,6 @@ def _moment(text: str) -> int:
         raise Problem("LR422.decision", str(error)) from None
     assert isinstance(found, int), "a time is a whole number"
     return found
-
-
-async def _read(request: Request, kind: type[T]) -> T:
-    body: Mapping[str, Json] = body_of(await read_body(request.receive, limit=BODY_BYTES_LIMIT))
-    try:
-        return msgspec.convert(body, kind)
-    except msgspec.ValidationError as error:
-        raise misfit(error, kind) from None
 
 
 def _json(data: object, *, status: int = 200) -> Response:
