@@ -80,10 +80,10 @@ WITHIN = {
     },
     "api": {
         "wire": set(),
-        "who": {"wire"},
-        "living": {"wire", "who"},
-        "review": {"wire", "who", "living"},
-        "identity": {"wire", "who", "living"},
+        "access": {"wire"},
+        "entities": {"wire", "access"},
+        "review": {"wire", "access", "entities"},
+        "identity": {"wire", "access", "entities"},
     },
     "check": {"composed": {""}, "mutation": set(), "export": {"", "composed", "search", "judge"}},
 }

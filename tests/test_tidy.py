@@ -29,7 +29,7 @@ TAKES_ANY = {
     "src/lathe/store/tables.py",
     "src/lathe/check/algebra/build.py",  # z3 ships no types
     "src/lathe/api/wire/answers.py",  # ASGI's messages
-    "src/lathe/api/living/view.py",  # what the journal holds
+    "src/lathe/api/entities/view.py",  # what the journal holds
     "src/lathe/runtime/config.py",
     "src/lathe/runtime/conformance.py",
     "src/lathe/runtime/snapshot.py",

@@ -16,13 +16,13 @@ from starlette.routing import Route
 from tests.runtime.harness import Scripted, example, install
 from uvicorn.server import ServerState
 
+from lathe.api.access.authentication import Authenticator, Development, Principal
 from lathe.api.app import Api
 from lathe.api.review.blueprints import Blueprints
 from lathe.api.review.checks import CheckRoutes
-from lathe.api.review.kept import Checks, summary
+from lathe.api.review.recent_checks import Checks, summary
 from lathe.api.review.simulations import Simulations, notice
 from lathe.api.server import Gatekeeper
-from lathe.api.who.callers import Authenticator, Development, Principal
 from lathe.api.wire.answers import Scope
 from lathe.api.wire.connection import Connection
 from lathe.api.wire.cursor import Cursors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lathe.api.wire.strays import FIXED
+from lathe.api.wire.unrouted import FIXED
 from lathe.lang.resolve.naming import RESERVED_APPS
 
 

@@ -14,7 +14,7 @@ import pytest
 import structlog
 from tests.api.client import serving
 
-from lathe.api.living.inbound import TOLERANCE_SECONDS
+from lathe.api.entities.inbound import TOLERANCE_SECONDS
 from lathe.api.wire.limits import Limits
 
 SECRET = "whsec_" + b64encode(b"k" * 32).decode()
@@ -254,7 +254,7 @@ def test_bodies_that_do_not_come_hold_up_no_command(text: str) -> None:
 
 
 def test_a_body_comes_in_time_or_its_sender_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lathe.api.living.inbound.READING_SECONDS", 0.02)
+    monkeypatch.setattr("lathe.api.entities.inbound.READING_SECONDS", 0.02)
 
     async def main() -> None:
         async with serving(files=app(UNSIGNED)) as client:
@@ -267,7 +267,7 @@ def test_a_body_comes_in_time_or_its_sender_is_told(monkeypatch: pytest.MonkeyPa
 def test_where_too_many_bodies_are_on_their_way_the_slowest_makes_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lathe.api.living.inbound.READING_LIMIT", 3)
+    monkeypatch.setattr("lathe.api.entities.inbound.READING_LIMIT", 3)
 
     async def main() -> None:
         async with serving(files=app(UNSIGNED)) as client:

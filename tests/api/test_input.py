@@ -8,7 +8,7 @@ import pytest
 from tests.api.client import serving
 from tests.api.test_commands import QUEUE
 
-from lathe.api.who.callers import Principal
+from lathe.api.access.authentication import Principal
 from lathe.runtime.tokens import Grant
 
 pytestmark = pytest.mark.usefixtures("way")

@@ -10,7 +10,7 @@ import jsonschema
 from starlette.routing import Route
 from tests.govern.house import KEY, house
 
-from lathe.api.described import bodies, operations
+from lathe.api.openapi_common import bodies, operations
 from lathe.api.server import assemble
 from lathe.gate.judge import ChildGate
 from lathe.runtime.config import Config

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from tests.api.client import serving
 
-from lathe.api.living import reading
+from lathe.api.entities import reading
 
 pytestmark = pytest.mark.usefixtures("way")
 

@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 
 from lathe.api.wire.answers import Scope
 from lathe.api.wire.connection import QUICK_BYTES_LIMIT, Connection, Exchange
-from lathe.api.wire.proxied import Proxied, networks_of
+from lathe.api.wire.forwarded import Proxied, networks_of
 from lathe.machine.event import Act, Caller
 from lathe.runtime.clock import Ids, SystemClock
 from lathe.runtime.conformance import told_of

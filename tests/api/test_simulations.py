@@ -14,7 +14,7 @@ from tests.govern.house import code, house, install_for
 from tests.runtime.harness import example
 
 from lathe.api.review import simulations
-from lathe.api.review.kept import Checks
+from lathe.api.review.recent_checks import Checks
 from lathe.api.review.simulations import Simulations
 from lathe.gate.judge import ChildGate
 from lathe.lang.model import Json

@@ -11,11 +11,11 @@ from tests.runtime.harness import example, install
 from tests.store.contract import commit, made, settled
 from tests.store.rows import TENANT, turned, write
 
-from lathe.api.living import stream as streams
-from lathe.api.living.commands import Commands
-from lathe.api.living.stream import Followed, Stream
-from lathe.api.living.view import encode
-from lathe.api.who.callers import Development
+from lathe.api.access.authentication import Development
+from lathe.api.entities import stream as streams
+from lathe.api.entities.commands import Commands
+from lathe.api.entities.stream import Followed, Stream
+from lathe.api.entities.view import encode
 from lathe.api.wire.problem import Problem
 from lathe.govern.principal import MAIN
 from lathe.lang import digest

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lathe.api.living.inbound import SCHEMES
+from lathe.api.entities.inbound import SCHEMES
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "receive-webhooks.md"
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

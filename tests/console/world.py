@@ -21,17 +21,17 @@ from tests.api.client import KEY
 from tests.runtime.harness import Scripted, example, install
 from tests.runtime.processes import free_port
 
+from lathe.api.access.authentication import Authenticator, Bearers, Development
+from lathe.api.access.overrides import Overrides
 from lathe.api.app import Api
-from lathe.api.identity.governing import Governing
 from lathe.api.identity.session import Sessions
+from lathe.api.identity.tokens import Governing
+from lathe.api.review.approvals import Holder
 from lathe.api.review.blueprints import Blueprints
 from lathe.api.review.checks import CheckRoutes
 from lathe.api.review.decisions import DecisionRoutes
-from lathe.api.review.holding import Holder
-from lathe.api.review.kept import Checks, summary
+from lathe.api.review.recent_checks import Checks, summary
 from lathe.api.review.simulations import Simulations, notice
-from lathe.api.who.callers import Authenticator, Bearers, Development
-from lathe.api.who.overriding import Overrides
 from lathe.api.wire.cursor import Cursors
 from lathe.console.app import Console
 from lathe.gate.judge import ChildGate

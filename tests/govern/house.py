@@ -11,16 +11,16 @@ import httpx2
 from starlette.routing import Route
 from tests.runtime.harness import example, install
 
+from lathe.api.access.authentication import Bearers
+from lathe.api.access.overrides import Overrides
 from lathe.api.app import Api
-from lathe.api.identity.governing import Governing
 from lathe.api.identity.oidc import SignInRoutes
 from lathe.api.identity.session import Sessions
+from lathe.api.identity.tokens import Governing
+from lathe.api.review.approvals import Holder
 from lathe.api.review.blueprints import Blueprints
 from lathe.api.review.decisions import DecisionRoutes
-from lathe.api.review.holding import Holder
-from lathe.api.review.kept import Checks
-from lathe.api.who.callers import Bearers
-from lathe.api.who.overriding import Overrides
+from lathe.api.review.recent_checks import Checks
 from lathe.api.wire.cursor import Cursors
 from lathe.effect.base import Attempt, Ending
 from lathe.gate.judge import ChildGate

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from tests.govern.test_decisions import People, with_people
 
-from lathe.api.living.stream import Followed
+from lathe.api.entities.stream import Followed
 
 TOLD_SECONDS = 5
 

@@ -9,9 +9,9 @@ from time import monotonic
 
 import pytest
 
-from lathe.api.living import inbound, stream
-from lathe.api.living.inbound import Receiver
-from lathe.api.living.stream import Stream
+from lathe.api.entities import inbound, stream
+from lathe.api.entities.inbound import Receiver
+from lathe.api.entities.stream import Stream
 from lathe.machine.table import compile_app
 from lathe.probe.level import Probed, probe, reader_of
 from lathe.probe.plan import Ask, Deliver, Listen, Look, Plan, Wait, draw_plan
@@ -115,7 +115,7 @@ def streams_begin_one_late(patch: pytest.MonkeyPatch) -> None:
 
 
 def streams_tell_secrets(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("lathe.api.living.view.HIDDEN", "?")
+    patch.setattr("lathe.api.entities.view.HIDDEN", "?")
 
 
 @pytest.mark.parametrize(

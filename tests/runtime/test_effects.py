@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lathe.api.living.view import entry
+from lathe.api.entities.view import entry
 from lathe.effect.base import Attempt, Ending
 from lathe.runtime.catalog import Live
 from lathe.runtime.plan import Held

@@ -16,20 +16,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from lathe.api.living.apps import Apps
-from lathe.api.living.commands import KEY_CHARACTERS_LIMIT, Answered, Asked, Commands, no_collection
-from lathe.api.living.entering import entered
-from lathe.api.living.explaining import explain
-from lathe.api.living.inbound import Receiver, Secrets
-from lathe.api.living.reading import Reading, limit_of
-from lathe.api.living.stream import Followed, Stream
-from lathe.api.living.taking import WAIT_SECONDS_LIMIT, Taking, seconds_of
-from lathe.api.living.tracing import Tracing
-from lathe.api.living.view import encode
-from lathe.api.living.wishes import told as told_wish
+from lathe.api.access.authentication import Authenticator, Principal
+from lathe.api.access.overrides import Overrides
+from lathe.api.entities.app_lookup import entered
+from lathe.api.entities.apps import Apps
+from lathe.api.entities.commands import KEY_CHARACTERS_LIMIT, Answered, Asked, Commands, no_collection
+from lathe.api.entities.explain import explain
+from lathe.api.entities.inbound import Receiver, Secrets
+from lathe.api.entities.intents import told as told_wish
+from lathe.api.entities.reading import Reading, limit_of
+from lathe.api.entities.stream import Followed, Stream
+from lathe.api.entities.take import WAIT_SECONDS_LIMIT, Taking, seconds_of
+from lathe.api.entities.trace import Tracing
+from lathe.api.entities.view import encode
 from lathe.api.openapi import openapi
-from lathe.api.who.callers import Authenticator, Principal
-from lathe.api.who.overriding import Overrides
 from lathe.api.wire.answers import (
     JSON,
     NO_STORE,
@@ -46,11 +46,11 @@ from lathe.api.wire.answers import (
 )
 from lathe.api.wire.connection import Exchange
 from lathe.api.wire.cursor import Cursors
-from lathe.api.wire.leaving import cut_off
 from lathe.api.wire.limits import Limits, Throttle
 from lathe.api.wire.problem import NEEDS_JSON, Problem
 from lathe.api.wire.readiness import Readiness
-from lathe.api.wire.strays import FIXED, not_routed
+from lathe.api.wire.shutdown import cut_off
+from lathe.api.wire.unrouted import FIXED, not_routed
 from lathe.errors import LatheError, NotFoundError
 from lathe.govern.principal import MAIN, READ
 from lathe.machine.table import BlueprintTable

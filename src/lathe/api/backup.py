@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from lathe.api.who.callers import Authenticator
+from lathe.api.access.authentication import Authenticator
 from lathe.api.wire.problem import Problem
 from lathe.govern.principal import MAIN
 from lathe.store.base import Store

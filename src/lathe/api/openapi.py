@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from lathe.api.described import OF_COMMANDS, TEXT, answers, content, fixed, in_path, page, parameter, taking
-from lathe.api.living.valued import value_schema
+from lathe.api.entities.value_schema import value_schema
+from lathe.api.openapi_common import (
+    OF_COMMANDS,
+    TEXT,
+    answers,
+    content,
+    fixed,
+    in_path,
+    page,
+    parameter,
+    taking,
+)
 from lathe.api.wire.problem import PROBLEMS
 from lathe.lang.model import Action, Blueprint, Field
 from lathe.runtime.catalog import Live

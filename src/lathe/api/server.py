@@ -23,27 +23,27 @@ from typing import Literal, Protocol
 import structlog
 import uvicorn
 
+from lathe.api.access.authentication import LOOPBACK, Authenticator, Bearers, Development
+from lathe.api.access.overrides import Overrides
 from lathe.api.app import Api
 from lathe.api.backup import Backups
-from lathe.api.identity.governing import Governing
+from lathe.api.entities.inbound import Secrets
 from lathe.api.identity.oidc import SignInRoutes
 from lathe.api.identity.session import Sessions
-from lathe.api.living.inbound import Secrets
+from lathe.api.identity.tokens import Governing
+from lathe.api.review.approvals import Holder
 from lathe.api.review.blueprints import Blueprints
 from lathe.api.review.checks import CheckRoutes, Inspector
 from lathe.api.review.decisions import DecisionRoutes
-from lathe.api.review.holding import Holder
-from lathe.api.review.kept import Checks, summary
+from lathe.api.review.recent_checks import Checks, summary
 from lathe.api.review.simulations import Simulations, Simulator, notice
-from lathe.api.who.callers import LOOPBACK, Authenticator, Bearers, Development
-from lathe.api.who.overriding import Overrides
 from lathe.api.wire.answers import Application
 from lathe.api.wire.connection import Connection, close_slow
 from lathe.api.wire.cursor import Cursors
-from lathe.api.wire.leaving import Leaving
+from lathe.api.wire.forwarded import Proxied, networks_of
 from lathe.api.wire.limits import Limits
-from lathe.api.wire.proxied import Proxied, networks_of
-from lathe.api.wire.unplugging import ROUND_TRIP_SECONDS, connect_nobody, connected
+from lathe.api.wire.listener import ROUND_TRIP_SECONDS, connect_nobody, connected
+from lathe.api.wire.shutdown import Leaving
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import Performer, settings_key
 from lathe.effect.emit import Emit

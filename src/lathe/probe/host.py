@@ -10,8 +10,8 @@ from typing import cast
 
 import msgspec
 
+from lathe.api.access.authentication import Authenticator, Development, Principal
 from lathe.api.app import Api
-from lathe.api.who.callers import Authenticator, Development, Principal
 from lathe.api.wire.answers import Message, Scope
 from lathe.api.wire.cursor import Cursors
 from lathe.effect.base import MAIN, Attempt, Ending

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from lathe.api.living.taking import TRIED_LIMIT
+from lathe.api.entities.take import TRIED_LIMIT
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import Blueprint, Json
 from lathe.machine.table import Table

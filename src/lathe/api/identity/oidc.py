@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from lathe.api.access.authentication import Bearers, address_of
+from lathe.api.entities.view import encode
 from lathe.api.identity.session import HOME, Sessions
-from lathe.api.living.view import encode
-from lathe.api.who.callers import Bearers, address_of
 from lathe.api.wire.origin import origin_of
 from lathe.api.wire.problem import Problem
 from lathe.govern.foreign import SignIn, SignInError, UnavailableError

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.commands import asked_as
-from lathe.api.living.view import encode
-from lathe.api.who.callers import COOKIE, Authenticator, Bearers, address_of, cookie_of
+from lathe.api.access.authentication import COOKIE, Authenticator, Bearers, address_of, cookie_of
+from lathe.api.entities.commands import asked_as
+from lathe.api.entities.view import encode
 from lathe.api.wire.origin import origin_of
 from lathe.api.wire.problem import NEEDS_JSON, Problem
 from lathe.govern.foreign import SignIn

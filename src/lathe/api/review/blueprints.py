@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.entering import entered
-from lathe.api.living.view import encode
+from lathe.api.access.authentication import Authenticator, Principal
+from lathe.api.entities.app_lookup import entered
+from lathe.api.entities.view import encode
+from lathe.api.review.approvals import Holder, Holding
 from lathe.api.review.checks import body_as, files_of, texts_of
-from lathe.api.review.holding import Holder, Holding
-from lathe.api.review.kept import Checks, Kept
-from lathe.api.who.callers import Authenticator, Principal
+from lathe.api.review.recent_checks import Checks, Kept
 from lathe.api.wire.problem import Problem, no_version
 from lathe.govern.asking import told as asking_told
 from lathe.govern.principal import GovernError

@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.view import encode
-from lathe.api.review.kept import Checks, Kept, summary
+from lathe.api.access.authentication import Authenticator, Principal
+from lathe.api.entities.view import encode
+from lathe.api.review.recent_checks import Checks, Kept, summary
 from lathe.api.review.subjects import Files, Subject, Subjects, reviewer
-from lathe.api.who.callers import Authenticator, Principal
-from lathe.api.wire.misfits import misfit
 from lathe.api.wire.problem import Problem
 from lathe.api.wire.uploads import FILES_LIMIT, Uploads, large_body
+from lathe.api.wire.validation import misfit
 from lathe.errors import NotFoundError
 from lathe.lang.model import Json
 from lathe.runtime.engine import Engine

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.commands import Asked, Commands, asked_as
-from lathe.api.living.reading import limit_of
-from lathe.api.living.view import encode
+from lathe.api.access.authentication import Authenticator, Principal
+from lathe.api.entities.commands import Asked, Commands, asked_as
+from lathe.api.entities.reading import limit_of
+from lathe.api.entities.view import encode
 from lathe.api.review.blueprints import Asked as Application, Blueprints
 from lathe.api.review.checks import body_as
-from lathe.api.who.callers import Authenticator, Principal
 from lathe.api.wire.problem import Problem
 from lathe.govern.asking import POLICIES_FILE, How, asking_of, policy_of, told
 from lathe.govern.decisions import Decisions, is_mine

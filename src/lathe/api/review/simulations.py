@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.view import encode
+from lathe.api.access.authentication import Authenticator, Principal
+from lathe.api.entities.view import encode
 from lathe.api.review.checks import body_as
-from lathe.api.review.kept import Checks
+from lathe.api.review.recent_checks import Checks
 from lathe.api.review.subjects import Files, Subject, Subjects, reviewer
-from lathe.api.who.callers import Authenticator, Principal
 from lathe.api.wire.answers import problem_of
 from lathe.api.wire.problem import Problem
 from lathe.errors import LatheError

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
-from lathe.api.living.entering import entered
-from lathe.api.review.kept import Checks, Kept
-from lathe.api.who.callers import Authenticator, Principal
+from lathe.api.access.authentication import Authenticator, Principal
+from lathe.api.entities.app_lookup import entered
+from lathe.api.review.recent_checks import Checks, Kept
 from lathe.api.wire.problem import Problem, no_version
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen

@@ -137,7 +137,7 @@ class Exchange:
 
 class Connection(HttpToolsProtocol):
     """One connection of a client. Without `quick`, all goes uvicorn's way. `seen` says of a request whose it
-    is, where the client may be a proxy (`lathe.api.wire.proxied`).
+    is, where the client may be a proxy (`lathe.api.wire.forwarded`).
     """
 
     def __init__(

@@ -12,11 +12,11 @@ from dataclasses import replace
 import msgspec
 from msgspec import Struct
 
-from lathe.api.living.commands import Answered, Asked, Commands, fingerprint, no_action
-from lathe.api.living.reading import Reading
-from lathe.api.living.view import encode
-from lathe.api.wire.misfits import misfit
+from lathe.api.entities.commands import Answered, Asked, Commands, fingerprint, no_action
+from lathe.api.entities.reading import Reading
+from lathe.api.entities.view import encode
 from lathe.api.wire.problem import Problem
+from lathe.api.wire.validation import misfit
 from lathe.lang.model import Action
 from lathe.machine.event import Caller
 from lathe.machine.step import admitted, matches

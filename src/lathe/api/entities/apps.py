@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.entering import entered
-from lathe.api.living.reading import asks
-from lathe.api.living.valued import value_schema
-from lathe.api.living.view import encode
-from lathe.api.who.callers import Authenticator, Principal
-from lathe.api.who.seeing import may_read, may_read_some, needs_entity
+from lathe.api.access.authentication import Authenticator, Principal
+from lathe.api.access.visibility import may_read, may_read_some, needs_entity
+from lathe.api.entities.app_lookup import entered
+from lathe.api.entities.reading import asks
+from lathe.api.entities.value_schema import value_schema
+from lathe.api.entities.view import encode
 from lathe.govern.principal import READ
 from lathe.lang.model import Blueprint, State
 from lathe.machine.moment import rfc3339

@@ -10,7 +10,7 @@ import pytest
 from tests.api.client import serving
 
 from lathe.api.app import Api
-from lathe.api.living.commands import Answered, Asked, Commands
+from lathe.api.entities.commands import Answered, Asked, Commands
 from lathe.store.base import Query
 from lathe.store.memory import MemoryStore
 from lathe.store.records import EntityRow
@@ -34,8 +34,8 @@ TAKE = {"action": "take"}
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lathe.api.living.taking.TRIED_LIMIT", 8)
-    monkeypatch.setattr("lathe.api.living.taking.CANDIDATES", 4)
+    monkeypatch.setattr("lathe.api.entities.take.TRIED_LIMIT", 8)
+    monkeypatch.setattr("lathe.api.entities.take.CANDIDATES", 4)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_so_many_are_tried_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_waits_is_woken_by_its_own_app(looks: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lathe.api.living.taking.POLL_SECONDS", 60.0)
+    monkeypatch.setattr("lathe.api.entities.take.POLL_SECONDS", 60.0)
 
     async def main() -> None:
         async with serving("rollout", files=QUEUE) as client:
@@ -106,7 +106,7 @@ def test_who_waits_is_woken_by_its_own_app(looks: list[str], monkeypatch: pytest
 
 @pytest.mark.usefixtures("looks")
 def test_no_waiter_takes_the_wake_up_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lathe.api.living.taking.POLL_SECONDS", 60.0)
+    monkeypatch.setattr("lathe.api.entities.take.POLL_SECONDS", 60.0)
 
     async def main() -> None:
         async with serving(files=QUEUE) as client:

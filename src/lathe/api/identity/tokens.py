@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.commands import asked_as
-from lathe.api.living.reading import limit_of
-from lathe.api.living.view import encode
-from lathe.api.who.callers import Authenticator, Principal
+from lathe.api.access.authentication import Authenticator, Principal
+from lathe.api.entities.commands import asked_as
+from lathe.api.entities.reading import limit_of
+from lathe.api.entities.view import encode
 from lathe.api.wire.problem import Problem
 from lathe.govern.keyring import Keyring, told
 from lathe.govern.principal import MAIN

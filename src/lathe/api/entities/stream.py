@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from lathe.api.living.commands import Commands, Stands
-from lathe.api.living.view import encode, entry
-from lathe.api.who.callers import Principal
-from lathe.api.who.seeing import may_read, needs_entity
+from lathe.api.access.authentication import Principal
+from lathe.api.access.visibility import may_read, needs_entity
+from lathe.api.entities.commands import Commands, Stands
+from lathe.api.entities.view import encode, entry
 from lathe.api.wire.problem import Problem
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen

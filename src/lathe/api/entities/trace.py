@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from lathe.api.living.reading import Reading
-from lathe.api.who.callers import Principal
+from lathe.api.access.authentication import Principal
+from lathe.api.entities.reading import Reading
 from lathe.api.wire.problem import Problem
 from lathe.machine import tracejson
 from lathe.machine.beginning import milliseconds

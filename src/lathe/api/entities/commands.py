@@ -15,16 +15,16 @@ from typing import TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from lathe.api.living.entering import entered
-from lathe.api.living.guards import false_part, unborn
-from lathe.api.living.view import View, encode, event_id
-from lathe.api.who.callers import Principal
-from lathe.api.who.denials import explained
-from lathe.api.who.overriding import Overrides, ask_of, hindered, is_denied, question_of
-from lathe.api.who.seeing import is_told, may_read, needs_entity
+from lathe.api.access.authentication import Principal
+from lathe.api.access.denials import explained
+from lathe.api.access.overrides import Overrides, ask_of, hindered, is_denied, question_of
+from lathe.api.access.visibility import is_told, may_read, needs_entity
+from lathe.api.entities.app_lookup import entered
+from lathe.api.entities.guards import false_part, unborn
+from lathe.api.entities.view import View, encode, event_id
 from lathe.api.wire.answers import Receive, body_of as read_body
-from lathe.api.wire.misfits import arguments_help, misfit, none_of
 from lathe.api.wire.problem import Problem, besides, refused, why
+from lathe.api.wire.validation import arguments_help, misfit, none_of
 from lathe.errors import NotFoundError
 from lathe.frozen import record
 from lathe.govern.asking import Asking, Question, keys_of

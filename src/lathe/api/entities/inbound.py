@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.living.commands import Commands
+from lathe.api.entities.commands import Commands
 from lathe.api.wire.answers import body_of as read_body
 from lathe.api.wire.limits import Throttle
 from lathe.api.wire.problem import OF_REASON, Problem

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lathe.api.living.commands import body_of
-from lathe.api.who.callers import Principal
-from lathe.api.who.denials import completed, explained
-from lathe.api.wire.misfits import arguments_help, none_of
+from lathe.api.access.authentication import Principal
+from lathe.api.access.denials import completed, explained
+from lathe.api.entities.commands import body_of
 from lathe.api.wire.problem import Problem
+from lathe.api.wire.validation import arguments_help, none_of
 from lathe.lang.model import Action
 from lathe.machine.snapshot import Value
 from lathe.machine.table import BlueprintTable

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lathe.api.living.commands import Commands
-from lathe.api.living.guards import false_part, needs_arguments
-from lathe.api.living.valued import value_schema
-from lathe.api.living.view import entry
-from lathe.api.who.callers import Principal
-from lathe.api.who.seeing import may_read, may_read_some
+from lathe.api.access.authentication import Principal
+from lathe.api.access.visibility import may_read, may_read_some
+from lathe.api.entities.commands import Commands
+from lathe.api.entities.guards import false_part, needs_arguments
+from lathe.api.entities.value_schema import value_schema
+from lathe.api.entities.view import entry
 from lathe.api.wire.cursor import Cursors
-from lathe.api.wire.misfits import none_of
 from lathe.api.wire.problem import OF_REASON, Problem, why
+from lathe.api.wire.validation import none_of
 from lathe.govern.principal import READ
 from lathe.lang.expr import And, Compare, Literal, Node, Read
 from lathe.lang.filter import FILTER_CHARACTERS_LIMIT, read_filter

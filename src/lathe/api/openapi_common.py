@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from lathe.api.identity.governing import Rotated
+from lathe.api.identity.tokens import Rotated
 from lathe.api.review.blueprints import Asked as Application, Turned
 from lathe.api.review.checks import Asked as Checked, Forked, Taken as Replayed
 from lathe.api.review.decisions import STATES, Approved, AskedFor, Noted

@@ -10,7 +10,7 @@ import pytest
 from tests.govern.house import House, code, house
 
 from lathe.api.wire.answers import Receive, Scope, Send
-from lathe.api.wire.proxied import HOPS_LIMIT, Proxied, networks_of
+from lathe.api.wire.forwarded import HOPS_LIMIT, Proxied, networks_of
 from lathe.errors import UsageError
 from lathe.govern.guard import ADDRESS_BURST
 

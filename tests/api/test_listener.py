@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lathe.api.wire.unplugging import connect_nobody, connected
+from lathe.api.wire.listener import connect_nobody, connected
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system has the filter")
