@@ -10,7 +10,8 @@ import pytest
 from tests.api.client import serving
 
 from lathe.api.app import Api
-from lathe.api.entities.commands import Answered, Asked, Commands
+from lathe.api.entities.commands import Answered, Commands
+from lathe.api.entities.request import Asked
 from lathe.store.base import Query
 from lathe.store.memory import MemoryStore
 from lathe.store.records import EntityRow

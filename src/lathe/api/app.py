@@ -20,11 +20,13 @@ from lathe.api.access.authentication import Authenticator, Principal
 from lathe.api.access.overrides import Overrides
 from lathe.api.entities.app_lookup import entered
 from lathe.api.entities.apps import Apps
-from lathe.api.entities.commands import KEY_CHARACTERS_LIMIT, Answered, Asked, Commands, no_collection
+from lathe.api.entities.commands import KEY_CHARACTERS_LIMIT, Answered, Commands
 from lathe.api.entities.explain import explain
 from lathe.api.entities.inbound import Receiver, Secrets
 from lathe.api.entities.intents import told as told_wish
 from lathe.api.entities.reading import Reading, limit_of
+from lathe.api.entities.refusal import no_collection
+from lathe.api.entities.request import Asked
 from lathe.api.entities.stream import Followed, Stream
 from lathe.api.entities.take import WAIT_SECONDS_LIMIT, Taking, seconds_of
 from lathe.api.entities.trace import Tracing

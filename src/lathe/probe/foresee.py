@@ -118,19 +118,37 @@ class Foresight:
                 return self._reader.create(world, sent.blueprint, new_id or "(new)", args, sent.by, now)
             if being is None or being.blueprint != sent.blueprint:
                 return "LR404.entity"
-            if sent.version is not None and being.version != sent.version:
-                return "LR412.version"
-            if sent.visit is not None and being.visit != sent.visit:
-                return "LR412.visit"
-            if sent.number is not None and sent.number not in _running(being):
-                return "LR403.denied"
-            return self._reader.act(world, sent.entity, sent.action, args, sent.by, now, sent.visit)
+            found = self._acted(world, sent, being, args, now)
         except RefusedError as refused:
             if refused.reason == "missing" and sent.action == "create":
                 return "LR422.type"
             if refused.reason == "stale" and rule.fenced and sent.visit is None and sent.by.kind == "role":
-                return "LR428.visit"
-            return CODES[refused.reason]
+                found = "LR428.visit"
+            else:
+                found = CODES[refused.reason]
+        is_hidden = isinstance(found, str) and being is not None and not self._knows(being, sent, args)
+        return "LR404.entity" if is_hidden else found
+
+    def _acted(
+        self, world: World, sent: Sent, being: Being, args: Mapping[str, Value], now: int
+    ) -> Taken | str:
+        """The same of somebody who is there. Raises `RefusedError`."""
+        if sent.version is not None and being.version != sent.version:
+            return "LR412.version"
+        if sent.visit is not None and being.visit != sent.visit:
+            return "LR412.visit"
+        if sent.number is not None and sent.number not in _running(being):
+            return "LR403.denied"
+        return self._reader.act(world, sent.entity, sent.action, args, sent.by, now, sent.visit)
+
+    def _knows(self, being: Being, sent: Sent, args: Mapping[str, Value]) -> bool:
+        """Whether a caller may know that somebody is there: whom it may read, or take the action on, or
+        whose effect it is the other side of.
+        """
+        if sent.action == "create" or sent.number is not None or self.reads(being, sent.by):
+            return True
+        blueprint = self._app.blueprints[sent.blueprint]
+        return self._reader.permits(blueprint, blueprint.actions[sent.action], being, sent.by, args, False)
 
     def whom(self, world: World, sent: Sent) -> str:
         """Whom a delivery is about in this world; empty: nobody."""

@@ -7,9 +7,7 @@ arguments.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from typing import TypeVar, cast
 
 import msgspec
@@ -20,11 +18,11 @@ from lathe.api.access.denials import explained
 from lathe.api.access.overrides import Overrides, ask_of, hindered, is_denied, question_of
 from lathe.api.access.visibility import is_told, may_read, needs_entity
 from lathe.api.entities.app_lookup import entered
-from lathe.api.entities.guards import false_part, unborn
+from lathe.api.entities.refusal import PRECONDITION, no_action, no_collection, no_entity, problem_of
+from lathe.api.entities.request import Asked, body_of, fingerprint
 from lathe.api.entities.view import View, encode, event_id
-from lathe.api.wire.answers import Receive, body_of as read_body
-from lathe.api.wire.problem import Problem, besides, refused, why
-from lathe.api.wire.validation import arguments_help, misfit, none_of
+from lathe.api.wire.problem import Problem
+from lathe.api.wire.validation import arguments_help
 from lathe.errors import NotFoundError
 from lathe.frozen import record
 from lathe.govern.asking import Asking, Question, keys_of
@@ -33,7 +31,6 @@ from lathe.lang.model import Action, Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Value
-from lathe.machine.step import admitted
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.conformance import told_of
@@ -57,31 +54,12 @@ T = TypeVar("T", bound=Struct)
 KEY_CHARACTERS_LIMIT = 255
 RECEIPT_MS = 24 * 3_600_000
 """How long an answer is kept for its idempotency key."""
-PRECONDITION = "precondition"
 
 ROLES_LIMIT = 4_096
 """Callers of actions of which what they are there is kept; when there are as many, it is worked out anew."""
 
 Stands = Callable[[Principal], Awaitable[None]]
 """Raises if a principal is not known any more."""
-
-
-@record
-class Asked:
-    """One request to create or to act. `action` is `create` and `entity` empty for a creation."""
-
-    tenant: str
-    app: str
-    plural: str
-    entity: str
-    action: str
-    body: bytes
-    principal: Principal
-    key: str | None = None
-    if_match: str | None = None
-    if_visit: str | None = None
-    request: bytes | None = None
-    """What a repetition is known by, where entity, action and body do not say it: a `:take` chooses them."""
 
 
 @record
@@ -251,7 +229,8 @@ class Commands:
         try:
             return self._answered(asked, prepared, found)
         except Problem as problem:
-            if found is refused and not await self._overrides.hindrance(live, table, asked.action, command):
+            is_denied = found is refused and problem.code == "LR403.denied"
+            if is_denied and not await self._overrides.hindrance(live, table, asked.action, command):
                 problem.more["ask"] = ask_of(question)
             raise
 
@@ -264,17 +243,18 @@ class Commands:
             raise Problem("LR403.scope", "an effect asks for no decision")
         held = await self._engine.read(live, asked.entity) if asked.entity else None
         if asked.entity and (held is None or held.entity.blueprint != table.blueprint.name):
-            raise Problem("LR404.entity")
+            raise no_entity(table)
         found = await self._engine.preview(live, command.event(self._engine.clock.now_ms()))
         if not isinstance(found, Refusal):
             raise Problem("LR422.decision", "no decision is needed: the caller may")
         refused = Refused(found, held, live)
-        if not is_denied(refused, command, asked.action):
-            raise self.problem(refused, asked)
+        problem = problem_of(self._engine.cache, refused, asked)
+        if not is_denied(refused, command, asked.action) or problem.code != "LR403.denied":
+            raise problem
         why = await overrides.hindrance(live, table, asked.action, command)
         if why:
             raise hindered(why)
-        nearest = self.problem(refused, asked).more.get("nearest")
+        nearest = problem.more.get("nearest")
         question = question_of(live, table, command, asked.action, prepared.given)
         question = msgspec.structs.replace(question, nearest=nearest)
         chain = asked.principal.chain or (asked.principal.id,)
@@ -383,138 +363,7 @@ class Commands:
             return _again(asked, result.receipt)
         assert isinstance(result, Refused), "only a worker can lose a lease"
         self._intents.note(result.live, blueprint, asked.action, result.entity, result.refusal)
-        raise self.problem(result, asked)
-
-    def _sees(self, live: Live, table: BlueprintTable, held: Held, asked: Asked) -> bool:
-        principal = asked.principal
-        return principal.sees(live.app.name, held.entity.id) and may_read(
-            live, table, held, principal.caller(live.app)
-        )
-
-    def problem(self, result: Refused, asked: Asked) -> Problem:
-        """The problem that a refusal is answered with."""
-        refusal, held, live = result.refusal, result.entity, result.live
-        table = live.table.blueprints.get(held.entity.blueprint) if held else None
-        sees = held is not None and table is not None and self._sees(live, table, held, asked)
-        state = held.entity.state if held and sees else None
-        rule = table.rules.get(asked.action) if table else None
-        action = rule.action if rule is not None and refusal.entity == asked.entity else None
-        if held is not None and refusal.detail == PRECONDITION:
-            return Problem("LR412.version", "the entity has changed", version=held.entity.version)
-        if held is not None and refusal.reason == "stale" and action is not None:
-            if action.fenced and asked.if_visit is None and asked.principal.grant is None:
-                return Problem("LR428.visit", visit=held.entity.visit)
-            if asked.if_visit is not None:
-                return Problem("LR412.visit", visit=held.entity.visit)
-        if refusal.reason == "missing" and not asked.entity:
-            return Problem("LR422.type", refusal.detail or "it refers to an entity that does not exist")
-        problem = refused(refusal, state=state, about=asked.entity)
-        is_new = not asked.entity and refusal.action in ("create", None)
-        if is_new:
-            problem.more.pop("entity", None)  # it was never made
-        elif refusal.entity not in (None, asked.entity) and not refusal.detail:
-            problem.detail = besides(live.table, refusal)
-        if refusal.reason == "type" and (asks := self._asked_for(result, asked)) is not None:
-            problem.more["help"] = arguments_help(asks)
-        if refusal.reason == "denied":
-            problem.more.update(self._explained(result, asked, sees=sees))
-        if refusal.reason == "guard":
-            self._tell_guard(problem, result, asked, sees=sees)
-        is_ours = refusal.reason == "state" or (refusal.reason == "denied" and live.permit is admitted)
-        if is_ours and not refusal.detail:
-            if action is not None and held is not None and sees:
-                problem.detail = why(action, held.entity, refusal)
-            elif not asked.entity and refusal.action == "create" and (made := live.by_plural(asked.plural)):
-                problem.detail = why(made.rules["create"].action, None, replace(refusal, entity=None))
-        return problem
-
-    def _asked_for(self, result: Refused, asked: Asked) -> Action | None:
-        """The action that was asked for, if it was refused there, and not at one taken with it."""
-        table = result.live.by_plural(asked.plural)
-        rule = table.rules.get(asked.action) if table is not None else None
-        is_its = result.refusal.action == asked.action and asked.entity in ("", result.refusal.entity)
-        return rule.action if rule is not None and is_its else None
-
-    def _tell_guard(self, problem: Problem, result: Refused, asked: Asked, *, sees: bool) -> None:
-        """The guard that is false; to whoever sees the entity also which part, with what it reads."""
-        refusal, live = result.refusal, result.live
-        table = live.by_plural(asked.plural)
-        rule = table.rules.get(asked.action) if table is not None else None
-        is_its = refusal.action == asked.action and asked.entity in ("", refusal.entity)
-        if table is None or rule is None or rule.action.when is None or not is_its:
-            return
-        problem.more["guard"] = rule.action.when.text
-        if asked.entity and not sees:
-            return
-        entity = result.entity.entity if result.entity is not None else unborn(table)
-        args = arguments(rule.action.arguments, body_of(asked.body))
-        actor = asked.principal.caller(live.app).actor
-        part = false_part(self._engine.cache, live, rule.action, entity, args, actor)
-        if part is not None:
-            problem.detail = str(part)
-            problem.more |= {"false": part.text, "values": dict(part.values)}
-
-    def _explained(self, result: Refused, asked: Asked, *, sees: bool) -> dict[str, object]:
-        """Why it was denied, if it was at the action that is asked for, and not at one taken with it."""
-        refusal, live = result.refusal, result.live
-        table = live.by_plural(asked.plural)
-        rule = table.rules.get(asked.action) if table is not None else None
-        is_its = refusal.action == asked.action and asked.entity in ("", refusal.entity)
-        if table is None or rule is None or not is_its or refusal.detail:
-            return {}
-        args = arguments(rule.action.arguments, body_of(asked.body))
-        what = table.blueprint.name, rule.action
-        sees = sees and asked.principal.takes(table.blueprint.name, READ)
-        caller = asked.principal.caller(live.app)
-        return explained(live, what, caller, args, result.entity, sees=sees)
-
-
-def no_collection(live: Live, plural: str) -> Problem:
-    """The problem of a collection that is not there, with those that are."""
-    there = [table.blueprint.plural for table in live.table.blueprints.values()]
-    said = f"`{live.app.name}` has no `{plural[:80]}`"
-    return Problem("LR404.route", said, help=none_of(plural, there, what="its collections are"))
-
-
-def no_action(table: BlueprintTable, name: str) -> Problem:
-    """The problem of an action that is not there, with those that are."""
-    there = none_of(name, table.rules, what="its actions are")
-    return Problem(
-        "LR404.action",
-        f"`{table.blueprint.name}` has no action `{name[:80]}`",
-        help=f"{there}; `create` makes a new entity, the others need the id of one",
-    )
-
-
-def body_of(body: bytes) -> Mapping[str, Json]:
-    """The members of a request's body; an empty body has none. Raises `Problem`."""
-    if not body:
-        return {}
-    try:
-        given = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem("LR400.json", str(error)) from None
-    if not isinstance(given, dict):
-        raise Problem("LR400.body", "the body must be an object: arguments by name")
-    return given
-
-
-async def asked_as(receive: Receive, kind: type[T], *, limit: int) -> T:
-    """The body of a request, as data of a type. Raises `Problem`."""
-    members = body_of(await read_body(receive, limit=limit))
-    try:
-        return msgspec.convert(members, kind)
-    except msgspec.ValidationError as error:
-        raise misfit(error, kind) from None
-
-
-def fingerprint(asked: Asked) -> bytes:
-    """What the same request has the same of."""
-    if asked.request is not None:
-        return asked.request
-    conditions = (asked.if_match or "", asked.if_visit or "")
-    said = "\0".join((asked.app, asked.plural, asked.entity, asked.action, *conditions))
-    return sha256(said.encode() + b"\0" + asked.body).digest()
+        raise problem_of(self._engine.cache, result, asked)
 
 
 def _again(asked: Asked, receipt: Receipt) -> Answered:

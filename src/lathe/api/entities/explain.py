@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lathe.api.access.authentication import Principal
 from lathe.api.access.denials import completed, explained
-from lathe.api.entities.commands import body_of
+from lathe.api.entities.request import body_of
 from lathe.api.wire.problem import Problem
 from lathe.api.wire.validation import arguments_help, none_of
 from lathe.lang.model import Action

@@ -12,6 +12,7 @@ from lathe.api.access.authentication import Principal
 from lathe.api.access.visibility import may_read, may_read_some
 from lathe.api.entities.commands import Commands
 from lathe.api.entities.guards import false_part, needs_arguments
+from lathe.api.entities.refusal import no_entity
 from lathe.api.entities.value_schema import value_schema
 from lathe.api.entities.view import entry
 from lathe.api.wire.cursor import Cursors
@@ -54,11 +55,11 @@ class Reading:
         _needs_read(table, principal)
         held = await self._engine.read(live, entity)
         if held is None or held.entity.blueprint != table.blueprint.name:
-            raise Problem("LR404.entity", f"there is no `{table.blueprint.name}` of this id")
+            raise no_entity(table)
         if not principal.sees(live.app.name, entity) or not may_read(
             live, table, held, principal.caller(live.app)
         ):
-            raise Problem("LR404.entity", f"there is no `{table.blueprint.name}` of this id")
+            raise no_entity(table)
         return held
 
     async def may(self, live: Live, entity: str, principal: Principal) -> bool:

@@ -12,8 +12,10 @@ from dataclasses import replace
 import msgspec
 from msgspec import Struct
 
-from lathe.api.entities.commands import Answered, Asked, Commands, fingerprint, no_action
+from lathe.api.entities.commands import Answered, Commands
 from lathe.api.entities.reading import Reading
+from lathe.api.entities.refusal import no_action
+from lathe.api.entities.request import Asked, fingerprint
 from lathe.api.entities.view import encode
 from lathe.api.wire.problem import Problem
 from lathe.api.wire.validation import misfit

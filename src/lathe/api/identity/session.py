@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lathe.api.access.authentication import COOKIE, Authenticator, Bearers, address_of, cookie_of
-from lathe.api.entities.commands import asked_as
+from lathe.api.entities.request import asked_as
 from lathe.api.entities.view import encode
 from lathe.api.wire.origin import origin_of
 from lathe.api.wire.problem import NEEDS_JSON, Problem

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lathe.api.access.authentication import Authenticator, Principal
-from lathe.api.entities.commands import asked_as
 from lathe.api.entities.reading import limit_of
+from lathe.api.entities.request import asked_as
 from lathe.api.entities.view import encode
 from lathe.api.wire.problem import Problem
 from lathe.govern.keyring import Keyring, told

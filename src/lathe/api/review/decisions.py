@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lathe.api.access.authentication import Authenticator, Principal
-from lathe.api.entities.commands import Asked, Commands, asked_as
+from lathe.api.entities.commands import Commands
 from lathe.api.entities.reading import limit_of
+from lathe.api.entities.request import Asked, asked_as
 from lathe.api.entities.view import encode
 from lathe.api.review.blueprints import Asked as Application, Blueprints
 from lathe.api.review.checks import body_as
