@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from common import ROOT, Row, report
+from common import ROOT, Row, at_least, report
 from tlc import tlc_jar
 
 from lathe.check.composed.system import System, make_system
@@ -40,8 +40,7 @@ MOST_STATES = 200_000
 
 def main() -> int:
     """Compare, print, and answer 1 if anything differs."""
-    rows: list[Row] = []
-    differs = False
+    found: dict[str, list[Pair]] = {}
     with tempfile.TemporaryDirectory() as place:
         peers = {"SPIN": Spin.found(), "TLC": Tlc.found(place)}
         for folder in _folders():
@@ -55,14 +54,13 @@ def main() -> int:
                 {f"{f.prop.name} of {f.slot.name}" for f in failures(system, graph)},
             )
             for peer, theirs in ((p, c.ask(system)) for p, c in peers.items() if c is not None):
-                extra = len(system.initial) > 1 and peer == "SPIN"
-                if not ours.agrees(theirs, extra):
-                    differs = True
+                pair = Pair(ours, theirs, extra=int(len(system.initial) > 1 and peer == "SPIN"))
+                if not pair.agrees:
                     print(f"{name}: {peer} says {theirs}, we {ours}", file=sys.stderr)
-                rows.append(_row(name, ours, peer, theirs, any(promises(system))))
-    rows += [Row(f"{p} is missing: not compared", 0, "states") for p, c in peers.items() if c is None]
-    report(rows, sys.argv[1:])
-    return int(differs)
+                found.setdefault(peer, []).append(pair)
+    rows = [row for peer, pairs in found.items() for row in _rows(peer, pairs)]
+    rows += [Row(f"{p} is missing: not compared", 0, "apps") for p, c in peers.items() if c is None]
+    return report(rows, sys.argv[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +71,35 @@ class Answer:
     is_unsafe: bool
     failing: set[str]
 
-    def agrees(self, other: Answer, extra: int) -> bool:
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What we and another say of one system; `extra` is a state of the other's own, before all of ours."""
+
+    ours: Answer
+    theirs: Answer
+    extra: int
+
+    @property
+    def agrees(self) -> bool:
         """The same verdicts, and where nobody stopped at something unsafe, the same states."""
-        same = (self.is_unsafe, self.failing) == (other.is_unsafe, other.failing)
-        return same and (self.is_unsafe or self.states + extra == other.states)
+        ours, theirs = self.ours, self.theirs
+        same = (ours.is_unsafe, ours.failing) == (theirs.is_unsafe, theirs.failing)
+        return same and (ours.is_unsafe or ours.states + self.extra == theirs.states)
 
 
-def _row(name: str, ours: Answer, peer: str, theirs: Answer, is_live: bool) -> Row:
-    agreed = "both" if (ours.is_unsafe, ours.failing) == (theirs.is_unsafe, theirs.failing) else "only they"
-    told = "unsafe" if theirs.is_unsafe else "safe"
-    if is_live:
-        told += f", and {len(theirs.failing)} times eventually fails" if theirs.failing else ", and live"
-    return Row(
-        f"{name}: {agreed} find it {told}",
-        ours.states,
-        "states",
-        peer,
-        None if theirs.is_unsafe else theirs.states,
-    )
+def _rows(peer: str, pairs: list[Pair]) -> list[Row]:
+    """How often we agree, on what, and the states of those that are searched to the end, added up."""
+    safe = [pair for pair in pairs if not pair.theirs.is_unsafe]
+    states = sum(pair.ours.states + pair.extra for pair in safe)
+    return [
+        at_least(f"{peer}: apps and variants of one mind", sum(p.agrees for p in pairs), "apps", len(pairs)),
+        Row(f"{peer}: of these, found unsafe", len(pairs) - len(safe), "apps"),
+        Row(f"{peer}: an `eventually` found to fail", sum(bool(p.theirs.failing) for p in pairs), "apps"),
+        Row(
+            f"states of the {len(safe)} safe ones", states, "states", peer, sum(p.theirs.states for p in safe)
+        ),
+    ]
 
 
 def _folders() -> list[Path]:

@@ -16,22 +16,62 @@ from time import perf_counter
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST_RUNS = 5
+HEAD = ("measured", "value", "against", "value", "ratio", "bound")
+COLUMNS = len(HEAD)
+
+
+AT_LEAST, AT_MOST = "at least", "at most"
+"""What a figure is held against where the other value is a bound that we set ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `peer` is what it is held against: another tool, or the bound that we set ourselves."""
+    """One figure. `peer` is what it is held against: another tool, or a bound that we set ourselves.
+
+    `least` and `most` bound the ratio: how many times the peer's value ours has to be, or may be.
+    """
 
     name: str
     value: float
     unit: str
     peer: str = ""
     peer_value: float | None = None
+    least: float | None = None
+    most: float | None = None
 
     @property
     def ratio(self) -> float | None:
         """How many times the peer's value ours is."""
         return round(self.value / self.peer_value, 3) if self.peer_value else None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is within its bounds; without any it is."""
+        if self.peer_value is None:
+            return True
+        least = self.least is None or self.value >= self.least * self.peer_value
+        return least and (self.most is None or self.value <= self.most * self.peer_value)
+
+    @property
+    def verdict(self) -> str:
+        """What the table says of its bounds; empty if there are none."""
+        if self.peer_value is None or (self.least, self.most) == (None, None):
+            return ""
+        held = "held" if self.is_kept else "missed"
+        if self.peer in (AT_LEAST, AT_MOST):
+            return held
+        asked = f"≥ {self.least:g}" if self.least is not None else f"≤ {self.most:g}"
+        return f"{asked}: {held}"
+
+
+def at_least(name: str, value: float, unit: str, bound: float) -> Row:
+    """A figure that has a lower bound."""
+    return Row(name, value, unit, AT_LEAST, bound, least=1)
+
+
+def at_most(name: str, value: float, unit: str, bound: float) -> Row:
+    """A figure that has an upper bound."""
+    return Row(name, value, unit, AT_MOST, bound, most=1)
 
 
 def median_seconds(run: Callable[[], object], *, runs: int) -> float:
@@ -89,24 +129,27 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def report(rows: Sequence[Row], arguments: Sequence[str]) -> None:
-    """Print the rows: as JSON with `--json`, else as a table under the machine's description."""
+def report(rows: Sequence[Row], arguments: Sequence[str]) -> int:
+    """Print the rows: as JSON with `--json`, else as a table under the machine's description.
+
+    Answers the exit code: 1 if a bound was not kept.
+    """
     if "--json" in arguments:
         data = [{**asdict(row), "ratio": row.ratio} for row in rows]
         print(json.dumps({"machine": machine(), "rows": data}))
-        return
-    print(", ".join(f"{name} {value}" for name, value in machine().items()), end="\n\n")
-    print(table(rows))
+    else:
+        print(", ".join(f"{name} {value}" for name, value in machine().items()), end="\n\n")
+        print(table(rows))
+    return int(not all(row.is_kept for row in rows))
 
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
-    head = ("measured", "value", "against", "value", "ratio")
-    cells = [head, ("---",) * len(head)]
+    cells = [HEAD, ("---",) * COLUMNS]
     for row in rows:
         peer = "" if row.peer_value is None else f"{row.peer_value:g} {row.unit}"
         ratio = "" if row.ratio is None else f"{row.ratio:g}"
-        cells.append((row.name, f"{row.value:g} {row.unit}", row.peer, peer, ratio))
+        cells.append((row.name, f"{row.value:g} {row.unit}", row.peer, peer, ratio, row.verdict))
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 

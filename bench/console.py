@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
-from common import ROOT, Row, is_quick, report
+from common import ROOT, Row, at_most, is_quick, report
 from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(ROOT))
@@ -288,13 +288,13 @@ def measured(browser: Browser, count: int) -> list[Row]:
     used, frame, slow, rows = frames(browser)
     assert rows >= count, f"{rows} rows of {count}"
     return [
-        Row("first contentful paint, cold", round(paint, 1), "ms", "bound", MOST_PAINT_MS),
+        at_most("first contentful paint, cold", round(paint, 1), "ms", MOST_PAINT_MS),
         Row("an event on the screen, median", round(middle, 1), "ms"),
-        Row("an event on the screen, 95th", round(most, 1), "ms", "bound", MOST_EVENT_MS),
-        Row("the page's thread at rest", round(rest, 2), "%", "bound", MOST_REST_PERCENT),
-        Row(f"processor for a frame while {rows:,} rows scroll", round(used, 1), "ms", "bound", MOST_USED_MS),
+        at_most("an event on the screen, 95th", round(most, 1), "ms", MOST_EVENT_MS),
+        at_most("the page's thread at rest", round(rest, 2), "%", MOST_REST_PERCENT),
+        at_most(f"processor for a frame while {rows:,} rows scroll", round(used, 1), "ms", MOST_USED_MS),
         Row(f"a frame while {rows:,} rows scroll, median", round(frame, 1), "ms"),
-        Row(f"a frame while {rows:,} rows scroll, 99th", round(slow, 1), "ms", "bound", MOST_FRAME_MS),
+        at_most(f"a frame while {rows:,} rows scroll, 99th", round(slow, 1), "ms", MOST_FRAME_MS),
         Row("the whole console, compressed", round(kilobytes(), 1), "kB", "bound", MOST_KILOBYTES),
     ]
 
@@ -311,8 +311,7 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         rows = measured(browser, count)
         browser.close()
-    report(rows, sys.argv[1:])
-    return 0 if all(row.ratio is None or row.ratio <= 1 for row in rows) else 1
+    return report(rows, sys.argv[1:])
 
 
 if __name__ == "__main__":

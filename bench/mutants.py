@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from time import process_time
 
-from common import ROOT, Row, report
+from common import ROOT, Row, at_least, report
 
 from lathe.gate.mutation import EQUIVALENT, Score, score
 from lathe.lang import read_app
@@ -39,9 +39,9 @@ def main() -> int:
                 if tried.is_survivor:
                     print(f"{folder.name}:{tried.mutant.span.line}: {tried.mutant.told}", file=sys.stderr)
     percent = 100 * killed / others
-    rows.append(Row("all examples: killed of those that are not equivalent", round(percent, 1), "%"))
-    report(rows, sys.argv[1:])
-    return int(percent < LEAST_PERCENT)
+    told = "all examples: killed of those that are not equivalent"
+    rows.append(at_least(told, round(percent, 1), "%", LEAST_PERCENT))
+    return report(rows, sys.argv[1:])
 
 
 def _folders() -> list[Path]:

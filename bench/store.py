@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from time import perf_counter
 
-from common import ROOT, Row, is_quick, report
+from common import ROOT, Row, at_least, is_quick, report
 from msgspec.structs import replace
 
 from lathe.store.base import Apply, Store
@@ -133,9 +133,8 @@ async def measured(name: str, store: Store) -> list[Row]:
         single.append(await per_second(store, load, 1, 800))
     await store.close()
     group, one = statistics.median(grouped), statistics.median(single)
-    return [
-        Row(f"{name}: groups of {GROUP}", round(group), "actions/s", "a commit for each", round(one)),
-    ]
+    told, against = f"{name}: groups of {GROUP}", "a commit for each"
+    return [Row(told, round(group), "actions/s", against, round(one), least=LEAST_TIMES)]
 
 
 def in_folder(run: Callable[[Path], Awaitable[list[Row]]]) -> list[Row]:
@@ -151,7 +150,8 @@ def in_folder(run: Callable[[Path], Awaitable[list[Row]]]) -> list[Row]:
 async def on_sqlite(folder: Path) -> list[Row]:
     """SQLite, with F beside it."""
     rows = await measured("SQLite", SqliteStore(folder / "data"))
-    return [Row("F: fdatasync of 4 KiB", round(sync_ms(folder), 3), "ms"), *rows]
+    least = at_least("SQLite: the same", rows[0].value, "actions/s", LEAST_PER_SECOND)
+    return [Row("F: fdatasync of 4 KiB", round(sync_ms(folder), 3), "ms"), *rows, least]
 
 
 async def on_postgres(folder: Path) -> list[Row]:
@@ -165,11 +165,8 @@ async def on_postgres(folder: Path) -> list[Row]:
 
 
 def main() -> int:
-    """Measure; answers 1 if SQLite does less than the bound."""
-    rows = [*in_folder(on_sqlite), *in_folder(on_postgres)]
-    report(rows, sys.argv[1:])
-    sqlite = rows[1]
-    return int(sqlite.value < LEAST_PER_SECOND or (sqlite.ratio or 0) < LEAST_TIMES)
+    """Measure; answers 1 if a bound was not kept."""
+    return report([*in_folder(on_sqlite), *in_folder(on_postgres)], sys.argv[1:])
 
 
 if __name__ == "__main__":

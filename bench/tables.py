@@ -12,9 +12,10 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from common import ROOT, Row, refuse_other_options, table
+from common import COLUMNS, ROOT, Row, refuse_other_options, table
 
 NOT_BENCHES = {
     "common.py", "guarded.py", "kill_apps.py", "kill_bugs.py", "living.py", "models.py", "searched.py",
@@ -23,6 +24,8 @@ NOT_BENCHES = {
 PAGE = ROOT / "docs" / "reference" / "measurements.md"
 TITLE = "# Measurements"
 LEAD = "Written by `make bench`; medians of several runs, each a process of its own."
+MISSED = "## Bounds that are missed"
+MISSED_LEAD = "Each row of a table below says whether its bound is held. These are not:"
 
 
 def main() -> int:
@@ -50,8 +53,23 @@ def _write(name: str, part: list[str]) -> None:
     """Put what is new of one bench into the page."""
     sections = _sections()
     sections[name] = part + sections.get(name, [])[len(part) :]
-    parts = [TITLE, LEAD, *(text for _, texts in sorted(sections.items()) for text in texts)]
+    below = [text for _, texts in sorted(sections.items()) for text in texts]
+    parts = [TITLE, LEAD, *_missed(sections), *below]
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _missed(sections: Mapping[str, list[str]]) -> list[str]:
+    """A list of all figures whose bound is missed, so that nobody has to look for them."""
+    found = []
+    for name, texts in sorted(sections.items()):
+        for line in "\n".join(texts).splitlines():
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if len(cells) == COLUMNS and cells[-1].endswith("missed"):
+                found.append(f"| `{name}` | {' | '.join(cells)} |")
+    if not found:
+        return []
+    head = ["| bench | measured | value | against | value | ratio | bound |", f"|{' --- |' * (COLUMNS + 1)}"]
+    return [MISSED, MISSED_LEAD, "\n".join(head + found)]
 
 
 def _sections() -> dict[str, list[str]]:
@@ -71,7 +89,7 @@ def _part(name: str, told: dict[str, object], options: list[str]) -> list[str]:
     machine, rows = told["machine"], told["rows"]
     assert isinstance(machine, dict) and isinstance(rows, list)
     where = ", ".join(f"{key} {value}" for key, value in machine.items())
-    made = [Row(r["name"], r["value"], r["unit"], r["peer"], r["peer_value"]) for r in rows]
+    made = [Row(**{key: value for key, value in row.items() if key != "ratio"}) for row in rows]
     date = datetime.now(UTC).date().isoformat()
     return [f"## `{' '.join(['python', f'bench/{name}', *options])}`", f"{date}; {where}.", table(made)]
 
