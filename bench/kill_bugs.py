@@ -113,7 +113,7 @@ BUGS = (
         'ending = replace(ending, ok=False, cause="invalid", message=str(error))', "results = {}"),
     Bug("what was left is not stopped", "runtime/outbox.py",
         "            task.cancel()\n\n    async def _renew", "\n\n    async def _renew"),
-    Bug("an end is given to whoever comes next", "runtime/ends.py",
+    Bug("an end is given to whoever comes next", "runtime/invocation_ends.py",
         'return None if mine and mine[0].phase != "late" else', "return None if True else"),
     Bug("timers of old visits fire", "runtime/timers.py",
         "return entity.visit == timer.visit", "return True"),

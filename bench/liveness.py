@@ -19,7 +19,7 @@ from lathe.check.judge.liveness import failures
 from lathe.check.judge.suspects import violated
 from lathe.check.search.graph import Limits
 from lathe.check.search.watch import watches
-from lathe.gate.processor import ready_numpy
+from lathe.gate.numpy_cpu import ready_numpy
 from lathe.lang import read_app
 
 MOST_TIMES = 3.0

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from time import monotonic
 
-from lathe.gate.processor import ready_numpy
+from lathe.gate.numpy_cpu import ready_numpy
 
 ready_numpy()
 

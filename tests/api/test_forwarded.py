@@ -12,7 +12,7 @@ from tests.govern.house import House, code, house
 from lathe.api.wire.answers import Receive, Scope, Send
 from lathe.api.wire.forwarded import HOPS_LIMIT, Proxied, networks_of
 from lathe.errors import UsageError
-from lathe.govern.guard import ADDRESS_BURST
+from lathe.govern.throttle import ADDRESS_BURST
 
 NETWORKS = networks_of(["10.0.0.0/8", "fd00::/8"])
 PROXY, STRANGER = "10.0.0.1", "203.0.113.9"
@@ -142,7 +142,7 @@ def test_guessing_is_slowed_and_told_by_the_address_that_counts() -> None:
                 assert await guess(one, PROXY, **forged) == "LR401.token"
             assert await guess(one, PROXY, **{"x-forwarded-for": "198.51.100.1"}) == "LR429.guessing"
             assert await guess(one, PROXY, **{"x-forwarded-for": "198.51.100.2"}) == "LR401.token"
-            account = one.bearers.guard.account()
+            account = one.bearers.throttle.account()
             assert account is not None
             told = {address: count for address, _, count in account.counted}
             assert told == {STRANGER: ADDRESS_BURST, "198.51.100.1": ADDRESS_BURST, "198.51.100.2": 1}

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import ROOT, Said
 
+from lathe.cli.check_clock import Watch
 from lathe.cli.commands import check as command
-from lathe.cli.watch import Watch
 from lathe.gate import Options, Outcome, check_files
 
 REFUSED = next(iter(sorted((ROOT / "examples" / "rollout" / "broken").glob("*/app.toml")))).parent

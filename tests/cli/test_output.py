@@ -7,7 +7,7 @@ import io
 import pytest
 
 from lathe.cli import output
-from lathe.cli.paint import Paint
+from lathe.cli.colors import Paint
 
 
 class Terminal(io.StringIO):

@@ -11,10 +11,10 @@ import pytest
 
 from lathe.check.telling import reportjson
 from lathe.check.telling.report import Coverage, Finding, LevelReport, Report
-from lathe.cli import steps
+from lathe.cli import trace_table
+from lathe.cli.colors import PLAIN
 from lathe.cli.excerpt import Excerpts
 from lathe.cli.line import lines
-from lathe.cli.paint import PLAIN
 from lathe.cli.text import FINDINGS_LIMIT, View, report_text
 from lathe.cli.verdict import exit_code, verdict_line
 from lathe.errors import Diagnostic, Edit, Span
@@ -136,21 +136,21 @@ def test_the_json_is_the_golden_one(golden: Golden) -> None:
 
 
 def test_a_whole_trace_shows_starts_too() -> None:
-    assert len(steps.draw(TRACE, is_whole=True)) == len(steps.draw(TRACE)) + 1
+    assert len(trace_table.draw(TRACE, is_whole=True)) == len(trace_table.draw(TRACE)) + 1
 
 
 def test_a_lasso_says_where_it_begins() -> None:
-    drawn = steps.draw(replace(TRACE, loop_from=5))
+    drawn = trace_table.draw(replace(TRACE, loop_from=5))
     assert [line.strip() for line in drawn][-2] == "from here on, again and again:"
 
 
 def test_a_long_trace_keeps_its_ends() -> None:
     step = TRACE.steps[0]
-    drawn = steps.draw(replace(TRACE, steps=(step,) * 100))
-    assert len(drawn) == steps.ROWS_LIMIT + 1
-    assert drawn[steps.ROWS_AT_START] == "… 70 rows left out; `--trace 01234567` shows them"
+    drawn = trace_table.draw(replace(TRACE, steps=(step,) * 100))
+    assert len(drawn) == trace_table.ROWS_LIMIT + 1
+    assert drawn[trace_table.ROWS_AT_START] == "… 70 rows left out; `--trace 01234567` shows them"
     assert drawn[-1].lstrip().startswith("100")
-    assert len(steps.draw(replace(TRACE, steps=(step,) * 100), is_whole=True)) == 100
+    assert len(trace_table.draw(replace(TRACE, steps=(step,) * 100), is_whole=True)) == 100
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,8 @@ def test_a_long_trace_keeps_its_ends() -> None:
         ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00Z"), ("a\nb", r"'a\nb'"),
     ],
 )  # fmt: skip
-def test_values_are_written_as_an_author_would(value: steps.Json, shown: str) -> None:
-    assert steps.value(value) == shown
+def test_values_are_written_as_an_author_would(value: trace_table.Json, shown: str) -> None:
+    assert trace_table.value(value) == shown
 
 
 def test_many_findings_are_counted_and_not_drawn() -> None:

@@ -19,7 +19,7 @@ from lathe.store.memory import MemoryStore
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Room for 32 tokens, 16 of them no parts; of each 8 parts and 3 sessions."""
     for name, limit in (("TOKENS_LIMIT", 32), ("RESERVED", 16), ("PARTS_LIMIT", 8), ("SESSIONS_LIMIT", 3)):
-        monkeypatch.setattr(f"lathe.govern.room.{name}", limit)
+        monkeypatch.setattr(f"lathe.govern.token_quota.{name}", limit)
 
 
 async def fill(one: House, token: str, **more: object) -> int:
@@ -93,15 +93,15 @@ def test_others_failures_keep_nobody_out_who_is_known_whatever_is_governed_meanw
     async def main() -> None:
         async with house() as one:
             for number in range(300):
-                one.bearers.guard.failed(f"198.51.{number // 200}.{number % 200}", "unknown token")
+                one.bearers.throttle.failed(f"198.51.{number // 200}.{number % 200}", "unknown token")
             for _ in range(12):
-                one.bearers.guard.failed("127.0.0.1", "unknown token")
+                one.bearers.throttle.failed("127.0.0.1", "unknown token")
             assert code(await one.ask("lathe_a_b", "GET", "/v1/me")) == "LR429.guessing"
             assert code(await one.ask(one.operator, "GET", "/v1/me")) == "LR429.guessing", "not known yet"
             one.seconds += 60
             await one.made(one.operator, "ann", kind="person", roles=["customer"])
             for _ in range(300):
-                one.bearers.guard.failed("127.0.0.1", "unknown token")
+                one.bearers.throttle.failed("127.0.0.1", "unknown token")
             assert code(await one.ask("lathe_a_b", "GET", "/v1/me")) == "LR429.guessing"
             bob = await one.ask(one.operator, "POST", "/v1/tokens", {"principal": "bob"})
             answers = [one.ask(one.operator, "GET", "/v1/me") for _ in range(5)]  # all look it up anew
@@ -118,7 +118,7 @@ def test_a_token_that_is_known_no_more_waits_like_any_other() -> None:
             assert code(await one.ask(ann, "GET", "/v1/me")) == "200"
             await one.ask(one.operator, "DELETE", f"/v1/tokens/{(parts_of(ann) or ('',))[0]}")
             for _ in range(12):
-                one.bearers.guard.failed("127.0.0.1", "unknown token")
+                one.bearers.throttle.failed("127.0.0.1", "unknown token")
             codes = [code(await one.ask(ann, "GET", "/v1/me")) for _ in range(2)]
             assert codes == ["LR401.token", "LR429.guessing"]
 

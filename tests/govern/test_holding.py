@@ -9,7 +9,7 @@ from tests.govern.house import House, code, house
 from tests.govern.test_decisions import DECISIONS, FILES, People, with_people
 
 from lathe.agents.calls import Answer, Workshop, by_runtime, call
-from lathe.govern.asking import asking_of, packed, unpacked
+from lathe.govern.decision_request import asking_of, packed, unpacked
 from lathe.govern.principal import Principal
 from lathe.lang.model import Json
 from lathe.machine.moment import rfc3339

@@ -15,10 +15,10 @@ from tests.govern.provider import EC, ED, RSA, Provider, provider, signed, unsig
 from tests.runtime.harness import example
 
 from lathe.errors import UsageError
-from lathe.govern.foreign import RefusedError, UnavailableError
 from lathe.govern.issuer import issuer_of
 from lathe.govern.issuers import FRESH_SECONDS, STALE_SECONDS, Issuers
-from lathe.govern.renewing import REFRESH_SECONDS
+from lathe.govern.refresh import REFRESH_SECONDS
+from lathe.govern.verifier import RefusedError, UnavailableError
 from lathe.runtime.clock import SystemClock
 from lathe.runtime.config import IssuerSettings, read_config
 
@@ -44,10 +44,10 @@ async def trusting(**more: object) -> AsyncIterator[tuple[House, Provider]]:
 
 async def refusal(one: House, token: str) -> str:
     """What a token is refused with, after the guard was told."""
-    before = one.bearers.guard.account()
+    before = one.bearers.throttle.account()
     answer = await one.ask(token, "GET", "/v1/me")
     assert (answer.status_code, code(answer)) == (401, "LR401.token"), answer.text
-    after = one.bearers.guard.account()
+    after = one.bearers.throttle.account()
     assert before is None and after is not None and len(after.counted) == 1
     one.seconds += REFRESH_SECONDS  # nobody waits for having guessed before
     assert after.counted[0][2] == 1
@@ -288,7 +288,7 @@ def test_an_issuer_whose_keys_cannot_be_had_is_a_503_and_nobodys_guess(
             got = await one.ask(issuer.token(), "GET", "/v1/me")
             assert (got.status_code, code(got)) == (503, "LR503.issuer"), got.text
             assert got.headers["retry-after"] == "10"
-            assert one.bearers.guard.account() is None and len(one.failures) == 1
+            assert one.bearers.throttle.account() is None and len(one.failures) == 1
             issuer.answers.clear()
             assert code(await one.ask(issuer.token(), "GET", "/v1/me")) == "LR503.issuer"
             one.seconds += REFRESH_SECONDS
@@ -327,7 +327,7 @@ def test_while_an_issuer_is_away_its_keys_count_on_for_a_time() -> None:
 def test_while_an_issuer_is_slow_its_keys_count_on_and_nobody_waits_who_needs_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lathe.govern.renewing.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("lathe.govern.refresh.PATIENCE_SECONDS", 0.05)
     seconds = 0.0
 
     async def main() -> None:

@@ -19,11 +19,11 @@ from tests.runtime.harness import example
 from lathe.api.identity.oidc import COOKIE, NEXT_CHARACTERS_LIMIT, page_of
 from lathe.errors import UsageError
 from lathe.govern.discovery import FRESH_SECONDS, STALE_SECONDS
-from lathe.govern.guard import ADDRESS_BURST
 from lathe.govern.issuer import issuer_of
 from lathe.govern.keyring import Keyring, Made
-from lathe.govern.renewing import REFRESH_SECONDS
+from lathe.govern.refresh import REFRESH_SECONDS
 from lathe.govern.signin import SECONDS, client_of
+from lathe.govern.throttle import ADDRESS_BURST
 from lathe.runtime.config import Secret, SignInSettings
 from lathe.runtime.engine import BusyError
 from lathe.store.base import UnavailableError
@@ -91,7 +91,7 @@ async def refused(browser: Browser, query: dict[str, str], **answer: str) -> str
 
 def reasons(one: House) -> list[str]:
     """What failures were counted since the last time."""
-    account = one.bearers.guard.account()
+    account = one.bearers.throttle.account()
     return [] if account is None else [reason for _, reason, _ in account.counted]
 
 

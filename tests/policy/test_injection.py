@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from tests.policy.test_engine import claim
 
-from lathe.govern.asking import Asking, Question, body_of, policy_of
+from lathe.govern.decision_request import Asking, Question, body_of, policy_of
 from lathe.govern.issuer import _SUBJECT
 from lathe.lang import read_app
 from lathe.policy.engine import Decider

@@ -13,8 +13,8 @@ from lathe.gate import Options, check_files
 from lathe.machine.gauge import verdicts
 from lathe.machine.replay import parting, replay
 from lathe.machine.trace import Trace
-from lathe.runtime.gathering import UntraceableError
-from lathe.runtime.retelling import retell
+from lathe.runtime.journal_slice import UntraceableError
+from lathe.runtime.journal_trace import retell
 from lathe.sim.prepared import Loaded, load
 from lathe.sim.replaying import UnplayableError, replay_by_runtime
 

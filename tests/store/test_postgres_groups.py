@@ -14,8 +14,8 @@ from tests.store.test_postgres import on_stores, sound
 
 from lathe.store.base import JournalQuery, Store
 from lathe.store.postgres import sequencer, store as postgres
-from lathe.store.postgres.at_once import at_once
 from lathe.store.postgres.commit import Locking
+from lathe.store.postgres.fast_path import at_once
 from lathe.store.postgres.sequencer import PAGE, PAGE_BYTES, Sequencer
 from lathe.store.records import GENESIS, Write
 

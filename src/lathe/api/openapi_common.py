@@ -18,7 +18,7 @@ from lathe.api.review.simulations import Wanted as Campaign
 from lathe.api.wire.problem import PROBLEMS
 from lathe.frozen import frozen
 from lathe.govern.principal import SCOPES
-from lathe.govern.wanted import Wanted as Token
+from lathe.govern.token_request import Wanted as Token
 from lathe.store.base import PAGE_LIMIT
 
 Schema = Mapping[str, object]

@@ -56,11 +56,12 @@ from lathe.errors import NotFoundError, UsageError
 from lathe.frozen import frozen
 from lathe.govern.auditor import Auditor
 from lathe.govern.decisions import Decisions
-from lathe.govern.foreign import SignIn, UnavailableError, Verifier
 from lathe.govern.keyring import Keyring
+from lathe.govern.verifier import SignIn, UnavailableError, Verifier
 from lathe.lang import read_app
 from lathe.lang.model import App, Json
 from lathe.runtime import telemetry
+from lathe.runtime.backoff import Failed
 from lathe.runtime.clock import Clock, Ids, SystemClock
 from lathe.runtime.config import (
     ApplySettings,
@@ -71,13 +72,12 @@ from lathe.runtime.config import (
     aliases_of,
     new_key,
 )
-from lathe.runtime.failing import Failed
 from lathe.runtime.housekeeping import Housekeeper
-from lathe.runtime.lookups import lookups, wanting
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.monitor import Alert, Monitor
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Report, Settings
+from lathe.runtime.placeholders import lookups, wanting
 from lathe.runtime.swap import Gate, Swapper
 from lathe.runtime.tokens import Tokens
 from lathe.store.base import ReadOnlyError, Store, StoreError
@@ -175,7 +175,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     monitor = _watching(node, config, metrics)
     failed = _failing(metrics)
     housekeeper = Housekeeper(node.engine, api.intents, monitor, key=key, failed=failed)
-    auditor = Auditor(store, clock, bearers.guard, key=key, failed=failed)
+    auditor = Auditor(store, clock, bearers.throttle, key=key, failed=failed)
     metrics.overdue.set_function(lambda: housekeeper.overdue)
     return Assembly(
         config,

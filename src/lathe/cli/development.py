@@ -35,7 +35,7 @@ from lathe.gate.judge import Judgement
 from lathe.govern.principal import MAIN
 from lathe.lang import read_app
 from lathe.runtime.config import AppSettings
-from lathe.runtime.lookups import wanting
+from lathe.runtime.placeholders import wanting
 from lathe.runtime.swap import Judged, RefusedSwap
 
 DEV_FILE = "dev.toml"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lathe.cli.colors import Paint
 from lathe.cli.output import clean
-from lathe.cli.paint import Paint
 from lathe.errors import Edit, Span
 from lathe.frozen import frozen
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from lathe import __version__
 from lathe.check.telling.report import Finding, Report
-from lathe.cli import steps
+from lathe.cli import trace_table
 from lathe.errors import Edit, Span
 from lathe.gate.codes import page, severity, title
 from lathe.lang.model import Json
@@ -98,7 +98,7 @@ def _flow(trace: Trace, span: Span, prefix: str) -> Json:
     place = _place(span, prefix)
     locations: list[Json] = [
         {"location": {"physicalLocation": place, "message": {"text": line.strip()}}}
-        for line in steps.draw(trace, is_whole=True)
+        for line in trace_table.draw(trace, is_whole=True)
     ]
     return {"threadFlows": [{"locations": locations}]}
 

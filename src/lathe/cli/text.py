@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lathe.check.telling.report import Finding, LevelReport, Report
-from lathe.cli import steps
+from lathe.cli import trace_table
+from lathe.cli.colors import PLAIN, Paint
 from lathe.cli.excerpt import Excerpts
 from lathe.cli.line import head
 from lathe.cli.output import WIDTH_DEFAULT, clean
-from lathe.cli.paint import PLAIN, Paint
 from lathe.cli.verdict import counted, seconds_text, verdict_line
 from lathe.errors import Diagnostic
 from lathe.frozen import frozen
@@ -103,19 +103,21 @@ def _run(trace: Trace, *, view: View, is_whole: bool = False) -> list[str]:
     title = (
         f"trace {trace.id}{whose}:"
         if is_whole
-        else f"trace {trace.id[: steps.ID_LENGTH]}, the shortest{whose}:"
+        else f"trace {trace.id[: trace_table.ID_LENGTH]}, the shortest{whose}:"
     )
     drawn = [view.paint("faint", f"{' ' * MARGIN}{title}")]
-    drawn += [f"{' ' * (2 * MARGIN)}{clean(line)}" for line in steps.draw(trace, is_whole=is_whole)]
+    drawn += [f"{' ' * (2 * MARGIN)}{clean(line)}" for line in trace_table.draw(trace, is_whole=is_whole)]
     label = f"{' ' * MARGIN}{view.paint('error', 'false:')}"
-    return drawn + [f"{label} {clean(steps.clause_line(clause))}" for clause in trace.clauses]
+    return drawn + [f"{label} {clean(trace_table.clause_line(clause))}" for clause in trace.clauses]
 
 
 def _short(trace: Trace) -> list[str]:
     """A further run of the same kind: its length and where to see it."""
     length = f"{trace.length} step" if trace.length == 1 else f"{trace.length} steps"
-    clauses = "".join(f"; false: {steps.clause_line(clause)}" for clause in trace.clauses[:1])
-    return [clean(f"{' ' * MARGIN}{length}, `--trace {trace.id[: steps.ID_LENGTH]}` shows them{clauses}")]
+    clauses = "".join(f"; false: {trace_table.clause_line(clause)}" for clause in trace.clauses[:1])
+    return [
+        clean(f"{' ' * MARGIN}{length}, `--trace {trace.id[: trace_table.ID_LENGTH]}` shows them{clauses}")
+    ]
 
 
 def _summary(report: Report, view: View) -> list[str]:

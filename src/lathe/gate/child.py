@@ -68,40 +68,40 @@ def worked(began: tuple[float, float] = (monotonic(), process_time())) -> float:
 
 def _describe(asked: Request) -> Json:
     """What a reviewer is shown; of what cannot be read, nothing."""
-    from lathe.gate import describing  # each request loads what it needs
+    from lathe.gate import review  # each request loads what it needs
 
     app = read_app(_files(asked["files"])).app
-    return describing.describe(app, _app(asked["against"])) if app is not None else {}
+    return review.describe(app, _app(asked["against"])) if app is not None else {}
 
 
 def _survivors(asked: Request) -> Json:
-    from lathe.gate import describing
+    from lathe.gate import review
 
     app = _app(asked["files"])
     assert app is not None, "mutants are made of an app"
-    return describing.survivors(app, monotonic, seconds=float(cast(float, asked["seconds"])))
+    return review.survivors(app, monotonic, seconds=float(cast(float, asked["seconds"])))
 
 
 def _replay(asked: Request) -> Json:
-    from lathe.gate import describing
+    from lathe.gate import review
 
     app = _app(asked["files"])
     assert app is not None, "a trace is replayed by an app"
     try:
-        return describing.replay(app, asked["trace"])
+        return review.replay(app, asked["trace"])
     except UnreadableError as error:
-        return describing.unreadable(error)
+        return review.unreadable(error)
 
 
 def _fork(asked: Request) -> Json:
-    from lathe.gate import describing, forking
+    from lathe.gate import forking, review
 
     app = _app(asked["files"])
     assert app is not None, "a run is gone on with by an app"
     try:
         return forking.fork(app, asked["trace"], int(str(asked["at"])), asked["take"])
     except UnreadableError as error:
-        return describing.unreadable(error)
+        return review.unreadable(error)
 
 
 _ANSWERS: Mapping[str, Callable[[Request], Json]] = {

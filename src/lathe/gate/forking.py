@@ -9,14 +9,14 @@ from lathe.check.composed.permit import permit_of
 from lathe.lang import digest
 from lathe.lang.model import App, Field, Ghost, Json
 from lathe.machine import gauge, tracejson
-from lathe.machine.beginning import milliseconds
 from lathe.machine.fork import Choice, Need, choices, exclusion, held_roles
 from lathe.machine.moment import rfc3339
 from lathe.machine.replay import STEP_MS, Walk
 from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.table import Table
-from lathe.machine.telling import disclosed
 from lathe.machine.trace import Trace
+from lathe.machine.trace_start import milliseconds
+from lathe.machine.trace_step import disclosed
 
 EVENTS_LIMIT = 4_500
 """Events of a run that is gone on with: one that was told of a journal has up to 4,000."""

@@ -104,7 +104,7 @@ class ChildGate:
         return Judgement(str(answer["app"]), str(answer["digest"]), str(answer["verdict"]), report)
 
     async def describe(self, files: Files, *, against: Files | None) -> bytes | None:
-        """Graph, permissions and difference as JSON (`lathe.gate.describing.describe`).
+        """Graph, permissions and difference as JSON (`lathe.gate.review.describe`).
 
         None of what cannot be described within the limits. Raises `QueueFullError`.
         """

@@ -12,7 +12,7 @@ from lathe.check.search.graph import Clock
 from lathe.check.telling.report import Coverage, Finding, LevelReport, Report, Verdict
 from lathe.errors import InternalError
 from lathe.frozen import frozen
-from lathe.gate.processor import ready_numpy
+from lathe.gate.numpy_cpu import ready_numpy
 from lathe.lang import digest, read_app
 from lathe.lang.model import App
 from lathe.lang.source import Source

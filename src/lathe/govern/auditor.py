@@ -10,10 +10,10 @@ import asyncio
 import hmac
 from hashlib import sha256
 
-from lathe.govern.guard import Guard
 from lathe.govern.principal import MAIN
+from lathe.govern.throttle import Throttle
+from lathe.runtime.backoff import Failed, repeat
 from lathe.runtime.clock import Clock
-from lathe.runtime.failing import Failed, repeat
 from lathe.store.audit import Change, Said, Seal, audited
 from lathe.store.base import Store, StoreError
 
@@ -33,10 +33,10 @@ def signature(key: bytes, seal: Seal) -> bytes:
 class Auditor:
     """The tasks of one process. Several processes may do them side by side."""
 
-    def __init__(self, store: Store, clock: Clock, guard: Guard, *, key: bytes, failed: Failed) -> None:
+    def __init__(self, store: Store, clock: Clock, throttle: Throttle, *, key: bytes, failed: Failed) -> None:
         self._store = store
         self._clock = clock
-        self._guard = guard
+        self._throttle = throttle
         self._key = key
         self._failed = failed
         self._tasks: list[asyncio.Task[None]] = []
@@ -59,7 +59,7 @@ class Auditor:
 
     async def account(self) -> None:
         """Write down who failed to be known since the last time."""
-        failures = self._guard.account()
+        failures = self._throttle.account()
         if failures is None:
             return
         about = {
@@ -78,7 +78,7 @@ class Auditor:
                     return
         finally:
             if not is_written:
-                self._guard.take_back(failures)
+                self._throttle.take_back(failures)
 
     async def seal(self) -> None:
         """Seal what the audit says by now, if it says more than when it was sealed last."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from msgspec.structs import replace
 
 from lathe.frozen import frozen
-from lathe.govern.asking import (
+from lathe.govern.decision_request import (
     LIVING,
     Asking,
     How,

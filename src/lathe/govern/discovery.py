@@ -8,9 +8,9 @@ from typing import Protocol
 import msgspec
 
 from lathe.errors import UsageError
-from lathe.govern.foreign import UnavailableError
 from lathe.govern.issuer import check_url
-from lathe.govern.renewing import Renewing
+from lathe.govern.refresh import Renewing
+from lathe.govern.verifier import UnavailableError
 from lathe.lang.model import Json
 
 FRESH_SECONDS = 300.0

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import MAIN, Attempt, Ending
 from lathe.effect.http import Http
-from lathe.govern.foreign import UnavailableError
+from lathe.govern.verifier import UnavailableError
 from lathe.lang.model import Json
 
 TIMEOUT_SECONDS = 5.0

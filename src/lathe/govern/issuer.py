@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from lathe.errors import UsageError
 from lathe.frozen import frozen
-from lathe.govern.foreign import RefusedError
 from lathe.govern.principal import SCOPES, Kind, Principal
 from lathe.govern.token import DEPTH_LIMIT
+from lathe.govern.verifier import RefusedError
 from lathe.lang.model import Json
 from lathe.runtime.config import IssuerSettings
 

@@ -10,15 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from lathe.govern.discovery import FRESH_SECONDS, STALE_SECONDS, Discovery, Get, place_in
 from lathe.govern.fetching import Fetcher, place_of
-from lathe.govern.foreign import RefusedError, UnavailableError
 from lathe.govern.issuer import Issuer, issuer_of, principal_of
 from lathe.govern.jwt import PublicKey, Unverified, check_claims, fitting, is_signed_by, read, read_keys
 from lathe.govern.principal import Principal
-from lathe.govern.renewing import REFRESH_SECONDS, Renewing
+from lathe.govern.refresh import REFRESH_SECONDS, Renewing
+from lathe.govern.verifier import RefusedError, UnavailableError
 from lathe.lang.model import Json
+from lathe.runtime.backoff import Failed
 from lathe.runtime.clock import Clock
 from lathe.runtime.config import IssuerSettings
-from lathe.runtime.failing import Failed
 
 Besides = Callable[[Mapping[str, Json]], Awaitable[Mapping[str, Json]]]
 """Claims with what is said elsewhere of the same subject. Raises `RefusedError`, `UnavailableError`."""

@@ -21,8 +21,8 @@ from joserfc.jws import (  # type: ignore[attr-defined]  # JWSAlgModel is in its
 from joserfc.jwt import JWTClaimsRegistry
 
 from lathe.frozen import frozen
-from lathe.govern.foreign import RefusedError
 from lathe.govern.issuer import ALGORITHMS, Issuer
+from lathe.govern.verifier import RefusedError
 from lathe.lang.model import Json
 
 TOKEN_CHARACTERS_LIMIT = 16_384

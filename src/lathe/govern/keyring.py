@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from lathe.frozen import frozen
 from lathe.govern.principal import MAIN, GovernError, Principal, clashing
-from lathe.govern.room import check_room, lineage_of, living
 from lathe.govern.token import (
     DEPTH_LIMIT,
     Token,
@@ -28,7 +27,8 @@ from lathe.govern.token import (
     text_of,
     token_of,
 )
-from lathe.govern.wanted import LONGEST_SECONDS, Wanted, check, part_of
+from lathe.govern.token_quota import check_room, lineage_of, living
+from lathe.govern.token_request import LONGEST_SECONDS, Wanted, check, part_of
 from lathe.machine.moment import rfc3339
 from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Clock, Ids

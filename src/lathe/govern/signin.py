@@ -24,11 +24,11 @@ from msgspec import Struct
 from lathe.errors import UsageError
 from lathe.frozen import frozen
 from lathe.govern.discovery import Discovery, Document, place_in
-from lathe.govern.foreign import Begun, Entered, RefusedError, SignInError, UnavailableError
 from lathe.govern.issuer import Issuer, issuer_of
 from lathe.govern.issuers import Issuers
 from lathe.govern.principal import Principal
 from lathe.govern.userinfo import GetWith, with_userinfo
+from lathe.govern.verifier import Begun, Entered, RefusedError, SignInError, UnavailableError
 from lathe.lang.model import Json
 from lathe.runtime.clock import Clock
 from lathe.runtime.config import IssuerSettings, Secret, SignInSettings

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from lathe.govern.discovery import Document, place_in
-from lathe.govern.foreign import RefusedError, UnavailableError
+from lathe.govern.verifier import RefusedError, UnavailableError
 from lathe.lang.model import Json
 
 SIGNED = frozenset(

@@ -8,8 +8,8 @@ from lathe.lang.unparse import unparse
 from lathe.machine.evaluate import EvaluationError, Frame, evaluate, holds, quantified
 from lathe.machine.snapshot import Value
 from lathe.machine.table import Table
-from lathe.machine.telling import disclosed, plain, shown
 from lathe.machine.trace import FalseClause
+from lathe.machine.trace_step import disclosed, plain, shown
 
 MAX_VALUES = 12
 

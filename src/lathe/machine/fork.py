@@ -20,8 +20,8 @@ from lathe.machine.replay import event_of
 from lathe.machine.snapshot import Entity, Invocation, MemoryWorld
 from lathe.machine.step import Permit, step
 from lathe.machine.table import Table
-from lathe.machine.telling import told
 from lathe.machine.trace import EventKind, TracePart, TraceStep
+from lathe.machine.trace_step import told
 
 TRIES_LIMIT = 20_000
 """Events that are tried to tell what may happen next."""

@@ -8,7 +8,6 @@ from typing import cast
 
 from lathe.frozen import frozen
 from lathe.lang.model import App, Argument, Json
-from lathe.machine.beginning import beginning, milliseconds, told_beginning, value_of
 from lathe.machine.event import (
     Act,
     Caller,
@@ -32,8 +31,9 @@ from lathe.machine.snapshot import MemoryWorld, Value
 from lathe.machine.step import Permit, admitted, step
 from lathe.machine.swap import told_misfit, told_swap
 from lathe.machine.table import Table, compile_app
-from lathe.machine.telling import told
 from lathe.machine.trace import Trace, TraceStep
+from lathe.machine.trace_start import beginning, milliseconds, told_beginning, value_of
+from lathe.machine.trace_step import told
 
 STEP_MS = 1_000
 """Time between two replayed events, in milliseconds."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lathe.lang.model import App
 from lathe.lang.render.escape import mermaid_label, one_line
-from lathe.machine.reading import Names, caller, given, how_it_ended, outside, pairs, what_changed
 from lathe.machine.trace import FalseClause, Trace, TraceStep
+from lathe.machine.trace_english import Names, caller, given, how_it_ended, outside, pairs, what_changed
 
 _KINDS = {"outsider": "actor", "entity": "participant", "outside": "actor"}
 """Who takes part, from left to right, and how Mermaid draws them."""

@@ -7,8 +7,8 @@ from lathe.lang.render.words import listing
 from lathe.machine.migrate import Misfit
 from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.table import Table
-from lathe.machine.telling import disclosed
 from lathe.machine.trace import HIDDEN, TracePart, TraceStep
+from lathe.machine.trace_step import disclosed
 
 BY = "new version"
 """By whom a swap is, where a trace names a principal."""

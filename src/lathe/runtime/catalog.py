@@ -16,7 +16,7 @@ from lathe.machine.step import Permit, admitted
 from lathe.machine.table import BlueprintTable, Table, compile_app
 from lathe.policy.determining import Determining, determining_by_roles
 from lathe.policy.why import Explain, why_by_roles
-from lathe.runtime.failing import Failed, told_to_loop
+from lathe.runtime.backoff import Failed, told_to_loop
 from lathe.store.base import CorruptError, Store, StoreError
 from lathe.store.records import Governing
 

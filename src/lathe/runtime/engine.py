@@ -21,11 +21,11 @@ from lathe.machine.outcome import Refusal, Step
 from lathe.machine.snapshot import Entity, Value, Values, claim_of
 from lathe.machine.step import Permit, step
 from lathe.runtime.allowance import NAME as DECISION, Allowance, Overriding, broken_by
+from lathe.runtime.backoff import Backoff, Failed, told_to_loop
 from lathe.runtime.cache import ENTITIES_LIMIT, Cache, Key
 from lathe.runtime.catalog import Catalog, Live
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.committer import Committer, Heard, OverloadedError, telling
-from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.loading import Loading
 from lathe.runtime.plan import Held, Planned, Told, plan
 from lathe.runtime.snapshot import encode_json

@@ -8,8 +8,8 @@ from hashlib import sha256
 
 from lathe.lang.model import App
 from lathe.lang.types import Type
+from lathe.runtime.backoff import Failed, repeat
 from lathe.runtime.engine import Engine
-from lathe.runtime.failing import Failed, repeat
 from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Alert, Monitor
 from lathe.store.base import Bounds, Referring, StoreError

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from lathe.runtime.backoff import Backoff
 from lathe.runtime.cache import Cache, Key
-from lathe.runtime.failing import Backoff
 from lathe.runtime.plan import Held
 from lathe.runtime.snapshot import entity_of
 from lathe.store.base import Store, StoreError, Written

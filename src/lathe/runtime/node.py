@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping
 
 from lathe.effect.base import Performer
+from lathe.runtime.backoff import Failed, told_to_loop
 from lathe.runtime.cache import ENTITIES_LIMIT
 from lathe.runtime.clock import Clock, Ids
 from lathe.runtime.engine import Engine
-from lathe.runtime.failing import Failed, told_to_loop
 from lathe.runtime.outbox import Lookups, Outbox, Report, Settings
 from lathe.runtime.timers import Timers
 from lathe.store.base import Store

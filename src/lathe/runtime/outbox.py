@@ -24,9 +24,11 @@ from lathe.lang.model import Effect
 from lathe.machine.event import Delivers, Event, Executes, Starts, Stops
 from lathe.machine.outcome import Refusal
 from lathe.runtime import telemetry
+from lathe.runtime.backoff import Backoff, Failed, told_to_loop
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
-from lathe.runtime.ends import (
+from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Required, Result
+from lathe.runtime.invocation_ends import (
     Key,
     beside,
     ends_badly,
@@ -40,8 +42,6 @@ from lathe.runtime.ends import (
     told_of,
     why_of,
 )
-from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused, Required, Result
-from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError
 from lathe.runtime.waking import woken

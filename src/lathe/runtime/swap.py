@@ -29,7 +29,7 @@ from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine, Standing
 from lathe.runtime.loading import held_of
 from lathe.runtime.plan import Held, Planned, Told, plan
-from lathe.runtime.referring import Referring
+from lathe.runtime.references import Referring
 from lathe.store.audit import DecisionRow, Said, audited
 from lathe.store.base import PAGE_LIMIT, Apply, Query, Retiming, StoreError
 from lathe.store.records import Answer, EntityRow, Governing, Version, Write

@@ -12,10 +12,10 @@ from lathe.errors import NotFoundError
 from lathe.machine.event import Event, TimerFires
 from lathe.machine.outcome import Refusal
 from lathe.machine.snapshot import Entity
+from lathe.runtime.backoff import Backoff, Failed, told_to_loop
 from lathe.runtime.catalog import Live
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Engine, Refused
-from lathe.runtime.failing import Backoff, Failed, told_to_loop
 from lathe.runtime.outbox import POLL_SECONDS
 from lathe.runtime.plan import Held
 from lathe.runtime.waking import woken

@@ -46,7 +46,7 @@ class Place:
         if not self.is_shared:
             shutil.rmtree(self.url.removeprefix(f"{SQLITE}:"), ignore_errors=True)
             return
-        from lathe.store.postgres.link import drop  # late: likewise
+        from lathe.store.postgres.connection import drop  # late: likewise
 
         await drop(self.url, self.schema)
 

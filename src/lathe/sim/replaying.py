@@ -10,7 +10,6 @@ from dataclasses import replace
 from random import Random
 
 from lathe.errors import LatheError
-from lathe.machine.beginning import milliseconds
 from lathe.machine.event import (
     Act,
     Caller,
@@ -28,8 +27,9 @@ from lathe.machine.replay import STEP_MS, Replayed, event_of, refused
 from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.step import step
 from lathe.machine.swap import told_swap
-from lathe.machine.telling import told
 from lathe.machine.trace import Trace, TraceStep
+from lathe.machine.trace_start import milliseconds
+from lathe.machine.trace_step import told
 from lathe.runtime.clock import Ids
 from lathe.runtime.conformance import told_of
 from lathe.runtime.engine import Command, Committed, Engine

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lathe.machine.naming import name_all, renamed
 from lathe.machine.swap import told_swap
-from lathe.machine.telling import told
 from lathe.machine.trace import Trace, TraceStep, identity
+from lathe.machine.trace_step import told
 from lathe.sim.oracle import Swapped
 from lathe.sim.run import Outcome
 

@@ -13,11 +13,11 @@ from random import Random
 from lathe.effect.base import Performer
 from lathe.errors import NotFoundError
 from lathe.frozen import evolve, frozen
+from lathe.runtime.backoff import told_to_loop
 from lathe.runtime.cache import ENTITIES_LIMIT
 from lathe.runtime.clock import Ids
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Refused, Replayed, Result
-from lathe.runtime.failing import told_to_loop
 from lathe.runtime.housekeeping import Housekeeper
 from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Alert, Monitor

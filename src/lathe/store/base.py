@@ -50,7 +50,7 @@ SortKey = Literal["id", "created", "changed", "state"]
 @frozen
 class Query:
     """Which entities of a blueprint, in which order. `where` is an expression over its fields and `state`:
-    one that `store.where` cannot lower is a `UsageError`.
+    one that `store.sql_filter` cannot lower is a `UsageError`.
 
     `after` is the last row's (sort value, id) of the page before, as a cursor carried it. `holder` is a claim
     (unique, key): only who holds it, which is found without looking at the others.

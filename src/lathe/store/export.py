@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from lathe.errors import UsageError
-from lathe.store.owned import owned
+from lathe.store.private_files import owned
 from lathe.store.tables import PAGE_ROWS, paged
 
 LINE_BYTES_LIMIT = 64 * 1024 * 1024

@@ -17,7 +17,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from lathe.errors import UsageError
-from lathe.store import export, where
+from lathe.store import export, sql_filter
 from lathe.store.accept import Standing, accept, claim_key, touched
 from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, HeldRow, Seal, TokenRow
 from lathe.store.base import (
@@ -32,12 +32,13 @@ from lathe.store.base import (
     Written,
     sort_value,
 )
-from lathe.store.counted import Counted
 from lathe.store.duties import Duties
 from lathe.store.faults import Faults, Point
 from lathe.store.fold import changed_claims, net, written
 from lathe.store.governed import Governed
 from lathe.store.journal import check_write
+from lathe.store.memory_intents import Counted
+from lathe.store.memory_queries import final_since, fits, is_asked
 from lathe.store.records import (
     Answer,
     Checkpoint,
@@ -53,7 +54,6 @@ from lathe.store.records import (
     Version,
     Write,
 )
-from lathe.store.selected import final_since, fits, is_asked
 from lathe.store.tables import ArchivedRow, GoverningRow, decode_row, encode_row
 
 T = TypeVar("T")
@@ -210,7 +210,7 @@ class MemoryStore:
     async def find(self, query: Query) -> list[EntityRow]:
         await self._reach("read", "find")
         if query.where is not None:
-            where.check(query.where)
+            sql_filter.check(query.where)
 
         def key(row: EntityRow) -> tuple[str | int, str]:
             return sort_value(row, query.sort)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lathe.lang.types import Kind
-from lathe.store import where
+from lathe.store import sql_filter
 from lathe.store.base import Query, SortKey
 from lathe.store.dialect import Dialect
 
@@ -32,9 +32,9 @@ def find(query: Query, dialect: Dialect, columns: str) -> tuple[str, list[object
     if query.states:
         conditions.append(f"e.state in ({', '.join(parameter(s) for s in query.states)})")
     if query.where is not None:
-        for column, values in where.named(query.where):
+        for column, values in sql_filter.named(query.where):
             conditions.append(f"e.{column} in ({', '.join(parameter(v) for v in values)})")
-        conditions.append(where.lower(query.where, dialect, parameters))
+        conditions.append(sql_filter.lower(query.where, dialect, parameters))
     if query.holder is not None:
         unique, key = query.holder
         app = f"c.tenant = {parameter(query.tenant)} and c.app = {parameter(query.app)}"

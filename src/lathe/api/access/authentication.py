@@ -12,11 +12,11 @@ from typing import Protocol
 
 from lathe.api.wire.answers import Scope
 from lathe.api.wire.problem import Problem
-from lathe.govern.foreign import RefusedError, UnavailableError, Verifier, is_foreign
-from lathe.govern.guard import Guard
 from lathe.govern.keyring import Keyring
 from lathe.govern.principal import Principal
+from lathe.govern.throttle import Throttle
 from lathe.govern.token import PREFIX
+from lathe.govern.verifier import RefusedError, UnavailableError, Verifier, is_foreign
 from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Clock
 from lathe.runtime.tokens import Grant, Tokens
@@ -127,7 +127,7 @@ class Bearers:
         self._issuers = issuers
         self._catalog = catalog
         self._clock = clock
-        self.guard = Guard(seconds)
+        self.throttle = Throttle(seconds)
         self._known: dict[bytes, Principal] = {}
 
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
@@ -153,7 +153,7 @@ class Bearers:
         known = self._known.get(key)
         if known is not None and self._is_fresh(known):
             return known
-        wait = self.guard.wait_seconds(address) if known is None else 0
+        wait = self.throttle.wait_seconds(address) if known is None else 0
         if wait:
             said = f"nobody is looked up from this address for {wait} s: show a token that counts"
             raise Problem("LR429.guessing", said, headers={"Retry-After": str(wait)})
@@ -161,7 +161,7 @@ class Bearers:
             found = await self._look_up(text)
         except RefusedError as error:
             self._known.pop(key, None)
-            self.guard.failed(address, error.reason)
+            self.throttle.failed(address, error.reason)
             raise unknown(str(error)) from None
         except UnavailableError as error:
             raise Problem("LR503.issuer", str(error), headers={"Retry-After": str(ISSUER_SECONDS)}) from None

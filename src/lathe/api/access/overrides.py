@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lathe.api.wire.problem import Problem
-from lathe.govern.asking import Question, asking_of, keys_of
+from lathe.govern.decision_request import Question, asking_of, keys_of
 from lathe.govern.decisions import Decisions
 from lathe.govern.principal import Principal
 from lathe.lang.model import Json

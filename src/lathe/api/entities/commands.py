@@ -25,7 +25,7 @@ from lathe.api.wire.problem import Problem
 from lathe.api.wire.validation import arguments_help
 from lathe.errors import NotFoundError
 from lathe.frozen import record
-from lathe.govern.asking import Asking, Question, keys_of
+from lathe.govern.decision_request import Asking, Question, keys_of
 from lathe.govern.principal import READ, GovernError
 from lathe.lang.model import Action, Json
 from lathe.machine.event import Act, Caller, Create, Event

@@ -9,10 +9,10 @@ from lathe.lang.expr import And, Follow, Node, Read, walk
 from lathe.lang.model import Action, Argument, Json
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import EvaluationError, Frame, holds
-from lathe.machine.reading import value
 from lathe.machine.snapshot import Entity, Value, Values
 from lathe.machine.table import BlueprintTable, stored
 from lathe.machine.trace import HIDDEN
+from lathe.machine.trace_english import value
 from lathe.runtime.cache import Cache
 from lathe.runtime.catalog import Live
 

@@ -13,7 +13,7 @@ from lathe.api.entities.view import encode, entry
 from lathe.api.wire.problem import Problem
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
-from lathe.govern.asking import state_of
+from lathe.govern.decision_request import state_of
 from lathe.govern.decisions import sees
 from lathe.govern.principal import READ, GovernError
 from lathe.runtime.allowance import NAME as USED

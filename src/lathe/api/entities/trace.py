@@ -12,12 +12,12 @@ from lathe.api.access.authentication import Principal
 from lathe.api.entities.reading import Reading
 from lathe.api.wire.problem import Problem
 from lathe.machine import tracejson
-from lathe.machine.beginning import milliseconds
 from lathe.machine.table import BlueprintTable
+from lathe.machine.trace_start import milliseconds
 from lathe.runtime.catalog import Live, permit_of
 from lathe.runtime.engine import Engine
-from lathe.runtime.gathering import ForbiddenError, UntraceableError, gather
-from lathe.runtime.retelling import Known, retell
+from lathe.runtime.journal_slice import ForbiddenError, UntraceableError, gather
+from lathe.runtime.journal_trace import Known, retell
 
 
 class Tracing:

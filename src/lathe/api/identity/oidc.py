@@ -18,8 +18,8 @@ from lathe.api.entities.view import encode
 from lathe.api.identity.session import HOME, Sessions
 from lathe.api.wire.origin import origin_of
 from lathe.api.wire.problem import Problem
-from lathe.govern.foreign import SignIn, SignInError, UnavailableError
 from lathe.govern.principal import GovernError
+from lathe.govern.verifier import SignIn, SignInError, UnavailableError
 from lathe.runtime.engine import BusyError
 from lathe.store.base import StoreError
 
@@ -42,7 +42,7 @@ class SignInRoutes:
     def __init__(self, sign_in: SignIn | None, sessions: Sessions, bearers: Bearers) -> None:
         self._sign_in = sign_in
         self._sessions = sessions
-        self._guard = bearers.guard
+        self._throttle = bearers.throttle
 
     def routes(self) -> tuple[Route, ...]:
         """What this part answers."""
@@ -89,7 +89,7 @@ class SignInRoutes:
             response: Response = RedirectResponse(entered.next, 303, HEADERS)
             await self._sessions.begin(request, response, entered.principal)
         except SignInError as error:
-            self._guard.failed(address_of(request.scope), error.reason)
+            self._throttle.failed(address_of(request.scope), error.reason)
             log.info("sign-in", issuer=error.issuer, reason=error.reason, error=str(error))
             response = _back(error.next or HOME, error.code, error.issuer)
             if not error.issuer:
@@ -105,7 +105,7 @@ class SignInRoutes:
 
     def _check_guesses(self, request: Request) -> None:
         """Raises `Problem` (LR429.guessing): an issuer is not asked without end on a stranger's word."""
-        wait = self._guard.wait_seconds(address_of(request.scope))
+        wait = self._throttle.wait_seconds(address_of(request.scope))
         if wait:
             raise Problem("LR429.guessing", headers={"Retry-After": str(wait)})
 

@@ -15,10 +15,10 @@ from lathe.api.entities.request import asked_as
 from lathe.api.entities.view import encode
 from lathe.api.wire.origin import origin_of
 from lathe.api.wire.problem import NEEDS_JSON, Problem
-from lathe.govern.foreign import SignIn
 from lathe.govern.keyring import Keyring
 from lathe.govern.principal import Principal
-from lathe.govern.wanted import Wanted
+from lathe.govern.token_request import Wanted
+from lathe.govern.verifier import SignIn
 from lathe.runtime.clock import Clock
 
 LONGEST_SECONDS = 12 * 3_600

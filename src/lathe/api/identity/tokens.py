@@ -15,7 +15,7 @@ from lathe.api.entities.view import encode
 from lathe.api.wire.problem import Problem
 from lathe.govern.keyring import Keyring, told
 from lathe.govern.principal import MAIN
-from lathe.govern.wanted import Wanted
+from lathe.govern.token_request import Wanted
 from lathe.machine.moment import rfc3339
 from lathe.store.audit import Audited
 from lathe.store.base import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lathe.frozen import frozen
-from lathe.govern.asking import Question, hash_of, keys_of
+from lathe.govern.decision_request import Question, hash_of, keys_of
 from lathe.govern.decisions import Decisions, Ready
 from lathe.govern.principal import GovernError, Principal
 from lathe.lang.diff import Change

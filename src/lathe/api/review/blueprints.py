@@ -21,7 +21,7 @@ from lathe.api.review.approvals import Holder, Holding
 from lathe.api.review.checks import body_as, files_of, texts_of
 from lathe.api.review.recent_checks import Checks, Kept
 from lathe.api.wire.problem import Problem, no_version
-from lathe.govern.asking import told as asking_told
+from lathe.govern.decision_request import told as asking_told
 from lathe.govern.principal import GovernError
 from lathe.lang.diff import Change
 from lathe.machine.moment import rfc3339

@@ -20,7 +20,7 @@ from lathe.api.entities.view import encode
 from lathe.api.review.blueprints import Asked as Application, Blueprints
 from lathe.api.review.checks import body_as
 from lathe.api.wire.problem import Problem
-from lathe.govern.asking import POLICIES_FILE, How, asking_of, policy_of, told
+from lathe.govern.decision_request import POLICIES_FILE, How, asking_of, policy_of, told
 from lathe.govern.decisions import Decisions, is_mine
 from lathe.lang.types import Type
 from lathe.runtime.engine import Engine

@@ -8,8 +8,8 @@ from lathe.lang.expr import Expression, Literal, Read, Special, walk
 from lathe.lang.model import Action, Blueprint, State
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import Frame, holds
-from lathe.machine.reading import value
 from lathe.machine.table import Table
+from lathe.machine.trace_english import value
 
 MOST_TOLD = 3
 """Guards that are told; of a state with more ways out they would be too much to read."""

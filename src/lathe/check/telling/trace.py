@@ -45,8 +45,8 @@ from lathe.machine.outcome import Refusal, Step
 from lathe.machine.snapshot import Invocation, MemoryWorld, Value
 from lathe.machine.step import Permit, step
 from lathe.machine.table import Table
-from lathe.machine.telling import told
 from lathe.machine.trace import FalseClause, Trace, TraceStep, identity
+from lathe.machine.trace_step import told
 
 Picked = Mapping[str, int]
 """The codes of a command's parameters."""

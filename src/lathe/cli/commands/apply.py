@@ -11,7 +11,7 @@ from lathe.agents.bodies import app_body
 from lathe.cli import exitcode, files, output
 from lathe.cli.client import run, told, where_option
 from lathe.cli.command import command as make_command
-from lathe.cli.deciding import held_text
+from lathe.cli.decision_text import held_text
 from lathe.cli.entities import Row, json_text
 from lathe.cli.findings import finding_lines
 from lathe.lang.model import Json

@@ -83,7 +83,7 @@ def _anchor(path: str) -> Seal:
 
 
 async def _verify(store: Store, key: bytes | None, anchor: Seal | None) -> int:
-    from lathe.govern.trail import verify
+    from lathe.govern.audit_check import verify
 
     broken = [one async for one in verify(store, key, anchor)]
     for one in broken:
@@ -97,7 +97,7 @@ async def _verify(store: Store, key: bytes | None, anchor: Seal | None) -> int:
 
 
 async def _export(store: Store, path: str) -> int:
-    from lathe.govern.trail import lines
+    from lathe.govern.audit_check import lines
 
     seals = await store.seals()
     count = 0

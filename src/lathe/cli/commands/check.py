@@ -8,15 +8,15 @@ from dataclasses import replace
 import click
 
 from lathe.check.telling.report import Finding, Report
-from lathe.cli import exitcode, files, output, steps
+from lathe.cli import exitcode, files, output, trace_table
+from lathe.cli.check_clock import Watch
+from lathe.cli.colors import Paint
 from lathe.cli.command import colour_option, command as make_command
 from lathe.cli.line import lines
 from lathe.cli.options import seconds
-from lathe.cli.paint import Paint
 from lathe.cli.reading import read
 from lathe.cli.text import View, report_text, trace_text
 from lathe.cli.verdict import exit_code, unreadable
-from lathe.cli.watch import Watch
 from lathe.errors import NotFoundError, UnreadableError, UsageError
 from lathe.gate import Options, cache, check_files
 from lathe.lang.model import App
@@ -254,7 +254,7 @@ def _with_trace(report: Report, wanted: str) -> tuple[Finding, Trace]:
     for finding, trace in traced:
         if wanted in (finding.property, finding.diagnostic.code) or (wanted and trace.id.startswith(wanted)):
             return finding, trace
-    known = ", ".join(trace.id[: steps.ID_LENGTH] for _, trace in traced)
+    known = ", ".join(trace.id[: trace_table.ID_LENGTH] for _, trace in traced)
     raise NotFoundError(f"no trace `{wanted}` in this report; it has {known or 'none'}")
 
 

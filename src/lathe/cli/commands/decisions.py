@@ -13,7 +13,7 @@ from lathe.cli import exitcode, files, output
 from lathe.cli.client import given, run, told, where_option
 from lathe.cli.command import command as make_command
 from lathe.cli.commands.act import arguments_of
-from lathe.cli.deciding import decision_text, line_of
+from lathe.cli.decision_text import decision_text, line_of
 from lathe.cli.entities import Row, json_text, rows_of
 from lathe.errors import UsageError
 from lathe.lang.model import Json

@@ -6,8 +6,8 @@ import click
 
 from lathe.check.migration.needs import Need, needs
 from lathe.cli import exitcode, output
+from lathe.cli.colors import Paint
 from lathe.cli.command import colour_option, command as make_command
-from lathe.cli.paint import Paint
 from lathe.cli.reading import read
 from lathe.lang.diff import Change, diff
 

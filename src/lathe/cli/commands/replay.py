@@ -8,12 +8,12 @@ import click
 import httpx2
 
 from lathe.check.composed.permit import permit_of
-from lathe.cli import exitcode, files, output, steps
+from lathe.cli import exitcode, files, output, trace_table
 from lathe.cli.client import DEFAULT_URL, run as run_client, token_option
+from lathe.cli.colors import Paint
 from lathe.cli.command import colour_option, command as make_command
 from lathe.cli.exitcode import Stop
 from lathe.cli.options import seconds
-from lathe.cli.paint import Paint
 from lathe.cli.reading import read
 from lathe.errors import UsageError
 from lathe.frozen import frozen
@@ -159,12 +159,12 @@ def _on_server(saved: gauge.Saved, asked: Asked, *, is_meant: bool) -> tuple[App
 def _drawn(trace: Trace, app: App, form: str) -> list[str]:
     """The steps as they went now, in the form that was asked for."""
     if form == "table":
-        return steps.draw(trace, is_whole=True)
-    from lathe.machine import reading, sequence  # only when asked for: start-up counts
+        return trace_table.draw(trace, is_whole=True)
+    from lathe.machine import sequence, trace_english  # only when asked for: start-up counts
 
     if form == "sequence":
         return sequence.sequence_chart(trace, app).splitlines()
-    return [reading.sentence(step, app) for step in trace.steps]
+    return [trace_english.sentence(step, app) for step in trace.steps]
 
 
 def _until_otherwise(run: list[Replayed]) -> tuple[TraceStep, ...]:
@@ -175,7 +175,7 @@ def _until_otherwise(run: list[Replayed]) -> tuple[TraceStep, ...]:
 
 def _broken(run: list[Replayed], paint: Paint) -> list[str]:
     return [
-        f"{paint('error', 'false:')} {output.clean(f'{broken.prop.name}: {steps.clause_line(clause)}')}"
+        f"{paint('error', 'false:')} {output.clean(f'{broken.prop.name}: {trace_table.clause_line(clause)}')}"
         for step in run
         for broken in step.broken
         for clause in broken.clauses

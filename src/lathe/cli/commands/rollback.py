@@ -11,7 +11,7 @@ from lathe.cli import exitcode, output
 from lathe.cli.client import run, told, where_option
 from lathe.cli.command import command as make_command
 from lathe.cli.commands.apply import plan_text, refused_text
-from lathe.cli.deciding import held_text
+from lathe.cli.decision_text import held_text
 from lathe.cli.entities import Row, json_text, rows_of, table
 from lathe.errors import UsageError
 from lathe.lang.model import Json

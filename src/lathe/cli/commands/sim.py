@@ -6,11 +6,11 @@ import json
 
 import click
 
-from lathe.cli import exitcode, files, output, steps
+from lathe.cli import exitcode, files, output, trace_table
 from lathe.cli.command import command as make_command
 from lathe.cli.options import seconds
 from lathe.cli.reading import read
-from lathe.cli.simulating import Asked, run_campaign, tally_text
+from lathe.cli.sim_campaign import Asked, run_campaign, tally_text
 from lathe.errors import UsageError
 from lathe.lang import digest
 from lathe.sim.menu import MIXES, Mix
@@ -130,13 +130,13 @@ def _on_store(
     as_json: bool,
 ) -> int:
     """Seeds with real processes on a real store."""
-    from lathe.cli import killing  # only when asked for: it loads the stores
+    from lathe.cli import sim_store  # only when asked for: it loads the stores
 
     if has_more:
         raise UsageError("--mix, --jobs, --ray and --resume are for simulated stores")
-    seeds = count if count is not None else (1 if seed is not None else killing.SEEDS)
-    asked = killing.Asked(path, store, seed or 0, seeds, duration, as_json)
-    return killing.run(asked)
+    seeds = count if count is not None else (1 if seed is not None else sim_store.SEEDS)
+    asked = sim_store.Asked(path, store, seed or 0, seeds, duration, as_json)
+    return sim_store.run(asked)
 
 
 def _one_mix(mix: str | None) -> Mix:
@@ -172,6 +172,6 @@ def _text(found: Outcome, small: Outcome, path: str) -> list[str]:
         *said,
         f"{found.violation.cause}: {small.violation.said}",
         f"shrunk to {asked} commands, {small.steps:,} steps and {faults}:",
-        *(f"  {line}" for line in steps.draw(trace_of(small), is_whole=True)),
+        *(f"  {line}" for line in trace_table.draw(trace_of(small), is_whole=True)),
         f"repeat it: lathe sim {path} {found.line}",
     ]

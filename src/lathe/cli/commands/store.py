@@ -186,7 +186,7 @@ async def _backup(store: Store, target: str) -> int:
 def _served(url: str, target: str) -> int:
     """A backup of what a runtime serves: the same as `_backup` makes."""
     from lathe.api.backup import SQLITE
-    from lathe.store.owned import owned
+    from lathe.store.private_files import owned
     from lathe.store.sqlite.file import NAME
 
     async def use(client: httpx2.AsyncClient) -> None:

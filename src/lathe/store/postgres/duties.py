@@ -13,9 +13,9 @@ from msgspec.structs import astuple
 from lathe.frozen import frozen
 from lathe.store.base import INTENTS_LIMIT, REFERRED_MS, Bounds, Referring, Retiming, Swept
 from lathe.store.duties import POSTPONED, overdue_rank
+from lathe.store.memory_queries import referring_rows
 from lathe.store.postgres.commit import NOW
 from lathe.store.records import EntityRow, Intent, Leased, Outgoing, Timer, Version
-from lathe.store.selected import referring_rows
 from lathe.store.tables import Row, columns, intent_key
 
 NEXT = """(o.phase <> 'waiting' or not exists (

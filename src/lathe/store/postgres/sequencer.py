@@ -14,7 +14,7 @@ import msgspec
 from asyncpg import Connection
 
 from lathe.store.base import StoreError, Written
-from lathe.store.postgres.link import CLASHES, Link
+from lathe.store.postgres.connection import CLASHES, Link
 
 INTERVAL_SECONDS = 0.01
 """Between two turns, while groups are being committed."""

@@ -35,10 +35,10 @@ from lathe.store.base import (
 from lathe.store.dialect import Postgres
 from lathe.store.fold import net
 from lathe.store.postgres import duties, governed
-from lathe.store.postgres.at_once import AtOnce, at_once
 from lathe.store.postgres.commit import NOW, Locking, Writing
+from lathe.store.postgres.connection import CLASHES, LOST, Link, check_room, connect, ping, prepare, translate
 from lathe.store.postgres.dump import ENTRY, POSITION, dumped, finish, is_empty, take_in
-from lathe.store.postgres.link import CLASHES, LOST, Link, check_room, connect, ping, prepare, translate
+from lathe.store.postgres.fast_path import AtOnce, at_once
 from lathe.store.postgres.sequencer import Sequencer
 from lathe.store.records import (
     GENESIS,

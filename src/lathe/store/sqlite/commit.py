@@ -18,7 +18,7 @@ from lathe.store.duties import POSTPONED
 from lathe.store.fold import Net, changed_claims, net
 from lathe.store.records import GENESIS, Answer, Claim, Governing, Receipt, Write
 from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER, bind_entity, bind_entry
-from lathe.store.sqlite import at_once
+from lathe.store.sqlite import fast_path
 from lathe.store.sqlite.file import by_the_system
 from lathe.store.sqlite.rows import (
     ENTITY_AGAIN,
@@ -154,7 +154,7 @@ class Committer:
         self._states: dict[EntityKey, str] = {}
         """Of some of those, as they were written in one call."""
         self._is_unsure = False
-        at_once.prepare(connection)
+        fast_path.prepare(connection)
         self.refresh()
 
     @contextmanager
@@ -194,7 +194,7 @@ class Committer:
         writes = tuple(group)
         if not writes:
             return []
-        answers = self._at_once(writes, now_ms) if at_once.can_be(writes) else None
+        answers = self._at_once(writes, now_ms) if fast_path.can_be(writes) else None
         return self._one_by_one(writes, now_ms) if answers is None else answers
 
     def _at_once(self, group: Sequence[Write], now_ms: int) -> list[Answer] | None:
@@ -202,16 +202,16 @@ class Committer:
         self.settle()
         if is_busy(self.connection):
             return None
-        standing = at_once.expected(group, self.governing, self._known_heads(group))
+        standing = fast_path.expected(group, self.governing, self._known_heads(group))
         answers = accept(group, standing)
         if any(answer.verdict != "accepted" for answer in answers):
             return None
         total = net(group, answers)
-        rows = at_once.rows_of(group, total, self._states, self.position, now_ms)
-        if len(rows) > at_once.ROWS_LIMIT:
+        rows = fast_path.rows_of(group, total, self._states, self.position, now_ms)
+        if len(rows) > fast_path.ROWS_LIMIT:
             return None
         try:
-            if not at_once.put(self.connection, rows):
+            if not fast_path.put(self.connection, rows):
                 return None
         except BaseException as error:
             self._is_unsure = True
@@ -220,7 +220,7 @@ class Committer:
                 raise told from error
             raise
         self._heads.update(standing.heads)
-        self._states.update(at_once.states_of(total))
+        self._states.update(fast_path.states_of(total))
         self.position += len(total.entries)
         return answers
 

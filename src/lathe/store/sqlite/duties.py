@@ -11,9 +11,9 @@ from msgspec.structs import astuple
 from lathe.frozen import frozen
 from lathe.store.base import INTENTS_LIMIT, REFERRED_MS, Bounds, Referring, Retiming, Swept
 from lathe.store.duties import POSTPONED, overdue_rank
+from lathe.store.memory_queries import referring_rows
 from lathe.store.records import Intent, Leased, Outgoing, Timer, Version
 from lathe.store.rows import ENTITY, ENTRY, OUTGOING, TIMER
-from lathe.store.selected import referring_rows
 from lathe.store.sqlite.rows import RowStatement
 from lathe.store.tables import Row, columns
 

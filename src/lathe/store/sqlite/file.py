@@ -19,7 +19,7 @@ from lathe.store.base import (
     UnavailableError,
 )
 from lathe.store.migrations import missing, scripts
-from lathe.store.owned import make
+from lathe.store.private_files import make
 from lathe.store.tables import Row
 
 NAME = "lathe.db"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lathe.govern.principal import GovernError
-from lathe.govern.room import check_room, living
 from lathe.govern.token import Token, body_of
+from lathe.govern.token_quota import check_room, living
 from lathe.store.audit import TokenRow
 
 
@@ -24,8 +24,8 @@ def test_what_comes_from_what_is_over_is_over() -> None:
 
 
 def test_an_issuers_principal_has_room_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lathe.govern.room.PARTS_LIMIT", 4)
-    monkeypatch.setattr("lathe.govern.room.SESSIONS_LIMIT", 2)
+    monkeypatch.setattr("lathe.govern.token_quota.PARTS_LIMIT", 4)
+    monkeypatch.setattr("lathe.govern.token_quota.SESSIONS_LIMIT", 2)
     ann, bob = ("corp:ann",), ("corp:bob",)
     rows = [made(name, beyond=ann)[0] for name in "abcd"]
     rows += [made(f"s{name}", beyond=ann, is_session=True)[0] for name in "ab"]

@@ -8,8 +8,8 @@ from time import process_time, sleep
 
 import pytest
 
-from lathe.cli import watch
-from lathe.cli.watch import Watch
+from lathe.cli import check_clock
+from lathe.cli.check_clock import Watch
 
 
 @pytest.mark.parametrize(
@@ -25,16 +25,16 @@ def test_a_busy_machine_costs_no_verdict_and_no_endless_wait(
     monkeypatch: pytest.MonkeyPatch, passed: float, worked: float, counted: float
 ) -> None:
     walls, processors = iter([100.0, 100.0 + passed]), iter([1.0, 1.0 + worked])
-    monkeypatch.setattr(watch, "perf_counter", lambda: next(walls))
-    monkeypatch.setattr(watch, "process_time", lambda: next(processors))
-    monkeypatch.setattr(watch.output, "status", lambda text: None)
+    monkeypatch.setattr(check_clock, "perf_counter", lambda: next(walls))
+    monkeypatch.setattr(check_clock, "process_time", lambda: next(processors))
+    monkeypatch.setattr(check_clock.output, "status", lambda text: None)
     assert Watch("x", is_patient=True)() == pytest.approx(counted)
 
 
 def test_a_budget_that_is_asked_for_is_one_of_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
     walls = iter([100.0, 130.0])
-    monkeypatch.setattr(watch, "perf_counter", lambda: next(walls))
-    monkeypatch.setattr(watch.output, "status", lambda text: None)
+    monkeypatch.setattr(check_clock, "perf_counter", lambda: next(walls))
+    monkeypatch.setattr(check_clock.output, "status", lambda text: None)
     assert Watch("x")() == 130.0
 
 
@@ -60,7 +60,7 @@ def test_a_search_that_looks_at_the_clock_is_ended_there() -> None:
 
 @needs_timers
 def test_one_that_never_looks_is_ended_by_what_it_worked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(check_clock, "GRACE_SECONDS", 0.05)
     with Watch("x"):
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
@@ -70,13 +70,13 @@ def test_one_that_never_looks_is_ended_by_what_it_worked(monkeypatch: pytest.Mon
 @needs_timers
 def test_whoever_has_no_processor_meanwhile_keeps_its_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sleep stands for a machine that is busy with others."""
-    monkeypatch.setattr(watch, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(check_clock, "GRACE_SECONDS", 0.2)
     with Watch("x") as looked_at:
         os.kill(os.getpid(), signal.SIGINT)
         sleep(0.4)
         with pytest.raises(KeyboardInterrupt):
             looked_at()
-    monkeypatch.setattr(watch, "GRACE_LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr(check_clock, "GRACE_LONGEST_SECONDS", 0.05)
     with Watch("x"):
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):

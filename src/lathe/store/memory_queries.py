@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lathe.store import where
+from lathe.store import sql_filter
 from lathe.store.base import JournalQuery, Query, Referring
 from lathe.store.records import EntityRow, Entry
 
@@ -16,7 +16,7 @@ def fits(row: EntityRow, query: Query) -> bool:
     return (
         (row.tenant, row.app, row.blueprint) == (query.tenant, query.app, query.blueprint)
         and (not query.states or row.state in query.states)
-        and (query.where is None or where.holds(query.where, row))
+        and (query.where is None or sql_filter.holds(query.where, row))
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from lathe.gate.processor import AVX512, SWITCH, ready_numpy, slow_features
+from lathe.gate.numpy_cpu import AVX512, SWITCH, ready_numpy, slow_features
 
 ZEN_4 = """\
 processor\t: 0
@@ -34,7 +34,7 @@ def test_what_somebody_chose_is_kept() -> None:
 
 def test_numpy_loads_without_a_warning_where_something_was_switched_off() -> None:
     code = (
-        "import os; from lathe.gate import processor as p\n"
+        "import os; from lathe.gate import numpy_cpu as p\n"
         "p.ready_numpy(); assert 'numpy' not in __import__('sys').modules; import numpy"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

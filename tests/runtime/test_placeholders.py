@@ -9,7 +9,7 @@ from tests.support import app_of
 from lathe.effect.render import MissingError
 from lathe.runtime.clock import SystemClock
 from lathe.runtime.config import AppSettings, Secret
-from lathe.runtime.lookups import lookups, wanting
+from lathe.runtime.placeholders import lookups, wanting
 from lathe.runtime.tokens import GRACE_MS, Tokens
 from lathe.store.records import Outgoing
 

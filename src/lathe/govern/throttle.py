@@ -31,7 +31,7 @@ class Failures:
     others: int
 
 
-class Guard:
+class Throttle:
     """The failures of one process. `seconds` is a clock that only grows."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lathe.effect.base import Attempt, Ending
-from lathe.runtime.failing import LONGEST_SECONDS, Backoff
+from lathe.runtime.backoff import LONGEST_SECONDS, Backoff
 from lathe.runtime.housekeeping import SWEEP_SECONDS, Housekeeper
 from lathe.runtime.intents import Intents
 from lathe.runtime.monitor import Monitor

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lathe.lang import App, read_app
-from lathe.machine.reading import sentence, value
 from lathe.machine.sequence import sequence_chart
 from lathe.machine.trace import HIDDEN, FalseClause, Trace, TracePart, TraceStep
+from lathe.machine.trace_english import sentence, value
 
 TEXT = """
 blueprint = "Rollout"

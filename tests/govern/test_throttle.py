@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from lathe.govern.guard import ADDRESS_BURST, Guard
+from lathe.govern.throttle import ADDRESS_BURST, Throttle
 
 
 def test_a_network_of_ipv6_is_one_address() -> None:
-    guard = Guard(lambda: 0.0)
+    throttle = Throttle(lambda: 0.0)
     for number in range(ADDRESS_BURST):
-        guard.failed(f"2001:db8:1:2::{number:x}", "unknown token")
-    assert guard.wait_seconds("2001:db8:1:2:ffff::1") > 0
-    assert guard.wait_seconds("2001:db8:1:3::1") == 0
-    account = guard.account()
+        throttle.failed(f"2001:db8:1:2::{number:x}", "unknown token")
+    assert throttle.wait_seconds("2001:db8:1:2:ffff::1") > 0
+    assert throttle.wait_seconds("2001:db8:1:3::1") == 0
+    account = throttle.account()
     assert account is not None
     assert account.counted == (("2001:db8:1:2::/64", "unknown token", ADDRESS_BURST),)
 
@@ -31,7 +31,7 @@ def test_a_network_of_ipv6_is_one_address() -> None:
     ],
 )
 def test_addresses_of_one_host_are_counted_together(one: str, other: str, is_same: bool) -> None:
-    guard = Guard(lambda: 0.0)
+    throttle = Throttle(lambda: 0.0)
     for _ in range(ADDRESS_BURST):
-        guard.failed(one, "unknown token")
-    assert (guard.wait_seconds(other) > 0) is is_same
+        throttle.failed(one, "unknown token")
+    assert (throttle.wait_seconds(other) > 0) is is_same

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lathe.frozen import frozen
-from lathe.machine.beginning import is_quiet, told_beginning
 from lathe.machine.event import Ends
 from lathe.machine.migrate import migrate_world
 from lathe.machine.moment import rfc3339
@@ -21,11 +20,12 @@ from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.machine.step import Permit, step
 from lathe.machine.swap import reason, told_swap
 from lathe.machine.table import BlueprintTable, Table
-from lathe.machine.telling import told
 from lathe.machine.trace import Trace, TraceStep, identity
+from lathe.machine.trace_start import is_quiet, told_beginning
+from lathe.machine.trace_step import told
 from lathe.runtime.allowance import NAME as DECISION, replaying
 from lathe.runtime.conformance import compared, event_of
-from lathe.runtime.gathering import UntraceableError
+from lathe.runtime.journal_slice import UntraceableError
 from lathe.store.records import Entry
 
 BY = "journal"

@@ -21,7 +21,7 @@ from lathe.lang.filter import read_filter
 from lathe.lang.types import BOOL, INT, Type
 from lathe.store.dialect import Postgres, Sqlite
 from lathe.store.records import EntityRow
-from lathe.store.where import check, holds, lower
+from lathe.store.sql_filter import check, holds, lower
 from lathe.testing import strategies
 from lathe.testing._expressions import NULLABLE, Atom, Sight, condition
 

@@ -9,8 +9,8 @@ from starlette.routing import Route
 from tests.govern.house import KEY, ORDER, House, code, house
 
 from lathe.api.identity.session import Sessions
+from lathe.govern.audit_check import verify
 from lathe.govern.auditor import Auditor
-from lathe.govern.trail import verify
 from lathe.store.audit import Change
 from lathe.store.base import UnavailableError
 
@@ -19,7 +19,7 @@ def auditor(one: House) -> Auditor:
     def failed(work: str, error: Exception) -> None:
         raise AssertionError(work) from error
 
-    return Auditor(one.store, one.clock, one.bearers.guard, key=KEY, failed=failed)
+    return Auditor(one.store, one.clock, one.bearers.throttle, key=KEY, failed=failed)
 
 
 async def wrong(one: House, **more: object) -> list[int]:

@@ -13,8 +13,8 @@ from lathe.frozen import frozen
 from lathe.lang.model import Argument, Field, Ghost, Json
 from lathe.machine.snapshot import Entity, MemoryWorld, Scalar, Value
 from lathe.machine.table import Table
-from lathe.machine.telling import disclosed
 from lathe.machine.trace import TracePart, TraceStep
+from lathe.machine.trace_step import disclosed
 
 Holder = Field | Argument | Ghost
 

@@ -11,8 +11,8 @@ from tests.sim.test_worlds import prepared
 from lathe.machine import gauge, tracejson
 from lathe.machine.replay import parting, replay
 from lathe.runtime.catalog import permit_of
-from lathe.runtime.gathering import UntraceableError, gather
-from lathe.runtime.retelling import Known, Retold, retell
+from lathe.runtime.journal_slice import UntraceableError, gather
+from lathe.runtime.journal_trace import Known, Retold, retell
 from lathe.sim.loop import SimLoop, run
 from lathe.sim.prepared import Prepared
 from lathe.sim.run import setting_of

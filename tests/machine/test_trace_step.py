@@ -9,8 +9,8 @@ from lathe.machine.evaluate import entity_frame
 from lathe.machine.event import Act, Create, Ends, Event, Starts
 from lathe.machine.outcome import Refusal
 from lathe.machine.step import step
-from lathe.machine.telling import told
 from lathe.machine.trace import HIDDEN, TraceStep
+from lathe.machine.trace_step import told
 
 SAFE = """
 blueprint = "Thing"

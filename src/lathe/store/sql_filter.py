@@ -38,7 +38,7 @@ from lathe.lang.types import Kind
 from lathe.machine.evaluate import Frame, holds as holds_in
 from lathe.machine.snapshot import Entity, MemoryWorld, Scalar, Value
 from lathe.store.dialect import Dialect
-from lathe.store.numbers import check_bounds
+from lathe.store.number_bounds import check_bounds
 from lathe.store.records import EntityRow
 
 NODES_LIMIT = 200

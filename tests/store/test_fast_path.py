@@ -25,7 +25,7 @@ from tests.store.rows import (
 )
 
 from lathe.store.records import Answer, EntityRow, Entry, Write
-from lathe.store.sqlite import at_once
+from lathe.store.sqlite import fast_path
 from lathe.store.sqlite.file import NAME
 from lathe.store.sqlite.store import SqliteStore
 from lathe.store.tables import Row
@@ -123,16 +123,16 @@ async def played(folder: Path, seed: int) -> tuple[list[list[Answer]], dict[str,
 @pytest.mark.parametrize("seed", range(12))
 def test_both_ways_leave_the_same(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[bool] = []
-    put = at_once.put
+    put = fast_path.put
 
-    def counted(connection: apsw.Connection, rows: at_once.Rows) -> bool:
+    def counted(connection: apsw.Connection, rows: fast_path.Rows) -> bool:
         calls.append(put(connection, rows))
         return calls[-1]
 
-    monkeypatch.setattr(at_once, "put", counted)
+    monkeypatch.setattr(fast_path, "put", counted)
     mine = asyncio.run(played(tmp_path / "at-once", seed))
     assert sum(calls) > 10, "many groups were written in one call"
-    monkeypatch.setattr(at_once, "can_be", lambda group: False)
+    monkeypatch.setattr(fast_path, "can_be", lambda group: False)
     other = asyncio.run(played(tmp_path / "by-row", seed))
     assert mine == other
 
