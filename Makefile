@@ -6,19 +6,21 @@ STAMP := $(VENV)/.stamp
 RUNS := $(VENV)/.runs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser minors test tests check lint types fix bench docs clean
+.PHONY: help setup demo browser minors test linted tests check lint types fix bench docs clean
 
 help:  ## What can be made.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
-# Bytecode is written here once: start-up counts, also where Python is told to write none.
+# Bytecode is written here once, by all cores: start-up counts, also where Python is told to write none. Packages
+# have files that no Python can read, and tests of their own, which nobody imports.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo 'lathe needs Python 3.11 or newer: make PYTHON=python3.11' >&2; exit 1; }
 	@echo 'set up in $(VENV), which takes a minute or two:'
 	$(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '$(1)'
-	@$(BIN)/python -m compileall -q src
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable '$(1)'
+	@$(BIN)/python -m compileall -q -j 0 src
+	@$(BIN)/python -m compileall -qq -j 0 -x /tests/ $(VENV)/lib || true
 endef
 
 $(STAMP): pyproject.toml constraints.txt
@@ -51,13 +53,17 @@ browser: $(STAMP)  ## A Chromium for the tests of the console, found or installe
 minors: $(STAMP)  ## Other Pythons of this machine, for the tests that compare bytes.
 	@$(BIN)/python tests/sim/minors.py
 
-# What is quick to say comes first; types are checked while the tests run.
-test: lint browser minors  ## Everything that must hold before a commit.
-	@$(MAKE) --no-print-directory -j 2 types tests
+# Types are checked beside all else: what is made ready waits for downloads, many tests for a process or a page.
+test: $(STAMP)  ## Everything that must hold before a commit.
+	@$(MAKE) --no-print-directory -j 4 types linted
 
-# One worker more than there are cores: many tests wait for a process or a page.
+# What is quick to say comes before the tests.
+linted: lint browser minors
+	@$(MAKE) --no-print-directory tests
+
+# Two workers more than there are cores, since many wait.
 tests: $(STAMP)
-	$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist worksteal
+	$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print(2 + (os.cpu_count() or 1))') --dist worksteal
 
 fix: $(STAMP)  ## Let the formatter and the linter mend what they can.
 	$(BIN)/ruff format .
