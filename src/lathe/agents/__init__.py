@@ -1,4 +1,4 @@
-"""The agents' interface: ten tools over the runtime's own API, and the guide that teaches the language.
+"""The agents' interface (MCP): ten tools over the HTTP API, and the guide that teaches the language.
 
 Nothing here may do more than its caller could by HTTP: every tool is a request in the caller's name, or a
 check.

@@ -1,4 +1,4 @@
-"""An app's files as a request has them."""
+"""An app's files in the form in which a request carries them."""
 
 from __future__ import annotations
 

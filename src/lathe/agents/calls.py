@@ -1,4 +1,4 @@
-"""What each tool does: a request to the runtime in the caller's name, or a check, told in few words."""
+"""What each tool does: a request to the runtime as the caller, or a check; the answer is a short text."""
 
 from __future__ import annotations
 

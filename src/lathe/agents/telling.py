@@ -1,4 +1,4 @@
-"""What the runtime and the verifier answer, as few words for an agent: what is, and what to do next."""
+"""The runtime's answers and the verifier's reports as short texts for an agent, each with a next step."""
 
 from __future__ import annotations
 

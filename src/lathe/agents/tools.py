@@ -1,4 +1,4 @@
-"""The tools: what each is called, what is said of it, and what it takes.
+"""The tools' declarations: name, description and input schema of each.
 
 Every client pays for these words before its first question, so they are few; the schemas of actions are told
 by `actions` when they are asked for. `tests/agents` holds all of it to 2,000 tokens.

@@ -1,1 +1,1 @@
-"""The API that an app's blueprints give: HTTP over the runtime's commands, and nothing beside them."""
+"""The HTTP API: routes derived from the loaded apps, over the runtime's commands."""

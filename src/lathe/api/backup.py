@@ -1,4 +1,4 @@
-"""`GET /backup`: a consistent copy of the store while it is served, for whoever operates it.
+"""`GET /backup`: streams a consistent copy of the store to an operator while the store is in use.
 
 The copy is made beside the running store (SQLite pages, or the rows of a PostgreSQL), then sent, then
 removed. One at a time: a copy takes as much room as the store.

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the routes that every process has, whatever is loaded.
+"""The part of the OpenAPI document that does not depend on which apps are loaded.
 
 Bodies are described by the very types that they are read as.
 """

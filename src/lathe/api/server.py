@@ -1,6 +1,6 @@
-"""A whole process: store, node, API, put together from the configuration and served until it is told to stop.
+"""A serving process: builds store, node and API from the configuration, serves, and shuts down in order.
 
-On SIGTERM it is not ready any more, answers whatever has reached it, commits what is queued, and goes.
+On SIGTERM it stops being ready, answers the requests that it has received, commits what is queued, and exits.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The command line: one module per command, loaded when it is asked for. Nothing imports it."""
+"""The command line: one module per command, imported on demand. Nothing else imports it."""

@@ -1,4 +1,4 @@
-"""From an operator's configuration to a whole process: for `serve`, `dev`, and commands on a local folder."""
+"""Builds a whole process from the configuration, for `serve`, `dev`, and commands on a local data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time for a check: the clock it reads, what Ctrl-C means to it, and a sign of life."""
+"""The clock of a check: its budget, Ctrl-C, and progress on the terminal."""
 
 from __future__ import annotations
 

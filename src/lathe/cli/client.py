@@ -1,4 +1,4 @@
-"""How commands reach a runtime: over HTTP, or in this very process on a local data folder."""
+"""How commands reach a runtime: over HTTP, or in this process on a local data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words for colours, so that what draws does not know whether anybody sees them."""
+"""Terminal styles by name, so that what draws need not know whether colour is on."""
 
 from __future__ import annotations
 

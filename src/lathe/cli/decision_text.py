@@ -1,4 +1,4 @@
-"""Decisions, as people read them on a terminal before they decide."""
+"""Decisions and held versions as text for a terminal."""
 
 from __future__ import annotations
 

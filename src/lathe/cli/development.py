@@ -1,4 +1,4 @@
-"""What `lathe dev` does besides serving: it watches the apps' folders, and runs their stand-ins.
+"""What `lathe dev` adds to serving: it watches the apps' folders, and runs stand-ins for their effects.
 
 A stand-in is a small program that an app ships to play the world outside: `dev.toml` beside `app.toml` names
 its command and the environment that the app's effects see.

@@ -1,4 +1,4 @@
-"""A runtime as the other side of a check: the version that it runs, and everybody who lives in it."""
+"""`lathe check --against URL`: the version that a runtime runs, and the entities that it holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trace taken again on a server: fresh entities, the trace's requests, and what the server makes of them.
+"""`lathe replay --on server`: a trace's requests sent to a server, and its answers compared with the trace.
 
 Creations and actions by people are asked for; timers, effects and inbound events are waited for, because they
 are the server's and the outside's own. What the journal says is compared, step by step.

@@ -1,4 +1,4 @@
-"""A campaign of simulated worlds on the command line: its progress, what it keeps, what it says."""
+"""`lathe sim`: runs a campaign of simulated worlds with progress, resume and a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report amounts to in a line, and in an exit code."""
+"""A report as one line, and as an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API asked in this very process, as the caller of a view would ask it."""
+"""Calls the API in this process as the caller who asked for a view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console's static files: read once, compressed once, under an address that names what is in them.
+"""The console's static files: loaded and compressed once, served under content-addressed URLs.
 
 Every file stands below `/console/-/DIGEST/`, where the digest is that of all of them together: a browser may
 keep it for good, and asks for nothing twice. Only the page itself is asked for each time.

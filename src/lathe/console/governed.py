@@ -1,4 +1,4 @@
-"""What governs as markdown: the tokens that the caller may handle, and the audit."""
+"""Tokens and the audit log as markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every view as short markdown: what `Accept: text/markdown` gets at a view's address.
+"""Every view of the console as markdown, for `Accept: text/markdown`.
 
 For agents, and for who has only `curl`: the same facts as on the page, without its looks, and the requests
 with which to go on.

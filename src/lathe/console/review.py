@@ -1,4 +1,4 @@
-"""What a reviewer looks at, as markdown: checks, reports, versions, differences, permissions, traces."""
+"""The review pages as markdown: checks, reports, versions, differences, permissions, traces."""
 
 from __future__ import annotations
 

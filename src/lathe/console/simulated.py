@@ -1,4 +1,4 @@
-"""The simulator as markdown: campaigns, one of them, and a run that failed."""
+"""The simulator's pages as markdown: campaigns, one campaign, one failed run."""
 
 from __future__ import annotations
 

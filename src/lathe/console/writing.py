@@ -1,4 +1,4 @@
-"""What the markdown of every view is written with: rows of answers, values in code spans, tables."""
+"""Helpers for the markdown views: tables, code spans, rows of API answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an adapter is asked, and what it answers."""
+"""The interface of adapters: what one is given and what it returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Settings of an effect as a request: rendered when the action commits, completed when it is tried.
+"""Templates in an effect's settings: rendered when the action commits, completed with late values at each
+try.
 
 Fields, arguments, `id` and `visit` are filled in at once. `{token}`, `{env.NAME}` and `{secret.NAME}` stay
 names in what is stored, as `{"$lathe": [...]}` with the pieces of the text, and get their values for one try.

@@ -1,4 +1,4 @@
-"""Names looked up beside everything else: on threads of their own, within a time, each app in its turn.
+"""DNS look-ups on threads of their own, bounded in time and shared fairly between apps.
 
 The system's resolver cannot be told to stop: a name for which nobody answers holds its thread for half a
 minute. So nobody else's work waits for these threads, an app holds only some of them, and who asks waits no

@@ -1,4 +1,4 @@
-"""Verdicts kept on disk: the answer to the same question need not be found twice (ADR 12).
+"""The verdict cache on disk, keyed by everything that a check depends on (ADR 12).
 
 A question is every file of an app, and the options. An answer holds only for the verifier that gave it: its
 own files, Python, and the packages that decide. Entries are files of the user alone; what is damaged, of

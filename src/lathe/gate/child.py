@@ -1,4 +1,4 @@
-"""A check in a process of its own: what a server asks before it loads anything.
+"""Entry point of the child process in which a server checks an app before loading it.
 
 Reads one request from stdin (JSON: files in base64), writes one answer to stdout. Its memory and processor
 time are bounded by whoever starts it, so that no blueprint can harm the server that was asked to load it.

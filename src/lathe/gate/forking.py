@@ -1,4 +1,4 @@
-"""A run that is gone on with by hand, as data: where it leads, what it breaks, and what may happen next."""
+"""Continuing a run by hand ("what if"), as JSON: where it leads, what it breaks, what may happen next."""
 
 from __future__ import annotations
 

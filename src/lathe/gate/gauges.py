@@ -1,4 +1,4 @@
-"""Gauges run first: each saved trace of an app must still give its verdict (LT406)."""
+"""Gauges run before all else: each saved trace of an app must still have its recorded verdict (LT406)."""
 
 from __future__ import annotations
 

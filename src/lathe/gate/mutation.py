@@ -1,4 +1,4 @@
-"""Mutation score: which single changes of an app its properties, and the house checks, would not notice.
+"""Mutation score: which single changes of an app neither its properties nor the built-in checks notice.
 
 A mutant is killed if the gate does not admit it, or warns of what it did not warn of before. One that is
 admitted is equivalent if it takes the same steps between the same states, so that nobody could tell it

@@ -1,4 +1,4 @@
-"""What numpy should leave unused of the processor at hand, said before it is loaded.
+"""Tells numpy, before it is imported, to leave AVX-512 unused where its sort is slow.
 
 AMD's Zen 4 (family 25, with AVX-512) writes `vpcompress` to memory by microcode, and numpy's AVX-512 sort
 is built on it: there the AVX2 sort is four times as fast (ADR 11). Every other processor is left alone.

@@ -1,4 +1,4 @@
-"""Level 4: random requests to the real API, answered once more by a second reading of the same blueprint.
+"""Level 4: random requests to the real API, compared with an independent interpreter of the blueprint.
 
 Like level 3 it finds defects of the runtime, or of what all levels share: the machine. It runs when the
 levels below have admitted the app.

@@ -1,4 +1,4 @@
-"""A check against the version that would be replaced: what is reached from there counts as reached."""
+"""A check against the version that would be replaced: states reached by migration count as reached."""
 
 from __future__ import annotations
 

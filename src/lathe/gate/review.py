@@ -1,4 +1,4 @@
-"""What a reviewer is shown beside a verdict: graph, permissions, what changed, survivors, replays.
+"""What a reviewer sees beside a verdict: diagram, permissions, differences, surviving mutants, replays.
 
 Everything is plain JSON data. What cannot be told of this app is left out, and `why` says so.
 """

@@ -1,4 +1,4 @@
-"""A campaign of simulated worlds in a process of its own: what a server starts for whoever watches one.
+"""Entry point of the child process in which a server runs a simulation campaign.
 
 Reads one request from stdin (JSON: files in base64), writes a line of JSON after every few seeds, each with
 all that is known by then; or, of one seed, a single line. Its memory and processor time are bounded by

@@ -1,4 +1,4 @@
-"""From files to a report: read, look at the structure, search, and say what was not covered."""
+"""From files to a report: runs the levels in order and says what was not covered."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who may: principals, the tokens that they are known by, and the audit of what was governed."""
+"""Governance: principals, tokens, issuers, decisions by people, and the audit log."""

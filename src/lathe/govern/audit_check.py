@@ -1,4 +1,4 @@
-"""Whether a whole audit is what was written: its chain, and every seal on it."""
+"""Verifies a whole audit log: its hash chain and every seal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is written into the audit from time to time: failures to be known, counted; and seals.
+"""Periodic entries of the audit log: counts of failed authentication, and signed seals.
 
-A seal is signed with the operator's key. Whoever takes lines off the end of the audit has to take the seal
-off, too, and cannot make another one; an exported seal shows it even then.
+A seal is signed with the operator's key. Whoever truncates the audit log has to remove the seal as well, and
+cannot make a new one; a seal that was exported before shows even that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a request for a decision says: what exactly is asked for, by whom, and what was decided.
+"""The content of a request for a decision: what is asked, by whom, and what was decided.
 
-`digest` names all of that as whoever decides has seen it. What a decision lets pass is found by a key: the
-hash of the app's version, of who asks, and of what is asked.
+`digest` identifies the request as the person who decides has seen it. A decision is looked up by a key: the
+hash of the app's version, the caller, and what is asked.
 """
 
 from __future__ import annotations

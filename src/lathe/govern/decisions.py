@@ -1,4 +1,4 @@
-"""Requests for decisions: asked by whoever was denied, decided by a person who has no part in them.
+"""Requests for decisions: made by whoever was denied, decided by a person who has no part in them.
 
 Who decides is a person by their own token (or a browser's session with it), with the scope `decide`. It is
 nobody who asks or whom the request is made for, and nobody whose token one of those has had in their hands.

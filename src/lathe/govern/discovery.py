@@ -1,4 +1,4 @@
-"""What an issuer says of itself: its discovery document (OpenID Connect Discovery 1.0, 4), kept a while."""
+"""An issuer's discovery document (OpenID Connect Discovery 1.0, 4), cached."""
 
 from __future__ import annotations
 

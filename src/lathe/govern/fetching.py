@@ -1,4 +1,4 @@
-"""Documents of issuers, got within the bounds of the `http` adapter: addresses, size, redirects; and time."""
+"""Fetches documents of issuers, within the `http` adapter's limits on addresses, size, redirects and time."""
 
 from __future__ import annotations
 

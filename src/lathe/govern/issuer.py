@@ -1,4 +1,4 @@
-"""One issuer of the operator's choice, and whom its claims make: narrow unless the operator says more.
+"""One configured issuer: how its claims become a principal, with no more rights than the configuration gives.
 
 The claims are verified by now (`govern.jwt`); here they are read. A principal of an issuer is `NAME:SUBJECT`,
 and no token of ours may have a colon in its principal, so the two are never taken for each other.

@@ -1,7 +1,7 @@
-"""All issuers of a process: whose key signed a token, and for whom it counts.
+"""All configured issuers: finds the one that signed a token, verifies it, and derives the principal.
 
-Keys are got when they are first needed, and again when they are old or a token names one that is not there,
-within a bound, so that nobody makes this house ask an issuer without end.
+Keys are fetched when first needed, and again when they are old or a token names an unknown one. Fetches are
+rate-limited, so that forged tokens cannot make this server flood an issuer.
 """
 
 from __future__ import annotations

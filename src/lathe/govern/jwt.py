@@ -1,4 +1,5 @@
-"""Signed JWTs: read, verified by an issuer's public keys, and their claims checked (RFC 7515, 7517, 7519).
+"""Signed JWTs: parsing, verification with an issuer's public keys, and checks of claims (RFC 7515, 7517,
+7519).
 
 What a token says of keys (`jku`, `jwk`, `x5u`, `x5c`) is not looked at: keys are the issuer's, or none. An
 algorithm belongs to one kind of key, and none to a secret, so a public key is never taken for one.

@@ -1,4 +1,4 @@
-"""Tokens made, listed, rotated and revoked, each with its line in the audit: the rules of who may.
+"""Creates, lists, rotates and revokes tokens, with a line in the audit log for each change.
 
 An operator makes tokens for anybody of its tenant. Whoever has a token may delegate it: a part of it, for a
 time, to somebody who then acts for them.

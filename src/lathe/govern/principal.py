@@ -1,4 +1,4 @@
-"""Who calls, and how far that reaches: what every other part asks of a caller."""
+"""The authenticated caller and the limits on what it may do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What somebody else says, got again now and then: while they are slow, nobody waits who can do without."""
+"""A cached remote document that is refreshed in the background; a slow source delays only those who cannot do
+without.
+"""
 
 from __future__ import annotations
 

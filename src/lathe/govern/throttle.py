@@ -1,7 +1,8 @@
-"""Guessing is slow: who failed too often waits, one address by itself and all addresses together.
+"""Slows down guessing of tokens: failures are limited per address and in total.
 
-Only who was not known before passes here, so that nobody who was is kept out by others' failures. Whoever has
-an address of IPv6 has a network of them, so that the whole network is one address.
+Only callers that are not in the cache of known tokens are throttled, so others' failures keep nobody out
+whose token was seen before. An IPv6 client has a whole network of addresses, so the network counts as one
+address.
 """
 
 from __future__ import annotations

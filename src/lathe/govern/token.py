@@ -1,4 +1,5 @@
-"""A token: what it is made of, and what it comes to once all that it was delegated from is counted.
+"""A token: its format, and its effective rights, which are those of its whole chain of delegation
+intersected.
 
 `lathe_ID_SECRET`: the id is public, the secret 256 random bits of which only the hash is kept.
 """

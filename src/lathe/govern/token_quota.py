@@ -1,8 +1,8 @@
-"""How many tokens there is room for: only those that live count, and nobody's parts use up what is others'.
+"""Limits on the number of live tokens, so that delegated ones cannot use up the room of others.
 
-Whoever has a token may delegate it as often as they like. So what comes from a token is bounded, and by half
-as much for each step that it was delegated on: no part uses up the room of the whole. What operators make,
-and sessions begun with a token that is nobody's part, have room that parts do not get.
+The holder of a token may delegate it any number of times. So the number of tokens derived from one is
+bounded, and the bound is halved with each step of delegation: no branch uses up the room of its root. Tokens
+made by operators, and sessions begun with a token that was not delegated, have room of their own.
 """
 
 from __future__ import annotations

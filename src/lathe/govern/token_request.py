@@ -1,4 +1,4 @@
-"""A token that is asked for: whether it can be one, and whether it is a part of another one."""
+"""A requested token: whether it is valid, and whether it stays within the token that delegates it."""
 
 from __future__ import annotations
 

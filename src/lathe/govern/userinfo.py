@@ -1,4 +1,5 @@
-"""Claims that stand in an issuer's userinfo alone (OpenID Connect Core 1.0, 5.3), got once in a sign-in.
+"""Claims that only the issuer's userinfo endpoint gives (OpenID Connect Core 1.0, 5.3), fetched once a
+sign-in.
 
 It is told to whoever holds the access token, and is not signed: it says more of the subject of the identity
 token, and never who that is, for whom the token was made, or until when it counts.

@@ -1,9 +1,9 @@
-"""Callers whom somebody else vouches for: what is asked of whoever verifies it, and how it says no.
+"""Interfaces for credentials that an outside issuer signs, and the errors of verifying them.
 
 LatheError
-├── RefusedError         nobody stands behind it
-├── UnavailableError     it cannot be known now
-└── SignInError          a browser's sign-in ends without anybody
+├── RefusedError         the credential is not valid
+├── UnavailableError     the issuer cannot be asked now
+└── SignInError          a browser's sign-in failed
 """
 
 from __future__ import annotations

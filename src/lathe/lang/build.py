@@ -1,4 +1,4 @@
-"""Python's tree of an expression becomes ours: whitelisted, named, typed.
+"""Python's syntax tree of an expression becomes ours: whitelisted, names resolved, typed.
 
 Its size is bounded before anything descends into it, so the recursion here is at most `MAX_DEPTH` deep.
 """

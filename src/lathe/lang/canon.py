@@ -1,4 +1,4 @@
-"""The canonical form of an app, and its digest: what it says, whatever its text looks like.
+"""The canonical form of an app, whatever its text looks like, and the digest of it.
 
 JSON with sorted keys, no white space, defaults filled in. White space, comments, key order, the
 order of files and the names of blueprint files have no influence; `doc` texts, policies and the

@@ -1,4 +1,4 @@
-"""What changed between two versions of an app, in what it means: not in its text.
+"""The semantic difference of two versions of an app: what clients and properties may notice.
 
 Each part of an app is an entry with a path and a text. Two versions differ in entries; what an entry is
 tells whether clients may notice (`breaking`), and whether less is promised than before (`weaker`).

@@ -1,4 +1,4 @@
-"""Names in expressions: what each one reads, and why one may not be read here."""
+"""Name resolution in expressions, with suggestions for names that do not resolve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an expression may read at its place, and how it is told what it may not."""
+"""The scope of an expression: which names it may read, and the messages for those it may not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The typing of operators: which sides go together, and what quoted text is when the other side says so."""
+"""Typing of operators: which operand types fit, and what a quoted literal means beside the other operand."""
 
 from __future__ import annotations
 

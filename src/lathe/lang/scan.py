@@ -1,4 +1,4 @@
-"""Where every key and value of a TOML text stands.
+"""Finds the position of every key and value of a TOML text.
 
 The values themselves come from `tomllib`; this scanner only runs over text that it accepted (or,
 to find the first of two equal keys, over text up to where it gave up). It keeps a stack of its own,

@@ -1,4 +1,4 @@
-"""TOML text with a place for every key and value, inside inline tables and strings too.
+"""TOML values with the source position of every key and value, inside inline tables and strings too.
 
 `tomllib` decides what the text means. Places are looked for on the first question, since a file
 without faults seldom asks for many.

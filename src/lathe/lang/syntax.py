@@ -1,4 +1,4 @@
-"""A TOML text as a tree that still has its comments, for the formatter.
+"""A lossless tree of a TOML text, comments included, for the formatter.
 
 It reads text that `tomllib` accepted, so it looks only for where things begin and end. A library that
 keeps comments (tomlkit) keeps the author's spacing with them: laying out anew would mean rewriting

@@ -1,4 +1,4 @@
-"""The words of an expression, looked at before Python's parser sees them.
+"""Lexical checks on an expression before Python's parser sees it.
 
 It finds what people write by habit from other languages, with its exact place, and keeps from the
 parser whatever would make it warn, recurse or compute: escapes, prefixes, long numbers, deep brackets.

@@ -1,4 +1,4 @@
-"""Which types go together: what fits where, what can be compared, and how a type is told to people."""
+"""Typing rules: assignability, comparability, and how types are named in messages."""
 
 from __future__ import annotations
 

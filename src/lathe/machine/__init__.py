@@ -1,1 +1,1 @@
-"""What a step is: the one semantics that checker, simulator and runtime share. Pure."""
+"""The semantics: what a step is, shared by checker, simulator and runtime. Pure."""

@@ -1,4 +1,4 @@
-"""Which part of a property is false, and with which values: the sentence that explains a violation."""
+"""Which clause of a property is false and with which values: the explanation of a violation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Joint steps: one action, and all that is taken together with it, worked out on the world before.
+"""Joint steps: an action and all that is taken together with it, computed on the state before the step.
 
 A `Draft` collects what a step would do. Nothing leaves it until `finish`; a refusal anywhere drops
 the whole of it.

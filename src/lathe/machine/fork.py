@@ -1,4 +1,4 @@
-"""A run that somebody goes on with by hand: what may happen next, and what comes of what was chosen.
+"""Continuing a run by hand: the possible next events, and the result of the chosen one.
 
 Nothing here is a second semantics: every choice is an event that is tried by `machine.step`, in the world
 that the run so far leads to, and thrown away again. What is offered is bounded: of each argument a few values

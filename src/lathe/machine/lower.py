@@ -1,4 +1,4 @@
-"""Expressions as Python functions, for the runtime: what `machine.evaluate` means, made fast.
+"""Expressions compiled to Python functions for the runtime, with the meaning of `machine.evaluate`.
 
 The function is built from the checked tree, never from the author's text. It takes a `Frame` with
 its fields and arguments, so that the common reads are one dictionary look-up.

@@ -1,4 +1,4 @@
-"""What becomes of an entity when another version of its blueprint replaces the one that it lives in.
+"""Migration of an entity when another version of its blueprint replaces the one that it is in.
 
 `migrate` is what a running system does to live entities, and what the checker does to every state that
 the old version can reach: the same function, so that what was checked is what happens.

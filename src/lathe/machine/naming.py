@@ -1,4 +1,4 @@
-"""Entities of a run by names that a reader can follow: `Rollout#1`, in the order in which they were made."""
+"""Readable names for a run's entities: `Rollout#1`, numbered in order of creation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step answers: everything that changed, or why nothing did."""
+"""The result of a step: everything that changes, or the reason for a refusal."""
 
 from __future__ import annotations
 

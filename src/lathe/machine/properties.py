@@ -1,4 +1,4 @@
-"""Which properties a step breaks: the same question for a replay, a simulator and a live monitor."""
+"""Which properties a step violates: the same function for replay, simulator and live monitor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved trace, run again: whether the same still happens, and breaks the same."""
+"""Replays a saved trace and compares: the same steps, and the same violation."""
 
 from __future__ import annotations
 

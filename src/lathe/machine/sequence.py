@@ -1,4 +1,4 @@
-"""A trace as a sequence chart: who asked whom for what, and what it changed."""
+"""A trace as a sequence chart: who called whom, and what changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the system is between two steps: entities, their invocations, and the ghosts of the app.
+"""The state of a system between two steps: entities, their invocations, and the app's ghosts.
 
 Snapshots are frozen; a step makes new ones. A `World` is whatever can look entities up: the checker
 and the tests hold all of them in memory, the runtime loads the rows that a step asks for.

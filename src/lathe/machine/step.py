@@ -1,4 +1,4 @@
-"""What a step is: an event meets the world, and either everything happens or nothing does.
+"""The step function: an event applied to a world, all of it or, if refused, none.
 
 `step` is the one semantics. It answers with a `Step` (all that changed, nothing of it written yet)
 or a `Refusal` (and the world is as it was). The checker lowers the same rules to packed integers and

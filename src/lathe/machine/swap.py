@@ -1,4 +1,4 @@
-"""A swap of versions, told as a step of a trace: what each entity becomes, or why it has no place."""
+"""A swap of versions as a step of a trace: what each entity becomes, or why it cannot be migrated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trace in plain English: a sentence for each step, in the author's own names."""
+"""A trace in plain English: one sentence a step, in the author's own names."""
 
 from __future__ import annotations
 

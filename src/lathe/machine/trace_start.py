@@ -1,4 +1,4 @@
-"""Where a trace begins that does not begin with nothing: entities as they were, told and read back.
+"""The first step of a trace that starts from existing entities, encoded and decoded.
 
 It is the event `given`. What is in flight has no place in it: a trace begins where nothing is.
 """

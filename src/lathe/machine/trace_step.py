@@ -1,4 +1,4 @@
-"""A step, told as part of a trace: who did what to whom, and what is different now."""
+"""A step as an entry of a trace: who did what to which entity, and what changed."""
 
 from __future__ import annotations
 

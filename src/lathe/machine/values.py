@@ -1,4 +1,4 @@
-"""Which values a type admits, and how a ghost saturates instead of refusing."""
+"""Which values a type admits, and how a ghost saturates at its bounds."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who may do what, in Cedar: `by` lowered to permits, and the policies that stand beside them."""
+"""Authorization in Cedar: `by` lowered to permits, beside the app's own policies."""

@@ -1,4 +1,4 @@
-"""The clauses of policies, judged one by one: each as a policy of its own, by Cedar itself.
+"""The clauses of policies, each evaluated alone, as a policy of its own, by Cedar itself.
 
 `when` falls apart at `&&`, `unless` at `||`; the head is a clause for the principal and one for the resource.
 """

@@ -1,4 +1,4 @@
-"""Which policies let somebody pass, by their ids: what the journal says of every action that was taken."""
+"""The ids of the policies that determined a decision, as the journal records them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Decisions: Cedar's own engine, asked once for each thing that the policies of an action can tell apart.
+"""The authorization engine: one call of Cedar for each combination of values that an action's policies can
+tell apart.
 
 The policies are sliced by action and type of resource, from their heads. A decision is kept for exactly
 what its slice reads, so the same question in other words is not asked again. What cannot be evaluated is

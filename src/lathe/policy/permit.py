@@ -1,4 +1,4 @@
-"""Who may, as the machine asks it: a decider as the machine's `permit`."""
+"""The decider as the `permit` callback of the machine."""
 
 from __future__ import annotations
 

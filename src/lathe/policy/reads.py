@@ -1,4 +1,4 @@
-"""What a policy looks at, read off its syntax tree: the attributes, and what it does with each of them.
+"""Which attributes a policy reads, taken from its syntax tree, and how it uses each.
 
 A decision can be kept for exactly what was read, and a state need be told apart by nothing else.
 """

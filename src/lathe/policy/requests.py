@@ -1,4 +1,4 @@
-"""A request as Cedar is asked it, from plain data: who, in which roles, does what to what."""
+"""A Cedar authorization request built from plain data: principal, roles, action, resource."""
 
 from __future__ import annotations
 

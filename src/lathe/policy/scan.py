@@ -1,4 +1,4 @@
-"""Where each policy of a file begins and ends: Cedar's own engine tells of no positions."""
+"""Source positions of the policies in a file, which Cedar's engine does not report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why somebody may not: the nearest permit with its false clauses, and the forbids that hit.
+"""Why a request is denied: the nearest permit with its false clauses, and the forbids that matched.
 
 What is told rests on nothing that the caller may not know: of an entity that it may not read no clause is
 judged, so that neither a value nor a bit of it shows.

@@ -1,3 +1,3 @@
-"""Level 4: random requests to the real API, each answer compared with a second reading of the blueprint."""
+"""Level 4: random requests to the real API, compared with an independent interpreter of the blueprint."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values as JSON outside and as the second reader holds them, written from the page on the API alone."""
+"""Values as JSON, and as the second reader represents them; written from the API's documentation alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events from outside as they are sent, and what a second reading of `[inbound]` makes of them.
+"""Inbound events as they are sent, and what an independent reading of `[inbound]` expects of them.
 
 Written from the pages on the language and on webhooks alone. What is expected is read from the bytes that
 go out, never from what they were to be.

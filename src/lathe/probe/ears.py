@@ -1,4 +1,4 @@
-"""Whoever follows what happens, by streams that are cut and taken up again, and page by page."""
+"""Clients that follow the event stream, with interrupted and resumed connections, and page by page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was committed, taken again by the second reader, entry by entry.
+"""Checks the journal: each committed entry is re-executed by the second reader and compared.
 
 The journal says in which order things happened, and which of several ways they went; what each of them does
 to the entities is the reader's own account, and where the two part, the follower says so.

@@ -1,4 +1,4 @@
-"""What the API must answer, worked out from a world of the second reader."""
+"""Expected answers of the API, computed by the second reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Level 4: plans from seeds, until one shows a difference, which is made small, or enough were tried."""
+"""Level 4's loop: plans from seeds until one shows a difference, which is shrunk, or enough have passed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is tried: requests, waits and endings of effects as plain data, and how they are drawn.
+"""Test plans as plain data (requests, waits, outcomes of effects), and their random generation.
 
 A plan names entities by number, so that it can be drawn, cut and shortened without running anything; which
 entity the number means is settled when its turn comes.

@@ -1,4 +1,4 @@
-"""One plan against the real API, with the second reader beside it."""
+"""Runs one plan against the real API, with the second reader beside it."""
 
 from __future__ import annotations
 

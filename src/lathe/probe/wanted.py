@@ -1,4 +1,4 @@
-"""What an adapter must be asked, read from the blueprint a second time: the settings of an effect, filled in.
+"""Expected requests to adapters: an effect's settings filled in by an independent reading of the blueprint.
 
 Written from the page on the language alone. Of an environment, a secret and a token the name stands for the
 value, as in this level's lookups.

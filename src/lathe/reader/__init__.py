@@ -1,3 +1,3 @@
-"""Level 4: a second reading of the blueprint, which the answers of the runtime are held against."""
+"""A second, independent interpreter of blueprints, which level 4 compares the runtime's answers with."""
 
 from __future__ import annotations

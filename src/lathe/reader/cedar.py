@@ -1,4 +1,4 @@
-"""Policies, read a second time: Cedar's syntax trees, gone through by a small interpreter of our own.
+"""A small independent interpreter of Cedar policies, over their syntax trees.
 
 It follows Cedar's reference and the language page, and shares the parsed tree alone: no slices, no kept
 decisions, no requests in Cedar's own form. What cannot be evaluated is denied.

@@ -1,4 +1,4 @@
-"""Actions that are taken together, by the second reader: all of them, or none.
+"""Joint actions in the second reader: all of them are taken, or none.
 
 Every side is asked for its state, arguments, caller and guard before anything is worked out; everything is
 worked out on the world before.

@@ -1,4 +1,4 @@
-"""What a step does, read once more from the parsed blueprint: the second reader of level 4.
+"""The second reader: an independent implementation of what a step does, on the parsed blueprint.
 
 It follows the language page and `docs/reference/semantics.md`, and imports nothing but the parsed tree: not
 the machine, not the checker, not the policies. Each method takes a world and answers with what a step makes

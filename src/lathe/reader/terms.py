@@ -1,4 +1,4 @@
-"""The value of an expression, read once more from its tree: shares no line with the machine.
+"""An independent evaluator of expressions, which shares no code with `machine.evaluate`.
 
 It is written to be compared with the language page, one case below the other, and is not meant to be fast.
 """

@@ -1,4 +1,4 @@
-"""What the second reader knows of a system: its entities, what they asked for, and the ghosts.
+"""The second reader's state of a system: entities, their invocations, and ghosts.
 
 Values: a set is a `frozenset`, a time milliseconds since the epoch (UTC), `json` its text, unset is None;
 all else is an int, a bool or a text.

@@ -1,4 +1,5 @@
-"""An approved decision at a command: it overrides who may, for one request, and never what is possible.
+"""A person's decision applied to a command: it overrides authorization for one request, never guards or
+properties.
 
 It counts as one more permit. States and guards are the machine's as ever; what a policy forbids, and what the
 app promises by `[cannot]`, stays forbidden; what only the app itself does, stays so. Properties were proven

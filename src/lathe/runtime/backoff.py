@@ -1,4 +1,4 @@
-"""What a worker does about an exception that nobody expected: it is told, and the worker goes on, later."""
+"""Unexpected exceptions in workers: each is reported, and the worker retries with exponential backoff."""
 
 from __future__ import annotations
 

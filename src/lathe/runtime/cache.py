@@ -1,4 +1,4 @@
-"""Entities in memory: as they are committed, and as they will be once what is queued is.
+"""The entity cache: each entity as committed, and as it will be once queued writes are committed.
 
 A decision is made on the newest state, so that several actions of one entity share a group; a read is
 served from the committed one. What a refused write would have made is dropped, and read again.

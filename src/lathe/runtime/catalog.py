@@ -1,4 +1,4 @@
-"""What is loaded: the current version of each app, compiled, as the store says it is governed."""
+"""The loaded apps: the current version of each, compiled, as the store's governing rows say."""
 
 from __future__ import annotations
 

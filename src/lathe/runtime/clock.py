@@ -1,4 +1,4 @@
-"""Time and names, from one place each, so that a simulation can give both."""
+"""The sources of time and of ids, which a simulation replaces."""
 
 from __future__ import annotations
 

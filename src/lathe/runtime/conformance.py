@@ -1,4 +1,4 @@
-"""The journal taken again: every step, by the rules and the version that it names, must end the same.
+"""Re-executes the journal: every step, by the version that it names, must have the recorded result.
 
 It is how `lathe store verify` finds the exact row at which runtime and blueprint part, and what a simulation
 asks after every run.

@@ -1,8 +1,8 @@
-"""Commands: decided by `machine` on what is known, queued, committed, answered.
+"""Executes commands: decide with `machine`, queue, group commit, answer.
 
 read → policy → `machine.step` → queue → group commit → answer. A refusal that rests on something queued or
-cached is decided once more on committed rows; a write that met a newer row is decided anew. Who calls is
-already known; HTTP is somebody else's.
+cached is decided once more on committed rows; a write that met a newer row is decided anew. Authentication
+and HTTP are the API's.
 """
 
 from __future__ import annotations

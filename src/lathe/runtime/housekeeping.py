@@ -1,4 +1,4 @@
-"""What a process does from time to time: sweep, archive, bind the journal, look for what is overdue."""
+"""Periodic work of a process: expiry, archiving, journal checkpoints, and the search for overdue entities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users wished for: refusals counted by shape, with what would have to be otherwise.
+"""Counts refused requests by kind, with what would have had to hold.
 
 A shape is (blueprint, action, state, reason, clause): the guard that was false, or the action that was taken
 with it and refused. Counts are kept in memory and written down from

@@ -1,4 +1,4 @@
-"""What an invocation in the outbox is about, and what its end comes to: as events, and for the journal."""
+"""The result of an invocation from the outbox, as events for the machine and as data for the journal."""
 
 from __future__ import annotations
 

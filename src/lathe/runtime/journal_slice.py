@@ -1,7 +1,7 @@
-"""From a live journal, all that a run of one entity is made of: its steps, and those of whoever had a part.
+"""Selects from the journal the entries of an entity's run: its own steps and those of all entities involved.
 
-An entity has a part if it was written in the same step, or if one that has a part refers to it. Everybody
-comes with all their steps, because each is taken again from the beginning.
+An entity is involved if it was written in the same step, or if an involved entity refers to it. Each comes
+with its whole journal, because a replay starts from its creation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happened, told as a trace: a journal's steps taken again by the versions that it names. Pure.
+"""Journal entries as a trace: each step re-executed by the version that it names. Pure.
 
 The names are those that the checker would give, the values typed, the secrets hidden. What the machine does
 not take as it stands there is no trace: it is said which entry it is.

@@ -1,8 +1,8 @@
-"""Rows from the store into memory: what a decision lacks, and what other processes have changed.
+"""Loads rows into the cache: those that a decision needs, and those that other processes have changed.
 
-What several ask for in one turn of the loop is one question: each way to a server and back costs more than
-its rows. What another process is heard to have changed is forgotten at once, and read again beside the
-requests if it was used since it came, so that the next decision rests on what is there.
+Reads of one turn of the event loop are sent as one query, because a round trip costs more than the rows. A
+row that another process has changed is dropped from the cache at once, and loaded again in the background if
+it was used since it was loaded, so that the next decision finds it.
 """
 
 from __future__ import annotations

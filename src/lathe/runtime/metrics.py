@@ -1,4 +1,4 @@
-"""Counters and gauges of one process, in Prometheus's terms. Every name stands here."""
+"""The Prometheus metrics of a process: every name is declared here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Properties watched on live steps: what was checked of the model is asked of what really happens.
+"""Checks properties on live steps, as the verifier did on the model.
 
 Invariants and step properties that are about one entity are evaluated after each committed step, or a share
 of them. One that is false is an alert: it names the entity, and `lathe journal` has the way there.

@@ -1,4 +1,4 @@
-"""One process of the runtime: engine, workers and their tasks, started and stopped together."""
+"""One process of the runtime: engine and workers, started and stopped together."""
 
 from __future__ import annotations
 

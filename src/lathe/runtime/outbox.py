@@ -1,4 +1,4 @@
-"""The worker of the outbox: starts what is due, tries it, and takes the step that its end is.
+"""The outbox worker: leases due invocations, tries them, and takes the step that the result means.
 
 An invocation is leased, not owned: a worker that falls silent loses it, and another tries again. An end
 counts once, in the transaction of its step, and only while the lease runs.

@@ -1,4 +1,6 @@
-"""What fills in `{token}`, `{env.NAME}`, `{secret.NAME}` for one try: what the operator gave this app."""
+"""Values of `{token}`, `{env.NAME}` and `{secret.NAME}` for one try of an effect, as the operator configured
+them.
+"""
 
 from __future__ import annotations
 

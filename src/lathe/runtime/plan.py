@@ -1,4 +1,4 @@
-"""A step as rows: what `machine` worked out, ready to be committed. Pure.
+"""A step as rows: the machine's result turned into writes for the store. Pure.
 
 Each entity that a step writes gets one row, one journal entry and one more revision. Timers and the outbox
 follow from what it was before and is afterwards; nothing is written down twice.

@@ -1,4 +1,4 @@
-"""Who refers to whom among the entities of an app: what one comes to may hang on another."""
+"""Which entities refer to which, as the migration of one can depend on another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An entity as a row's body and back: the machine's values as JSON, sets as sorted lists."""
+"""An entity as the body of a row, and back: values as JSON, sets as sorted lists."""
 
 from __future__ import annotations
 

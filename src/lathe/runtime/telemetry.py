@@ -1,4 +1,4 @@
-"""Traces, where the operator wants them: one from a request through its effects to what calls back.
+"""OpenTelemetry traces: one spans a request, its effects, and their callbacks.
 
 Every name stands here. OpenTelemetry is an extra (`lathe[otel]`), loaded only where its environment names an
 endpoint; without it nothing of this runs. A span begins with whoever sends `traceparent` (W3C), goes into the

@@ -1,4 +1,4 @@
-"""The worker of the timers: takes what is due, as soon as it is possible.
+"""The timer worker: takes due timers' actions as soon as they are possible.
 
 A timer whose action is refused stays due. It is tried again when its entity is written, and from time to time
 in between, because a guard may read another entity.

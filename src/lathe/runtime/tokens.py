@@ -1,4 +1,4 @@
-"""Tokens of invocations: what `{token}` stands for. Short-lived, bound to one invocation, signed.
+"""Callback tokens (`{token}`): short-lived, signed, bound to one invocation.
 
 With it the other side may take the actions that admit `effect:NAME`, while the invocation is started.
 """

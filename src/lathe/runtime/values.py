@@ -1,4 +1,4 @@
-"""Values as the outside writes them, in JSON, and as the machine holds them.
+"""Conversion of values between JSON and the machine's representation.
 
 Times are RFC 3339 outside and milliseconds inside; `json` is any JSON outside and its text inside; sets are
 lists outside. Ranges and lengths are the machine's to judge: here only the kind of a value counts.

@@ -1,4 +1,4 @@
-"""How a worker sleeps: until it is woken, or for so long."""
+"""How a worker sleeps: until it is woken, or until a time-out."""
 
 from __future__ import annotations
 

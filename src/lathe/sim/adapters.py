@@ -1,4 +1,4 @@
-"""The world outside: adapters that do what the other side of a network does.
+"""Simulated adapters: the other side of every effect, with failures, delays and duplicates.
 
 What was asked for happens, or does not, and the answer says so, or does not, or comes late, or twice. It
 keeps to what the language promises of it and to nothing else: what ended well is over.

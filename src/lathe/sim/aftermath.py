@@ -1,4 +1,4 @@
-"""What a run on a real store has left, judged: by what was told while it ran, and by what the store has.
+"""Judges a finished run on a real store: by what was observed while it ran, and by what the store holds.
 
 Every step of the journal is taken again by the machine and planned again by the runtime's own `plan`: what is
 written must be the same, byte for byte. The writes that come of it go to the simulator's oracle, and into a

@@ -1,4 +1,4 @@
-"""Many seeds, over processes: what failed, grouped by cause, and how far it came.
+"""Many seeds over several processes: failures grouped by cause, and coverage.
 
 Seeds are done in chunks that are numbered, so that a campaign can be stopped and gone on with. There is
 nothing shared between two runs, so a campaign is as fast as its processors are many.

@@ -1,4 +1,4 @@
-"""What a client asks, as the command that the API would make of it."""
+"""A simulated client's request as the command that the API would make of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where a guided run wants to come: every action, in every state from which a blueprint lets it be taken.
+"""Goals of guided runs: every action, in every state from which a blueprint allows it.
 
-The goals of an app follow from its blueprints alone, and a seed says with which of them its run begins: so a
-seed means the same whatever other seeds did before. The rarest come first: those that are the farthest away.
+The goals of an app follow from its blueprints alone, and the seed decides with which goal its run begins, so
+a seed means the same whatever other seeds ran before. Goals that are farthest away come first.
 """
 
 from __future__ import annotations

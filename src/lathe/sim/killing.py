@@ -1,4 +1,4 @@
-"""One seed on a real store: processes that are killed at random moments, clients, and the outside.
+"""One seed on a real store: processes that are killed at random moments, clients, and simulated adapters.
 
 The seed decides what is asked, how the outside answers, and when who is killed; how the processes' own work
 falls between that is the machine's. It is judged afterwards, from what the store has (`aftermath`).

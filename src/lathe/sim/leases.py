@@ -1,6 +1,6 @@
-"""Who holds what, written down beside the store: a second account of its leases, to hold it against.
+"""An independent record of the leases that a store granted, to compare its rows with.
 
-The store's own rows say what it believes; this says what it has promised.
+The store's own rows may be wrong; this records what it has answered.
 """
 
 from __future__ import annotations

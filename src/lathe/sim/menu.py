@@ -1,4 +1,4 @@
-"""What may go wrong, and how often: every fault by its name, in three mixes.
+"""The faults that a simulation can inject, by name, with their probabilities in three mixes.
 
 A seed enables some of the faults of its mix, so that each is met alone and in company. Every fault draws from
 a stream of its own: leaving one out does not change when the others strike.

@@ -1,4 +1,4 @@
-"""What a campaign and its processes say to one another, over a socket pair: pickled, each with its length.
+"""Messages between a campaign and its processes: pickled, length-prefixed, over a socket pair.
 
 Both ends are this very program, started by itself, so nothing is read that somebody else has written.
 """

@@ -1,4 +1,4 @@
-"""What must hold after every step, whatever went wrong: the judge of a simulated world.
+"""The oracle of a simulated world: what must hold after every step, whatever faults were injected.
 
 It sees what is committed, in the moment in which it is, takes every step again by `machine`, and keeps the
 world that follows. What the runtime wrote, answered and did is held against that world.

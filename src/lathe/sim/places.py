@@ -1,4 +1,4 @@
-"""Where a campaign on real stores keeps them: a new place for each seed, which is gone afterwards."""
+"""Temporary stores of a campaign: a new one for each seed, removed afterwards."""
 
 from __future__ import annotations
 

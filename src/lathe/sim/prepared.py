@@ -1,4 +1,4 @@
-"""An app made ready for many runs: compiled once, with other versions of it to swap to."""
+"""An app compiled once for many runs, with other versions of it to swap to."""
 
 from __future__ import annotations
 

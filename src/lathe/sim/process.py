@@ -1,6 +1,6 @@
-"""A process of a campaign on a real store: the runtime as it is served, told by its parent what to do.
+"""One process of a campaign on a real store: the runtime as it is served, driven by its parent.
 
-It is made to be killed. Nothing here catches that, and nothing is put away.
+It is made to be killed: nothing here handles that or cleans up.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Nobody waits without a cause: what is possible and due is taken at once, as long as nothing goes wrong.
+"""Bounded waiting: what is due and possible is taken at once, unless a fault explains the delay.
 
-After what went wrong, or time that jumped, things may be late for a while, and are not judged.
+After a fault, or a jump of the clock, work may be late for a while and is not judged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A campaign over Ray: the same chunks, on whatever machines a Ray cluster has.
+"""A campaign on a Ray cluster.
 
 Every machine needs the same release of Lathe with the extra `ray`. A chunk is files, a mix and seeds in, and
 a tally out, so it does not matter who runs it.

@@ -1,4 +1,4 @@
-"""A trace taken again by the real runtime: engine, plans, commits and swaps, over a store in memory.
+"""Replays a trace on the real runtime (engine, plans, commits, swaps) over a store in memory.
 
 The model goes alongside. What the runtime takes, refuses and writes must be what the model does.
 """

@@ -1,7 +1,7 @@
-"""A serial history: each step rests on what is there just before it, in the order of the journal.
+"""Serializability: every step must rest on the rows just before it in the journal's order.
 
-The journal says what was written. What was read stands in the write alone, as heads (`Write.bases`), and in
-the store's table of claims; both are held to the history that the journal's order makes.
+The journal has what was written. What was read is only in the write, as heads (`Write.bases`), and in the
+store's table of claims; both are compared with the history in the order of the journal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A failing run made small: fewer faults, commands and processes, and a schedule without surprises.
+"""Shrinks a failing run: fewer faults, commands and processes, and a plainer schedule.
 
 Each try is a whole run; it counts if it fails for the same cause. The tries are bounded and their order is
 fixed, so that the same seed shrinks to the same run everywhere.

@@ -1,4 +1,4 @@
-"""A store that does what real ones do wrong: the memory store, with faults around every call.
+"""A faulty store: the memory store, with faults injected around every call.
 
 It is the disk of a simulated world: processes come and go, what it committed stays. A group is written whole
 or not at all, also where a process dies in the middle; what nobody was told of may be there or not.

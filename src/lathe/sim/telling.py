@@ -1,4 +1,4 @@
-"""What a run went through, as a trace: the committed steps, with entities by readable names."""
+"""A simulated run as a trace: its committed steps, with readable names for entities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values to call actions with: mostly those that matter, now and then one that does not fit."""
+"""Random arguments for actions: mostly plausible and boundary values, sometimes ill-typed ones."""
 
 from __future__ import annotations
 

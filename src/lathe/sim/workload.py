@@ -1,4 +1,4 @@
-"""What clients ask: commands derived from the blueprints, admitted ones and others.
+"""Simulated clients: commands derived from the blueprints, valid ones and others.
 
 They are chosen by where things stand, towards what was seen least; in a guided run most of them lead towards
 a goal. Each is written down as it is asked, so that a run can be taken again with some of them left out.

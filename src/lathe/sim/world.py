@@ -1,4 +1,4 @@
-"""A simulated world: processes over one store, clients, the outside, and what goes wrong with them."""
+"""A simulated world: several processes over one store, clients, adapters, and injected faults."""
 
 from __future__ import annotations
 

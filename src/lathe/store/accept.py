@@ -1,4 +1,4 @@
-"""Which writes of a group fit together: one rule for every store.
+"""Decides which writes of a group are compatible: one rule for every store.
 
 A group holds the writes of many callers in the order in which they were decided. One that builds on a
 refused one is refused with it, because the head that it needs is never written; the others are not

@@ -1,4 +1,4 @@
-"""What governs beside blueprints: tokens, decisions, and the audit: one chain of whatever was governed.
+"""Rows of governance: tokens, decisions, and the audit log, which is one hash chain.
 
 A change of what governs names the end of the audit that it was decided on, as a write names heads; if another
 came between, it is decided anew. So two changes can never both be right alone and wrong together.

@@ -1,4 +1,5 @@
-"""What a store promises. Two keep it on disk (SQLite, PostgreSQL), one in memory for simulation and tests.
+"""The store's interface. Two implementations are on disk (SQLite, PostgreSQL), one in memory for tests and
+simulation.
 
 All of them pass one contract suite (`tests/store/contract.py`). A store commits whole groups of steps,
 serves committed rows, hands out leases by its own clock, and gives the journal positions without gaps. It

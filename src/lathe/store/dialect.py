@@ -1,4 +1,4 @@
-"""How SQLite and PostgreSQL say the same thing about the JSON in a row."""
+"""SQL for JSON columns, in SQLite's and PostgreSQL's dialects."""
 
 from __future__ import annotations
 

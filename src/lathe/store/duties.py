@@ -1,4 +1,4 @@
-"""What is due, and who holds it: the outbox and the timers of the memory store.
+"""Outbox and timers of the memory store: what is due, and who has leased it.
 
 A row is due at the later of its own moment and the end of its last lease.
 """

@@ -1,4 +1,4 @@
-"""Where a simulated store may fail, and how: what the simulator passes to a `MemoryStore`.
+"""The hooks at which a simulation makes a `MemoryStore` fail.
 
 The store calls `reach` at each point and lets out what it raises. A fault can be slow (await there), lose a
 commit (`before`), lose its acknowledgement (`after`), fill the disk, or write something first itself, with

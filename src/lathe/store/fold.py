@@ -1,4 +1,4 @@
-"""What the accepted writes of a group come to: each row once, as it is after all of them.
+"""Folds the accepted writes of a group: each row once, as it is after all of them.
 
 A store writes this down instead of one write after the other, so that the tenth action on an entity in a
 group costs a journal entry and nothing else.

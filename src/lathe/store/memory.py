@@ -1,4 +1,4 @@
-"""The reference store: rows in dictionaries, a clock that is passed in, and faults on demand.
+"""The reference store, in memory: rows in dictionaries, time passed in, faults on demand.
 
 It does what the Protocol says in the plainest way; the others are held to it by the contract suite. It is
 also the disk of a simulation: engines come and go, what it committed stays. `is_shared` lets several engines

@@ -1,4 +1,4 @@
-"""The intents of a store in memory: counted by their shape, the rarest forgotten."""
+"""Intents of the memory store: counted by kind, the rarest dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows a query asks for, where no database looks for them, and who refers to whom."""
+"""Queries on rows in memory: filters, journal queries, and which entities are referred to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large the numbers of an expression can become: databases count to 2^63, the language has no end.
+"""Bounds on the integers that an expression can yield: databases stop at 2^63, the language does not.
 
 An expression that may go beyond is refused, instead of one database failing and the other one rounding.
 """

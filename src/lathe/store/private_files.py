@@ -1,4 +1,4 @@
-"""Files that only their owner may read: what a store holds, and every copy of it."""
+"""Creates files that only their owner can read: the store and its copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows as a database holds them: what is bound, and what comes back. Bodies are text in SQLite alone."""
+"""Rows as a database holds them: bound values, and the inverse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not fit into memory while a store is verified: hashes and entries, in files without a name."""
+"""Temporary files for verifying a store that does not fit into memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions as SQL, for lists: what `machine.evaluate` says of a row, said by the database.
+"""Filter expressions as SQL, with the meaning of `machine.evaluate`.
 
 Each node becomes a value (NULL: unset) and, where it may have none, the condition under which it has none
 (arithmetic with something unset, a division by zero): such a row is not listed, as a property without a value

@@ -1,4 +1,4 @@
-"""Whether a whole store is what was written: every chain, every head, every checkpoint.
+"""Verifies a whole store: every hash chain, every head, every checkpoint.
 
 Fed with what `dump` gives, in its order, so that it is one moment of the store. It keeps the head of each
 entity in memory, and the hash of each entry in a file. Whoever replays the journal through the machine is

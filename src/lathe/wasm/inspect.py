@@ -1,4 +1,4 @@
-"""A module is compiled, and judged by what it exports and imports, before anything of it runs."""
+"""Compiles a module and checks its exports and imports before anything of it runs."""
 
 from __future__ import annotations
 

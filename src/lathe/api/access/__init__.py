@@ -1,1 +1,1 @@
-"""Who calls, what they may see, and what they are denied."""
+"""Authentication, visibility, and what becomes of a denial."""

@@ -1,7 +1,7 @@
-"""Who calls: a principal, found from a request by what it shows, and by nothing that a header merely says.
+"""Authentication: the principal of a request, from its token or session cookie and from nothing else.
 
-`Bearers` knows who shows a token. `Development` knows everybody who shows nothing, too: it is served on the
-loopback interface alone.
+`Bearers` authenticates by token. `Development` also accepts requests without one, which is safe on the
+loopback interface only.
 """
 
 from __future__ import annotations

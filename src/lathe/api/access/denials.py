@@ -1,4 +1,4 @@
-"""Why a caller may not: told as far as it may know, beside a refusal."""
+"""The reasons for a denial, as far as the caller may see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a denial becomes: passed by a decision that was made, or a request that one can be asked for with."""
+"""A denied request passes if a decision by a person allows it; else the answer says how to ask for one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may see an entity: by its blueprint's `read`, by policies, or with an action of its own."""
+"""Who may see an entity: by its blueprint's `read`, by policies, or by an action that the caller may take."""
 
 from __future__ import annotations
 

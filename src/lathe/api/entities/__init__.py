@@ -1,1 +1,1 @@
-"""What lives: entities created, acted on, read, taken, followed; events from outside."""
+"""Routes of entities: create, act, read, take, stream; and events from outside (`/in/…`)."""

@@ -1,4 +1,4 @@
-"""The app that a request is about; who asks for one that is not there hears which are."""
+"""Finds the app that a request names; for an unknown name the error lists those that the caller may use."""
 
 from __future__ import annotations
 

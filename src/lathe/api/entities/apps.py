@@ -1,4 +1,4 @@
-"""`/v1/apps`: what lives now. How many entities are in each state, and what should have happened by now.
+"""`/v1/apps`: the loaded apps, with their entities counted by state and what is overdue.
 
 `/v1/blueprints` is about what is loaded; this is about what it does.
 """

@@ -1,4 +1,4 @@
-"""Whether a caller may take an action on an entity, and by which policies, or why not: without taking it."""
+"""`?explain=ACTION`: whether the caller may take an action on an entity, and which policies decide it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which part of a guard is false, and with which values: for whoever may read the entity."""
+"""Which clause of a guard is false and with which values, for callers who may read the entity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/intents`: what was refused, counted by its shape, each with the change that would allow it."""
+"""`/v1/intents`: refused requests, counted by kind, each with the change that would allow it."""
 
 from __future__ import annotations
 

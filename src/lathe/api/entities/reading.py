@@ -1,6 +1,6 @@
-"""What may be read: entities, their journals, and what a caller may do with them now.
+"""Reading entities, lists and journals, and which actions the caller may take on an entity now.
 
-Rows that the caller may not read are not there: a get answers 404, a list leaves them out.
+Entities that the caller may not read are treated as absent: a get answers 404, a list omits them.
 """
 
 from __future__ import annotations

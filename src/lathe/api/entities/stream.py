@@ -1,4 +1,4 @@
-"""Events as they are committed: a server-sent stream that can be taken up again where it broke off."""
+"""Committed events as a server-sent stream that a client can resume where it broke off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /v1/{app}/{plural}:take`: an action on the first entity on which it is possible. A work queue.
+"""`POST /v1/{app}/{plural}:take`: takes an action on the first entity that allows it, as from a work queue.
 
 Many workers may ask at once: what one of them is trying, the others of this process pass over, so that they
 do not all meet at the head of the queue. Whoever commits has it; nobody gets what another got.

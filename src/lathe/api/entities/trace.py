@@ -1,6 +1,6 @@
-"""`GET …/{id}/trace`: what happened to an entity as a trace (`lathe.trace/1`), for a replay and for a gauge.
+"""`GET …/{id}/trace`: an entity's history as a trace (`lathe.trace/1`), to replay or to keep as a gauge.
 
-Whoever had a part in it is in it, so the caller must be allowed to read all of them.
+The trace includes every entity involved, so the caller must be allowed to read all of them.
 """
 
 from __future__ import annotations

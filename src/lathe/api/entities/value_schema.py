@@ -1,4 +1,4 @@
-"""Values as they are sent and told, in JSON Schema."""
+"""JSON Schema of a type's values as the API sends and accepts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entities and journal entries as the outside sees them: typed values, nothing secret."""
+"""Entities and journal entries as the API shows them: typed values, secrets left out."""
 
 from __future__ import annotations
 

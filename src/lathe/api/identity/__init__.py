@@ -1,1 +1,1 @@
-"""Routes about oneself and others: tokens, sessions, issuers, the audit."""
+"""Routes for tokens, browser sessions, sign-in by an issuer, and the audit log."""

@@ -1,4 +1,4 @@
-"""`/session/oidc`: a browser signs in by an issuer, and comes back to a session like one that a token began.
+"""`/session/oidc`: a browser signs in by an OpenID Connect issuer and gets a session cookie.
 
 Whatever goes wrong is told on the sign-in page of the console, by a code: no text of anybody's stands there.
 """

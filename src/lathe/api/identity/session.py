@@ -1,4 +1,4 @@
-"""`/session`: a browser signs in with a token and holds, in a cookie that no script reads, a part of it.
+"""`/session`: a browser trades a token for a session, kept in a cookie that scripts cannot read.
 
 The part is somebody's own: the same principal, for twelve hours at most. Signing out revokes it.
 """

@@ -1,4 +1,4 @@
-"""`/v1/me`, `/v1/tokens`, `/v1/audit`: who I am, whom there is, what was governed."""
+"""`/v1/me`, `/v1/tokens`, `/v1/audit`: the caller, the tokens it may manage, and the audit log."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What people look at and decide: versions, checks, campaigns, requests for decisions."""
+"""Routes for review: versions of apps, checks, simulations, and decisions by people."""

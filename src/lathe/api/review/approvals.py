@@ -1,4 +1,6 @@
-"""Who applies what, and which applications wait for a person: those that promise less, or allow more."""
+"""Which versions must wait for a person's approval before they are applied: those that weaken a promise or
+widen access.
+"""
 
 from __future__ import annotations
 

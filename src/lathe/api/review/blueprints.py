@@ -1,4 +1,4 @@
-"""`/v1/blueprints`: what is loaded, and loading something else.
+"""`/v1/blueprints`: the loaded versions, and planning and applying another one.
 
 Nothing is loaded that the gate did not admit, and nothing changes until the plan that was shown is confirmed.
 """

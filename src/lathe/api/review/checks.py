@@ -1,4 +1,4 @@
-"""`/v1/checks`, and what a reviewer asks of a check or of a version: description, survivors, replay.
+"""`/v1/checks`: running a check, and what a reviewer asks of one: description, survivors, replay.
 
 A check that was refused is kept for a while under an id that names its files, so that a person can be sent
 to it. Nothing here loads anything.

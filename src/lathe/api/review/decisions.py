@@ -1,4 +1,6 @@
-"""`/v1/decisions`: what was denied is asked for; a person who has no part in it decides."""
+"""`/v1/decisions`: requests to allow what was denied, and decisions on them by people who are not party to
+them.
+"""
 
 from __future__ import annotations
 

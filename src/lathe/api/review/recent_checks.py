@@ -1,4 +1,4 @@
-"""The newest checks that a process was asked for, so that a person can read one that was refused.
+"""The most recent checks of this process, kept in memory so that a refused one can be reviewed.
 
 They are in memory alone. What is in force has its report with its version, in the store.
 """

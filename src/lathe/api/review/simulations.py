@@ -1,4 +1,4 @@
-"""`/v1/simulations`: campaigns of simulated worlds, begun, watched and ended over HTTP.
+"""`/v1/simulations`: simulation campaigns, started, watched and stopped over HTTP.
 
 One runs at a time, in a process of its own that gives way to what serves; others wait for it. What is known
 of them is in this process's memory alone. Nothing here touches what lives.

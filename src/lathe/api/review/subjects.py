@@ -1,4 +1,4 @@
-"""What a reviewer looks at, a check or a version of an app, and who may."""
+"""What a review is about, a check or a loaded version, and who may see it."""
 
 from __future__ import annotations
 

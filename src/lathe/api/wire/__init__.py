@@ -1,1 +1,1 @@
-"""How requests come in and answers go out, whatever they are about: connections, limits, problems."""
+"""The transport: connections, limits, request bodies, and problems (RFC 9457), whatever the route."""

@@ -1,4 +1,4 @@
-"""Answers in ASGI's terms, and what every failure inside is answered with."""
+"""Responses as ASGI messages, and the response to each exception that reaches the top."""
 
 from __future__ import annotations
 

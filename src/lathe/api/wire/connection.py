@@ -1,4 +1,4 @@
-"""uvicorn's protocol, with a short way for the one kind of request that there are thousands of a second of.
+"""uvicorn's HTTP protocol class, with a fast path for plain actions, the most frequent request.
 
 A request to create or to act is read whole and answered in one call each: no scope, no task, no messages.
 What is read and checked is the same, by the same parser. What is in any way unusual (chunked, large, the last

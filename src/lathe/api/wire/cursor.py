@@ -1,4 +1,4 @@
-"""Cursors of lists: opaque, signed, and good only for the list that gave them out."""
+"""Page cursors: opaque, signed, and valid only for the list that issued them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Requests behind proxies: where they come from, and by which name, as a proxy of the operator's says.
+"""Client address and host of a request behind proxies, from the headers of trusted proxies only.
 
-`X-Forwarded-For`, `-Proto` and `-Host` are believed of such a proxy alone; of anybody else they say nothing.
-What comes after this reads the request's own address, scheme and `Host`, and never these headers.
+`X-Forwarded-For`, `-Proto` and `-Host` are ignored unless a trusted proxy sends them. Everything behind this
+middleware reads the request's own address, scheme and `Host`, and never these headers.
 """
 
 from __future__ import annotations

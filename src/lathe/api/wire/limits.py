@@ -1,4 +1,6 @@
-"""How much may be asked at once, and how often: refused early, with the time to come back."""
+"""Limits on requests in flight and on their rate; over the limit a request is refused at once with
+`Retry-After`.
+"""
 
 from __future__ import annotations
 

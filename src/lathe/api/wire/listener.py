@@ -1,9 +1,9 @@
-"""How a listening socket is closed so that nobody who was connected is cut off.
+"""Closing a listening socket without resetting connections that the kernel has accepted already.
 
-Whoever the system connects between the last `accept` and the `close` is reset, and may have sent a request by
-then. So nobody is connected any more first: where the system can (Linux), the socket drops what opens a
-connection. Whoever knocks meanwhile knocks again a second later, by the system's own doing, and is refused or
-finds another process.
+The kernel completes handshakes by itself: a client that it accepts between our last `accept` and `close` is
+reset, and may have sent a request by then. So on Linux a socket filter first drops every SYN, while
+connections that are under way are still accepted. A client whose SYN is dropped retransmits it after a
+second, and is then refused or reaches another process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a serving process logs: events with keys on stderr, as JSON lines, or for a person at a terminal."""
+"""Logging of a serving process: structured events on stderr, as JSON lines or for a terminal."""
 
 from __future__ import annotations
 

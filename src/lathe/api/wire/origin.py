@@ -1,4 +1,4 @@
-"""By which name a browser has this house: what an issuer is told to send it back to."""
+"""The scheme and host under which a browser reaches this server, for redirects back from an issuer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a request: one stable code each, as `application/problem+json` (RFC 9457)."""
+"""Error responses: one stable code each, as `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 

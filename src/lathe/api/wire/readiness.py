@@ -1,4 +1,4 @@
-"""Whether the store answers, asked by anybody: it is a commit each time, so all who ask at once share one."""
+"""`/readyz`: whether the store commits. Concurrent requests share one probe, as each is a real commit."""
 
 from __future__ import annotations
 

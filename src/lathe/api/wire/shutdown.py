@@ -1,7 +1,7 @@
-"""What was not answered when a process has to end: whoever asked is told so, and to come again.
+"""Requests that are still running when the process must end: each is cancelled and answered with 503.
 
-A process that takes leave answers what has reached it. What takes longer than that may (a check, a report) is
-cut off: its task is cancelled, and this is the last thing that it does.
+A process that stops still answers the requests that it has received. One that takes longer than the grace
+period allows (a check, a report) is cancelled, and this middleware answers it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What no route takes: the problem of an address, or of a method, with what would be right."""
+"""404 and 405 for requests that match no route, with a hint at the right path or method."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Bodies that hold files: large, so bounded in what decoding them costs, and in how many come at once.
+"""Request bodies that carry files: bounded in size, in the cost of decoding, and in number at a time.
 
-Decoding stops everybody for as long as it takes, and that grows with the values in a body, not with its size:
-a long text is one value, a hundred thousand empty ones are a second. So what is large holds few.
+Decoding blocks the event loop, for a time that grows with the number of values in a body, not with its size:
+a long string is one value, a hundred thousand empty ones take a second. So a large body may hold few values.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is wrong with a body or a parameter, in words that say what would be right."""
+"""Messages for a body or parameter that is not valid: what is wrong and what would be right."""
 
 from __future__ import annotations
 

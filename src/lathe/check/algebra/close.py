@@ -1,4 +1,4 @@
-"""A scope that its budget ended, closed by proof: level 1 for what must never be, the skeleton for the rest.
+"""Closes a search that ran out of budget by proof: level 1 for safety, the skeleton for progress.
 
 What has happened has a witness. What has not is settled by level 1 for all values, or on the skeleton
 (`arrays.settle`); whatever neither can tell stays open, and the verdict unknown.

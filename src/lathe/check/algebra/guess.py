@@ -1,4 +1,4 @@
-"""Lemmas guessed from states that a search has seen: what held in all of them may hold in all there are.
+"""Candidate lemmas: predicates that held in all states that a search has seen.
 
 A guess costs nothing if it is wrong: induction drops it. What is guessed are the relations that
 blueprints live by: what is in flight in which state, which values small data have there, and how

@@ -1,4 +1,4 @@
-"""The images of a version's states as terms: where a proof about the version after it may begin.
+"""Migrated states as terms: the initial states of a proof about the next version.
 
 Every state that the old version's proved claims allow is taken, and what becomes of it under
 `[migrate]`. What has no faithful term is left free within its type, so that more is taken than can be.

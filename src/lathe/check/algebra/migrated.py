@@ -1,4 +1,4 @@
-"""What the searches of two versions saw a part of, proved for all values: claims that every image keeps.
+"""Proofs about migrations whose searches sampled values: that every image satisfies what it must.
 
 The old version's proved claims say which states may be there; what becomes of them must keep what is
 inductive in the new version. Who can go on from there, the skeletons are asked (`arrays.onward`). What is

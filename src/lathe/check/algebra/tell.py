@@ -1,4 +1,4 @@
-"""What level 1 has to say: the properties that it proved, and for how many instances."""
+"""Level 1 as part of the report: which properties were proved, and for how many instances."""
 
 from __future__ import annotations
 

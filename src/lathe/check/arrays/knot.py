@@ -1,4 +1,4 @@
-"""Things that refer to one another, each given a seat by what it holds and by whom it is held.
+"""Canonical order for slots that refer to one another, by colour refinement.
 
 Sorting blocks is not enough where a ref, an id or a text that may be exchanged lies in a block: it changes
 with what it names. So each thing gets a colour, a hash of its own plain bits; then, a few times, the colours

@@ -1,4 +1,4 @@
-"""What comes in the end, of values of which a sample was searched: asked of the skeleton (`regions`).
+"""Liveness for values that were only sampled, decided on the skeleton (`regions`).
 
 No induction speaks of it: that an entity can go on, and that an `eventually` holds. The skeleton can do all
 that the app can, whatever values are given, and what it can surely do the app can too.

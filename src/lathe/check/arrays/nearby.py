@@ -1,4 +1,4 @@
-"""Who can go on after all with more room: looked for near where everybody ends up, before all is searched.
+"""Finds entities that a larger scope unblocks, by searching near terminal states before searching everything.
 
 An entity that stands still in some state does so in every state that follows. So it is enough to ask it
 where the steps of the smaller scope end, in one state of each component without a way out. There a few steps

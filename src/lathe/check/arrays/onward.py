@@ -1,4 +1,4 @@
-"""Whether what comes from the old version can go on in the new one, whatever the values: asked of skeletons.
+"""Whether migrated entities can progress in the new version, for all values: decided on skeletons.
 
 The skeleton of the old version (`regions`) can do all that the version can, and each of its states stands for
 many. The machine moves one of these; what comes of a number of which only the region is known may then be all

@@ -1,4 +1,4 @@
-"""Runs with the places put back: from states that stand for all that are alike to states as they are.
+"""Turns a run of canonical representatives back into a run of actual states.
 
 A state as it is is its representative with an exchange made of it. A step of the representative, exchanged
 likewise, is a step from it; where that leads is the next representative with another exchange. Empty slots

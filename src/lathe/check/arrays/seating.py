@@ -1,4 +1,4 @@
-"""Symmetry in the search: each state is exchanged for one that stands for all that are alike.
+"""Symmetry reduction in the array search: each state is replaced by a canonical representative of its orbit.
 
 What may be exchanged is for `search.symmetry` to say. Slots that nothing refers to are sorted, the largest
 block first; what refers to one another is seated together (`knot`). Each state goes to one that an exchange

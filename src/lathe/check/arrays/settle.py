@@ -1,4 +1,4 @@
-"""What a search that did not end leaves open, settled on the skeleton (`regions`).
+"""Decides on the skeleton (`regions`) what an unfinished search leaves open.
 
 The skeleton can do all that the system can. So what it never does is never done, and an `eventually` that no
 fair run of it fails holds. That an entity can go on is shown the other way: by steps that are sure, wherever

@@ -1,4 +1,4 @@
-"""`eventually` where states stand for all that are alike: each entity is followed from state to state.
+"""`eventually` under symmetry reduction: each entity is followed through the quotient graph.
 
 A state of the graph and a slot in it make a node; a step leads to the slot that its entity went to
 (`seats`). On these nodes the property is judged as `liveness` says. What is owed to another entity is

@@ -1,1 +1,3 @@
-"""What one scope cannot show: values, places and numbers beyond it, asked again, proved, or told as open."""
+"""Beyond the scope: what too few instances, principals or values could not show, asked again or reported as
+open.
+"""

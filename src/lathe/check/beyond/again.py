@@ -1,7 +1,7 @@
-"""What so few instances could not show, asked again: of level 1, then of a scope just wide enough (ADR 33).
+"""Asks again what the scope was too small to show: of level 1, then of a scope just wide enough (ADR 33).
 
-What level 1 proves holds for any number. What a wider scope breaks is told with its run. What neither
-decides is a warning: nobody knows.
+What level 1 proves holds for any number of instances. What a wider scope violates is reported with its trace.
+What neither decides becomes a warning.
 """
 
 from __future__ import annotations

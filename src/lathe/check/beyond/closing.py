@@ -1,7 +1,6 @@
-"""When a search that does not end is closed by proof: after its budget, or soon if a number goes on counting.
+"""When to close an unfinished search by proof: when its budget ends, or sooner if a counter keeps growing.
 
-What is looked at is the largest scope, for that is what must be closed (ADR 31). What the proof leaves open
-stays so, and the verdict unknown.
+The largest scope is the one to close (ADR 31). If the proof leaves something open, the verdict is unknown.
 """
 
 from __future__ import annotations

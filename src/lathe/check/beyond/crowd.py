@@ -1,6 +1,6 @@
-"""What so few principals, texts or pending notices could not show, asked of more (ADR 36).
+"""Repeats the search with more principals, texts or pending notices than the default (ADR 36).
 
-What more of them break is told with its run. What still lies beyond is a warning: nobody knows.
+A violation found with more of them is reported with its trace. What lies beyond even that becomes a warning.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was sampled, and what is not decided because it reads sampled data.
+"""Arguments of which only some values were tried, and the properties that are undecided because of it.
 
 Of an argument with many values only those that matter are tried. What is then computed is exact, so a
 violation is one; but that a property, a range, a lost end or a `cannot` which reads such data holds,

@@ -1,8 +1,8 @@
-"""What so few instances could not show: values that were not reached because nobody more was there to do it.
+"""Values that were not reached for want of more instances, and the properties that depend on them.
 
-A number that only grew from the smaller scope to the larger would grow further. What must never be, and needs
-it to be where it never was, is asked again: of level 1, then of a scope just wide enough. So is a property
-over entities that cannot be false of so few, whatever happens.
+A number whose maximum grew from the smaller scope to the larger would grow further with more instances. A
+property that only larger values could violate is asked again: of level 1, then of a scope just wide enough.
+So is a property over several entities that cannot be false of so few.
 """
 
 from __future__ import annotations

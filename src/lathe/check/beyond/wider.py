@@ -1,8 +1,8 @@
-"""What a scope leaves out, and a wider one in which what it never showed is asked again.
+"""The wider scope in which open questions are asked again.
 
-One more of each blueprint that the scope alone cut, the principals that could differ beside those that
-there are, and, where roles exclude each other, further holders of every role: somebody who cannot go on
-because one person alone holds a role is not stuck, because nothing keeps others from holding it.
+It has one more instance of each blueprint whose creation the scope alone prevented, further principals that
+could be distinguished, and, where roles exclude each other, further holders of every role: an entity that is
+blocked only because a single person holds a role is not stuck.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A step in the making: the conditions under which it goes one way, and what becomes of each variable."""
+"""One branch of a step under construction: its path condition, and the update of each variable."""
 
 from __future__ import annotations
 

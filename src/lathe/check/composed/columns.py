@@ -1,4 +1,4 @@
-"""What the policies of an action read, as columns of a table: each with the values to tell apart.
+"""What an action's policies read, as table columns, each with its equivalence classes of values.
 
 Values that no policy can tell apart stand in one choice: a time is set or unset, an int that is compared
 with numbers alone lies between two of them, a text is one that is named or another.

@@ -1,4 +1,4 @@
-"""Which variables are dead: what nothing can read any more, in a state of its entity."""
+"""Dead variables, by state: those that nothing can read any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reaches others: calls and creations between entities, and notices that nobody waits for."""
+"""Delivery to other entities: calls, creations, and notices."""
 
 from __future__ import annotations
 

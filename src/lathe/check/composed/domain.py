@@ -1,4 +1,4 @@
-"""Which values there are while checking, and the codes that stand for them.
+"""The finite domains of values that a check explores, and their integer codes.
 
 Enums and bools are coded by position, ints by their distance from the low end, text, ids and refs
 from 1 with 0 for unset, times as set or unset, sets as masks over their members' codes.

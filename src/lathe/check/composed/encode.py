@@ -1,4 +1,4 @@
-"""A world of the machine as a packed state: the bridge on which the two semantics are compared."""
+"""Encodes the machine's world as a packed state, to compare the two semantics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an invocation stands in a packed state, and what its ends tell."""
+"""The bits of an in-flight invocation in a packed state, and its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All commands of a system: outsiders, timers, effects, deliveries, slot by slot and state by state."""
+"""Grounds every command of a system: by slot, state, principal and arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the system does by itself: invocations, deliveries, notices, and slots that fall empty."""
+"""Steps that no client takes: invocations, deliveries, notices, and recycling of slots."""
 
 from __future__ import annotations
 

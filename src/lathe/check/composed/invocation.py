@@ -1,4 +1,4 @@
-"""Effects that run outside: they start, happen, report, end, stop, and may still happen late."""
+"""Commands of external effects: start, execute, report, end, cancel, and late execution."""
 
 from __future__ import annotations
 

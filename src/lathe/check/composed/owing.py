@@ -1,6 +1,7 @@
-"""What fairness owes to whom: the debts that a command pays, and those that end with it, unpaid.
+"""Debts of weak fairness: which a command pays, and which end unpaid with it.
 
-A debt is a slot and what it is owed. While the command is possible, it is owed (`liveness`).
+A debt is a slot and the kind of step that fairness owes it; it is owed while that step stays enabled (see
+`liveness`).
 """
 
 from __future__ import annotations

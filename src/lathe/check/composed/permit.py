@@ -1,4 +1,4 @@
-"""Who may, as the machine is told it: `by` alone, or `by` and the policies of the app's files.
+"""The permit that the machine is given in checks: `by` alone, or `by` and the app's policies.
 
 Runs that are shown, replayed and kept are taken on the machine with the permit of their app, so that
 forbids and permits count there as in the search.

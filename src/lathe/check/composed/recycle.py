@@ -1,4 +1,4 @@
-"""Slots that fall empty: a final entity that nothing can read any more makes room for another."""
+"""Recycling of slots: a final entity that nothing can read any more is removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search must carry: the fields, ghosts and arguments that some decision reads.
+"""Cone of influence: the fields, ghosts and arguments that some decision reads; only these are explored.
 
 A field that no guard, target, property or `world` reads, directly or through others, is not explored.
 An assignment that could leave its range decides too (it refuses), so what it reads is explored.

@@ -1,1 +1,1 @@
-"""What a searched graph shows: what is broken, who is stuck, what never comes, what never happens."""
+"""Analyses of a searched graph: violations, deadlocks, liveness, unreachable behaviour."""

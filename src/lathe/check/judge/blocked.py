@@ -1,4 +1,6 @@
-"""Why something never is possible: guards that are false where an entity is stuck, ways that lead past it."""
+"""Why something is never possible: guards that are false where an entity is stuck, transitions that bypass
+it.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Entities that make entities without end (LT505): a round of creations that only the scope holds up.
+"""Unbounded creation of entities (LT505): a cycle of creations that only the scope stops.
 
-Calls that go round meet a state again, unless each of them makes somebody new: then nobody is met twice, and
-what ends it in a search is that there is no more room. So the round is one of situations. Somebody asks for a
-creation, and by calls alone the same, or a new one that is as that one was, asks for it again, while all
-others are as they were.
+A cycle of calls meets a state again, unless each round creates a new entity: then no state repeats, and only
+the scope's limit on instances ends it in a search. So cycles are looked for up to renaming: an entity
+requests a creation, and by calls alone the same entity, or a new one in the same local state, requests it
+again, with all others unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a search went through: actions taken, states entered, ends of effects, and a fingerprint."""
+"""Coverage of a search: actions taken, states entered, results of effects, and a fingerprint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client could observe of a system: each step by name, caller and arguments, and where it leads.
+"""The observable transition system: steps labelled by name, caller and arguments; to compare two versions.
 
 Two versions of an app whose labelled steps are the same, state for state, are the same to every client and to
 every property, within the scope that was searched.

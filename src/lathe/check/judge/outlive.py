@@ -1,4 +1,4 @@
-"""Effects that may still be executed where their entity can ask for no effect any more (LT504)."""
+"""Effects that may still execute after their entity can request none any more (LT504)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who can still move: stuck, trapped and silently waiting entities, on a finished graph.
+"""Entities that cannot progress on a finished graph: stuck, trapped, or silently waiting.
 
 Each question is "can a good state still be reached from here": answered for all entities at once by
 masks that travel backwards along the steps until nothing changes.

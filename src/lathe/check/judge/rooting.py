@@ -1,7 +1,7 @@
-"""Of what never happens, what merely follows from the rest: a cause is one finding, which names what follows.
+"""Root causes among things that never happen: each finding names what merely follows from it.
 
-A state follows from the actions that would enter it, an action from the states that it starts in, a side of a
-joint step from whoever would take it along, a `sometimes` from the states that it speaks of.
+An unreachable state follows from the actions that would enter it, a dead action from its source states, a
+side of a joint step from the actions that include it, a `sometimes` from the states that it names.
 """
 
 from __future__ import annotations

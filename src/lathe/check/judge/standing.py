@@ -1,4 +1,4 @@
-"""What it means that an entity stands still, whichever tier looks for it (LT301, LT302, LT303)."""
+"""The definition of an entity that cannot progress, shared by both tiers (LT301, LT302, LT303)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a searched graph shows to be wrong, before it is told: which property, which place, which state.
+"""Suspected violations in a searched graph: property, state and entity, before they are turned into findings.
 
 Nothing here needs the machine; a check that finds nothing stops here.
 """

@@ -1,4 +1,4 @@
-"""What would let something of the old version come over: lines for `[migrate]` that can be pasted."""
+"""Suggested `[migrate]` lines that would let an entity of the old version be migrated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A packed state as entities of the machine: what the search tells apart, read back.
+"""Decodes a packed state into the machine's entities.
 
 What is not explored makes no difference; it gets a value that fits. An entity is named after its slot,
 and so are those that it refers to.

@@ -1,4 +1,4 @@
-"""The images of everything that the old version can reach: whole states, entity by entity.
+"""The migrated images of all states that the old version can reach.
 
 An entity's image depends on nothing but itself, so each one is moved once by the machine itself, and
 the image of a state is put together from those of its entities. References and claims stay those of

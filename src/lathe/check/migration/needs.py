@@ -1,4 +1,4 @@
-"""What `[migrate]` would have to say, seen from two versions alone: what may have no place, or not fit.
+"""What `[migrate]` would have to say, judged from the two versions' text alone.
 
 Which of it can really be met, only a check tells: it searches what the old version reaches.
 """

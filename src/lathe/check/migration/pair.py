@@ -1,4 +1,4 @@
-"""Two versions of an app over the same values, so that a state of one can be read in the other.
+"""Two versions of an app over common domains, so that states of one can be encoded in the other.
 
 The old one is searched with all that its images need: what the new version explores, what `[migrate]`
 reads, what might not fit, and what invocations must remember for the effects of the new one.

@@ -1,4 +1,4 @@
-"""What a search is given and what it finds, whichever tier does it."""
+"""The interface of a search: its input, and the graph that it finds, whichever tier runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Breadth-first search over packed states, in plain Python made for the system at hand.
+"""Breadth-first search over packed states, in Python generated for the system at hand.
 
 The commands become one generated function; the rest is a dictionary and a few arrays. Steps that
 commit count one, what happens between them counts nothing, so the first path to a state is one of

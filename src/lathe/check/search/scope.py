@@ -1,4 +1,4 @@
-"""How many of each: the scopes that a check goes through, smallest first."""
+"""The scopes that a check goes through: how many instances of each blueprint, smallest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which search: plain Python while a system is small, arrays once it has grown.
+"""Chooses the search: plain Python for small systems, arrays for large ones.
 
 What has grown begins again from the start, on a system whose dead variables are cleared; plain Python has
 spent less by then than loading numpy takes.

@@ -1,4 +1,4 @@
-"""What is looked out for while stepping: faults, and step properties that a command breaks."""
+"""What the search checks at each step: faults, and step properties that a command violates."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is told: findings with their runs and cures, what was covered and what was not, the report."""
+"""The report: findings with traces and cures, what was covered, and what was not."""

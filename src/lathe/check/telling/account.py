@@ -1,4 +1,4 @@
-"""What a check has come to: what was searched and found, what was left out, and what follows from that."""
+"""The state of a check in progress: searches, findings, what was left out, and the resulting verdict."""
 
 from __future__ import annotations
 

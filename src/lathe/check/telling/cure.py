@@ -1,4 +1,4 @@
-"""What would have to hold before a step, for a clause to hold after it: the guard to add."""
+"""Suggested guards: the condition before a step under which a clause holds after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with an app's policies, seen from what they decided in the states that were reached."""
+"""Findings about policies, from what they decided in all reached states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From suspects to findings: a sentence, the run that shows it, the edit that would cure it.
+"""Turns suspected violations into findings: a sentence, a trace, and a suggested edit.
 
 Every run is taken again on the machine (`check.telling.trace`), so that nothing is told that cannot happen.
 """

@@ -1,4 +1,4 @@
-"""What a run takes for granted about time: the search lets any armed timer come first."""
+"""A remark on traces that rely on timing: the search lets any armed timer fire first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A path through packed states, run again on the machine and told as a trace.
+"""Re-runs a path of packed states on the machine, and returns it as a trace.
 
 The packed search and `machine.step` must agree at every step; where they do not, that is a defect of
 ours and the check says so (LT901) instead of showing a run that could not happen.

@@ -1,4 +1,4 @@
-"""What a report of level 2 does not vouch for: promises first, then bounds, then what waits."""
+"""The `not covered` part of a report: open properties first, then bounds, then waiting states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where on its row each node stands: near its neighbours, never nearer to the next than it may be."""
+"""Horizontal positions in a layered drawing: each node near its neighbours, with minimum gaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first half of a layered drawing: which way is down, and on which row each node stands.
+"""Ranking of a layered drawing: breaks cycles and assigns each node its row.
 
 After Sugiyama, Tagawa, Toda, "Methods for visual understanding of hierarchical system structures"
 (1981), with the cycle removal and the tightening that are usual today.

@@ -1,4 +1,4 @@
-"""What follows from a blueprint's structure alone, and every view of it needs.
+"""Facts that follow from a blueprint's structure and that several renderings need.
 
 Who may take an action depends on the state: an effect calls back in the visit that asked for it, a
 state's timer runs in that state.

@@ -1,4 +1,6 @@
-"""Who asks for an effect, and so which arguments its templates and expressions may read."""
+"""From which actions an effect is requested, and so which arguments its templates and expressions may
+read.
+"""
 
 from __future__ import annotations
 

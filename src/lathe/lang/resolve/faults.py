@@ -1,4 +1,4 @@
-"""The faults found so far, and the one way to add to them."""
+"""The collector of diagnostics, and the one way to add to them."""
 
 from __future__ import annotations
 

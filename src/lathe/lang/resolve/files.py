@@ -1,4 +1,4 @@
-"""Which file of an app is what, and the ones that are taken as they are: policies, modules, gauges."""
+"""Sorts an app's files by kind, and reads those taken verbatim: policies, modules, gauges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people write by habit from other tools, and the keys that they may mean here."""
+"""Keys that people carry over from other tools, with the key that they probably mean here."""
 
 from __future__ import annotations
 

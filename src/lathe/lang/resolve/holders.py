@@ -1,4 +1,4 @@
-"""What holds a value: fields, ghosts and arguments, and the values that they begin with."""
+"""Fields, ghosts and arguments as declared, with their default values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which names may be given to things."""
+"""Rules for names: which are legal, and which are reserved."""
 
 from __future__ import annotations
 

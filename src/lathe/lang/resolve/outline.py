@@ -1,4 +1,4 @@
-"""The first look at a blueprint: what it has, by name and type, so that the others can refer to it.
+"""First pass over a blueprint: names and types of all it declares, so that the second can resolve references.
 
 Nothing that needs another file but the names of blueprints is read here. An outline holds whatever
 could be read; what could not be is in it under its name, so that nobody reports it as unknown.

@@ -1,4 +1,4 @@
-"""Whom a `call` or `create` effect reaches, and what it passes on."""
+"""The targets of `call` and `create` effects, and the arguments that they pass."""
 
 from __future__ import annotations
 

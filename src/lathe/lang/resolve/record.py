@@ -1,4 +1,4 @@
-"""Tables read by a declared schema: unknown, missing and wrongly typed keys are told here alone.
+"""Reads a table by a declared schema; unknown, missing and ill-typed keys are reported here only.
 
 `open_record` compares a table with its `Key`s and gives a `Record`, whose getters hold only values
 of the right shape; what was missing or wrong reads as absent and has been reported.

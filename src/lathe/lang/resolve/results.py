@@ -1,4 +1,4 @@
-"""What the ends of an effect give to the actions that they take."""
+"""Which results of an effect go to the actions that its ends take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever has a type: fields, ghosts, arguments, and the values that they begin with."""
+"""Declarations that have a type: fields, ghosts, arguments, and their defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that exists in the app by name, and what may be read at each place."""
+"""The app's global names, and what may be read at each place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A group on PostgreSQL: one statement locks and reads all that it touches, `accept` decides, one writes.
+"""A group on PostgreSQL: one statement locks and reads, `accept` decides, one statement writes.
 
 The order of locks is the same for everybody, so that groups never wait for each other in a circle: what
 governs, then entities by id (`FOR UPDATE` if written, `FOR SHARE` if read), then claims, then leases. What

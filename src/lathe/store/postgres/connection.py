@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: opened, kept, opened again; its schema and its errors."""
+"""Connections to PostgreSQL: pool, reconnection, schema, and translation of errors."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""A group on PostgreSQL in one statement, which writes what fits of it.
+"""A group on PostgreSQL in a single statement, which writes the part of it that still fits.
 
-It locks what the group touches in everybody's order, compares it with what the group was decided on, and
-writes the chains of which nothing differs: one way to the server and back, where begin, lock, write and
-commit are four. A chain that met other heads is stale, and nothing else of the group is concerned. If any is
-refused for another reason, or may fit in part, nothing is written, and the group is decided under locks
-(`postgres_commit`).
+It locks what the group touches in the global lock order, compares it with the rows that the group was decided
+on, and writes the chains that still match: one round trip, where begin, lock, write and commit are four. A
+chain whose heads have changed is stale; the rest of the group is not affected. If any is refused for another
+reason, or may fit in part, nothing is written, and the group is decided under locks (`postgres.commit`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Positions on PostgreSQL: given after the commit, by one process at a time: no reader ever passes a gap.
+"""Journal positions on PostgreSQL: assigned after the commit by one process at a time, so readers never skip
+a gap.
 
 A group's entries stand together in a batch, numbered when it was written; a batch that another one builds on
 has a lower number. Whoever holds the lock gives positions to all batches that are visible and have none yet,

@@ -1,4 +1,4 @@
-"""A group on SQLite: what is there is read, `accept` decides, what was accepted is written, all in one go.
+"""A group on SQLite: read what it touches, let `accept` decide, write, in one transaction.
 
 Each table is written by few statements over many rows (`sqlite_rows`).
 """

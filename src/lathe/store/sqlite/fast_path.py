@@ -1,4 +1,4 @@
-"""A group on SQLite in one call, for when all of it fits, which is nearly always.
+"""A group on SQLite in a single call, for the common case that every write is accepted.
 
 Each call of SQLite lets go of the interpreter and has to get it back from a busy event loop. Here one
 statement puts rows into a view of the connection's own, and triggers write them into the tables: within the

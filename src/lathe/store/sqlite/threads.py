@@ -1,4 +1,4 @@
-"""A thread with a database connection of its own: jobs go in, the event loop gets what they return.
+"""A database thread: it owns a connection, runs jobs in order, and hands results to the event loop.
 
 The loop never waits on the database, and the thread does nothing but what it is given.
 """
