@@ -34,18 +34,18 @@ from lathe.store.base import Store, StoreError
 from lathe.store.records import Answer, Receipt, Use, Write
 
 ATTEMPTS_LIMIT = 12
-"""How often a command is decided before it gives up: each time somebody else was quicker."""
+"""How often a command is decided anew after a conflicting write, before it fails with `BusyError`."""
 LOADS_LIMIT = 2_048
-"""How many rows one decision may ask for."""
+"""How many rows one decision may load."""
 
 
 class BusyError(Exception):
-    """Others kept changing what the command is about."""
+    """Conflicting writes kept winning; the command can be tried again."""
 
 
 @record
 class Committed:
-    """A command was taken, and is durable. `after` are the entities that it wrote."""
+    """The command's step is durable. `after` are the entities that it wrote."""
 
     step: Step
     after: Mapping[str, Held]
@@ -55,14 +55,14 @@ class Committed:
 
 @record
 class Replayed:
-    """The idempotency key was used before: this was the answer."""
+    """The idempotency key was used before; this was the answer."""
 
     receipt: Receipt
 
 
 @record
 class Refused:
-    """Nothing changed. `entity` is the one that the command is about, as it is."""
+    """Nothing changed. `entity` is the command's target, as it is."""
 
     refusal: Refusal
     entity: Held | None
@@ -71,37 +71,36 @@ class Refused:
 
 @frozen
 class Lost:
-    """The worker's lease ran out before its write: somebody else has the invocation or timer now."""
+    """The worker's lease expired before its write: another worker has the invocation or timer now."""
 
 
 @frozen
 class Spent:
-    """The decision that the command rested on was used, or is over: who calls may not."""
+    """The decision that would have allowed the command was used or has expired: the caller is denied."""
 
 
 Result = Committed | Replayed | Refused | Lost | Spent
 
 
 Done = Callable[["Committed | Answer | Exception | None"], None]
-"""Told what a command came to: taken, or not by the store's answer, or what the store raised for it; None:
-nobody will know.
+"""Called with the outcome of a command: committed, or the store's other answer, or what the store raised;
+None if the outcome is unknown.
 """
 Received = Callable[[Live, Mapping[str, Held]], Receipt]
-"""Makes the receipt of a command, with its answer, of the entities as they are afterwards."""
+"""Makes a command's receipt (the answer to repeat for its key) from the entities after the step."""
 Standing = Callable[[], Awaitable[None]]
-"""Raises if who calls is not known any more."""
+"""Raises if the caller is not authenticated any more."""
 Required = Callable[[Live, Held | None], Refusal | None]
-"""Refuses a command for what its entity is, before the machine is asked."""
+"""A precondition on the entity, checked before the machine decides; a refusal or None."""
 
 
 @record
 class Command:
-    """What is to be taken. `event` makes the machine's event for a moment (it may be decided again later).
+    """A request for a step. `event` makes the machine's event for a time (it may be decided again later).
 
-    `requires` refuses before the machine does: it is given the entity and answers with a refusal or None.
-    `standing` is asked whenever something else governs than when who calls was known, at the generation
-    `stamp` of the catalog: it raises if they are not known any more. `allowance` lets it pass where it would
-    be denied.
+    `requires` is checked first: it is given the entity and returns a refusal or None. `standing` checks the
+    caller's authentication again if tokens or versions have changed since it was done, at the generation
+    `stamp` of the catalog. `allowance` is a decision that lets the command pass where it would be denied.
     """
 
     tenant: str
@@ -130,16 +129,16 @@ class _Absent(Exception):
 
 
 Sight = Literal["newest", "committed", "fresh"]
-"""What a decision rests on: what is queued, what is committed as far as this process knows, or rows that are
-read for it, whatever is known."""
+"""The rows on which a command is decided: with queued writes applied, as committed according to the cache, or
+read from the store."""
 
 
 ClaimKey = tuple[str, bytes]
-"""A unique's name with its blueprint's, and the values that are claimed."""
+"""`Blueprint.unique`, and the claimed values as JSON."""
 
 
 class _World:
-    """What a decision sees of whatever it looks up."""
+    """The machine's view of the cache while it decides; `seen` records what it read."""
 
     ghosts: Values
 
@@ -161,7 +160,7 @@ class _World:
         self.ghosts = live.table.ghosts
         self.seen: dict[str, Held | None] = {}
         self.is_allowed = False
-        """Whether what was decided rests on the command's allowance."""
+        """Whether the step is permitted only by the command's allowance."""
 
     def get(self, entity: str) -> Entity | None:
         try:
@@ -181,7 +180,9 @@ class _World:
     def holder(
         self, blueprint: str, unique: Unique, claim: tuple[Value, ...], besides: Collection[str]
     ) -> str | None:
-        """Only what a commit has been refused for: the store decides claims, in the transaction."""
+        """Known holders only: the store decides claims in the transaction, and a refused commit names the
+        holder.
+        """
         found = self._held.get((f"{blueprint}.{unique.name}", encode_json(claim)))
         return None if found in besides else found
 
@@ -191,13 +192,15 @@ def _unknown(key: Key) -> Held | None:
 
 
 class Holder(Protocol):
-    """Who tries notices as soon as they are durable, and holds them from then on."""
+    """The outbox worker, as far as the engine needs it: notices of a step can be committed already leased to
+    it.
+    """
 
     def hold(self, count: int) -> tuple[str, int] | None:
-        """The worker, and for how many milliseconds it holds so many; None: it has enough to do."""
+        """The worker's name and lease in milliseconds for `count` more notices; None if it is busy."""
 
     def let_go(self, count: int) -> None:
-        """So many that it was going to hold are committed, or will never be."""
+        """The write with `count` such notices is committed, or never will be."""
 
 
 class Engine:
@@ -252,7 +255,7 @@ class Engine:
             await self._task
 
     async def _follow(self) -> None:
-        """Take over what governs as soon as some process has changed it."""
+        """Refresh the catalog whenever some process has changed versions, tokens or decisions."""
         backoff = Backoff()
         while True:
             await self._is_stale.wait()
@@ -274,7 +277,7 @@ class Engine:
             self.holder.let_go(_notices(write))
 
     async def execute(self, command: Command) -> Result:
-        """Take a command. Raises `BusyError`, `OverloadedError`, `NotFoundError`, `StoreError`."""
+        """Execute a command. Raises `BusyError`, `OverloadedError`, `NotFoundError`, `StoreError`."""
         held: dict[ClaimKey, str] = {}
         stamp = command.stamp
         for attempt in range(ATTEMPTS_LIMIT):
@@ -302,10 +305,12 @@ class Engine:
         raise BusyError(f"others keep changing `{command.entity}`")
 
     def begin(self, command: Command, done: Done) -> bool:
-        """Decide and queue a command at once, if all that it rests on is in memory and nothing refuses it.
+        """Decide and queue a command without waiting, if every row that it needs is in memory and it is not
+        refused.
 
-        `done` hears, in the loop, what its group came to. False: nothing was done, it is for `execute`, and
-        so is what was not accepted. Raises `OverloadedError`, `NotFoundError`.
+        `done` is called in the event loop once its group is committed or not. Returns False if nothing was
+        done; then, as after an answer that is not `accepted`, use `execute`. Raises `OverloadedError`,
+        `NotFoundError`.
         """
         if command.standing is not None and command.stamp != self.catalog.generation:
             return False
@@ -344,14 +349,14 @@ class Engine:
         return planned
 
     def _committed(self, live: Live, found: Step, planned: Planned) -> Committed:
-        """A step that is durable, once those who watch have been told."""
+        """Notify the watchers of a durable step."""
         committed = Committed(found, planned.after, live, planned.write)
         for watcher in self._watchers:
             watcher(committed)
         return committed
 
     async def _is_current(self, live: Live) -> bool:
-        """Whether this version still is what the store says."""
+        """Whether this version is still the current one, according to the store."""
         await self.catalog.refresh()
         return self.catalog.live(live.tenant, live.app.name) is live
 
@@ -363,7 +368,9 @@ class Engine:
         outcome: Refusal,
         world: _World,
     ) -> Refused | Replayed | None:
-        """A refusal on something queued or cached is decided once more; None: it does not stand."""
+        """Decide a refusal again on committed rows, as it may rest on queued or stale ones; None: it was
+        stale.
+        """
         keys = self._keys(live, world.seen)
         found: Step | Refusal = outcome
         if self.store.is_shared:
@@ -382,7 +389,7 @@ class Engine:
     async def _decide(
         self, live: Live, command: Command, held: Mapping[ClaimKey, str], sight: Sight = "newest"
     ) -> tuple[Step | Refusal, _World, int]:
-        """What the machine says, once every row that it asks for is in memory."""
+        """Let the machine decide, loading every row that it asks for."""
         loaded: dict[str, Held | None] = {}
         for _ in range(LOADS_LIMIT):
             try:
@@ -399,7 +406,7 @@ class Engine:
         loaded: Mapping[str, Held | None],
         sight: Sight = "newest",
     ) -> tuple[Step | Refusal, _World, int]:
-        """What the machine says of what is in memory, or was loaded. Raises `_Absent`."""
+        """Let the machine decide on rows in memory and in `loaded`. Raises `_Absent` for any other."""
         now = self.clock.now_ms()
         world = _World(self.cache, live, held, loaded, sight)
         if command.requires is not None:
@@ -415,7 +422,7 @@ class Engine:
         return self._allowed(live, command.allowance, event, world), world, now
 
     def _allowed(self, live: Live, allowance: Allowance, event: Event, world: _World) -> Step | Refusal:
-        """What a decision lets pass, if it breaks no property: those were proven of who may."""
+        """Decide with an allowance; refuse if a property would break: the verifier assumed no overrides."""
         permit = Overriding(allowance, live)
         found = step(live.table, world, event, permit=permit)
         if not permit.is_used or isinstance(found, Refusal):
@@ -427,9 +434,9 @@ class Engine:
         return evolve(found, reads=frozenset(world.seen))
 
     async def preview(self, live: Live, event: Event, permit: Permit | None = None) -> Step | Refusal:
-        """What an event would meet now; nothing is taken. What is queued counts as taken.
+        """The result that an event would have now, with queued writes applied; nothing is changed.
 
-        Raises `BusyError` where another version takes over meanwhile.
+        Raises `BusyError` if another version takes over meanwhile.
         """
         permit = permit or live.permit
         loaded: dict[str, Held | None] = {}
@@ -447,7 +454,7 @@ class Engine:
         raise BusyError(f"it reads more than {LOADS_LIMIT} entities")
 
     async def _claimed(self, live: Live, found: Step) -> Refusal | None:
-        """The refusal of a step that wants what another entity holds: the store alone knows every claim."""
+        """The refusal of a step whose unique claim another entity holds, which only the store knows."""
         wanted: dict[ClaimKey, str] = {}
         for entity in found.written.values():
             for unique in live.table.blueprints[entity.blueprint].blueprint.unique.values():
@@ -463,7 +470,7 @@ class Engine:
         return None
 
     async def load(self, live: Live, entity: str) -> Held | None:
-        """Bring an entity into memory, as it is committed; None: there is none."""
+        """Load a committed entity into the cache; None if there is none."""
         return await self._loading.load(live.tenant, live.app.name, entity)
 
     async def read(self, live: Live, entity: str) -> Held | None:
@@ -485,7 +492,7 @@ class Engine:
         return self._committed(live, found, planned)
 
     def _planned(self, live: Live, command: Command, found: Step, world: _World, now: int) -> Planned:
-        """The rows of a step that the machine has worked out."""
+        """The rows to write for a step that the machine has decided."""
         before = world.seen
         use = _use(command.allowance) if world.is_allowed and command.allowance is not None else None
         policies = (DECISION + use.id,) if use is not None else ()
@@ -499,7 +506,7 @@ class Engine:
     async def _over(
         self, command: Command, live: Live, answer: Answer, held: dict[ClaimKey, str], attempt: int
     ) -> Result | None:
-        """What a write that was not accepted means: an answer, or None to decide anew."""
+        """The result of a write that was not accepted; None to decide the command again."""
         if answer.verdict == "lease":
             return Lost()
         if answer.verdict == "decision":
@@ -515,9 +522,9 @@ class Engine:
         return None
 
     async def _held_claims(self, live: Live, claim: str) -> dict[ClaimKey, str]:
-        """The claim that a write was refused for, with its holder, who may be part of the next decision.
+        """The claim for which a write was refused, with its holder, for the next decision.
 
-        `claim` is the unique's name and its key. Nothing, if it was let go since.
+        `claim` is the unique's name and its key. Empty if it was released since.
         """
         name, _, key = claim.partition("=")
         return await self.store.holders(live.tenant, live.app.name, [(name, key.encode())])
@@ -531,7 +538,7 @@ class Engine:
     async def _refused(
         self, command: Command, live: Live, refusal: Refusal, world: _World
     ) -> Refused | Replayed:
-        """A refusal stands, unless this very request was taken before."""
+        """The refusal, unless this very request was executed before."""
         replayed = await self._replayed(command)
         if isinstance(replayed, Replayed):
             return replayed

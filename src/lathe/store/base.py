@@ -37,13 +37,13 @@ GROUP_LIMIT = 512
 PAGE_LIMIT = 200
 """Rows of one page of a list."""
 LIST_SECONDS = 2.0
-"""How long a database looks for them."""
+"""How long a database may search for one page."""
 
 INTENTS_LIMIT = 1_000
-"""Shapes of refusals that are kept of one app."""
+"""Kinds of refusals that are counted for one app."""
 
 Written = tuple[str, str, str, int]
-"""An entity that was committed: tenant, app, id, and the revision that it has since."""
+"""An entity that was committed: tenant, app, id, and its new revision."""
 
 SortKey = Literal["id", "created", "changed", "state"]
 
@@ -53,8 +53,8 @@ class Query:
     """Which entities of a blueprint, in which order. `where` is an expression over its fields and `state`:
     one that `store.sql_filter` cannot lower is a `UsageError`.
 
-    `after` is the last row's (sort value, id) of the page before, as a cursor carried it. `holder` is a claim
-    (unique, key): only who holds it, which is found without looking at the others.
+    `after` is the (sort value, id) of the last row of the previous page, as the cursor has it. `holder` is a
+    claim (unique, key): only the entity that holds it is returned, by an index.
     """
 
     tenant: str
@@ -97,11 +97,11 @@ class JournalQuery:
 
 @frozen
 class Retiming:
-    """What becomes of a timer under a new version, of entities that it does not rewrite.
+    """A change of timers by a new version, for entities that are not rewritten.
 
-    With a `state` it is the timer of that state: one that is armed keeps its start and takes `after_ms`, and
-    is armed now where there is none; None: the state has none any more. Without, it is the `[timer]` of this
-    `name`, which is gone.
+    With a `state` it is that state's timer: an armed one keeps its start and gets the duration `after_ms`; an
+    entity without one is armed now; None: the new version has no such timer. Without a `state` it is the
+    `[timer]` called `name`, which the new version has no more.
     """
 
     blueprint: str
@@ -112,16 +112,16 @@ class Retiming:
 
 @frozen
 class Apply:
-    """A new version becomes current, if the app is still governed as `expected` (None: it is new).
+    """A new version becomes current, if the app's governing row still is `expected` (None: the app is new).
 
-    `writes` bring live entities over; each is checked as in a group, and one that is refused refuses all.
-    They are decided under `governing`, what governs the app afterwards. `retimings` come after them. `audit`
-    goes on where the audit ends; if it ended elsewhere, nothing is applied (`audit`). `decisions` change with
-    it, as those of a `Change` do; if one is of another revision by now, nothing is applied (`decision`).
+    `writes` migrate live entities; each is checked as in a group, and if one is refused, all are. They are
+    decided under `governing`, the governing row afterwards. `retimings` are applied after them. `audit` must
+    continue the audit log's current end, else nothing is applied (`audit`). `decisions` change in the same
+    transaction; if one has another revision by now, nothing is applied (`decision`).
 
-    With `again`, the store looks once more in the transaction itself, when nobody can write the app any more:
-    entities whose head is not the one in `examined` are handed to it, and the writes that it gives take the
-    place of theirs. What it raises, `apply` raises, and nothing has changed.
+    With `again`, the transaction itself looks for concurrent changes, once no other write of the app can be
+    committed: entities whose head differs from `examined` are passed to it, and the writes that it returns
+    replace theirs. If it raises, so does `apply`, and nothing has changed.
     """
 
     version: Version
@@ -134,13 +134,13 @@ class Apply:
     decisions: tuple[DecisionRow, ...] = ()
 
     def changed(self, heads: Iterable[tuple[str, bytes]]) -> list[str]:
-        """Of the app's entities, as (id, head), those that are to be looked at once more."""
+        """Those of the app's entities, given as (id, head), that have changed since they were examined."""
         if self.again is None:
             return []
         return [name for name, head in heads if self.examined.get(name) != head]
 
     def writes_with(self, rows: Sequence[EntityRow]) -> tuple[Write, ...]:
-        """The writes, those of what has changed made anew."""
+        """The writes, with those of the changed entities `rows` computed anew."""
         if self.again is None or not rows:
             return self.writes
         anew = self.again(rows)
@@ -149,13 +149,13 @@ class Apply:
 
     @property
     def governing(self) -> Governing:
-        """What governs the app afterwards: the version's digest, an epoch further on."""
+        """The app's governing row afterwards: the version's digest, in the next epoch."""
         return Governing(self.version.digest, self.expected.epoch + 1 if self.expected else 1)
 
 
 @frozen
 class Referring:
-    """Where entities of a blueprint refer to others: by fields that hold one, or a set of them."""
+    """A blueprint's fields that hold references to other entities, single ones and sets."""
 
     blueprint: str
     fields: tuple[str, ...] = ()
@@ -163,7 +163,7 @@ class Referring:
 
 
 REFERRED_MS = 600_000
-"""Who was written in so many milliseconds is looked at once more when somebody is archived."""
+"""Entities written within so many milliseconds are checked again for references before one is archived."""
 
 
 @frozen
@@ -198,7 +198,7 @@ class StoreError(LatheError):
 
 
 class UnavailableError(StoreError):
-    """It does not answer now; try again. With `maybe`, a commit's acknowledgement was lost."""
+    """The store does not answer now; try again. With `maybe`, a commit's acknowledgement was lost."""
 
     code = "unavailable"
 
@@ -208,25 +208,25 @@ class UnavailableError(StoreError):
 
 
 class TooLongError(StoreError):
-    """What a list asks for is not found in `LIST_SECONDS`."""
+    """A list took longer than `LIST_SECONDS`."""
 
     code = "too_long"
 
 
 class FullError(StoreError):
-    """There is no room left."""
+    """The disk is full."""
 
     code = "full"
 
 
 class ReadOnlyError(StoreError):
-    """It cannot be written."""
+    """The store is read-only."""
 
     code = "read_only"
 
 
 class DeniedError(StoreError):
-    """It does not know who asks, or does not let them in."""
+    """The database rejects the login."""
 
     code = "denied"
 
@@ -238,13 +238,13 @@ class AbsentError(StoreError):
 
 
 class CorruptError(StoreError):
-    """What is on disk is not what was written."""
+    """The data on disk is not what was written."""
 
     code = "corrupt"
 
 
 class SchemaError(StoreError):
-    """It was written by a release that this one does not know, or is locked by another process."""
+    """The store was written by a newer release, or another process has locked it."""
 
     code = "schema"
 
@@ -259,40 +259,41 @@ class Store(Protocol):
     """`sqlite`, `postgres` or `memory`."""
 
     begins_at_once: bool
-    """Whether `commit` is begun by its call, in a thread of the store, and not only once it is awaited."""
+    """Whether calling `commit` starts it at once, on a thread of the store, and not only when it is awaited.
+    """
     is_shared: bool
-    """Whether other processes may write beside this one, so that what is cached may be stale."""
+    """Whether other processes may write to it, so that cached rows may be stale."""
 
     async def open(self) -> None:
-        """Connect, take what must be taken, bring the schema up to date."""
+        """Connect, take locks, and bring the schema up to date."""
 
     async def close(self) -> None:
-        """Let go. What was acknowledged stays."""
+        """Disconnect. Everything acknowledged is durable."""
 
     async def ping(self) -> None:
-        """Fail if it could not commit now."""
+        """Raise if a commit would fail now."""
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener`, in the event loop, soon after any process has committed."""
 
     def on_written(self, listener: Callable[[Sequence[Written]], None]) -> None:
-        """Call `listener`, in the event loop, with what any process has committed lately. It is a hint: some
-        of it may never be told, and a store that is not shared tells nothing.
+        """Call `listener`, in the event loop, with the entities that any process has committed lately. It is
+        a hint: some may be left out, and a store that is not shared never calls it.
         """
 
     # Steps.
 
     def commit(self, group: Sequence[Write]) -> Awaitable[list[Answer]]:
-        """Commit what fits (`accept`), in one durable transaction; one answer for each write, in order.
+        """Commit the compatible writes of a group (`accept`) in one durable transaction; answers are in
+        order.
 
-        It may be called again while it runs. A group may grow until it is looked at, which is done when its
-        turn has come, and not before.
+        Calls may overlap and are processed in order. The caller may append to a group until its turn comes.
         """
 
     # Committed rows.
 
     async def load(self, tenant: str, app: str, ids: Sequence[str]) -> dict[str, EntityRow]:
-        """The entities of these ids that exist, in this order."""
+        """The entities with these ids that exist, in the same order."""
 
     async def find(self, query: Query) -> list[EntityRow]:
         """A page of entities; `query.limit` of them unless there are no more. Raises `TooLongError`."""
@@ -303,13 +304,13 @@ class Store(Protocol):
     async def holders(
         self, tenant: str, app: str, claims: Sequence[tuple[str, bytes]]
     ) -> dict[tuple[str, bytes], str]:
-        """Who holds each (unique, key), of those that are held."""
+        """The holder of each (unique, key) that is held."""
 
     async def entries(self, query: JournalQuery) -> list[Entry]:
-        """Journal entries with a position, without gaps before the last of them."""
+        """Journal entries that have a position; no entry before the last of them is missing."""
 
     async def hashes(self, *, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Position and hash of the entries of all tenants, archived ones too: what a checkpoint binds."""
+        """Position and hash of the entries of all tenants, archived ones too: what a checkpoint covers."""
 
     async def history(
         self, tenant: str, app: str, entity: str, *, after: int = 0, limit: int = PAGE_LIMIT
@@ -317,7 +318,7 @@ class Store(Protocol):
         """An entity's entries by revision, oldest first, also those without a position yet."""
 
     async def position(self) -> int:
-        """The last position that readers may pass."""
+        """The last position up to which readers have seen everything."""
 
     async def receipt(self, tenant: str, principal: str, key: str) -> Receipt | None:
         """The answer given for an idempotency key, if it has not expired."""
@@ -325,16 +326,16 @@ class Store(Protocol):
     # Versions.
 
     async def governing(self) -> dict[tuple[str, str], Governing]:
-        """What governs each (tenant, app)."""
+        """The governing row (version and epoch) of each (tenant, app)."""
 
     async def version(self, tenant: str, app: str, digest: str) -> Version | None:
-        """A version that was applied once."""
+        """A version that is or was current."""
 
     async def versions(self, tenant: str, app: str) -> list[Version]:
         """Every application, newest first; `files` and `report` are left empty."""
 
     async def apply(self, change: Apply) -> Answer:
-        """Make a version current and bring its entities over, or change nothing."""
+        """Make a version current and migrate its entities, or change nothing."""
 
     # Effects and timers, by the store's clock.
 
@@ -342,37 +343,39 @@ class Store(Protocol):
         """The store's clock."""
 
     async def lease(self, worker: str, *, limit: int, lease_ms: int) -> list[Leased]:
-        """Take up to `limit` invocations that are due and that nobody holds, the longest due first; one
-        whose lease ran out is due since then.
+        """Lease up to `limit` invocations that are due and not leased, the longest due first; an expired
+        lease counts as due since it expired.
 
-        Of one entity, only the invocation that `machine` would start next, or has started, is due; notices
-        and late ones wait for nothing. A lease outlasts a write that replaces its row.
+        Of one entity only the invocation that `machine` would start next, or has started, is due; notices and
+        late executions are not ordered. A lease survives a write that replaces its row.
         """
 
     async def renew(
         self, worker: str, keys: Sequence[tuple[str, str, str, int]], *, lease_ms: int
     ) -> set[tuple[str, str, str, int]]:
-        """Hold on to invocations (tenant, app, entity, number); those that are still the worker's."""
+        """Extend leases of invocations (tenant, app, entity, number); returns those that the worker still
+        has.
+        """
 
     async def postpone(self, worker: str, outgoing: Outgoing) -> bool:
-        """Let go of an invocation and write down its new `due_ms` and `attempt`; False if it is not its."""
+        """Release an invocation with its new `due_ms` and `attempt`; False if the worker does not hold it."""
 
     async def due_timers(self, worker: str, *, limit: int, lease_ms: int) -> list[Timer]:
-        """Take up to `limit` timers whose moment has come and that nobody holds, the longest due first.
+        """Lease up to `limit` timers that are due and not leased, the longest due first.
 
-        A write that replaces the row arms it anew: whoever held it holds it no longer.
+        A write that replaces the row arms the timer anew and ends its lease.
         """
 
     async def postpone_timer(self, worker: str, timer: Timer, *, until_ms: int) -> bool:
-        """Let go of a timer whose action is not possible now: it is due again at `until_ms`, or as soon as
-        its entity is written. False if it is not the worker's.
+        """Release a timer whose action is not possible now: it is due again at `until_ms`, or as soon as its
+        entity is written. False if the worker has no lease on it.
         """
 
     async def next_due_ms(self) -> int | None:
-        """When the next invocation or timer is due that nobody holds and that waits for no other."""
+        """When the next invocation or timer is due that is not leased and waits for no other."""
 
     async def overdue(self, tenant: str, app: str, *, before_ms: int, limit: int) -> list[Timer | Outgoing]:
-        """What has been due since before `before_ms`, the longest first."""
+        """Timers and invocations that were due before `before_ms`, the longest overdue first."""
 
     async def pending(self, tenant: str, app: str, entity: str) -> list[Timer | Outgoing]:
         """An entity's timers and invocations that are not over, the earliest due first."""
@@ -383,25 +386,27 @@ class Store(Protocol):
         """The newest checkpoints, newest first."""
 
     async def add_checkpoint(self, checkpoint: Checkpoint, *, after: int) -> bool:
-        """Keep a checkpoint that goes on from the one at position `after` (0: from the beginning); False if
-        another one has come between, on which this one's root does not rest.
+        """Add a checkpoint that continues the one at position `after` (0: the beginning of the journal);
+        False if another has been added since, which this one's root does not cover.
         """
 
     async def count_intents(self, intents: Sequence[Intent]) -> None:
-        """Add to the counts of these shapes; beyond 1,000 of an app the rarest oldest ones give way."""
+        """Add to the counts of these kinds; beyond `INTENTS_LIMIT` of an app the rarest are dropped."""
 
     async def intents(self, tenant: str, app: str) -> list[Intent]:
-        """The shapes of an app's refusals, most frequent first."""
+        """The kinds of an app's refusals, most frequent first."""
 
-    # Who may, and what was governed.
+    # Tokens, decisions, the audit log.
 
     async def govern(self, change: Change) -> bool:
-        """Make a change of what governs, durably, or nothing: False if the audit ends elsewhere by now, or a
-        decision is of another revision.
+        """Change tokens, decisions or the audit log durably, or nothing: False if the audit log has grown
+        since, or a decision has another revision.
         """
 
     def on_governed(self, listener: Callable[[], None]) -> None:
-        """Call `listener`, in the event loop, soon after any process has changed what governs."""
+        """Call `listener`, in the event loop, soon after any process has changed versions, tokens or
+        decisions.
+        """
 
     async def lineage(self, token: str) -> list[TokenRow]:
         """The token of this id and those that it was delegated from, itself first."""
@@ -409,40 +414,40 @@ class Store(Protocol):
     async def tokens(
         self, tenant: str, *, after: str = "", limit: int = PAGE_LIMIT, living_ms: int | None = None
     ) -> list[TokenRow]:
-        """A tenant's tokens by id, those behind `after`; with `living_ms` only those that are not revoked and
-        expire later: the others are not looked at.
+        """A tenant's tokens by id, from behind `after`; with `living_ms` only those that are not revoked and
+        expire after it, by an index.
         """
 
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         """The decision of this id."""
 
     async def held(self, tenant: str, decision: str) -> bytes | None:
-        """What a decision's request would apply; None for one that applies nothing."""
+        """The app files that a decision's request would apply; None if it applies none."""
 
     async def decisions(self, query: DecisionQuery) -> list[DecisionRow]:
         """A page of decisions, the newest first."""
 
     async def approved(self, tenant: str, keys: Sequence[bytes]) -> list[DecisionRow]:
-        """The decisions that let requests of these keys pass now, by the store's clock, the oldest first."""
+        """Approved decisions for requests with these keys, valid by the store's clock, oldest first."""
 
     async def audit_end(self) -> End:
-        """Where the audit ends."""
+        """The last entry of the audit log: its number and hash."""
 
     async def audit(
         self, *, tenant: str | None = None, after: int = 0, limit: int = PAGE_LIMIT
     ) -> list[Audited]:
-        """Entries of the audit by number, of one tenant or of all."""
+        """Entries of the audit log by number, of one tenant or of all."""
 
     async def seals(self, *, limit: int = 1) -> list[Seal]:
         """The newest seals, newest first."""
 
     async def add_seal(self, seal: Seal) -> bool:
-        """Keep a seal; False if there is one of that number or a later one already."""
+        """Add a seal; False if there is one with this number or a later one already."""
 
-    # Keeping house.
+    # Housekeeping.
 
     async def sweep(self, bounds: Bounds) -> Swept:
-        """Remove what has outlived its bound: receipts that expired, archives, tokens that are long over."""
+        """Remove expired receipts, and archives, tokens and decisions older than their bounds."""
 
     async def archive(
         self,
@@ -454,23 +459,24 @@ class Store(Protocol):
         limit: int,
         referring: Sequence[Referring] = (),
     ) -> list[str]:
-        """Move entities final since before then, with their journal, out of the way; the ids of those moved.
+        """Move entities that became final before `final_before_ms` to the archive, with their journal; their
+        ids.
 
-        Their claims and timers are gone. One with an invocation that is not over stays, and so does one to
-        which another refers that is not archived itself, by the fields in `referring`.
+        Their claims and timers are deleted. An entity with an open invocation stays, and so does one to which
+        an entity that is not archived refers, by the fields in `referring`.
         """
 
     async def erase(self, tenant: str, app: str, entity: str) -> int:
-        """Drop the payloads of an entity's journal; the chain still verifies. How many were dropped."""
+        """Erase the payloads of an entity's journal; the hash chain still verifies. Returns their number."""
 
     async def backup(self, target: str) -> None:
-        """A consistent copy, while others go on writing."""
+        """Write a consistent copy to `target`; commits go on meanwhile."""
 
     def dump(self) -> AsyncIterator[tuple[str, bytes]]:
         """Every row of every table as (table, JSON), at one moment, for `lathe store export`."""
 
     async def restore(self, rows: AsyncIterator[tuple[str, bytes]]) -> int:
-        """Fill an empty store with what `dump` of any store gave; how many rows. Leases are gone."""
+        """Fill an empty store from the `dump` of any store, without leases; returns the number of rows."""
 
 
 __all__ = [
