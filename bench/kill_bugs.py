@@ -51,7 +51,7 @@ BUGS = (
         "if version is not None and entity.version < version:"),
     Bug("If-Visit is not looked at", "api/entities/commands.py",
         "if visit is not None and entity.visit != visit:", "if False:"),
-    Bug("a key forgets its body", "api/entities/commands.py",
+    Bug("a key forgets its body", "api/entities/request.py",
         'sha256(said.encode() + b"\\0" + asked.body)', "sha256(said.encode())"),
     Bug("reads see what is queued", "runtime/cache.py",
         "return slot.committed", "return slot.newest"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -196,3 +197,16 @@ def test_what_is_left_to_do_has_an_owner() -> None:
 
 def test_the_page_for_agents_is_short() -> None:
     assert len(text_of(ROOT / "AGENTS.md").splitlines()) < AGENTS_LINES_LIMIT
+
+
+def test_every_bug_of_the_benches_finds_its_line() -> None:
+    """A bug whose line has moved would not be put in, and nobody would notice until the bench is run."""
+    found = runpy.run_path(str(ROOT / "bench" / "kill_bugs.py"))["BUGS"]
+    texts = {bug.file: (ROOT / "src" / "lathe" / bug.file).read_text(encoding="utf-8") for bug in found}
+    none(
+        [
+            f"{bug.name}: {texts[bug.file].count(bug.old)} times"
+            for bug in found
+            if texts[bug.file].count(bug.old) != 1
+        ]
+    )
