@@ -12,7 +12,7 @@ from lathe.machine.event import Caller
 from lathe.machine.step import matches
 from lathe.policy.engine import Decider
 from lathe.policy.implied import permits
-from lathe.policy.policies import names_principals, read_policies
+from lathe.policy.policies import read_policies
 from lathe.policy.requests import Request
 from lathe.policy.scan import MAX_OPERATORS
 from lathe.policy.schema import schema
@@ -160,12 +160,6 @@ def test_long_policy_that_is_not_deep_is_read() -> None:
 
 def test_comments_and_strings_end_no_policy() -> None:
     assert not faults('// a; b\nforbid(principal, action, resource is Claim) when { resource.state == ";" };')
-
-
-def test_policies_name_roles_and_principals() -> None:
-    text = 'permit(principal == Principal::"eve", action, resource) when { principal in Role::"clerk" };'
-    named = names_principals(read_policies(claim(text))[0])
-    assert named == {("Principal", "eve"), ("Role", "clerk")}
 
 
 def test_blueprint_cannot_be_called_as_a_type_of_the_schema() -> None:

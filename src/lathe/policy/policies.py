@@ -132,11 +132,6 @@ def _fault(message: str, span: Span, cure: str) -> Diagnostic:
     return Diagnostic("LT604", "error", message, span, cure)
 
 
-def names_principals(policies: tuple[Policy, ...]) -> frozenset[tuple[str, str]]:
-    """The principals, roles and entities that policies name, as type and id: what no symmetry may swap."""
-    return frozenset(found for policy in policies for found in entities(policy.tree))
-
-
 def may_concern(policy: Policy, blueprint: str, action: str) -> bool:
     """Whether the head of a policy lets it count for an action: what is left out contributes nothing."""
     resource, head = policy.tree["resource"], policy.tree["action"]

@@ -64,7 +64,6 @@ class Outside:
         self._random = Random(f"{seed}/outside")
         self._running: dict[str, list[_Running]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.executions = 0
         self.excused: set[Power] = set()
         """Processes that stood still: what they held may have been taken from them."""
 
@@ -151,7 +150,6 @@ class Outside:
         """It happens, unless it is promised that it does not any more. False: only time will tell."""
         if self._loop.time() > until and not asked.effect.late:
             return False
-        self.executions += 1
         self._oracle.executes(asked.entity, asked.number, self._loop.now_ms())
         return True
 

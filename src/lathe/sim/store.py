@@ -80,7 +80,6 @@ class SimStore(MemoryStore):
         self._hints = Random(f"{seed}/hints")
         self.crash: Callable[[Power], None] = lambda power: None
         """Pulls the plug of a process."""
-        self.commits = 0
         self._last: tuple[Write, ...] = ()
         self._is_applying = False
 
@@ -127,7 +126,6 @@ class SimStore(MemoryStore):
     def commit_now(self, group: Sequence[Write]) -> list[Answer]:
         """Commit, and let the observer see what was accepted."""
         answers = super().commit_now(group)
-        self.commits += 1
         changed: set[str] = set()
         has_beside = False
         for write, answer in zip(group, answers, strict=True):

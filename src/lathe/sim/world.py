@@ -273,7 +273,6 @@ class World:
         self.asked: list[list[Issue]] = [[] for _ in range(setting.clients)]
         self.processes: list[Process] = []
         self._digest = sha256()
-        self._waiting_clients = 0
         self.commands = 0
         self.refusals = 0
 
