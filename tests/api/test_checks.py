@@ -52,6 +52,9 @@ def test_a_refused_check_has_all_that_a_reviewer_needs_and_is_kept() -> None:
             assert [item["id"] for item in listed] == [found["id"]]
             assert listed[0]["first"]["code"] == "LT401"
             assert (await client.get("/v1/checks?app=order")).json() == {"items": []}
+            for path in ("checks", "simulations", f"checks/{found['id']}/description"):
+                slip = (await client.get(f"/v1/{path}?ap=order")).json()
+                assert (slip["code"], slip["detail"]) == ("LR400.query", "there is no parameter `ap`")
 
     asyncio.run(main())
 

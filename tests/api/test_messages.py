@@ -99,6 +99,13 @@ def test_what_a_body_must_be(path: str, body: object, detail: str, cure: str) ->
         ("/v1/jobs", "GET /v1/jobs", "`GET /openapi.json` has every address"),
         (f"{JOBS}/ID/", "GET /v1/jobs/jobs/ID/", "leave out the `/` at its end"),
         ("/v1/events?after=x", "`after` is a whole number", None),
+        ("/v1/events?app=job", "there is no app `job`", "did you mean `jobs`? the apps here are `jobs`"),
+        (
+            "/v1/events?app=jobs&blueprint=Jab",
+            "there is no blueprint `Jab`",
+            "did you mean `Job`? there are `Job`",
+        ),
+        ("/v1/events?blueprint=order", "there is no blueprint `order`", "there are `Job`"),
     ],
 )  # fmt: skip
 def test_what_an_address_must_be(path: str, detail: str, cure: str | None) -> None:
@@ -106,6 +113,32 @@ def test_what_an_address_must_be(path: str, detail: str, cure: str | None) -> No
     made = found["detail"].rstrip("/").rpartition("/")[2]
     assert found["detail"] == detail.replace("ID", made)
     assert found.get("help") == cure
+
+
+def test_a_list_has_no_parameters_but_its_own() -> None:
+    """A slip of the pen does not list everything."""
+    lists = {
+        JOBS: "stat", f"{JOBS}/ID/journal": "afte", f"{JOBS}/ID/actions": "explai",
+        f"{JOBS}/ID/trace": "sinc",
+        "/v1/events": "ap", "/v1/intents?app=jobs": "ap", "/v1/tokens": "tenan", "/v1/audit": "limi",
+        "/v1/decisions": "stat", "/v1/apps": "app",
+        "/v1/blueprints": "app", "/v1/blueprints/jobs": "limit",
+    }  # fmt: skip
+
+    async def main() -> None:
+        async with house(files=FILES) as one:
+            scopes = {"kind": "person", "roles": ["clerk", "boss"], "scopes": ["operator"]}
+            token = await one.made(one.operator, "ann", **scopes)
+            made = (await one.ask(token, "POST", JOBS, {"key": "a"})).json()["id"]
+            for path, name in lists.items():
+                joined = path.replace("ID", made) + ("&" if "?" in path else "?") + name
+                answer = await one.ask(token, "GET", f"{joined}=x")
+                told = answer.json()
+                assert (answer.status_code, told["code"]) == (400, "LR400.query"), joined
+                assert told["detail"] == f"there is no parameter `{name}`"
+                assert "did you mean `" in told["help"] or told["help"] == "it takes none", told
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

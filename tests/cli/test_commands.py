@@ -82,7 +82,25 @@ def test_what_other_tools_call_it_is_understood(lathe: Lathe, word: str, meant: 
 def test_what_click_says_stands_on_one_line(lathe: Lathe) -> None:
     said = lathe("gauge")
     assert "Choose from: add, run\n" in said.err
-    assert lathe("serve", "--port", "1").err.splitlines()[0] == "lathe: no such option '--port'"
+    assert lathe("serve", "--prot", "1").err.splitlines()[0].startswith("lathe: no such option '--prot'")
+
+
+def test_an_option_wins_over_the_environment_and_that_over_the_file(
+    lathe: Lathe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "lathe.toml"
+    file.write_text('[server]\nhost = "127.0.0.2"\nport = 7001\n')
+
+    def listens(*options: str) -> tuple[str, int]:
+        said = lathe("serve", "--config", file, "--print-config", *options)
+        server = json.loads(said.out)["server"]
+        return server["host"], server["port"]
+
+    assert listens() == ("127.0.0.2", 7001)
+    monkeypatch.setenv("LATHE_SERVER_PORT", "7002")
+    assert listens() == ("127.0.0.2", 7002)
+    assert listens("--port", "7003") == ("127.0.0.2", 7003)
+    assert listens("--host", "127.0.0.3", "--port", "7003") == ("127.0.0.3", 7003)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from starlette.routing import BaseRoute, Route
 
 from lathe.api.access.authentication import Authenticator, Principal
 from lathe.api.access.overrides import Overrides
-from lathe.api.entities.app_lookup import entered
+from lathe.api.entities.app_lookup import entered, followed
 from lathe.api.entities.apps import Apps
 from lathe.api.entities.commands import KEY_CHARACTERS_LIMIT, Answered, Commands
-from lathe.api.entities.explain import explain
+from lathe.api.entities.explain import PARAMETERS, explain
 from lathe.api.entities.inbound import Receiver, Secrets
 from lathe.api.entities.intents import told as told_wish
 from lathe.api.entities.reading import Reading, limit_of
@@ -53,6 +53,7 @@ from lathe.api.wire.problem import NEEDS_JSON, Problem
 from lathe.api.wire.readiness import Readiness
 from lathe.api.wire.shutdown import cut_off
 from lathe.api.wire.unrouted import FIXED, not_routed
+from lathe.api.wire.validation import only
 from lathe.errors import LatheError, NotFoundError
 from lathe.govern.principal import MAIN, READ
 from lathe.machine.table import BlueprintTable
@@ -377,6 +378,7 @@ class Api:
         entity = request.path_params["id"]
         await self.reading.entity(live, table, entity, principal)
         asked = dict(request.query_params)
+        only(asked, "after", "limit")
         limit = limit_of(asked)
         after = _whole(asked.get("after", "0"), "after")
         found = await self.node.store.history(live.tenant, live.app.name, entity, after=after, limit=limit)
@@ -396,6 +398,7 @@ class Api:
         live, table, principal = await self._blueprint(request)
         held = await self.reading.entity(live, table, request.path_params["id"], principal)
         asked = request.query_params
+        only(asked, *(PARAMETERS if "explain" in asked else ("explain",)))
         if "explain" in asked:
             row = explain(live, table, held, principal, dict(asked))
             return _json({"items": [row]})
@@ -409,8 +412,8 @@ class Api:
     async def _events(self, request: Request) -> Response:
         principal = await self.principal(request.scope)
         asked = request.query_params
-        if asked.get("app"):
-            principal.enters(asked["app"])
+        only(asked, "app", "blueprint", "entity", "after", "limit")
+        followed(self.node.engine.catalog, principal, asked.get("app"), asked.get("blueprint"))
         last = request.headers.get("last-event-id") or asked.get("after")
         position = await self.node.store.position() if last is None else _whole(last, "after")
         chosen = asked.get("app"), asked.get("blueprint"), asked.get("entity")
@@ -435,8 +438,9 @@ class Api:
         )
 
     async def _intents(self, request: Request) -> Response:
-        app = request.query_params.get("app", "")
         principal = await self.principal(request.scope)
+        only(request.query_params, "app")
+        app = request.query_params.get("app", "")
         live = entered(self.node.engine.catalog, principal, app)
         found = await self.node.store.intents(live.tenant, live.app.name)
         mine = (i for i in found if principal.grant is None and principal.takes(i.blueprint, READ))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lathe.api.wire.problem import Problem
+from lathe.api.wire.validation import none_of
 from lathe.errors import NotFoundError
 from lathe.govern.principal import Principal
 from lathe.lang.lookup import closest
@@ -21,6 +22,17 @@ def entered(catalog: Catalog, principal: Principal, app: str) -> Live:
         return catalog.live(principal.tenant, app)
     except NotFoundError as error:
         raise Problem("LR404.app", str(error), help=_there(catalog, principal, app)) from None
+
+
+def followed(catalog: Catalog, principal: Principal, app: str | None, blueprint: str | None) -> None:
+    """Raises as `entered` does, and `Problem` (LR400.query), if what is to be followed is not there."""
+    lives = [live for live in catalog.all(principal.tenant) if principal.is_for(live.app.name)]
+    if app is not None:
+        lives = [entered(catalog, principal, app)]
+    names = [name for live in lives for name in live.table.blueprints]
+    if blueprint is not None and blueprint not in names:
+        said = f"there is no blueprint `{blueprint[:GUESSED_CHARACTERS_LIMIT]}`"
+        raise Problem("LR400.query", said, help=none_of(blueprint, names, what="there are"))
 
 
 def _there(catalog: Catalog, principal: Principal, app: str) -> str:

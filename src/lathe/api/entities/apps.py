@@ -17,6 +17,7 @@ from lathe.api.entities.app_lookup import entered
 from lathe.api.entities.reading import asks
 from lathe.api.entities.value_schema import value_schema
 from lathe.api.entities.view import encode
+from lathe.api.wire.validation import only
 from lathe.govern.principal import READ
 from lathe.lang.model import Blueprint, State
 from lathe.machine.moment import rfc3339
@@ -59,6 +60,7 @@ class Apps:
 
     async def _list(self, request: Request) -> Response:
         principal = await self._principal(request)
+        only(request.query_params)
         # The position first: what is committed meanwhile is told again by the events, not lost.
         position = await self._engine.store.position()
         lives = self._engine.catalog.all(principal.tenant)

@@ -9,7 +9,7 @@ from lathe.api.access.authentication import Principal
 from lathe.api.access.denials import completed, explained
 from lathe.api.entities.request import body_of
 from lathe.api.wire.problem import Problem
-from lathe.api.wire.validation import arguments_help, none_of
+from lathe.api.wire.validation import arguments_help, none_of, only
 from lathe.lang.model import Action
 from lathe.machine.snapshot import Value
 from lathe.machine.table import BlueprintTable
@@ -17,7 +17,7 @@ from lathe.runtime.catalog import Live
 from lathe.runtime.plan import Held
 from lathe.runtime.values import MisfitError, arguments
 
-PARAMETERS = frozenset({"explain", "roles", "args"})
+PARAMETERS = ("explain", "roles", "args")
 ARGS_CHARACTERS_LIMIT = 8_192
 
 
@@ -29,9 +29,7 @@ def explain(
     `explain` names the action, `args` are its arguments as JSON, `roles` some of the roles that the caller
     holds: what if it held these alone. States and guards are not asked. Raises `Problem`.
     """
-    unknown = set(asked) - PARAMETERS
-    if unknown:
-        raise Problem("LR400.query", f"there is no parameter `{min(unknown)[:80]}` beside `explain`")
+    only(asked, *PARAMETERS)
     name = asked["explain"]
     rule = table.rules.get(name)
     if rule is None or name == "create":

@@ -17,7 +17,7 @@ from lathe.api.entities.value_schema import value_schema
 from lathe.api.entities.view import entry
 from lathe.api.wire.cursor import Cursors
 from lathe.api.wire.problem import OF_REASON, Problem, why
-from lathe.api.wire.validation import none_of
+from lathe.api.wire.validation import none_of, only
 from lathe.govern.principal import READ
 from lathe.lang.expr import And, Compare, Literal, Node, Read
 from lathe.lang.filter import FILTER_CHARACTERS_LIMIT, read_filter
@@ -111,9 +111,7 @@ class Reading:
 
     def query(self, live: Live, table: BlueprintTable, asked: Mapping[str, str]) -> Query:
         """What a list's parameters ask for. Raises `Problem`."""
-        unknown = set(asked) - {"state", "where", "sort", "limit", "cursor"}
-        if unknown:
-            raise Problem("LR400.query", f"there is no parameter `{min(unknown)[:80]}`")
+        only(asked, "state", "where", "sort", "limit", "cursor")
         blueprint = table.blueprint
         states = tuple(s for s in asked.get("state", "").split(",") if s)
         for state in states:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from lathe.api.access.authentication import Principal
 from lathe.api.entities.reading import Reading
 from lathe.api.wire.problem import Problem
+from lathe.api.wire.validation import only
 from lathe.machine import tracejson
 from lathe.machine.table import BlueprintTable
 from lathe.machine.trace_start import milliseconds
@@ -57,9 +58,7 @@ class Tracing:
 
 
 def _since(asked: Mapping[str, str]) -> int | None:
-    unknown = set(asked) - {"since"}
-    if unknown:
-        raise Problem("LR400.query", f"there is no parameter `{min(unknown)[:80]}`")
+    only(asked, "since")
     if "since" not in asked:
         return None
     try:

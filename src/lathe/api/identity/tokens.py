@@ -13,6 +13,7 @@ from lathe.api.entities.reading import limit_of
 from lathe.api.entities.request import asked_as
 from lathe.api.entities.view import encode
 from lathe.api.wire.problem import Problem
+from lathe.api.wire.validation import only
 from lathe.govern.keyring import Keyring, told
 from lathe.govern.principal import MAIN
 from lathe.govern.token_request import Wanted
@@ -74,6 +75,7 @@ class Governing:
         """The tokens that the caller may handle, by id."""
         caller = await self._caller(request)
         asked = dict(request.query_params)
+        only(asked, "tenant", "after", "limit")
         limit = limit_of(asked)
         tenant = asked.get("tenant", caller.tenant)
         found = await self._keyring.page(caller, tenant, after=asked.get("after", ""), limit=limit)
@@ -107,6 +109,7 @@ class Governing:
         caller = await self._caller(request)
         caller.needs("operator")
         asked = dict(request.query_params)
+        only(asked, "after", "limit")
         limit, after = limit_of(asked), asked.get("after", "0")
         if not after.isascii() or not after.isdigit() or len(after) > 18:
             raise Problem("LR400.query", "`after` is a whole number")

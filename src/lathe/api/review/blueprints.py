@@ -21,6 +21,7 @@ from lathe.api.review.approvals import Holder, Holding
 from lathe.api.review.checks import body_as, files_of, texts_of
 from lathe.api.review.recent_checks import Checks, Kept
 from lathe.api.wire.problem import Problem, no_version
+from lathe.api.wire.validation import only
 from lathe.govern.decision_request import told as asking_told
 from lathe.govern.principal import GovernError
 from lathe.lang.diff import Change
@@ -105,6 +106,7 @@ class Blueprints:
     async def _list(self, request: Request) -> Response:
         """Every app that is loaded."""
         by = await self._by(request)
+        only(request.query_params)
         items = [
             {
                 "app": live.app.name,
@@ -124,6 +126,7 @@ class Blueprints:
     async def _versions(self, request: Request) -> Response:
         """Every application of an app, newest first."""
         by = await self._by(request)
+        only(request.query_params)
         live = entered(self._engine.catalog, by, request.path_params["app"])
         found = await self._engine.store.versions(by.tenant, live.app.name)
         items = [{"digest": v.digest, "at": rfc3339(v.applied_ms), "by": v.by, "note": v.note} for v in found]

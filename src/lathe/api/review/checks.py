@@ -23,7 +23,7 @@ from lathe.api.review.recent_checks import Checks, Kept, summary
 from lathe.api.review.subjects import Files, Subject, Subjects, reviewer
 from lathe.api.wire.problem import Problem
 from lathe.api.wire.uploads import FILES_LIMIT, Uploads, large_body
-from lathe.api.wire.validation import misfit
+from lathe.api.wire.validation import misfit, only
 from lathe.errors import NotFoundError
 from lathe.lang.model import Json
 from lathe.runtime.engine import Engine
@@ -111,6 +111,7 @@ class CheckRoutes:
     async def _list(self, request: Request) -> Response:
         """The newest checks first; with `app`, those of one."""
         by = await self._caller(request)
+        only(request.query_params, "app")
         found = self._checks.newest(by.tenant, request.query_params.get("app"))
         items = [self._told(kept) for kept in found if by.is_for(kept.app)]
         return _json({"items": items})
@@ -133,6 +134,7 @@ class CheckRoutes:
     async def _describe(self, request: Request) -> Response:
         """Graph, permissions, and what differs from a version: the one in force, or `against`."""
         subject, by = await self._subject(request)
+        only(request.query_params, "against")
         against = await self._subjects.version_before(
             by, subject, request.query_params.get("against", "current")
         )

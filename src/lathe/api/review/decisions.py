@@ -22,6 +22,7 @@ from lathe.api.entities.view import encode
 from lathe.api.review.blueprints import Asked as Application, Blueprints
 from lathe.api.review.checks import body_as
 from lathe.api.wire.problem import Problem
+from lathe.api.wire.validation import only
 from lathe.govern.decision_request import POLICIES_FILE, How, asking_of, policy_of, told
 from lathe.govern.decisions import Decisions, is_mine
 from lathe.lang.types import Type
@@ -124,6 +125,7 @@ class DecisionRoutes:
         """The caller's own requests; of who decides, all of the apps that the token is for."""
         by = await self._caller(request)
         asked = dict(request.query_params)
+        only(asked, "state", "before", "limit")
         state = asked.get("state")
         if state is not None and state not in STATES:
             raise Problem("LR400.query", f"`state` is one of {', '.join(STATES)}")

@@ -25,6 +25,7 @@ from lathe.api.review.recent_checks import Checks
 from lathe.api.review.subjects import Files, Subject, Subjects, reviewer
 from lathe.api.wire.answers import problem_of
 from lathe.api.wire.problem import Problem
+from lathe.api.wire.validation import only
 from lathe.errors import LatheError
 from lathe.frozen import mutable
 from lathe.lang.model import Json
@@ -137,6 +138,7 @@ class Simulations:
     async def _list(self, request: Request) -> Response:
         """The newest campaigns first; with `app`, those of one."""
         by = await reviewer(self._authenticator, request)
+        only(request.query_params, "app")
         app = request.query_params.get("app")
         return _json({"items": [told(one) for one in self._of(by) if app in (None, one.subject.app)]})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -58,6 +58,16 @@ def _members(kind: type[Struct]) -> str:
     told = [f"it needs {', '.join(needed)}"] if needed else []
     told += [f"it {'also ' if needed else ''}takes {', '.join(others)}"] if others else []
     return "; ".join(told)
+
+
+def only(asked: Iterable[str], *names: str) -> None:
+    """Raises `Problem` (LR400.query) for a parameter of a query that is none of these."""
+    strange = sorted(set(asked).difference(names))
+    if strange:
+        there = none_of(strange[0], names, what="its parameters are") if names else "it takes none"
+        raise Problem(
+            "LR400.query", f"there is no parameter `{strange[0][:NAME_CHARACTERS_LIMIT]}`", help=there
+        )
 
 
 def arguments_help(action: Action) -> str:
