@@ -65,7 +65,7 @@ def test_what_was_interrupted_is_not_kept(
 
     with monkeypatch.context() as patched:
         patched.setattr(command, "check_files", interrupted)
-        lathe("check", ticket)
+        assert lathe("check", ticket, "--mutate").code == 130
     assert "cached verdict of" not in lathe("check", ticket).err
 
 

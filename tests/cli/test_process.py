@@ -139,6 +139,7 @@ def test_ctrl_c_ends_a_search_and_tells_what_is_known(tmp_path: Path) -> None:
     out, _ = child.communicate(timeout=60)
     err = _rest(terminal)
     assert b"Traceback" not in err
-    assert child.returncode == 1
+    assert child.returncode == 130
+    assert err.rstrip().endswith(b"lathe: interrupted: this is what was known by then")
     assert b"large: unknown" in out.splitlines()[-1]
     assert b"interrupt" in out

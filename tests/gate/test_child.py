@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 
-from lathe.gate.judge import ChildGate, Judgement
+from lathe.gate.judge import ChildGate, Judgement, _child
 from lathe.gate.verdict import Options
 
 from ..support import files_of, report_of
@@ -23,6 +24,16 @@ close = { from = "open", to = "closed", by = "role:clerk" }
 
 def judged(text: str, *, accept_bounds: bool = False) -> Judgement:
     return asyncio.run(ChildGate().judge(files_of(text), against=None, accept_bounds=accept_bounds))
+
+
+def test_ctrl_c_at_the_terminal_of_the_server_is_not_for_the_check() -> None:
+    """A terminal tells everybody in the group of the process in front."""
+
+    async def main() -> int:
+        async with _child("lathe.gate.child", 60) as process:
+            return os.getpgid(process.pid)
+
+    assert asyncio.run(main()) != os.getpgid(0)
 
 
 def test_the_same_question_is_answered_once() -> None:

@@ -16,7 +16,7 @@ NOT_FOUND = 6
 UNAVAILABLE = 7
 INTERNAL = 70
 INTERRUPTED = 130
-"""Ctrl-C before anything was known, as shells have it."""
+"""Ctrl-C, as shells have it, whatever is known by then."""
 
 _BY_URGENCY = (
     INTERNAL, INTERRUPTED, UNAVAILABLE, DENIED, CONFLICT, USAGE, NOT_FOUND, UNREADABLE, FINDINGS, DONE,

@@ -166,7 +166,10 @@ async def _child(
     """A process of its own for a module, killed on the way out if it still runs."""
 
     def bounded() -> None:
-        """Runs in the child before it becomes the check: bounds that it cannot raise."""
+        """Runs in the child before it becomes the check: bounds that it cannot raise. Ctrl-C at a terminal is
+        for the server alone, which ends the check or waits for it.
+        """
+        os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         os.nice(niceness)

@@ -127,7 +127,7 @@ def _checked(app: App, clock: Clock, seconds: float = MUTANT_SECONDS) -> Report:
     small = replace(app.scope, budget_states=min(app.scope.budget_states, MUTANT_STATES))
     options = replace(DEFAULTS, budget_seconds=seconds)
     report = check_app(replace(app, scope=small), options, clock)
-    if any("an interrupt ended" in level.why for level in report.levels):
+    if report.is_interrupted:
         raise KeyboardInterrupt
     return report
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from lathe.check.read import finding
 from lathe.check.search.graph import Clock
-from lathe.check.telling.report import Finding, LevelReport
+from lathe.check.telling.report import INTERRUPTED, Finding, LevelReport
 from lathe.frozen import frozen
 from lathe.lang.model import App
 from lathe.machine.trace import Trace
@@ -61,7 +61,7 @@ def schedules(
                 why = "its seconds ran out"
                 break
     except KeyboardInterrupt:
-        why = "an interrupt ended it"
+        why = f"{INTERRUPTED} it"
     findings = (
         () if failed is None else (_finding(app, failed, shrink(prepared, failed, tries=SHRINKING_LIMIT)),)
     )

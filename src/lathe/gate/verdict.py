@@ -9,7 +9,14 @@ from time import monotonic
 from lathe.check.reach import Reached, reach
 from lathe.check.read import finding, structure
 from lathe.check.search.graph import Clock
-from lathe.check.telling.report import Coverage, Finding, LevelReport, Report, Verdict
+from lathe.check.telling.report import (
+    INTERRUPTED,
+    Coverage,
+    Finding,
+    LevelReport,
+    Report,
+    Verdict,
+)
 from lathe.errors import InternalError
 from lathe.frozen import frozen
 from lathe.gate.numpy_cpu import ready_numpy
@@ -67,11 +74,19 @@ def check_files(files: Mapping[str, bytes], options: Options = DEFAULTS, clock: 
         return Outcome(report, reading.sources, None)
     noted = (*(Finding(d) for d in reading.diagnostics), *_modules(reading.app, files))
     report = check_app(reading.app, options, clock, noted=noted, started=started)
-    if options.level >= 3:
-        report = _with_schedules(report, reading.app, files, options, clock)
-    if options.level >= 4:
-        report = _with_properties(report, reading.app, files, options, clock)
+    for number, judge in ((3, _with_schedules), (4, _with_properties)):
+        if options.level < number:
+            break
+        if report.is_interrupted:
+            report = _with(report, _skipped(number, f"{INTERRUPTED} the check"))
+        else:
+            report = judge(report, reading.app, files, options, clock)
     return Outcome(report, reading.sources, reading.app)
+
+
+def _with(report: Report, level: LevelReport) -> Report:
+    """The report with one level in the place of its number."""
+    return replace(report, levels=tuple(level if one.level == level.level else one for one in report.levels))
 
 
 def _with_properties(
@@ -79,8 +94,7 @@ def _with_properties(
 ) -> Report:
     """The report with level 4; of an app that the levels below admitted alone."""
     if report.verdict != "admitted":
-        level = _skipped(4, "the levels before did not admit it")
-        return replace(report, levels=tuple(level if one.level == 4 else one for one in report.levels))
+        return _with(report, _skipped(4, "the levels before did not admit it"))
     from lathe.gate.properties import properties  # only here: it loads the runtime
 
     ran = properties(app, files, plans=options.seeds, first=options.seed, clock=clock)

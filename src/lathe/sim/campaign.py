@@ -7,9 +7,13 @@ nothing shared between two runs, so a campaign is as fast as its processors are 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 from lathe.frozen import frozen
 from lathe.sim.menu import Mix
@@ -117,6 +121,7 @@ def campaign(
                 return
         return
     context = multiprocessing.get_context("spawn")
+    resource_tracker.ensure_running()  # it lets signals through again when it begins
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(dict(files),)) as pool:
         waiting: dict[Future[Tally], Chunk] = {}
         is_begun = False
@@ -126,7 +131,8 @@ def campaign(
                 ahead = next(planned, None)
                 if ahead is None:
                     break
-                waiting[pool.submit(_run, ahead)] = ahead
+                with _undisturbed():
+                    waiting[pool.submit(_run, ahead)] = ahead
             if not waiting:
                 return
             for future in sorted(wait(waiting, return_when=FIRST_COMPLETED).done, key=id):
@@ -137,7 +143,28 @@ _prepared: list[Prepared] = []
 """What a process of a campaign was begun with."""
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold back Ctrl-C: a process that is begun here does so, too, until it is ready for it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _leave(number: int, frame: object) -> None:
+    """Ctrl-C reaches every process of a terminal: only the first says something."""
+    os._exit(128 + number)
+
+
 def _begin(files: Files) -> None:
+    signal.signal(signal.SIGINT, _leave)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _prepared[:] = [prepare(files)]
 
 

@@ -69,6 +69,10 @@ class Coverage:
     migrated: Mapping[str, str | int] = field(default_factory=dict)
 
 
+INTERRUPTED = "an interrupt ended"
+"""Why a level came to no end of its own begins so."""
+
+
 @frozen
 class Report:
     """The whole answer to a check. `cached`: when it was given (UTC), if that was in an earlier run."""
@@ -87,3 +91,8 @@ class Report:
     def is_timed(self) -> bool:
         """Whether seconds or an interrupt had a part in it, so that another run may say more."""
         return any(level.is_timed for level in self.levels)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether somebody ended it before its end."""
+        return any(INTERRUPTED in level.why for level in self.levels)

@@ -106,7 +106,7 @@ def command(
     """Check apps: every state that each can reach, or the shortest way to what must never be so.
 
     PATH is an app's folder, its `app.toml`, or a `*.blueprint.toml` alone. Exit code: 0 admitted,
-    1 refused or unknown, 3 unreadable.
+    1 refused or unknown, 3 unreadable, 130 interrupted: what is known by then is printed.
     """
     if as_json + as_lines + as_sarif > 1:
         raise UsageError("give one of --json, --line and --sarif")
@@ -129,29 +129,38 @@ def command(
     scanned: list[tuple[Report, str]] = []
     for path in paths:
         paint = Paint(output.has_colour(color))
-        report, view = _check(path, options, paint=paint, folder=None if no_cache else cache.default_folder())
+        kept_in = None if no_cache else cache.default_folder()
+        report, view, is_whole = _check(path, options, paint=paint, folder=kept_in)
         if against is not None and report.verdict == "admitted":
             report = _with_population(report, against, path)
-        if mutate:
-            report = _mutated(path, report, budget)
-        codes.append(exit_code(report))
-        if proofs is not None:
+        if mutate and is_whole:
+            report, is_whole = _mutated(path, report, budget)
+        codes.append(exit_code(report) if is_whole else exitcode.INTERRUPTED)
+        if proofs is not None and is_whole:
             _write_proofs(path, proofs, budget)
         if as_sarif:
             scanned.append((report, view.prefix))
         elif trace_id is not None:
             _show_trace(report, view, trace_id, as_json=as_json)
-        elif as_json:
-            output.data(_json(report, view.files))
-        elif as_lines:
-            output.data("\n".join(lines(report, prefix=view.prefix, name=view.name)))
         else:
-            output.data("\n".join([*([""] if len(codes) > 1 else []), *report_text(report, view)]))
+            _show(report, view, is_first=len(codes) == 1, as_json=as_json, as_lines=as_lines)
+        if not is_whole:
+            output.talk("lathe: interrupted: this is what was known by then")
+            break
     if as_sarif:
         from lathe.cli.sarif import sarif  # only here
 
         output.data(_dump(sarif(scanned)))
     return exitcode.worst(codes)
+
+
+def _show(report: Report, view: View, *, is_first: bool, as_json: bool, as_lines: bool) -> None:
+    if as_json:
+        output.data(_json(report, view.files))
+    elif as_lines:
+        output.data("\n".join(lines(report, prefix=view.prefix, name=view.name)))
+    else:
+        output.data("\n".join([*([] if is_first else [""]), *report_text(report, view)]))
 
 
 def _version(against: str, path: str) -> App:
@@ -172,41 +181,47 @@ def _with_population(report: Report, against: str, path: str) -> Report:
     return with_population(report, against, path)
 
 
-def _check(path: str, options: Options, *, paint: Paint, folder: str | None) -> tuple[Report, View]:
+def _check(path: str, options: Options, *, paint: Paint, folder: str | None) -> tuple[Report, View, bool]:
+    """The report, how it is shown, and whether it came to its end: Ctrl-C leaves what was known by then."""
     name = files.printable(path)
     try:
         loaded = files.load(path)
     except UnreadableError as error:
-        return unreadable(error.diagnostics), View({}, files.prefix_of(path), name, paint, output.width())
+        view = View({}, files.prefix_of(path), name, paint, output.width())
+        return unreadable(error.diagnostics), view, True
     view = View(loaded.files, loaded.prefix, name, paint, output.width())
-    report = _answer(name, loaded.files, options, folder)
+    report, is_whole = _answer(name, loaded.files, options, folder)
     if files.stands_in_app(path) and report.verdict != "admitted":
         output.talk(
             f"`{name}` was read alone; `lathe check {loaded.prefix or '.'}` checks the app that it is part of"
         )
-    return report, view
+    return report, view, is_whole
 
 
-def _answer(name: str, contents: Mapping[str, bytes], options: Options, folder: str | None) -> Report:
-    """The report: the one kept from an earlier run, or a new one, which is kept."""
+def _answer(
+    name: str, contents: Mapping[str, bytes], options: Options, folder: str | None
+) -> tuple[Report, bool]:
+    """The report, the one kept from an earlier run or a new one, which is kept; and whether it is whole."""
     asked = cache.question(contents, options) if folder is not None else None
     kept = cache.recall(folder, asked) if folder is not None and asked is not None else None
     if kept is not None:
         when = kept.cached.translate({ord("T"): " ", ord("Z"): " UTC"})
         output.talk(f"`{name}`: cached verdict of {when}; `--no-cache` checks anew")
-        return kept
+        return kept, True
     with Watch(name, is_patient=options.budget_seconds is None) as watch:
         report = check_files(contents, options, watch).report
     if folder is not None and asked is not None and not watch.was_interrupted:
         cache.keep(folder, asked, report)
-    return report
+    return report, not watch.was_interrupted
 
 
-def _mutated(path: str, report: Report, budget: float | None) -> Report:
-    """The report with what its properties would not notice; of an app that is admitted alone."""
+def _mutated(path: str, report: Report, budget: float | None) -> tuple[Report, bool]:
+    """The report with what its properties would not notice, of an app that is admitted alone, and whether
+    that came to its end.
+    """
     if report.verdict != "admitted":
         output.talk(f"`{files.printable(path)}` is not admitted: mend it before its properties are measured")
-        return report
+        return report, True
     from lathe.gate import mutation  # only where mutants are asked for
 
     app = read(path)
@@ -217,12 +232,13 @@ def _mutated(path: str, report: Report, budget: float | None) -> Report:
         f"mutation score {found.percent:.0f} %: {found.killed} of {len(found.tried)} mutants killed, "
         f"{found.equivalent} equivalent" + (f", {found.left} not tried" if found.left else "")
     )
-    if found.left:
+    if found.left and not watch.was_interrupted:
         output.talk(
             f"{seconds:.0f} s were not enough for all of them: `--budget` gives more, "
             "and a smaller `[scope]` makes each take less"
         )
-    return replace(report, findings=(*report.findings, *mutation.survivors(found)))
+    whole = replace(report, findings=(*report.findings, *mutation.survivors(found)))
+    return whole, not watch.was_interrupted
 
 
 def _write_proofs(path: str, folder: str, budget: float | None) -> None:
