@@ -283,3 +283,41 @@ def test_roles_that_are_new_are_given_out_anew(roles: str) -> None:
     )
     new = new.replace("[role]", f"{roles}\n[role]") if roles else new
     assert told(against(old, new)) == []
+
+
+PAPER = """
+# --- app.toml
+app = "desk"
+exclusive = [["clerk", "OTHER"]]
+[role]
+clerk = "c"
+manager = "m"
+reviewer = "r"
+[scope]
+Paper = 1
+principals = 2
+# --- paper.blueprint.toml
+blueprint = "Paper"
+[state]
+written = { initial = true, waits = "a reviewer" }
+good = { final = true }
+[field]
+maker = { type = "id" }
+own = { type = "bool", default = false }
+[action]
+create = { by = "role:clerk", do = ["maker = actor"] }
+"""
+BY_ANOTHER = 'review = { from = "written", to = "good", by = "role:manager" }\n'
+BY_WHOM = 'review = { from = "written", to = "good", by = "role:reviewer", do = ["own = actor == maker"] }\n'
+NOT_OWN = '[invariant]\nnot_own = "not own"\n'
+
+
+def test_roles_are_given_out_anew_to_whoever_held_others() -> None:
+    """Who was a clerk may be the reviewer now, and not only who comes first."""
+    old = PAPER.replace("OTHER", "manager") + BY_ANOTHER
+    new = PAPER.replace("OTHER", "reviewer") + BY_WHOM + NOT_OWN
+    assert "LT401" not in told(report_of(new))
+    found = finding(against(old, new), "LT703")
+    assert run_of(found) == ["create", "swap", "review"]
+    kept = new.replace('do = ["own', 'when = "actor != maker", do = ["own')
+    assert "LT703" not in told(against(old, kept))

@@ -172,4 +172,6 @@ def _covered(report: Report) -> list[str]:
         digest = str(covered.migrated["from"]).removeprefix("sha256:")[:DIGEST_LENGTH]
         states, images = covered.migrated["states"], covered.migrated["images"]
         lines.append(f"migration from {digest}: {states} states of the version before, {images} images")
+        if "alike" in covered.migrated:
+            lines[-1] += f", one for all that differ only in which is which: {covered.migrated['alike']}"
     return lines

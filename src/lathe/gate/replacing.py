@@ -59,4 +59,5 @@ def _level(reached: Reached, moved: Migrated, seconds: float, *, has_errors: boo
 
 
 def _counted(moved: Migrated) -> dict[str, str | int]:
-    return {"from": moved.before, "states": moved.states, "images": moved.images}
+    alike = {"alike": ", ".join(moved.alike)} if moved.alike else {}
+    return {"from": moved.before, "states": moved.states, "images": moved.images, **alike}

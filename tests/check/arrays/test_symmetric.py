@@ -144,7 +144,7 @@ def test_symmetry_changes_no_verdict_on_the_examples(folder: Path, monkeypatch: 
     monkeypatch.setattr(explore, "ALARM_AT", 1_000_000)
     files = raised(folder)
     fewer = check_files(files, PATIENT).report
-    monkeypatch.setattr(tier, "seating_in", lambda system: None)
+    monkeypatch.setattr(tier, "seating_in", lambda *_: None)
     every = check_files(files, PATIENT).report
     if folder.relative_to(EXAMPLES).as_posix() in OPEN_WITHOUT:
         kept = [f for f in findings_in(every) if f[0] != "LT801"]

@@ -26,6 +26,7 @@ from lathe.check.composed.system import System
 from lathe.check.judge.progress import located
 from lathe.check.judge.standing import Standstill
 from lathe.check.search.graph import Graph, Limits
+from lathe.check.search.symmetry import none_alike
 from lathe.check.search.watch import watches
 
 NEAR_STATES = 100_000
@@ -62,7 +63,7 @@ def _asked(
     except TooLargeError:
         return []
     few = replace(limits, states=min(limits.states, NEAR_STATES), alarm=None)
-    near = search_arrays(large, watches(large), few, list(dict.fromkeys(starts)), exchanges=False)
+    near = search_arrays(large, watches(large), few, list(dict.fromkeys(starts)), none_alike(large.layout))
     if near is None:
         return []
     near.judging = limits

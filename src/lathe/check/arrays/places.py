@@ -37,17 +37,25 @@ Way = tuple[int, tuple[Edge, ...], tuple[Edge, ...]]
 
 
 class Run:
-    """A run on states as they are, beside the representatives in a graph."""
+    """A run on states as they are, beside the representatives in a graph.
 
-    def __init__(self, system: System, graph: Graph, index: int) -> None:
+    `first` is exchanged besides, from the start: of principals and texts alone, since places are given out
+    in order.
+    """
+
+    def __init__(self, system: System, graph: Graph, index: int, first: Exchange | None = None) -> None:
         self.system = system
         self.graph = arrays_of(graph)
         seating = self.graph.seating
         assert seating is not None, "states stand for others"
         self._seating: Seating = seating
+        self.exchange: Exchange
         way = graph.way_to(index)
         self.here = way[0][1]
         self.states = [self._start(self.here)]
+        if first is not None:
+            self.states = [exchanged(system.layout, self.states[0], first)]
+            self.exchange = after(first, self.exchange)
         self.labels: list[int] = []
         for (_, _), (label, there) in pairwise(way):
             self.go(label, there)
@@ -200,6 +208,21 @@ def call_lasso(
 def run_of(system: System, graph: Graph, index: int) -> ListGraph:
     """A run to a state that a state of the graph stands for, as a graph of its own: it ends there."""
     return Run(system, graph, index).graph_of()
+
+
+def run_before(
+    system: System, graph: Graph, index: int, *, is_led_on: bool
+) -> tuple[ListGraph, dict[str, Slot]]:
+    """A run to a state that another version takes over, and where the state has each slot of the run's last.
+
+    If the run `is_led_on` there, principals and texts are those of the state, else whichever came first.
+    """
+    run = Run(system, graph, index)
+    if is_led_on:
+        back = inverse(run.exchange)
+        stay = {name: {number: number for number in moved} for name, moved in back.slots.items()}
+        run = Run(system, graph, index, replace(back, slots=stay))
+    return run.graph_of(), {run.slot(slot).name: slot for slot in system.layout.slots}
 
 
 def seats_of(graph: Graph, states: Sequence[int], count: int) -> Iterator[tuple[int, list[int]]]:

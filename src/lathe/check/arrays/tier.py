@@ -11,7 +11,7 @@ from lathe.check.arrays.seating import Seating
 from lathe.check.arrays.words import word_count
 from lathe.check.composed.system import System
 from lathe.check.search.graph import Limits
-from lathe.check.search.symmetry import find_symmetry
+from lathe.check.search.symmetry import Symmetry, find_symmetry
 from lathe.check.search.watch import Watch
 
 MOST_SLOTS = 64
@@ -37,23 +37,22 @@ def search_arrays(
     watched: Sequence[Watch],
     limits: Limits,
     initial: Sequence[int],
-    *,
-    exchanges: bool = True,
+    alike: Symmetry | None = None,
 ) -> ArrayGraph | None:
     """Every state that can be reached, or one for all that are alike; None if 64 bits are not enough.
 
-    Without `exchanges` every state stands for itself.
+    `alike` is what may be exchanged, if that is not all that the system leaves alone.
     """
     model = model_of(system, watched)
     if not is_expandable(model):
         return None
-    seating = seating_in(system) if exchanges else None
+    seating = seating_in(system, alike)
     return explore(model, initial, limits, threads=THREADS, seating=seating)
 
 
-def seating_in(system: System) -> Seating | None:
-    """What may be exchanged in a system, if anything may."""
+def seating_in(system: System, alike: Symmetry | None = None) -> Seating | None:
+    """What may be exchanged in a system, if anything may; no more than `alike`, if that is given."""
     if len(system.layout.slots) > MOST_SLOTS:
         return None
-    symmetry = find_symmetry(system)
+    symmetry = find_symmetry(system) if alike is None else alike
     return None if symmetry.is_trivial else Seating(symmetry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement, permutations, product
 
 from lathe.lang.model import App
 
@@ -41,6 +41,12 @@ def distributions(role_sets: RoleSets, principals: int, named: int = 0) -> Itera
     for held in (a + b for a, b in product(others, product(every, repeat=named))):
         if not is_complete or frozenset[str]().union(*(role_sets[i] for i in held)) == whole:
             yield held
+
+
+def orders(held: tuple[int, ...], named: int = 0) -> Iterator[tuple[int, ...]]:
+    """Every way in which the same sets are held by others, but for the last ones, whom policies name."""
+    free = len(held) - named
+    yield from ((*who, *held[free:]) for who in sorted(set(permutations(held[:free]))))
 
 
 def fewest_holders(role_sets: RoleSets) -> int:

@@ -13,6 +13,7 @@ from dataclasses import field
 from lathe.check.composed.domain import Domains
 from lathe.check.composed.encode import encode, encode_entity
 from lathe.check.composed.layout import Beyond, Layout, Slot, Variable, make_layout
+from lathe.check.composed.roles import orders
 from lathe.check.composed.system import System, system_of
 from lathe.check.migration.decode import decode_entity, decode_ghosts
 from lathe.check.migration.pair import Pair
@@ -51,9 +52,18 @@ class Parts:
 
 
 def make_images(
-    pair: Pair, old: Layout, domains: Domains, states: Sequence[int], limits: tuple[Clock, float]
+    pair: Pair,
+    old: Layout,
+    domains: Domains,
+    states: Sequence[int],
+    limits: tuple[Clock, float],
+    *,
+    is_alike: bool = False,
 ) -> Images:
-    """Move every state of the old version. `limits` are a clock and the reading at which to stop."""
+    """Move every state of the old version. `limits` are a clock and the reading at which to stop.
+
+    `is_alike`: a state stands for others in which principals have changed places.
+    """
     parts = parts_of(_regions(old), states, limits)
     moved = [_move_all(pair, old, slot, parts.found[i]) for i, slot in enumerate(old.slots)]
     beside = {code: migrate_ghosts(pair.old, pair.new, decode_ghosts(old, code)) for code in parts.found[-1]}
@@ -67,7 +77,8 @@ def make_images(
     ]
     prefixes = {
         code: [
-            encode(layout, MemoryWorld({}, ghosts), names) | roles for roles in roles_of(old, system, code)
+            encode(layout, MemoryWorld({}, ghosts), names) | roles
+            for roles in roles_of(old, system, code, is_alike=is_alike)
         ]
         for code, ghosts in beside.items()
         if not isinstance(ghosts, tuple)
@@ -148,14 +159,21 @@ def beyond_of(pair: Pair, moved: Iterable[Mapping[int, Moved]]) -> Beyond:
     return Beyond({ran: frozenset(states) for ran, states in flights.items()}, frozenset(late))
 
 
-def roles_of(old: Layout, system: System, packed: int) -> list[int]:
-    """The roles that principals hold, where both versions know the same; else every way to give them out."""
+def roles_of(old: Layout, system: System, packed: int, *, is_alike: bool = False) -> list[int]:
+    """The roles that principals hold, where both versions know the same; else every way to give them out.
+
+    `is_alike`: a state stands for others in which principals have changed places. Where the old version
+    has roles too, those who hold them cannot be told apart by who holds the new ones.
+    """
     new = system.layout
     if not new.roles:
         return [0]
     if old.roles and old.role_sets == new.role_sets:
         return [sum(o.read(packed) << n.offset for o, n in zip(old.roles, new.roles, strict=True))]
-    return [sum(v.read(start) << v.offset for v in new.roles) for start in system.initial]
+    given = [tuple(v.read(start) for v in new.roles) for start in system.initial]
+    if old.roles or is_alike:
+        given = list(dict.fromkeys(way for held in given for way in orders(held, new.domains.named)))
+    return [sum(code << v.offset for code, v in zip(held, new.roles, strict=True)) for held in given]
 
 
 @frozen

@@ -46,6 +46,7 @@ from lathe.check.reach import DEFAULT_SECONDS
 from lathe.check.search.graph import Clock, Graph, Limits
 from lathe.check.search.plain import ListGraph, first_where, search
 from lathe.check.search.regions import wide_numbers
+from lathe.check.search.symmetry import find_symmetry, left_alone, none_alike
 from lathe.check.search.tiers import begin, explore_all, go_on
 from lathe.check.telling.report import Finding
 from lathe.check.telling.tell import Case, undecided
@@ -65,7 +66,8 @@ WITNESS_IMAGES = 4_000
 class Migrated:
     """What there is to say of a replacement. `why` tells what stayed open, `before` which version it is of.
 
-    `states` and `images` count the largest scope that was completed; `reached` are the places of states,
+    `states` and `images` count the largest scope that was completed, one for all that differ in which of
+    `alike` is which; `reached` are the places of states,
     actions and `sometimes` that what comes from the old version gets to. `is_timed`: its seconds ran out.
     """
 
@@ -76,6 +78,7 @@ class Migrated:
     reached: frozenset[Span]
     states: int = 0
     images: int = 0
+    alike: tuple[str, ...] = ()
     is_timed: bool = False
 
 
@@ -146,6 +149,7 @@ def migration(
         reached=frozenset(work.reached),
         states=states,
         images=images,
+        alike=work.completed[1].alike if work.completed is not None else (),
         is_timed=work.limits.clock() >= work.limits.stop_at,
     )
 
@@ -165,9 +169,7 @@ def _search_scope(work: _Work, instances: Instances) -> bool:
         begun = begin(before, work.limits)
         if _is_closed_soon(work, before, begun):
             return False
-        before, graph = go_on(before, work.limits, begun, reduces=False)
-        limits = (work.limits.clock, work.limits.stop_at)
-        images = make_images(work.pair, before.layout, domains, graph.states, limits)
+        graph, images = _moved(work, before, begun)
     except TooLargeError as error:
         work.partial.append(f"{_text(instances)}: {error}")
         return False
@@ -183,6 +185,26 @@ def _search_scope(work: _Work, instances: Instances) -> bool:
         return False
     work.completed = (before, graph, images)
     return not work.findings
+
+
+def _moved(work: _Work, before: System, begun: ListGraph) -> tuple[Graph, Images]:
+    """The old version, searched, and its states moved: one for all that neither version tells apart.
+
+    What is in flight may tell apart what else is alike; then it is searched again with that kept apart.
+    """
+    domains, limits = before.layout.domains, (work.limits.clock, work.limits.stop_at)
+    alike = none_alike(before.layout)
+    if begun.ended_by == "states":
+        after = system_of(make_layout(work.pair.new.app, domains, work.pair.new_keys))
+        alike = left_alone(find_symmetry(before), after)
+    while True:
+        _, graph = go_on(before, work.limits, begun, alike=alike)
+        is_alike = bool(graph.alike and alike.ids)
+        images = make_images(work.pair, before.layout, domains, graph.states, limits, is_alike=is_alike)
+        kept = left_alone(alike, images.system)
+        if not graph.alike or kept == alike:
+            return graph, images
+        alike = kept
 
 
 def _together(

@@ -59,7 +59,7 @@ class Swap:
 
     def _begun(self, system: System, start: int, index: int) -> Run:
         """The run of the old version to a state, and the swap; the machine has to agree with the image."""
-        run = run_to(self.old, index)
+        run = _run_before(self.old, index, is_led_on=True)
         moved = migrate_world(self.pair.old, self.pair.new, run.world)
         if isinstance(moved, tuple):
             raise InternalError("the machine has no image of a state that the search has one of")
@@ -75,6 +75,21 @@ class Swap:
         )
 
 
+def _run_before(case: Case, index: int, *, is_led_on: bool) -> Run:
+    """The run of the old version to a state, in which everybody counts as in the slot of that state.
+
+    Where states stand for others, who acts is as in that state only if the new version leads the run on.
+    """
+    if not case.graph.alike:
+        return run_to(case, index)
+    from lathe.check.arrays.places import run_before  # only where a search has grown: it loads numpy
+
+    graph, slots = run_before(case.system, case.graph, index, is_led_on=is_led_on)
+    run = run_to(replace(case, graph=graph), len(graph.states) - 1)
+    run.names = {name: slots[slot.name] for name, slot in run.names.items()}
+    return run
+
+
 def tell_homeless(
     swap: Swap, wrong: Misfit, slot: str, index: int, others: tuple[Misfit, ...] = ()
 ) -> Finding:
@@ -82,7 +97,7 @@ def tell_homeless(
 
     `others` are new fields of the same blueprint, of which nothing says what they are either.
     """
-    run = run_to(swap.old, index)
+    run = _run_before(swap.old, index, is_led_on=False)
     moved = migrate_world(swap.pair.old, swap.pair.new, run.world)
     what = (wrong.kind, wrong.blueprint, wrong.name, wrong.about)
     if not isinstance(moved, tuple) or what not in [(m.kind, m.blueprint, m.name, m.about) for m in moved]:

@@ -46,6 +46,11 @@ class Symmetry:
         return ()
 
 
+def none_alike(layout: Layout) -> Symmetry:
+    """That nothing may be exchanged: every state stands for itself."""
+    return Symmetry(layout, (), (), ())
+
+
 def find_symmetry(system: System) -> Symmetry:
     """What may be exchanged in a system."""
     layout = system.layout
@@ -55,11 +60,27 @@ def find_symmetry(system: System) -> Symmetry:
     is_named = bool(set(free) & {*domains.named_ids, *domains.texts})
     whole = Symmetry(
         layout,
-        tuple(b for b, count in domains.instances.items() if count > 1 and _is_cleared_alike(system, b)),
+        tuple(
+            name
+            for name in layout.app.blueprints
+            if domains.instances[name] > 1 and _is_cleared_alike(system, name)
+        ),
         people if len(people) > 1 and not is_named and _holds_ids(layout) else (),
         _fresh_texts(layout),
     )
     return _unspoiled(system, whole)
+
+
+def left_alone(found: Symmetry, after: System) -> Symmetry:
+    """What of it a system that replaces another does not notice either, laid out over the same values.
+
+    An exchange of one is one of the other then. A blueprint that is there no more is nobody's affair.
+    """
+    there = tuple(name for name in found.blueprints if after.layout.of(name))
+    kept = _unspoiled(after, Symmetry(after.layout, there, found.ids, found.texts))
+    spoiled = {*there} - {*kept.blueprints}
+    blueprints = tuple(name for name in found.blueprints if name not in spoiled)
+    return Symmetry(found.layout, blueprints, kept.ids, kept.texts)
 
 
 def _is_cleared_alike(system: System, blueprint: str) -> bool:
@@ -97,7 +118,7 @@ def _unspoiled(system: System, found: Symmetry) -> Symmetry:
     if any(
         isinstance(n, Special) and n.name == "id" for e in expressions(found.layout.app) for n in walk(e.tree)
     ):
-        return Symmetry(found.layout, (), (), ())
+        return none_alike(found.layout)
     spoiled = {_key(kind) for kind in _singled_out(system, found)}
     return Symmetry(
         found.layout,

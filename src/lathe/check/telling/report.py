@@ -54,7 +54,7 @@ class Coverage:
     are of those. `policies` tells how many requests each policy determined, of those that policies tell from
     one another in the states that were reached.
     `migrated` says of a replacement the digest of the version before, how many of its states were moved,
-    and to how many images.
+    to how many images, and what was alike there.
     """
 
     bounds: Mapping[str, int] = field(default_factory=dict)

@@ -157,7 +157,7 @@ def _report_definitions() -> dict[str, Schema]:
     }
     migrated: dict[str, Schema] = {"from": TEXT, "states": _COUNT, "images": _COUNT}
     told = "With `--against`: from which version, and how many of its states."
-    reduced["migrated"] = _object(told, migrated)
+    reduced["migrated"] = _object(told, migrated, {"alike": TEXT})
     return {
         "report": _object("The answer to a check.", _envelope(), {"cached": _told(_CACHED, TEXT)}),
         "level": _object("One level.", level, counts),
