@@ -5,6 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.support import codes, finding, report_of, several, told
 
+from lathe.check.algebra.level import Proved
+from lathe.check.algebra.prove import Proofs
+from lathe.gate.verdict import Options
+from lathe.lang.model import App
+
 CLAIM = """
 blueprint = "Claim"
 
@@ -310,3 +315,22 @@ ends = { from = ["open"], to = ["done"] }
     report = report_of(several("[scope]\nTaker = 1", Giver=giver, Taker=taker))
     assert report.verdict == "unknown"
     assert "LT801 ends" in told(report)
+
+
+def test_level_1_has_what_the_budget_left_and_says_if_that_was_not_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[float] = []
+
+    def proved(app: App, seen: object, clock: object, seconds: float) -> Proved:
+        given.append(seconds)
+        nothing = Proofs(frozenset(), frozenset(), (), 1, (), (), (), is_timed=seconds < 30)
+        return Proved(nothing, {})
+
+    monkeypatch.setattr("lathe.check.algebra.level.prove_app", proved)
+    text = CLAIM + '\n[invariant]\np = "amount * 3 != 12345"\n'
+    for budget, is_timed in ((1.0, True), (60.0, False)):
+        undecided = finding(report_of(text, Options(budget_seconds=budget)), "LT801").diagnostic
+        assert ("the seconds of level 1 ran out" in undecided.message) is is_timed
+        assert undecided.help.startswith("a larger `--budget`") is is_timed
+    assert given == [5.0, 60.0]

@@ -240,3 +240,12 @@ def test_text_of_an_author_cannot_play_tricks_on_a_terminal(tmp_path: Path) -> N
     for drawn in (report_text(report, replace(VIEW, files=files)), lines(report, prefix="", name="")):
         assert "\x1b" not in "".join(drawn) and "\u202e" not in "".join(drawn)
     assert len(lines(report, prefix="", name="")) == 2
+
+
+def test_a_result_that_a_change_tells_is_told_once() -> None:
+    taken = TracePart(
+        "Order#1", "done", "effect:pay", {}, {"state": ("open", "paid"), "receipt": (None, "r1")}
+    )
+    end = TraceStep("end", (taken,), "effect:pay", ok=True, results={"receipt": "r1", "status": 200})
+    (line,) = trace_table.draw(Trace("", "0" * 12, "", (end,), (), None))
+    assert line.endswith("open → paid, receipt = r1 status = 200"), line

@@ -240,3 +240,15 @@ def test_the_audit_is_chained(tab_of: Opening, still: World) -> None:
     page = tab_of(still.url, still=True).go("/console/audit")
     expect(page.locator("tbody tr").first).to_contain_text("revoke")
     expect(page.get_by_text("lines chained")).to_be_visible()
+
+
+def test_calls_and_notices_are_over_when_they_are_told(tab_of: Opening, still: World) -> None:
+    """They have no end of their own in a journal, and were drawn as if they still ran."""
+    page = tab_of(still.url, still=True).go()
+    over = page.evaluate("""async () => {
+      const main = document.querySelector("script[type=module]").src;
+      const { runsOf } = await import(main.replace("main.js", "history.js"));
+      const told = (kind, number) => ({ kind, number, effect: kind, ok: true, time: "2026-01-01T00:00:00Z" });
+      return runsOf(["start", "deliver", "notify", "end"].map(told)).map(({ to }) => to !== null);
+    }""")
+    assert over == [False, True, True, True]

@@ -126,3 +126,21 @@ def test_a_list_of_tables_is_no_read_and_the_way_is_a_policy() -> None:
         "LT004", "`read` is one table or a list of principals, not a list with tables",
     )  # fmt: skip
     assert "permit the others in a policy" in found.help
+
+
+def test_a_word_where_a_text_is_wanted_is_quoted() -> None:
+    files = dict(SHOP)
+    name = next(n for n, text in files.items() if 'by_whom = "customer"' in text)
+    word = files[name].replace('by_whom = "customer"', 'by_whom = "nobody"')
+    (found,) = read({**files, name: word}).diagnostics
+    assert found.code == "LT101" and found.help.startswith("a text is quoted: `'nobody'`; it can read `"), (
+        found
+    )
+
+
+def test_a_target_names_every_state_and_is_told_so() -> None:
+    old = "to_if = \"'packing' if arg.status < 300 else"
+    name = next(n for n, text in SHOP.items() if old in text)
+    text = SHOP[name].replace(old + " 'failed'", old + " state")
+    (found,) = read({**SHOP, name: text}).diagnostics
+    assert found.code == "LT102" and "with every state by its name" in found.help, found

@@ -307,6 +307,7 @@ def _tell_sampled(progress: Progress) -> None:
     from lathe.check.beyond.sampled import (  # only here: a clean check starts sooner
         lasting_spans,
         once_a_cause,
+        out_of_time,
         tell_sampled,
         too_large,
     )
@@ -333,20 +334,26 @@ def _tell_sampled(progress: Progress) -> None:
             scope = instances_text(dict(system.layout.domains.instances))
             told = [too_large(f, scope) if f.diagnostic.span in lasting else f for f in told]
     left = [f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in proved]
+    if progress.algebra is not None and progress.algebra.level.is_timed:
+        left = [f if f.diagnostic.span in lasting else out_of_time(f) for f in left]
     progress.add(once_a_cause(progress.app, left))
 
 
 def _proved(progress: Progress) -> frozenset[Span]:
-    """The places of what level 1 proves for all values, with lemmas from what was searched."""
+    """The places of what level 1 proves for all values, with lemmas from what was searched.
+
+    It has what the budget left, and a few seconds of its own if that is less.
+    """
     if progress.proved is not None:
         return progress.proved
-    from lathe.check.algebra.level import prove_app  # only here: it loads z3
+    from lathe.check.algebra.level import DEFAULT_SECONDS, prove_app  # only here: it loads z3
     from lathe.check.algebra.tell import algebra_level
 
     clock = progress.limits.clock
     started = clock()
     seen = progress.completed
-    found = prove_app(progress.app, seen, clock)
+    seconds = max(DEFAULT_SECONDS, progress.limits.stop_at - started)
+    found = prove_app(progress.app, seen, clock, seconds)
     progress.algebra = Algebra(*algebra_level(progress.app, found, clock() - started))
     return found.proofs.proved if found is not None else frozenset()
 

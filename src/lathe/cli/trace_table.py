@@ -136,8 +136,9 @@ def _notes(step: TraceStep) -> list[str]:
         notes.append(f"({step.cause})")
     if step.timer:
         notes.append(f"(timer {step.timer})")
-    if step.results and step.ok:
-        notes.append(_pairs(step.results))
+    results = _unsaid(step.results, step.parts[0]) if step.results and step.ok else {}
+    if results:
+        notes.append(_pairs(results))
     if step.world:
         notes.append(_changes(step.world, {}))
     if step.refused:
@@ -147,9 +148,14 @@ def _notes(step: TraceStep) -> list[str]:
 
 def _news(part: TracePart) -> dict[str, Json]:
     """The arguments that no change already tells."""
+    return _unsaid(part.args, part)
+
+
+def _unsaid(values: Mapping[str, Json], part: TracePart) -> dict[str, Json]:
+    """Those of some values that no change of a part already tells."""
     return {
         name: given
-        for name, given in part.args.items()
+        for name, given in values.items()
         if given is not None and (name not in part.changes or part.changes[name][1] != given)
     }
 

@@ -25,6 +25,10 @@ QUEUE_LIMIT = 8
 MEMORY_BYTES = 8 * 1024**3
 SECONDS_LIMIT = 120
 """Processor time and patience for one check."""
+_TOO_LONG = (
+    f"the check did not end within the {SECONDS_LIMIT} seconds that a runtime gives it: "
+    "ask less of it in `[scope]` of app.toml, fewer instances or a smaller `budget_seconds`"
+)
 SURVIVORS_SECONDS = 60.0
 """How long mutants are tried for whoever asks a server."""
 CAMPAIGN_SECONDS_LIMIT = 600
@@ -197,7 +201,7 @@ async def _asked(
             async with asyncio.timeout(SECONDS_LIMIT):
                 out, err = await process.communicate(json.dumps(asked).encode())
         except TimeoutError:
-            return b"", "the check took too long"
+            return b"", _TOO_LONG
     if process.returncode != 0:
         last = err.decode(errors="replace").strip().splitlines()[-1:]
         return b"", f"the check ended with {process.returncode}: {''.join(last)[:300]}"

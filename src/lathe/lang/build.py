@@ -10,7 +10,21 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from lathe.lang.expr import And, Call, Expression, Literal, Loop, Members, Node, Not, Or, Quantifier
+from lathe.lang.expr import (
+    And,
+    Call,
+    Expression,
+    Follow,
+    Literal,
+    Loop,
+    Members,
+    Node,
+    Not,
+    Or,
+    Quantifier,
+    Special,
+    walk,
+)
 from lathe.lang.lookup import FUNCTIONS, RESERVED, Context, Part, closest, read_name, read_path
 from lathe.lang.names import Names
 from lathe.lang.operators import adapt, arithmetic, compare, if_else, members, negate, settle
@@ -70,6 +84,8 @@ def conform(context: Context, tree: Node, expect: Type, *, subject: str) -> Node
 def _only_quoted(context: Context, tree: Node, subject: str) -> None:
     if tree.type != LOOSE:
         cure = "write `'a' if condition else 'b'`"
+        if any(isinstance(node, Special | Follow) and node.type.kind == "state" for node in walk(tree)):
+            cure += ", with every state by its name: where it is now is not read as where it goes"
         context.fail(
             "LT102", f"{subject} must be a quoted state, and {context.words(tree)} is none", tree, cure=cure
         )

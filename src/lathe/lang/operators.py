@@ -176,6 +176,8 @@ def _incomparable(context: Context, left: Node, right: Node, span: Span) -> None
         cure = "a condition stands for itself: write `x` or `not x`"
     elif kinds == {"text", "id"} and isinstance(left, Read) != isinstance(right, Read):
         cure = "a field that holds who acted has the type `id`"
+    elif kinds == {"enum"}:
+        cure = _one_enum(left.type, right.type)
     if left.type == right.type:
         message = f"{context.told(left)}, which cannot be compared"
     else:
@@ -219,8 +221,16 @@ def _contains(context: Context, left: Node, right: Node, span: Span) -> Compare:
     empty = isinstance(right, Members) and not right.items
     if left.type.kind not in ELEMENTS or not (empty or is_comparable(left.type, element_of(right.type))):
         message = f"{context.told(left)}, and {context.told(right)}"
-        raise trouble("LT102", message, span)
+        raise trouble("LT102", message, span, cure=_one_enum(left.type, element_of(right.type)))
     return Compare("in", left, right, span)
+
+
+def _one_enum(left: Type, right: Type) -> str:
+    """What keeps two enums from being compared, if that is what both are."""
+    if {left.kind, right.kind} != {"enum"}:
+        return ""
+    apart = tuple(m for m in (*left.members, *right.members) if (m in left.members) != (m in right.members))
+    return f"let both enums have the same members: {quoted(apart)} is in one of them alone"
 
 
 def members(context: Context, items: list[Node], span: Span) -> Members:

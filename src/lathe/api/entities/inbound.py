@@ -287,7 +287,10 @@ def _identity(inbound: Inbound, delivery: Delivery) -> str | None:
         return None
     found = delivery.at(inbound.once)
     if not isinstance(found, (str, int)) or not 0 < len(str(found)) <= IDENTITY_CHARACTERS_LIMIT:
-        raise Problem("LR422.type", f"`{inbound.once}` must identify the delivery")
+        what = (
+            "is not there" if found is None else f"is no text of 1 to {IDENTITY_CHARACTERS_LIMIT} characters"
+        )
+        raise Problem("LR422.type", f"`{inbound.once}` identifies the delivery, and {what}")
     return str(found)
 
 

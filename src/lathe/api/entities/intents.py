@@ -64,7 +64,9 @@ def _missing(table: BlueprintTable, intent: Intent) -> str:
 
 def _denied(live: Live, action: Action) -> str:
     if live.app.policies:
-        return "a policy that permits it; `lathe policy why` says which comes nearest"
+        return (
+            "a role or a policy that permits it, and no `forbid`; `lathe policy why` says what is in the way"
+        )
     by = ", ".join(f"`{one}`" for one in action.by) or "nobody outside"
     return f"give those who ask for it a role that may, or widen its `by`: it is open to {by}"
 

@@ -31,7 +31,7 @@ from lathe.runtime.swap import Judged, Plan, RefusedSwap, Swapper
 from lathe.store.audit import DecisionRow
 
 NOT_BACK = (
-    "an older version stays as it was, and not everybody who lives now fits it: to go back, load its files "
+    "an older version stays as it was, and not all who may live now fit it: to go back, load its files "
     "(`GET /v1/blueprints/APP/DIGEST`) as a new version, with the `[migrate]` that they need"
 )
 

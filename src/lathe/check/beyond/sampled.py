@@ -98,6 +98,16 @@ def too_large(found: Finding, scope: str) -> Finding:
     return replace(found, diagnostic=replace(before, message=message, help=cure))
 
 
+def out_of_time(found: Finding) -> Finding:
+    """The same where the seconds of level 1 ended: more of them may prove it, and that is said first."""
+    before = found.diagnostic
+    if before.code != "LT801":
+        return found
+    message = f"{before.message}: the seconds of level 1 ran out"
+    cure = f"a larger `--budget`, or `budget_seconds` in `[scope]` of app.toml, may prove it; {before.help}"
+    return replace(found, diagnostic=replace(before, message=message, help=cure))
+
+
 def subjects_behind(system: System, parts: Iterable[Key]) -> Iterator[tuple[Subject, list[str]]]:
     """What must hold and reads some data, itself or through others, with the names of what it reads."""
     known = set(parts)

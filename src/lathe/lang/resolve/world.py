@@ -106,8 +106,18 @@ def read_expression(
     try:
         return parse_expression(_as_text(text), cursor.place, names=names, expect=expect)
     except ExpressionError as error:
-        _tell(cursor, error.diagnostics, names, is_whole=is_whole)
+        _tell(cursor, _quoting(error.diagnostics, _as_text(text), names, expect), names, is_whole=is_whole)
         return None
+
+
+def _quoting(
+    found: tuple[Diagnostic, ...], text: str, names: Names, expect: Type | None
+) -> tuple[Diagnostic, ...]:
+    """Where a text is wanted and a single unknown word stands, the word was meant as one."""
+    if expect is None or expect.kind not in ("text", "id") or not text.strip().isidentifier():
+        return found
+    cure = "; ".join(filter(None, (f"a text is quoted: `'{text.strip()}'`", _readable(names))))
+    return tuple(d if d.help or d.code != "LT101" else replace(d, help=cure) for d in found)
 
 
 def read_condition(record: Record, key: str, names: Names, *, is_whole: bool) -> Expression | None:

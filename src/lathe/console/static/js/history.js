@@ -18,6 +18,9 @@ export function visitsOf(events) {
   return visits;
 }
 
+/** What ends a run: a call of another entity and a notice have no start of their own, and are over at once. */
+const ENDS = new Set(["end", "deliver", "notify"]);
+
 /** The runs of effects: `{effect, number, from, to, ok}`; one that is not over has no `to`. */
 export function runsOf(events) {
   const runs = new Map();
@@ -26,7 +29,7 @@ export function runsOf(events) {
     const key = event.number;
     const at = Date.parse(event.time);
     const run = runs.get(key) ?? { effect: event.effect, number: key, from: at, to: null, ok: null };
-    if (event.kind === "end") Object.assign(run, { to: at, ok: event.ok !== false });
+    if (ENDS.has(event.kind)) Object.assign(run, { to: at, ok: event.ok !== false });
     if (event.kind === "stop") Object.assign(run, { to: at, ok: null });
     runs.set(key, run);
   }
