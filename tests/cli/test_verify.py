@@ -86,3 +86,17 @@ def test_what_was_erased_is_left_out_and_the_rest_is_taken_again(
             "4 entries: verified",
         ],
     )
+
+
+@pytest.mark.parametrize(
+    "words", [("verify",), ("backup", "copy"), ("export", "rows"), ("erase", "some", "--app", "ticket")]
+)
+def test_a_store_that_is_not_there_is_not_made_and_then_found_to_be_in_order(
+    lathe: Callable[..., Any], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """A drill of a mistyped path must not say `verified`."""
+    for folder in (tmp_path / "nothing", tmp_path):
+        said = lathe("store", *words, "--data", folder)
+        assert (said.code, said.out) == (6, "")
+        assert f"there is no store in `{folder}`" in said.err
+    assert not (tmp_path / "nothing").exists() and not (tmp_path / NAME).exists()

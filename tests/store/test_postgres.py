@@ -31,7 +31,16 @@ from tests.store.rows import (
 from tests.store.server import Server
 
 from lathe.errors import UsageError
-from lathe.store.base import Apply, Bounds, JournalQuery, SchemaError, Store, StoreError, UnavailableError
+from lathe.store.base import (
+    AbsentError,
+    Apply,
+    Bounds,
+    JournalQuery,
+    SchemaError,
+    Store,
+    StoreError,
+    UnavailableError,
+)
 from lathe.store.postgres.store import PostgresStore
 from lathe.store.records import GENESIS, EntityRow
 from lathe.store.verify import verify
@@ -351,6 +360,18 @@ def test_a_newer_schema_is_refused(server: Server) -> None:
         await other.close()
         with pytest.raises(SchemaError, match="a newer release"):
             await PostgresStore(server.url, schema=store._schema).open()
+
+    on_stores(server, alone, number=1)
+
+
+def test_a_store_that_is_only_looked_at_is_not_made(server: Server) -> None:
+    async def alone(store: PostgresStore) -> None:
+        there = PostgresStore(server.url, schema=store._schema, makes=False)
+        await there.open()
+        await there.close()
+        for _ in range(2):
+            with pytest.raises(AbsentError, match="no store in the schema `nothing_is_here`"):
+                await PostgresStore(server.url, schema="nothing_is_here", makes=False).open()
 
     on_stores(server, alone, number=1)
 

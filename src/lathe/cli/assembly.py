@@ -33,17 +33,20 @@ def configured(path: str | None) -> Config:
     return read_config(text, os.environ)
 
 
-def store_of(url: str, *, schema: str = "lathe") -> tuple[Store, str | None]:
-    """The store of a URL, and the data folder if it has one. Raises `UsageError`."""
+def store_of(url: str, *, schema: str = "lathe", makes: bool = True) -> tuple[Store, str | None]:
+    """The store of a URL, made when it is opened and `makes` allows it, and the data folder if it has one.
+
+    Raises `UsageError`.
+    """
     if url.startswith(SQLITE):
         folder = url.removeprefix(SQLITE)
-        return SqliteStore(Path(folder)), folder
+        return SqliteStore(Path(folder), makes=makes), folder
     if url.startswith(POSTGRES):
         from lathe.store.postgres.store import (
             PostgresStore,  # late: most processes have no use for its driver
         )
 
-        return PostgresStore(url, schema=schema), None
+        return PostgresStore(url, schema=schema, makes=makes), None
     raise UsageError(f"`{url}` is no store: write `sqlite:FOLDER` or `postgres://…`")
 
 

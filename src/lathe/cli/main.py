@@ -62,7 +62,7 @@ def _run(arguments: list[str] | None) -> int:
     except LatheError as error:
         return _refused(error)
     except OSError as error:
-        return _failed((error.strerror or str(error)).lower(), exitcode.of_os_error(error))
+        return _failed(_of_system(error), exitcode.of_os_error(error))
     except Exception as error:  # noqa: BLE001 - the last resort: a defect is told, never dumped
         return _defect(_where(error))
     return code if isinstance(code, int) else exitcode.DONE
@@ -93,6 +93,12 @@ def _refused(error: LatheError) -> int:
     if isinstance(error, StoreError):
         return _failed(f"{error} ({error.code})", exitcode.OF_STORE.get(error.code, exitcode.UNAVAILABLE))
     return _failed(str(error), exitcode.FINDINGS)
+
+
+def _of_system(error: OSError) -> str:
+    """What the system said, and of which file."""
+    said = (error.strerror or str(error)).lower()
+    return f"`{error.filename}`: {said}" if isinstance(error.filename, str) else said
 
 
 def _failed(message: str, code: int) -> int:

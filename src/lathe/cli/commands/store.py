@@ -75,17 +75,17 @@ def command(
         case "export":
             return _with(url, schema, lambda store: _export(store, name))
         case "import":
-            return _with(url, schema, lambda store: _import(store, name))
+            return _with(url, schema, lambda store: _import(store, name), makes=True)
     if not app:
         raise click.UsageError("`erase` needs `--app`")
     return _with(url, schema, lambda store: _erase(store, app, name))
 
 
-def _with(url: str, schema: str, use: Callable[[Store], Awaitable[int]]) -> int:
+def _with(url: str, schema: str, use: Callable[[Store], Awaitable[int]], *, makes: bool = False) -> int:
     from lathe.cli.assembly import store_of  # late: it loads the stores
 
     async def main() -> int:
-        store, _ = store_of(url, schema=schema)
+        store, _ = store_of(url, schema=schema, makes=makes)
         await store.open()
         try:
             return await use(store)
@@ -184,7 +184,7 @@ async def _backup(store: Store, target: str) -> int:
 
 
 def _served(url: str, target: str) -> int:
-    """A backup of what a runtime serves: the same as `_backup` makes."""
+    """A backup of what a runtime serves: the same as `_backup` makes. It has its name once it is whole."""
     from lathe.api.backup import SQLITE
     from lathe.store.private_files import owned
     from lathe.store.sqlite.file import NAME
@@ -194,16 +194,24 @@ def _served(url: str, target: str) -> int:
             if not response.is_success:
                 await response.aread()
                 told(response)
-            path = target
+            file = draft
             if response.headers["content-type"] == SQLITE:
-                os.mkdir(target, 0o700)
-                path = os.path.join(target, NAME)
-            with open(f"{path}.part", "xb", opener=owned) as file:
-                async for chunk in response.aiter_raw():
-                    file.write(chunk)
-            os.rename(f"{path}.part", path)
+                draft.mkdir(0o700)
+                file = draft / NAME
+            with open(file, "xb", opener=owned) as copy:
+                try:
+                    async for chunk in response.aiter_raw():
+                        copy.write(chunk)
+                except BaseException:
+                    file.unlink()
+                    if file is not draft:
+                        draft.rmdir()
+                    raise
+            os.rename(draft, target)
 
-    if os.path.exists(target):
+    path = Path(target)
+    draft = path.with_name(f"{path.name}.part")
+    if path.exists():
         raise UsageError(f"`{target}` exists already")
     run(url, None, use)
     output.talk(f"backed up to {target}")

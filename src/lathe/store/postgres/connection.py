@@ -78,11 +78,16 @@ async def _be_durable(connection: asyncpg.Connection) -> None:
         await connection.execute("set synchronous_commit = on")
 
 
-async def prepare(connection: asyncpg.Connection, schema: str) -> None:
-    """Check the server, and bring the schema up to date: one process at a time."""
+async def prepare(connection: asyncpg.Connection, schema: str, *, makes: bool = True) -> None:
+    """Check the server, and bring the schema up to date: one process at a time.
+
+    Raises `AbsentError` where there is none and it is not to be made.
+    """
     number = int(await connection.fetchval("select current_setting('server_version_num')"))
     if number < OLDEST_SERVER:
         raise SchemaError(f"PostgreSQL {number // 10_000} is too old: 15 is the first that will do")
+    if not makes and await connection.fetchval("select to_regclass('schema_script')") is None:
+        raise AbsentError(f"there is no store in the schema `{schema}` of this database")
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 15))", schema)
         if await connection.fetchval("select to_regnamespace(quote_ident($1))", schema) is None:

@@ -83,16 +83,19 @@ _GOVERN = """insert into governing values ($1, $2, $3, $4)
 
 
 class PostgresStore:
-    """See `Store`. `schema` is where its tables are: several stores can share a database."""
+    """See `Store`. `schema` is where its tables are: several stores can share a database.
+
+    One that is opened and not there is made, unless `makes` is false: `AbsentError` then.
+    """
 
     name = "postgres"
     begins_at_once = False
     is_shared = True
 
-    def __init__(self, url: str, *, schema: str = SCHEMA) -> None:
+    def __init__(self, url: str, *, schema: str = SCHEMA, makes: bool = True) -> None:
         if not _SCHEMA_NAME.fullmatch(schema):
             raise UsageError(f"`{schema}` cannot be the name of a schema")
-        self._url, self._schema = url, schema
+        self._url, self._schema, self._makes = url, schema, makes
         self._writer = Link(url, schema, is_writer=True)
         self._worker = Link(url, schema)
         self._readers = [Link(url, schema) for _ in range(READERS)]
@@ -102,7 +105,7 @@ class PostgresStore:
     async def open(self) -> None:
         try:
             async with self._writer.use() as db:
-                await prepare(db, self._schema)
+                await prepare(db, self._schema, makes=self._makes)
             await self._sequencer.start()
         except BaseException:
             await self.close()

@@ -24,6 +24,7 @@ from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, 
 from lathe.store.base import (
     LIST_SECONDS,
     PAGE_LIMIT,
+    AbsentError,
     Apply,
     Bounds,
     CorruptError,
@@ -81,16 +82,16 @@ def system_ms() -> int:
 
 
 class SqliteStore:
-    """See `Store`. `folder` is made if it is not there."""
+    """See `Store`. One that is opened and not there is made, unless `makes` is false: `AbsentError` then."""
 
     name = "sqlite"
     begins_at_once = True
     is_shared = False
 
-    def __init__(self, folder: Path, *, clock: Callable[[], int] = system_ms) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], int] = system_ms, makes: bool = True) -> None:
         self._folder = folder
         self._path = folder / NAME
-        self._clock = clock
+        self._clock, self._makes = clock, makes
         self._lock = FolderLock(folder)
         self._listeners: list[Callable[[], None]] = []
         self._governed: list[Callable[[], None]] = []
@@ -104,6 +105,8 @@ class SqliteStore:
     async def open(self) -> None:
         assert self._writer is None, "it is opened once"
         check_version()
+        if not self._makes and not self._path.exists():
+            raise AbsentError(f"there is no store in `{self._folder}`")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
