@@ -40,7 +40,8 @@ TAKES_ANY = {
 """The edges: where decoded TOML and JSON, and rows of databases, come in."""
 NO_TEXT = {".pyc", ".png", ".wasm"}
 
-ABSOLUTE = re.compile(r"(?<![\w.{}:/])/(?:home|root|Users|work|opt|mnt|private)/\w")
+ABSOLUTE = re.compile(r"(?<![\w.{}:/])/(?!opt/lathe\b)(?:home|root|Users|work|opt|mnt|private)/\w")
+"""Of one machine alone; where the units of `deploy/` find Lathe is one that we choose ourselves."""
 LOOKS_AROUND = re.compile(r"\(\?(?:[=!]|<[=!])[^()]*\)\)(?:[*+?]|\{[\d,]+\})\+")
 OWNERLESS = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b(?!\([a-z])")
 
