@@ -34,7 +34,7 @@ MAY_IMPORT = {
         "govern",
         "api",
     },
-    "sim": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "api"},
+    "sim": {"frozen", "errors", "lang", "machine", "policy", "store", "effect", "runtime", "govern", "api"},
     "reader": {"frozen", "errors", "lang"},
     "probe": {
         "frozen",

@@ -27,7 +27,7 @@ def journals(name: str, seed: int, *, without: frozenset[str]) -> tuple[Prepared
     app = prepared(name)
 
     async def main(loop: SimLoop) -> list[list[list[Entry]]]:
-        world = World(loop, app, setting_of(seed, "moderate", without=without))
+        world = World(loop, app, setting_of(seed, "moderate", without=without | {"erase"}))
         await world.run()
         assert world.oracle.found is None, world.oracle.found
         engine = world.processes[0].node.engine
@@ -134,7 +134,7 @@ def test_what_is_not_there_any_more_is_said(what: str) -> None:
     app = prepared("saga")
 
     async def main(loop: SimLoop) -> str:
-        world = World(loop, app, setting_of(2, "calm", without=frozenset({"swap"})))
+        world = World(loop, app, setting_of(2, "calm", without=frozenset({"swap", "erase"})))
         await world.run()
         engine = world.processes[0].node.engine
         live = engine.catalog.live(TENANT, app.first.app.name)

@@ -7,15 +7,17 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
 
+from lathe.api.who.callers import Bearers
 from lathe.frozen import evolve
 from lathe.machine.event import Caller
 from lathe.machine.trace import Trace
-from lathe.runtime import catalog, engine, outbox, plan, swap, timers
+from lathe.runtime import catalog, engine, outbox, plan, swap, timers, tokens
 from lathe.runtime.cache import Cache
 from lathe.runtime.committer import Committer
 from lathe.sim.menu import FAULTS, MIXES
@@ -26,8 +28,10 @@ from lathe.sim.telling import trace_of
 from lathe.sim.workload import Issue
 from lathe.sim.world import Setting
 from lathe.store import accept, duties, memory
+from lathe.store.governed import Governed
 
 from ..runtime.harness import EXAMPLES
+from .test_retained import FILES as FAMILY
 from .test_worlds import prepared
 
 SEEDS = 120
@@ -41,8 +45,14 @@ def parcel() -> Prepared:
     return prepare({path.name: path.read_bytes() for path in folder.iterdir()})
 
 
+@cache
+def family() -> Prepared:
+    """An app that archives."""
+    return prepare(FAMILY)
+
+
 def waits_for_its_seal() -> Setting:
-    """A parcel whose timer is due before it is sealed, and which is sealed soon after, while nothing fails."""
+    """A parcel whose timer is due before it is sealed, which it is soon after; nothing fails."""
 
     def asked(gap_ms: int, kind: Literal["create", "act"], action: str) -> Issue:
         hand = Caller("role", None, frozenset({"hand"}), "ann")
@@ -56,7 +66,8 @@ def waits_for_its_seal() -> Setting:
 def first_failure(name: str, seeds: int = SEEDS) -> Outcome:
     """The first seed that finds something; fails if none does."""
     by_seed = (setting_of(seed, MIXES[2 - seed % 2]) for seed in range(seeds))
-    app, settings = (parcel(), [waits_for_its_seal()]) if name == "parcel" else (prepared(name), by_seed)
+    app = {"parcel": parcel, "family": family}.get(name, lambda: prepared(name))()
+    settings = [waits_for_its_seal()] if name == "parcel" else by_seed
     for setting in settings:
         found = simulate(app, setting)
         if found.violation is not None:
@@ -294,6 +305,56 @@ def an_archive_loses_entries(patch: Patch) -> None:
     patch.setattr(memory.MemoryStore, "_archive", careless)
 
 
+def decisions_never_end(patch: Patch) -> None:
+    """What was approved lets pass whatever comes later as well."""
+    real = Governed.approved
+    patch.setattr(Governed, "approved", lambda self, now_ms: real(self, 0))
+
+
+def a_decision_lets_pass_twice(patch: Patch) -> None:
+    """What was approved once is not used up."""
+    real = accept._accept_one
+
+    def careless(write: Any, standing: Any) -> Any:
+        approved = dict(standing.decisions)
+        answer = real(write, standing)
+        standing.decisions = approved
+        return answer
+
+    patch.setattr(accept, "_accept_one", careless)
+    patch.setattr(Governed, "use", lambda self, keys: None)
+
+
+def tokens_of_effects_never_end(patch: Patch) -> None:
+    """Whoever was asked once may call back for ever."""
+    real = tokens.Tokens.read
+    early = SimpleNamespace(now_ms=lambda: 0)
+
+    def careless(self: Any, token: str) -> Any:
+        grant = real(tokens.Tokens(self._key, early), token)
+        return replace(grant, expires_ms=10**15) if grant is not None else None
+
+    patch.setattr(tokens.Tokens, "read", careless)
+
+
+def who_was_known_stays_known(patch: Patch) -> None:
+    """A token that was looked up counts from then on, though it has ended."""
+    patch.setattr(Bearers, "_is_fresh", lambda self, principal: True)
+
+
+def an_erasure_passes_the_archive_over(patch: Patch) -> None:
+    """What was archived keeps what it holds."""
+    real = memory.MemoryStore._erase
+
+    def careless(self: Any, key: Any) -> int:
+        archived = dict(self._archived_journal)
+        count = real(self, key)
+        self._archived_journal.update(archived)
+        return count
+
+    patch.setattr(memory.MemoryStore, "_erase", careless)
+
+
 GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
     guard.__name__: (app, guard)
     for app, guard in (
@@ -320,6 +381,11 @@ GUARDS: Mapping[str, tuple[str, Callable[[Patch], None]]] = {
         ("expense", old_policies_count_on),
         ("lease_queue", archived_too_soon),
         ("lease_queue", an_archive_loses_entries),
+        ("lease_queue", decisions_never_end),
+        ("incident", a_decision_lets_pass_twice),
+        ("rollout", tokens_of_effects_never_end),
+        ("lease_queue", who_was_known_stays_known),
+        ("family", an_erasure_passes_the_archive_over),
     )
 }
 

@@ -21,6 +21,7 @@ from lathe.machine.snapshot import Entity
 from lathe.sim.loop import POWER, Power, SimLoop
 from lathe.sim.menu import Menu
 from lathe.sim.oracle import Oracle
+from lathe.sim.passes import Pass
 from lathe.sim.values import value_of_type
 
 QUICK_SECONDS = 0.05
@@ -29,8 +30,13 @@ PROGRESS_LIMIT = 6
 LATE_SECONDS = 90.0
 CAUSES: tuple[Cause, ...] = ("unreachable", "refused", "invalid")
 
-Progress = Callable[[str, str, int, str], Awaitable[None]]
-"""Take an action of an entity by an effect in progress: entity, effect, number of the invocation, action."""
+OUTLIVED_MS = (-1_000, -1, 0, 1, 1_000, 4_000)
+"""How long after the end of its token a callback comes that comes about then."""
+
+Progress = Callable[[str, str, int, str, Pass], Awaitable[None]]
+"""Take an action of an entity by an effect in progress: entity, effect, number of the invocation, action, and
+the token of the try.
+"""
 
 
 @frozen
@@ -41,6 +47,7 @@ class _Asked:
     entity: str
     number: int
     effect: Effect
+    given: Pass
 
 
 @mutable
@@ -64,6 +71,8 @@ class Outside:
         self._random = Random(f"{seed}/outside")
         self._running: dict[str, list[_Running]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.given: dict[tuple[str, int], Pass] = {}
+        """The token of the newest try of each invocation, by entity and number."""
         self.excused: set[Power] = set()
         """Processes that stood still: what they held may have been taken from them."""
 
@@ -95,7 +104,8 @@ class Outside:
             self._oracle.fail("asked", f"{attempt.id} is tried, and there is no such entity")
             return None
         table = self._oracle.loaded.table.blueprints[found.blueprint]
-        return _Asked(attempt, entity, int(number), table.effects[attempt.effect].effect)
+        given = self.given[entity, int(number)]
+        return _Asked(attempt, entity, int(number), table.effects[attempt.effect].effect, given)
 
     def _begins(self, asked: _Asked) -> _Running:
         """One at a time: the effects of one entity run one after another, notices apart."""
@@ -163,13 +173,17 @@ class Outside:
                 self._spawn(self._call_back(asked, action))
             if self._menu.strikes("stale"):
                 self._later(self._random.random() * LATE_SECONDS, partial(self._again, asked, action))
+            if self._menu.strikes("outlives"):
+                left_ms = asked.given.expires_ms - self._loop.now_ms()
+                about_ms = left_ms + self._menu.draw("outlives").choice(OUTLIVED_MS)
+                self._later(max(about_ms, 0) / 1000, partial(self._again, asked, action))
             await self._call_back(asked, action)
 
     def _again(self, asked: _Asked, action: str) -> None:
         self._spawn(self._call_back(asked, action))
 
     async def _call_back(self, asked: _Asked, action: str) -> None:
-        await self._progress(asked.entity, asked.effect.name, asked.number, action)
+        await self._progress(asked.entity, asked.effect.name, asked.number, action, asked.given)
 
     def _possible(self, asked: _Asked) -> str | None:
         """An action in progress, one that fits the state if there is one."""

@@ -20,13 +20,14 @@ MIXES: tuple[Mix, ...] = get_args(Mix)
 @frozen
 class Fault:
     """One way in which something goes wrong. `rate` is how likely it is at each of its occasions (per
-    mille), `most` how often it strikes in one run.
+    mille), `most` how often it strikes in one run, `share` how many of the seeds that would enable it do.
     """
 
     name: str
     does: str
     rate: int
     most: int = 1_000
+    share: float = 1.0
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -60,6 +61,10 @@ FAULTS: Mapping[str, Fault] = {
         Fault("brink", "a commit waits until about the moment at which its lease ends", 30, 6),
         Fault("revoke", "somebody is not known any more, or is known again", 500, 6),
         Fault("tidy", "a process archives, sweeps and binds the journal", 1000, 12),
+        Fault("erase", "the journal of an entity is erased, archived or not", 300, 3),
+        Fault("ends", "somebody's token ends soon, and is shown until it is not taken any more", 500, 6),
+        Fault("outlives", "a callback comes about when its token ends", 150, 6),
+        Fault("approve", "who may not is let pass by a decision, which ends soon", 150, 12, share=0.35),
     )
 }
 
@@ -92,7 +97,7 @@ class Menu:
         unknown = sorted(set(without) - set(FAULTS))
         assert not unknown, f"there is no fault {unknown}"
         chooses = Random(f"{seed}/{mix}/menu")
-        chosen = [name for name in FAULTS if chooses.randrange(100) < _SHARE[mix]]
+        chosen = [name for name, one in FAULTS.items() if chooses.randrange(100) < _SHARE[mix] * one.share]
         self.enabled = tuple(name for name in chosen if name not in without)
         self.struck: Counter[str] = Counter()
         self._clock = clock

@@ -7,7 +7,7 @@ world that follows. What the runtime wrote, answered and did is held against tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -27,17 +27,21 @@ from lathe.machine.event import (
 from lathe.machine.migrate import migrate
 from lathe.machine.outcome import Refusal, Step
 from lathe.machine.properties import Broken, broken
-from lathe.machine.snapshot import Entity, Invocation, MemoryWorld, Scalar, Value
-from lathe.machine.step import step
+from lathe.machine.snapshot import Entity, Invocation, MemoryWorld
+from lathe.machine.step import Permit, step
+from lathe.runtime.allowance import replaying
 from lathe.runtime.catalog import Live
 from lathe.runtime.conformance import event_of, payload_of
 from lathe.runtime.engine import Command, Committed, Refused
 from lathe.runtime.plan import OUTBOX, Held, changes_of
 from lathe.runtime.snapshot import encode_json, entity_of
-from lathe.sim.prepared import Loaded, Prepared, reads_others
+from lathe.sim.approving import Approvals
+from lathe.sim.erasing import Erased
+from lathe.sim.prepared import Loaded, Prepared, kept_ghosts, reads_others, referred
 from lathe.sim.promptness import Promptness
 from lathe.sim.serial import Claims, misread, unread
 from lathe.sim.tables import Tables
+from lathe.store.audit import DecisionRow
 from lathe.store.journal import payload_hash, sealed
 from lathe.store.records import GENESIS, EntityRow, Entry, Outgoing, Timer, Version, Write
 
@@ -123,6 +127,8 @@ class Oracle:
         """How many entities were archived."""
         self.gone: set[str] = set()
         """Who is not known any more."""
+        self.approvals = Approvals()
+        self.erased = Erased()
         self._judges_all = any(reads_others(b) for b in self.loaded.app.blueprints.values())
         self._has_app_ghosts = bool(self.loaded.app.ghosts)
 
@@ -166,7 +172,8 @@ class Oracle:
         payload = payload_of(first)
         event = event_of(first, payload)
         self._once(first, payload, event, world)
-        outcome = step(loaded.table, world, event, permit=loaded.permit)
+        permit = self._permit(write, event, loaded)
+        outcome = step(loaded.table, world, event, permit=permit)
         self.steps.append(Taken(loaded, world, event, outcome))
         if isinstance(outcome, Refusal):
             self.fail(
@@ -191,10 +198,18 @@ class Oracle:
         if self._truth is None:
             self._judge(loaded, world, outcome, after)
         else:
-            self._in_truth(loaded, event)
+            self._in_truth(loaded, event, permit)
         name, said = self._claims.step(loaded.table, world, outcome)
         if said:
             self.fail(f"unique:{name}", said)
+
+    def _permit(self, write: Write, event: Event, loaded: Loaded) -> Permit:
+        """Who may take a step: whom a decision let pass as well, if it rests on one that counts."""
+        said = self.approvals.uses(write, event, loaded.digest, self._committed_ms(write))
+        if said:
+            self.fail("decision", said)
+        first = write.entries[0]
+        return replaying(loaded.permit, first.entity, first.action) if write.decision else loaded.permit
 
     def _chains(self, write: Write) -> None:
         """Every entry follows the one before it, and says so by its hash."""
@@ -203,7 +218,7 @@ class Oracle:
             if (entry.revision, entry.previous) != (head.revision + 1, head.hash):
                 said = f"{entry.entity}: revision {entry.revision} does not follow {head.revision}"
                 self.fail("serialisable", said)
-            assert entry.payload is not None, "nothing is erased"
+            assert entry.payload is not None, "nothing is erased before it is there"
             if payload_hash(entry.payload) != entry.payload_hash or sealed(entry) != entry.hash:
                 self.fail("chain", f"{entry.entity}: the hash of revision {entry.revision} is not its own")
             self._heads[entry.entity] = _Head(entry.revision, entry.hash, entry.version)
@@ -329,7 +344,9 @@ class Oracle:
             self.fail("timer", f"the deadlines of {entity.id} are {due}, armed are {armed}")
 
     def _judge(self, loaded: Loaded, before: MemoryWorld, outcome: Step, after: MemoryWorld) -> None:
-        """The app's own properties."""
+        """The app's own properties, as long as nobody was let pass of whom they were not proven."""
+        if self.approvals.used:
+            return
         only = None if self._judges_all else outcome.written.keys()
         found = broken(loaded.table, before, outcome, after, only=only, functions=loaded.properties)
         for wrong in found:
@@ -339,7 +356,7 @@ class Oracle:
 
     # What really happens outside.
 
-    def _in_truth(self, loaded: Loaded, event: Event) -> None:
+    def _in_truth(self, loaded: Loaded, event: Event, permit: Permit) -> None:
         """Take a step in the world as it is, where effects happen when they do, not when it is known."""
         truth = self._truth
         assert truth is not None, "there is a truth beside what is known"
@@ -348,7 +365,7 @@ class Oracle:
             if active is None or not active.executed:
                 self.fail("unexecuted", f"an effect of {event.entity} was noted that never happened")
             return
-        outcome = step(loaded.table, truth, event, permit=loaded.permit)
+        outcome = step(loaded.table, truth, event, permit=permit)
         self.steps.append(Taken(loaded, truth, event, outcome))
         if isinstance(outcome, Refusal):
             self.fail("unexecuted", f"{type(event).__name__} of {event} cannot be, as things are: {outcome}")
@@ -403,7 +420,7 @@ class Oracle:
             if rows.get(name, entity) != at_home:
                 self.fail("swap", f"{name} became {rows.get(name, entity)}, the machine makes {at_home}")
             moved[name] = at_home
-        after = MemoryWorld(moved, {**new.table.ghosts, **_kept(before, new)})
+        after = MemoryWorld(moved, {**new.table.ghosts, **kept_ghosts(before, new)})
         self._claims.begin(new.table, after)
         self.steps.append(Swapped(old, new, before, after))
         self.worlds.append((new, after))
@@ -430,7 +447,7 @@ class Oracle:
             kept_ms = retains[-1].app.blueprints[row.blueprint].retain_ms if retains else None
             if kept_ms is None or now - row.final_ms < kept_ms:
                 self.fail("archived", f"{row.id} was archived {now - row.final_ms} ms after it was final")
-            if any(row.id in _referred(loaded, one) for one in world if one.id != row.id):
+            if any(row.id in referred(loaded, one) for one in world if one.id != row.id):
                 self.fail("archived", f"{row.id} was archived while somebody refers to it")
             if self._outbox.pop(row.id, None):
                 self.fail("archived", f"{row.id} was archived while it asks for something")
@@ -451,11 +468,25 @@ class Oracle:
         for name, entity in truth.entities.items():
             found = migrate(old.table, new.table, entity, everybody)
             moved[name] = entity if found is None or isinstance(found, tuple) else found
-        return MemoryWorld(moved, {**new.table.ghosts, **_kept(truth, new)})
+        return MemoryWorld(moved, {**new.table.ghosts, **kept_ghosts(truth, new)})
 
     def knows(self, who: str, *, is_known: bool) -> None:
         """Somebody is known from now on, or not any more: then nothing of theirs is taken."""
         (self.gone.discard if is_known else self.gone.add)(who)
+
+    def decided(self, rows: Sequence[DecisionRow]) -> None:
+        """Decisions were made: see `sim.store.Observer`."""
+        self.approvals.decided(rows)
+
+    def erases(self, entity: str, revision: int) -> None:
+        """A journal was erased: see `sim.store.Observer`."""
+        self.erased.erases(entity, revision)
+
+    def served(self, entries: Sequence[Entry]) -> None:
+        """Entries were read by somebody: what was erased is none of it."""
+        said = self.erased.wrong(entries)
+        if said:
+            self.fail("erased", said)
 
     # What is answered.
 
@@ -564,17 +595,3 @@ def refuses(loaded: Loaded, world: MemoryWorld, command: Command) -> bool:
         if command.requires(cast(Live, loaded), held) is not None:
             return True
     return isinstance(step(loaded.table, world, event, permit=loaded.permit), Refusal)
-
-
-def _kept(before: MemoryWorld, new: Loaded) -> dict[str, Value]:
-    return {name: value for name, value in before.ghosts.items() if name in new.table.ghosts}
-
-
-def _referred(loaded: Loaded, entity: Entity) -> Iterator[Scalar]:
-    """Whom the fields of an entity mean."""
-    for field in loaded.app.blueprints[entity.blueprint].fields.values():
-        value = entity.fields.get(field.name)
-        if field.type.kind == "ref":
-            yield value if not isinstance(value, frozenset) else None
-        elif field.type.element is not None and field.type.element.kind == "ref":
-            yield from value if isinstance(value, frozenset) else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
 from lathe.errors import InternalError
@@ -12,6 +12,7 @@ from lathe.lang.diff import Change, diff
 from lathe.lang.expr import Follow, Node, Population, walk
 from lathe.lang.model import App, Blueprint, Property
 from lathe.machine.properties import Lowered, lowered
+from lathe.machine.snapshot import Entity, MemoryWorld, Scalar, Value
 from lathe.machine.step import Permit
 from lathe.machine.table import Table, compile_app
 from lathe.runtime.catalog import permit_of
@@ -147,3 +148,18 @@ def _nodes(prop: Property) -> list[Node]:
 def _is_foreign(node: Node) -> bool:
     is_app_ghost = getattr(node, "scope", "") in ("app_ghost", "old_app_ghost")
     return isinstance(node, (Follow, Population)) or is_app_ghost
+
+
+def kept_ghosts(before: MemoryWorld, new: Loaded) -> dict[str, Value]:
+    """The ghosts of the app that another version has as well."""
+    return {name: value for name, value in before.ghosts.items() if name in new.table.ghosts}
+
+
+def referred(loaded: Loaded, entity: Entity) -> Iterator[Scalar]:
+    """Whom the fields of an entity mean."""
+    for one in loaded.app.blueprints[entity.blueprint].fields.values():
+        value = entity.fields.get(one.name)
+        if one.type.kind == "ref":
+            yield value if not isinstance(value, frozenset) else None
+        elif one.type.element is not None and one.type.element.kind == "ref":
+            yield from value if isinstance(value, frozenset) else ()

@@ -12,15 +12,16 @@ from contextvars import Context
 from random import Random
 from typing import Protocol, TypeVar
 
+from lathe.sim.erasing import entries_of
 from lathe.sim.leases import Leases, WatchedDuties
 from lathe.sim.loop import POWER, Power, SimLoop, pause
 from lathe.sim.menu import Menu
 from lathe.sim.tables import Tables
 from lathe.store.accept import ClaimKey
-from lathe.store.audit import Change
+from lathe.store.audit import Change, DecisionRow
 from lathe.store.base import Apply, FullError, UnavailableError, Written
 from lathe.store.faults import Point
-from lathe.store.memory import MemoryStore
+from lathe.store.memory import Key, MemoryStore
 from lathe.store.records import Answer, EntityRow, Entry, Outgoing, Timer, Version, Write
 from lathe.store.verify import Verification
 
@@ -57,6 +58,12 @@ class Observer(Protocol):
 
     def knows(self, who: str, *, is_known: bool) -> None:
         """Somebody is known from now on, or not any more."""
+
+    def decided(self, rows: Sequence[DecisionRow]) -> None:
+        """These decisions were made."""
+
+    def erases(self, entity: str, revision: int) -> None:
+        """An entity's journal was erased as far as this revision, which is its last by now."""
 
     def fail(self, cause: str, said: str) -> None:
         """Something must not be."""
@@ -180,6 +187,25 @@ class SimStore(MemoryStore):
             self._observer.stored(self._tables())
             self._leases.forgets(moved)
         return moved
+
+    def _govern(self, change: Change) -> bool:
+        is_made = super()._govern(change)
+        if is_made and change.decisions:
+            self._observer.decided(change.decisions)
+        return is_made
+
+    def _erase(self, key: Key) -> int:
+        erased = super()._erase(key)
+        self._observer.erases(key[2], len(self._histories[key]))
+        return erased
+
+    def names(self) -> list[str]:
+        """Every entity that there ever was, the archived ones among them."""
+        return sorted(name for _, _, name in self._histories)
+
+    def exported(self) -> list[Entry]:
+        """Every entry of an export."""
+        return [*entries_of(self._dumped())]
 
     def verified(self) -> str:
         """What is wrong with the store as a whole, its archive among it; or nothing."""

@@ -3,51 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from hashlib import sha256
 from random import Random
 
-from lathe.effect.base import Performer
 from lathe.errors import NotFoundError
 from lathe.frozen import evolve, frozen
-from lathe.runtime.backoff import told_to_loop
 from lathe.runtime.cache import ENTITIES_LIMIT
-from lathe.runtime.clock import Ids
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Refused, Replayed, Result
-from lathe.runtime.housekeeping import Housekeeper
-from lathe.runtime.intents import Intents
-from lathe.runtime.monitor import Alert, Monitor
-from lathe.runtime.node import Node
-from lathe.runtime.outbox import Settings
 from lathe.runtime.swap import RefusedSwap, Swapper
 from lathe.sim.adapters import Outside
+from lathe.sim.approving import Asked, approval, asked, denied
 from lathe.sim.commands import command_of, progress_of
+from lathe.sim.erasing import parted
 from lathe.sim.goals import Guide
-from lathe.sim.loop import EPOCH_MS, POWER, Power, SimLoop
+from lathe.sim.loop import EPOCH_MS, Power, SimLoop
 from lathe.sim.menu import Menu, Mix
 from lathe.sim.oracle import SKEW_MS, Oracle
+from lathe.sim.passes import Pass, Passes, personal
+from lathe.sim.powered import DisconnectedError, GoneError, OverError, Process, Surroundings
 from lathe.sim.prepared import Loaded, Prepared
 from lathe.sim.promptness import Promptness
 from lathe.sim.store import SimStore
 from lathe.sim.values import PEOPLE
 from lathe.sim.workload import GAP_SECONDS, Issue, Workload
-from lathe.store.base import StoreError
-from lathe.store.records import Outgoing, Version
+from lathe.store.audit import Change
+from lathe.store.base import JournalQuery, StoreError
+from lathe.store.records import Version
 
 TENANT = "main"
 TRIES_LIMIT = 4
 """How often a client asks again when it does not know."""
 DOUBT_MS = (0, 2, 10)
 """When who is in doubt looks whether a command was taken: at once, and again, each so long after the last."""
-REBOOT_SECONDS = 5.0
 STALL_SECONDS = 40.0
 SLEEP_SECONDS = 600.0
 LEAP_SECONDS = 3.0
 """How long what is due may be late after time has jumped."""
+TOKEN_MS = 8_000
+"""How soon a token ends that somebody shows, at most."""
 CHAOS_SECONDS = 6.0
 """Between two things that go wrong with a process, on average."""
 SETTLE_SECONDS = 150
@@ -56,14 +54,6 @@ TIMERS_LIMIT = 3
 """How many timers are waited for at the end: time jumps to each."""
 SLACK_MS = 70_000
 """How late something may be then: a timer that is not possible is tried again within a minute."""
-
-
-class GoneError(Exception):
-    """Who asked is not known any more."""
-
-
-class DisconnectedError(Exception):
-    """The process that was asked is gone."""
 
 
 @frozen
@@ -87,136 +77,11 @@ class Setting:
     script: tuple[tuple[Issue, ...], ...] | None = None
 
 
-class Skewed:
-    """The clock of one process."""
-
-    def __init__(self, loop: SimLoop) -> None:
-        self._loop = loop
-        self.off_ms = 0
-
-    def now_ms(self) -> int:
-        """The time as this process believes it to be."""
-        return self._loop.now_ms() + self.off_ms
-
-
-class Process:
-    """One process of the runtime: it can lose its power, stand still, and begin again."""
-
-    def __init__(self, world: World, name: str) -> None:
-        self._world = world
-        self._loop = world.loop
-        self.name = name
-        self.clock = Skewed(world.loop)
-        self._ids = Ids(self.clock, Random(f"{world.setting.seed}/{name}").getrandbits)
-        self._life = 0
-        self._open: dict[asyncio.Future[Result], None] = {}
-        self.is_up = False
-        self.boot()
-
-    def boot(self) -> None:
-        """Begin anew, from what is durable."""
-        self._life += 1
-        world = self._world
-        self.power = self._loop.power(f"{self.name}.{self._life}")
-        performer: Performer = world.outside.adapter()
-        self.node = Node(
-            world.store,
-            self.clock,
-            self._ids,
-            performers=dict.fromkeys(world.adapters, performer),
-            lookups=_lookups,
-            settings=Settings(self.power.name, jitter=world.random.random),
-            cached=world.setting.cached,
-        )
-        engine = self.node.engine
-        monitor = Monitor(_hears_nothing, now_ms=self.clock.now_ms, sampled=lambda: False)
-        self.housekeeper = Housekeeper(
-            engine, Intents(self.clock), monitor, key=b"simulated", failed=told_to_loop
-        )
-        self.node.engine.catalog.know({v.digest: v.table for v in world.prepared.versions})
-        self._loop.create_task(self._start(self.node), name=f"boot {self.power.name}", context=self._inside())
-
-    def _inside(self) -> Context:
-        context = Context()
-        context.run(POWER.set, self.power)
-        return context
-
-    async def _start(self, node: Node) -> None:
-        while True:
-            try:
-                await node.start()
-                break
-            except StoreError:
-                await asyncio.sleep(0.2)
-        self.is_up = True
-
-    def cut(self) -> None:
-        """Pull the plug."""
-        self._world.log(f"{self.power.name} dies")
-        self.is_up = False
-        self.power.is_cut = True
-        waiting, self._open = list(self._open), {}
-        for future in waiting:
-            self._is_gone(future)
-        self._loop.call_later(
-            self._world.random.random() * REBOOT_SECONDS, self._boot_again, context=Context()
-        )
-
-    def _boot_again(self) -> None:
-        if not self._loop.is_over:
-            self.boot()
-
-    def stall(self, seconds: float) -> None:
-        """Stand still for a while."""
-        power = self.power
-        power.is_stalled = True
-        self._world.outside.excused.add(power)
-        self._loop.call_later(seconds, self._loop.resume, power, context=Context())
-
-    async def request(self, command: Command, *, hangs_up: bool = False) -> Result:
-        """Ask for a command, from outside. Raises what the engine raises, and `DisconnectedError`."""
-        if not self.is_up:
-            raise DisconnectedError(self.name)
-        future: asyncio.Future[Result] = self._loop.create_future()
-        self._open[future] = None
-        task = self._loop.create_task(self._serve(command, future), context=self._inside())
-        task.add_done_callback(lambda _: self._is_gone(future), context=Context())
-        if hangs_up:
-            self._loop.call_later(self._world.random.random() * 0.01, task.cancel, context=self._inside())
-        try:
-            return await future
-        finally:
-            self._open.pop(future, None)
-
-    def _is_gone(self, future: asyncio.Future[Result]) -> None:
-        """Whoever still waits for an answer gets none."""
-        if not future.done():
-            future.set_exception(DisconnectedError(self.name))
-
-    async def _serve(self, command: Command, future: asyncio.Future[Result]) -> None:
-        try:
-            result = await self.node.engine.execute(command)
-        except (StoreError, BusyError, OverloadedError, NotFoundError, GoneError) as error:
-            if not future.done():
-                future.set_exception(error)
-        else:
-            if not future.done():
-                future.set_result(result)
-
-
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
     """Wait for all of them, and let out what one of them raised."""
     await asyncio.wait(tasks)
     for task in tasks:
         task.result()
-
-
-def _hears_nothing(alert: Alert) -> None:
-    """Nobody is alerted in a world in which everything is judged."""
-
-
-def _lookups(outgoing: Outgoing, timeout_ms: int) -> Callable[[str, str], str]:
-    return lambda scope, name: f"<{scope}:{name}>"
 
 
 UNKNOWN = (StoreError, BusyError, OverloadedError, DisconnectedError)
@@ -259,6 +124,8 @@ class World:
         loop.on_failure = self._raised
         self.store = SimStore(loop, self.menu, self.oracle, seed=setting.seed, is_shared=setting.is_shared)
         self.store.crash = self._crash
+        slack_ms = SKEW_MS if "skew" in self.menu.enabled else 0
+        self.passes = Passes(self.oracle.fail, loop.now_ms, slack_ms=slack_ms)
         self.outside = Outside(loop, self.menu, self.oracle, self._progress, seed=setting.seed)
         self.adapters = sorted({e.uses for b in self.app.blueprints.values() for e in b.effects.values()})
         self.workload = Workload(
@@ -305,7 +172,7 @@ class World:
     async def run(self) -> None:
         """All of it: install, let everybody work, mend everything, wait for what is due."""
         self._install()
-        self.processes = [Process(self, f"node{n}") for n in range(self.setting.nodes)]
+        self.processes = [Process(self._around(), f"node{n}") for n in range(self.setting.nodes)]
         clients = [self._spawn(self._client(n), f"client {n}") for n in range(self.setting.clients)]
         chaos = self._spawn(self._chaos(), "chaos")
         working = self._spawn(_all(clients), "clients")
@@ -314,6 +181,13 @@ class World:
         if not self.over.done():
             working.result()
             await self._settle()
+
+    def _around(self) -> Surroundings:
+        return Surroundings(
+            loop=self.loop, store=self.store, outside=self.outside, adapters=self.adapters,
+            prepared=self.prepared, random=self.random, log=self.log, seed=self.setting.seed,
+            cached=self.setting.cached,
+        )  # fmt: skip
 
     def _spawn(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         return self.loop.create_task(work, name=name, context=Context())
@@ -346,26 +220,56 @@ class World:
         if issue.kind == "read":
             await self._read(self._process(issue), issue.entity)
             return
+        wanted = None
+        if issue.kind == "act" and issue.by.actor is not None and self.menu.strikes("approve"):
+            issue = denied(issue)
+            wanted = await self._approve(issue)
         command = self.command(issue)
         for tries in range(TRIES_LIMIT):
             process = self._process(issue, tries)
             if issue.by.actor in self.oracle.gone:
                 return
             command = evolve(command, stamp=process.node.engine.catalog.generation)
-            since = self.oracle.count
+            since, shown, shown_ms = self.oracle.count, self.passes.of(issue.by.actor), self.loop.now_ms()
             self.commands += 1
             try:
-                result = await process.request(command, hangs_up=self.menu.strikes("hangs_up"))
+                result = await process.request(
+                    command, hangs_up=self.menu.strikes("hangs_up"), shown=shown, asked=wanted
+                )
             except UNKNOWN as error:
                 self.log(f"{issue.entity} {issue.action} {type(error).__name__}")
                 self._spawn(self._looks(process, issue.entity, DOUBT_MS), "doubt")
                 await asyncio.sleep(self.random.random() * 2)
                 continue
+            except OverError:
+                self.passes.over(issue.by.actor, shown)
+                return
             except (NotFoundError, GoneError):
                 return
+            self.passes.counted(shown, shown_ms)
             self._judge(issue, command, result, since)
+            if wanted is not None and isinstance(result, Committed):
+                await self._asks_as_well(process, issue, wanted)
             if not (issue.key and self.menu.strikes("repeats")):
                 return
+
+    async def _approve(self, issue: Issue) -> Asked:
+        """A decision lets pass what somebody asks for; it may be asked for twice at once."""
+        random, found = self.menu.draw("approve"), asked(issue)
+        number, command = self.menu.struck["approve"], self.command(evolve(issue, key=None))
+        row = approval(found, self.oracle.loaded, command, number, now_ms=self.loop.now_ms(), random=random)
+        with suppress(StoreError):
+            await self.store.govern(Change((), decisions=(row,)))
+        self.log(f"{issue.entity} {issue.action} is let pass by {row.id}")
+        if random.random() < 0.5:
+            self._spawn(self._asks_as_well(random.choice(self.processes), issue, found), "a twin")
+        return found
+
+    async def _asks_as_well(self, process: Process, issue: Issue, wanted: Asked) -> None:
+        """Somebody tries to use what was let pass for another request that is the same."""
+        since, command = self.oracle.count, self.command(evolve(issue, key=None))
+        with suppress(*UNKNOWN, NotFoundError, GoneError):
+            self._judge(issue, command, await process.request(command, asked=wanted), since)
 
     def _leap(self, seconds: float) -> None:
         """Time passes at once for everybody: what was held or tried may be taken from whoever had it."""
@@ -403,13 +307,11 @@ class World:
         if not process.is_up or process.power.is_stalled:
             return
         since = self.oracle.count
-        engine = process.node.engine
         try:
-            live = engine.catalog.live(TENANT, self.app.name)
-            held = await engine.read(live, entity)
-        except (StoreError, NotFoundError):
+            held, digest = await process.read(TENANT, self.app.name, entity)
+        except (StoreError, NotFoundError, DisconnectedError):
             return
-        self.oracle.read(entity, held, since, live.digest)
+        self.oracle.read(entity, held, since, digest)
 
     def command(self, issue: Issue) -> Command:
         """A command as the API makes it."""
@@ -422,15 +324,18 @@ class World:
         if who in self.oracle.gone:
             raise GoneError(who)
 
-    async def _progress(self, entity: str, effect: str, number: int, action: str) -> None:
+    async def _progress(self, entity: str, effect: str, number: int, action: str, given: Pass) -> None:
         """An action by an effect in progress: with a token that is bound to its invocation."""
         command = progress_of(entity, effect, number, action, tenant=TENANT, app=self.app.name)
         process = self.random.choice(self.processes)
-        since = self.oracle.count
+        since, shown_ms = self.oracle.count, self.loop.now_ms()
         try:
-            result = await process.request(command)
+            result = await process.request(command, shown=given)
+        except OverError:
+            return self.passes.over(None, given)
         except (*UNKNOWN, NotFoundError):
-            return
+            return None
+        self.passes.counted(given, shown_ms)
         self.log(f"{entity} {action} by {effect}.{number} {type(result).__name__}")
         if isinstance(result, Committed):
             self.oracle.acknowledged(result)
@@ -471,6 +376,32 @@ class World:
                 self._spawn(self._inside(process, self._tidy(process)), "tidy")
             if menu.strikes("swap"):
                 self._spawn(self._swap(process), "swap")
+            if menu.strikes("erase"):
+                self._spawn(self._inside(process, self._erase()), "erasure")
+            if menu.strikes("ends"):
+                self._spawn(self._ends(menu.draw("ends")), "a token that ends")
+
+    async def _erase(self) -> None:
+        """The journal of somebody who is there, or was, is erased; whoever reads it then is told nothing."""
+        random, names = self.menu.draw("erase"), self.store.names()
+        if not names:
+            return
+        entity = random.choice(names)
+        with suppress(StoreError):
+            await self.store.erase(TENANT, self.app.name, entity)
+            self.log(f"{entity} is erased")
+            self.oracle.served(await self.store.history(TENANT, self.app.name, entity))
+            self.oracle.served(await self.store.entries(JournalQuery(TENANT, app=self.app.name)))
+
+    async def _ends(self, random: Random) -> None:
+        """Somebody has a token that ends soon, and shows it from then on."""
+        who, now_ms = random.choice(PEOPLE), self.loop.now_ms()
+        self.passes.made += 1
+        expires_ms = now_ms + random.randrange(TOKEN_MS)
+        shown, row = personal(TENANT, who, self.passes.made, now_ms=now_ms, expires_ms=expires_ms)
+        with suppress(StoreError):
+            await self.store.govern(Change((), tokens=(row,)))
+            self.passes.gives(who, shown)
 
     async def _revoke(self, who: str) -> None:
         """Somebody is not known any more from the moment in which the store has it, or is known again."""
@@ -487,8 +418,7 @@ class World:
 
     async def _inside(self, process: Process, work: Coroutine[object, object, None]) -> None:
         """Have a process do something; if it dies, nobody hears of it."""
-        task = self.loop.create_task(work, context=process._inside())
-        await asyncio.wait([task], timeout=SLEEP_SECONDS)
+        await asyncio.wait([process.does(work)], timeout=SLEEP_SECONDS)
 
     async def _tidy(self, process: Process) -> None:
         """What a process does from time to time, whenever that is."""
@@ -532,9 +462,12 @@ class World:
             return
         self._check_overdue()
         self._check_workers()
-        wrong = self.store.verified() if self.oracle.archive else ""
-        if wrong:
-            self.oracle.fail("verify", wrong)
+        if self.oracle.archive or self.oracle.erased:
+            wrong = self.store.verified()
+            if wrong:
+                self.oracle.fail("verify", wrong)
+        if self.oracle.erased:
+            self._check_export()
 
     async def _quieten(self) -> None:
         """Wait until nothing is due, for as long as that may take."""
@@ -553,6 +486,15 @@ class World:
         before = self.loop.now_ms() - SLACK_MS
         for row in self.store.overdue_now(TENANT, self.app.name, before_ms=before):
             self.oracle.overdue(row, self.loop.now_ms())
+
+    def _check_export(self) -> None:
+        """What is exported has nothing that was erased, and what is left of it is still what it says."""
+        entries = self.store.exported()
+        self.oracle.served(entries)
+        tables = {version.digest: version.table for version in self.prepared.versions}
+        wrong = parted(entries, tables)
+        if wrong:
+            self.oracle.fail("verify", wrong)
 
     def _check_workers(self) -> None:
         for process in self.processes:
