@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from lathe.machine.event import Act
-from lathe.sim.erasing import Erased
+from lathe.sim.erasure import Erased
+from lathe.sim.expiring_tokens import Pass, Passes
 from lathe.sim.loop import EPOCH_MS
 from lathe.sim.oracle import Taken
-from lathe.sim.passes import Pass, Passes
 from lathe.sim.run import setting_of, simulate
 from lathe.store.records import Entry
 

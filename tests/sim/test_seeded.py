@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
-from lathe.api.who.callers import Bearers
+from lathe.api.access.authentication import Bearers
 from lathe.frozen import evolve
 from lathe.machine.event import Caller
 from lathe.machine.trace import Trace

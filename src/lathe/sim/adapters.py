@@ -18,10 +18,10 @@ from lathe.lang.model import Effect, Json
 from lathe.lang.types import Type
 from lathe.machine.event import Cause
 from lathe.machine.snapshot import Entity
+from lathe.sim.expiring_tokens import Pass
 from lathe.sim.loop import POWER, Power, SimLoop
 from lathe.sim.menu import Menu
 from lathe.sim.oracle import Oracle
-from lathe.sim.passes import Pass
 from lathe.sim.values import value_of_type
 
 QUICK_SECONDS = 0.05

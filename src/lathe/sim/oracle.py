@@ -35,8 +35,8 @@ from lathe.runtime.conformance import event_of, payload_of
 from lathe.runtime.engine import Command, Committed, Refused
 from lathe.runtime.plan import OUTBOX, Held, changes_of
 from lathe.runtime.snapshot import encode_json, entity_of
-from lathe.sim.approving import Approvals
-from lathe.sim.erasing import Erased
+from lathe.sim.approvals import Approvals
+from lathe.sim.erasure import Erased
 from lathe.sim.prepared import Loaded, Prepared, kept_ghosts, reads_others, referred
 from lathe.sim.promptness import Promptness
 from lathe.sim.serial import Claims, misread, unread

@@ -12,7 +12,7 @@ from contextvars import Context
 from random import Random
 from typing import Protocol, TypeVar
 
-from lathe.sim.erasing import entries_of
+from lathe.sim.erasure import entries_of
 from lathe.sim.leases import Leases, WatchedDuties
 from lathe.sim.loop import POWER, Power, SimLoop, pause
 from lathe.sim.menu import Menu

@@ -17,17 +17,17 @@ from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError, Command, Committed, Refused, Replayed, Result
 from lathe.runtime.swap import RefusedSwap, Swapper
 from lathe.sim.adapters import Outside
-from lathe.sim.approving import Asked, approval, asked, denied
+from lathe.sim.approvals import Asked, approval, asked, denied
 from lathe.sim.commands import command_of, progress_of
-from lathe.sim.erasing import parted
+from lathe.sim.erasure import parted
+from lathe.sim.expiring_tokens import Pass, Passes, personal
 from lathe.sim.goals import Guide
 from lathe.sim.loop import EPOCH_MS, Power, SimLoop
 from lathe.sim.menu import Menu, Mix
 from lathe.sim.oracle import SKEW_MS, Oracle
-from lathe.sim.passes import Pass, Passes, personal
-from lathe.sim.powered import DisconnectedError, GoneError, OverError, Process, Surroundings
 from lathe.sim.prepared import Loaded, Prepared
 from lathe.sim.promptness import Promptness
+from lathe.sim.simulated_process import DisconnectedError, GoneError, OverError, Process, Surroundings
 from lathe.sim.store import SimStore
 from lathe.sim.values import PEOPLE
 from lathe.sim.workload import GAP_SECONDS, Issue, Workload

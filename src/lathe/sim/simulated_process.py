@@ -1,4 +1,4 @@
-"""One process of a simulated world: it can lose its power, stand still, and begin again."""
+"""One process of a simulated world: the runtime, with crashes, pauses and restarts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import partial
 from random import Random
 from typing import TypeVar
 
-from lathe.api.who.callers import Bearers
-from lathe.api.who.overriding import Overrides
+from lathe.api.access.authentication import Bearers
+from lathe.api.access.overrides import Overrides
 from lathe.api.wire.problem import Problem
 from lathe.effect.base import Performer
 from lathe.errors import NotFoundError
@@ -29,9 +29,9 @@ from lathe.runtime.outbox import Settings
 from lathe.runtime.plan import Held
 from lathe.runtime.tokens import Tokens
 from lathe.sim.adapters import Outside
-from lathe.sim.approving import Asked
+from lathe.sim.approvals import Asked
+from lathe.sim.expiring_tokens import KEY, Pass, minted
 from lathe.sim.loop import POWER, SimLoop
-from lathe.sim.passes import KEY, Pass, minted
 from lathe.sim.prepared import Prepared
 from lathe.sim.store import SimStore
 from lathe.store.base import StoreError

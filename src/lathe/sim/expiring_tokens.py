@@ -1,4 +1,4 @@
-"""Tokens that end, in a simulated world: until then who shows one is known, and not after it."""
+"""Tokens that expire in a simulated world: who presents one, and whether it may still count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions in a simulated world: what somebody would be denied is let pass, for a moment, once or often.
+"""An independent record of approved decisions, and how a simulated client is let pass by one.
 
 What was approved is known here by itself, beside the store's rows: whatever a step rested on must have been
 approved, in time and not used up in the moment in which it was committed.
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import cast
 
-from lathe.api.who.overriding import question_of
+from lathe.api.access.overrides import question_of
 from lathe.frozen import evolve, frozen
-from lathe.govern.asking import Asking, Question, Ruling, asking_of, body_of, keys_of
+from lathe.govern.decision_request import Asking, Question, Ruling, asking_of, body_of, keys_of
 from lathe.govern.principal import Principal
 from lathe.machine.event import Act, Caller, Event
 from lathe.machine.snapshot import Value

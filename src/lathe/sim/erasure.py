@@ -1,4 +1,4 @@
-"""Erasure in a simulated world: what was erased once is told by nothing any more, all else is."""
+"""An independent record of erased journals, to compare reads and exports with."""
 
 from __future__ import annotations
 
