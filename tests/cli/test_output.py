@@ -8,6 +8,7 @@ import pytest
 
 from lathe.cli import output
 from lathe.cli.colors import Paint
+from lathe.cli.entities import journal_text
 
 
 class Terminal(io.StringIO):
@@ -81,3 +82,10 @@ def test_a_stream_that_knows_few_characters_gets_the_rest_spelled_out(
 def test_the_width_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", io.StringIO())
     assert output.width() == output.WIDTH_DEFAULT
+
+
+def test_a_journal_names_who_acted_and_for_whom() -> None:
+    row = {"time": "2026-11-26T20:09:04Z", "action": "pay", "by": "bot", "actor": "ann", "changes": {}}
+    assert journal_text([row | {"chain": ["bot", "ann"]}]) == "2026-11-26T20:09:04Z  pay  by bot for ann"
+    assert journal_text([row | {"by": "ann"}]) == "2026-11-26T20:09:04Z  pay  by ann"
+    assert journal_text([row | {"by": "timer", "actor": None}]).endswith("by timer")

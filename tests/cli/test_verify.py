@@ -99,4 +99,14 @@ def test_a_store_that_is_not_there_is_not_made_and_then_found_to_be_in_order(
         said = lathe("store", *words, "--data", folder)
         assert (said.code, said.out) == (6, "")
         assert f"there is no store in `{folder}`" in said.err
+        assert lathe("audit", "verify", "--data", folder).code == 6
     assert not (tmp_path / "nothing").exists() and not (tmp_path / NAME).exists()
+
+
+def test_an_address_in_the_environment_gives_way_to_a_folder_in_the_command(
+    lathe: Callable[..., Any], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATHE_URL", "http://127.0.0.1:1")
+    assert lathe("list", "ticket/tickets", "--data", data).code == 0
+    both = lathe("list", "ticket/tickets", "--data", data, "--url", "http://127.0.0.1:1")
+    assert (both.code, "not both" in both.err) == (2, True)

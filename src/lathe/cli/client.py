@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import click
 import httpx2
+from click.core import ParameterSource
 
 from lathe.cli import exitcode
 from lathe.cli.exitcode import Stop
@@ -105,6 +106,12 @@ async def be_patient(request: httpx2.Request) -> None:
         timeout["read"] = JUDGED_SECONDS
 
 
+def _is_said(option: str) -> bool:
+    """Whether it stands in the command, and not only in the environment, which is for every command."""
+    context = click.get_current_context(silent=True)
+    return context is None or context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+
+
 @asynccontextmanager
 async def connected(url: str | None, data: str | None) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the runtime at a URL, or of one put together here on a local data folder."""
@@ -117,7 +124,7 @@ async def connected(url: str | None, data: str | None) -> AsyncIterator[httpx2.A
         ) as client:
             yield client
         return
-    if url is not None:
+    if url is not None and _is_said("url"):
         raise click.UsageError("give `--url` or `--data`, not both")
     from lathe.cli.assembly import local  # late: it loads the whole runtime
 

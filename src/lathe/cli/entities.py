@@ -66,7 +66,7 @@ def journal_text(rows: Iterable[Row]) -> str:
 
 
 def event_text(row: Row) -> str:
-    """One event: when, to whom, what, by whom, what changed."""
+    """One event: when, to whom, what, by whom and for whom in the end, what changed."""
     return _event_text(row, f"{row['entity']}  ")
 
 
@@ -78,7 +78,7 @@ def _event_text(row: Row, whom: str) -> str:
     changed = [
         f"{name} {value_text(before)} → {value_text(after)}" for name, (before, after) in changes.items()
     ]
-    by = row.get("actor") or row["by"]
+    by = " for ".join(cast(list[str], row.get("chain") or [row.get("actor") or row["by"]]))
     policies = cast(list[str], row.get("policies") or [])
     allowed = f"  ({', '.join(policies)})" if policies else ""
     said = f"{row['time']}  {whom}{what}" + (f" [{' '.join(detail)}]" if detail else "")

@@ -55,7 +55,7 @@ def _with(url: str, schema: str, use: Callable[[Store], Awaitable[int]]) -> int:
     from lathe.cli.assembly import store_of  # late: it loads the stores
 
     async def main() -> int:
-        store, _ = store_of(url, schema=schema)
+        store, _ = store_of(url, schema=schema, makes=False)
         await store.open()
         try:
             return await use(store)
