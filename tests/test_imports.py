@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src"
@@ -150,19 +150,21 @@ def room(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
-def imports(module: str) -> Iterator[tuple[str, ast.stmt, bool]]:
-    """Every module that one imports, by which statement, and whether at the top of the file."""
+@cache
+def imports(module: str) -> tuple[tuple[str, int, bool], ...]:
+    """Every module that one imports, on which line, and whether at the top of the file."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     top = {id(node) for node in tree.body}
+    found: list[tuple[str, int, bool]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node, id(node) in top
+            found += [(alias.name, node.lineno, id(node) in top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0 and node.module, f"{module}: relative import"
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield inner if inner in MODULES else node.module, node, id(node) in top
+                found.append((inner if inner in MODULES else node.module, node.lineno, id(node) in top))
+    return tuple(found)
 
 
 def may(module: str, imported: str, *, is_top: bool) -> bool:
@@ -180,9 +182,9 @@ def may(module: str, imported: str, *, is_top: bool) -> bool:
 
 def test_imports_follow_the_arrows() -> None:
     against = [
-        f"{module}:{node.lineno} imports {imported}"
+        f"{module}:{line} imports {imported}"
         for module in MODULES
-        for imported, node, is_top in imports(module)
+        for imported, line, is_top in imports(module)
         if not may(module, imported, is_top=is_top)
     ]
     none(against)
@@ -197,10 +199,10 @@ def part(module: str) -> str:
 
 def test_parts_of_a_room_follow_the_arrows_within_it() -> None:
     against = [
-        f"{module}:{node.lineno} imports {imported}"
+        f"{module}:{line} imports {imported}"
         for module in MODULES
         if part(module) in WITHIN.get(room(module), {})
-        for imported, node, _ in imports(module)
+        for imported, line, _ in imports(module)
         if imported in MODULES and room(imported) == room(module) and part(imported) != part(module)
         if part(imported) not in WITHIN[room(module)][part(module)]
     ]

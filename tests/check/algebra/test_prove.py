@@ -21,7 +21,6 @@ from lathe.check.composed.system import make_system
 from lathe.check.judge.suspects import met, violated
 from lathe.check.search.graph import Limits
 from lathe.check.search.plain import search
-from lathe.gate import check_files
 from lathe.gate.proofs import obligations
 from lathe.lang.model import App
 from lathe.lang.resolve import read_app
@@ -38,8 +37,6 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in found if p.name != "expect.toml"}
 
 
-FOLDERS = sorted(p.parent for p in EXAMPLES.glob("*/broken/*/expect.toml"))
-BROKEN = [folder for folder in FOLDERS if read_app(files_of(folder)).app is not None]
 SEEDS = 40
 BATCH = 10
 
@@ -48,18 +45,6 @@ def proved(app: App, seconds: float = 5) -> Proved:
     found = prove_app(app, None, monotonic, seconds)
     assert found is not None
     return found
-
-
-@pytest.mark.parametrize("folder", BROKEN, ids=lambda p: f"{p.parent.parent.name}/{p.name}")
-def test_nothing_is_proved_that_the_search_refutes(folder: Path) -> None:
-    files = files_of(folder)
-    app = read_app(files).app
-    assert app is not None
-    found = prove_app(app, None, monotonic, 1)
-    spans = found.proofs.proved if found else frozenset()
-    for finding in check_files(files).report.findings:
-        if finding.diagnostic.code in ("LT204", "LT205", "LT401", "LT402", "LT501"):
-            assert finding.diagnostic.span not in spans, str(finding.diagnostic)
 
 
 def refuted(app: App, instances: int) -> list[str]:

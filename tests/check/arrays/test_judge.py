@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from time import monotonic, process_time
+from time import monotonic
 
 import pytest
 
@@ -16,16 +15,12 @@ from lathe.check.judge.liveness import failures
 from lathe.check.judge.outlive import outliving
 from lathe.check.judge.progress import call_round, standstills
 from lathe.check.judge.suspects import empty_promises, met, never, permitted_after_all, violated
-from lathe.check.search import tiers
 from lathe.check.search.graph import Graph, Limits
 from lathe.check.search.plain import search
 from lathe.check.search.watch import watches
-from lathe.gate import check_files
 from lathe.lang.model import App
 from lathe.testing import strategies
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
-BROKEN = sorted(p.parent for p in EXAMPLES.glob("*/broken/*/expect.toml"))
 MOST = 3_000
 SEEDS = 160
 BATCH = 20
@@ -90,23 +85,3 @@ def test_both_tiers_say_the_same_of_random_apps(first: int) -> None:
         except AssertionError as error:
             raise AssertionError(f"in the app of seed {seed}") from error
     assert compared > BATCH // 2
-
-
-@pytest.mark.parametrize("folder", BROKEN, ids=lambda p: f"{p.parent.parent.name}/{p.name}")
-def test_both_tiers_give_the_same_verdict(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {
-        p.relative_to(folder).as_posix(): p.read_bytes()
-        for p in folder.glob("*.toml")
-        if p.name != "expect.toml"
-    }
-    small = check_files(files, clock=process_time).report  # a busy machine costs no verdict
-    monkeypatch.setattr(tiers, "HAND_OVER_STATES", 0)
-    large = check_files(files, clock=process_time).report
-    assert large.verdict == small.verdict
-    assert [(f.diagnostic.code, f.diagnostic.span) for f in large.findings] == [
-        (f.diagnostic.code, f.diagnostic.span) for f in small.findings
-    ]
-    assert [f.trace.length if f.trace else 0 for f in large.findings] == [
-        f.trace.length if f.trace else 0 for f in small.findings
-    ]
-    assert large.covered.states.keys() == small.covered.states.keys()
