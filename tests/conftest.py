@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from itertools import count
 
 import pytest
 from hypothesis import settings
-from tests import children
+from tests import children, rewriting
 
 settings.register_profile("lathe", deadline=None, print_blob=True)
 settings.load_profile("lathe")
 
 _CACHES = count()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    rewriting.rewrite_share(session.config)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay until the end: the collector need not look through them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
