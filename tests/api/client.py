@@ -16,7 +16,7 @@ from starlette.routing import Route
 from tests.runtime.harness import Scripted, example, install
 from uvicorn.server import ServerState
 
-from lathe.api.access.authentication import Authenticator, Development, Principal
+from lathe.api.access.authentication import Authenticator, DevAuthenticator, Principal
 from lathe.api.app import Api
 from lathe.api.review.blueprints import Blueprints
 from lathe.api.review.checks import CheckRoutes
@@ -165,7 +165,7 @@ async def serving(
         settings=Settings("test", drain_seconds=0.2),
     )
     await node.start()
-    authenticator = Named(Development(tokens))
+    authenticator = Named(DevAuthenticator(tokens))
     checks = Checks(clock.now_ms)
     routes: tuple[Route, ...] = ()
     simulations: Simulations | None = None

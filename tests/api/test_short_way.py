@@ -34,7 +34,7 @@ add = { from = "open", by = "role:worker", when = "total < 9", do = ["total += 1
 """
 
 
-class Asked:
+class EntityRequest:
     """Answers what goes the short way when a test says so; the rest is ASGI's."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Asked:
 class Line:
     """A connection, and all that was sent on it."""
 
-    def __init__(self, asked: Asked, *, seen: Callable[[Scope], Scope] | None = None) -> None:
+    def __init__(self, asked: EntityRequest, *, seen: Callable[[Scope], Scope] | None = None) -> None:
         config = uvicorn.Config(
             asked.asgi, http=Connection, ws="none", lifespan="off", log_level="critical",
             interface="asgi3",
@@ -93,15 +93,15 @@ class Line:
         self.connection.data_received(b"\r\n".join([*lines, b"", body]))
 
 
-def play(main: Callable[[Asked], Awaitable[None]]) -> None:
+def play(main: Callable[[EntityRequest], Awaitable[None]]) -> None:
     async def run() -> None:
-        await main(Asked())
+        await main(EntityRequest())
 
     asyncio.run(run())
 
 
 def test_it_is_answered_whole_with_the_headers_of_every_answer() -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked)
         line.ask(b'{"n": 1}', b"X-Name: a")
         (exchange,) = asked.exchanges
@@ -116,7 +116,7 @@ def test_it_is_answered_whole_with_the_headers_of_every_answer() -> None:
 
 
 def test_a_proxy_says_for_whom_it_asks() -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked, seen=Proxied(asked.asgi, networks_of(["10.0.0.1"])).seen)
         line.ask(b"{}", b"X-Forwarded-For: 198.51.100.1", b"X-Forwarded-Host: a.example")
         (exchange,) = asked.exchanges
@@ -127,7 +127,7 @@ def test_a_proxy_says_for_whom_it_asks() -> None:
 
 
 def test_a_body_in_pieces_is_waited_for() -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked)
         whole = b"POST /v1/a/b HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\n123456789"
         for at in range(len(whole)):
@@ -149,7 +149,7 @@ def test_a_body_in_pieces_is_waited_for() -> None:
     ],
 )
 def test_what_is_unusual_goes_the_way_of_all_else(head: bytes, body: bytes) -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked)
         line.connection.data_received(b"POST /v1/a/b HTTP/1.1\r\nhost: here\r\n" + head + b"\r\n\r\n" + body)
         await asyncio.sleep(0.01)
@@ -163,7 +163,7 @@ def test_what_is_unusual_goes_the_way_of_all_else(head: bytes, body: bytes) -> N
     "path", [b"/v1/a/b?c=d", b"/v1/a/%62", b"/v2/a/b", b"http://here/v1/a/b", b"/v1/a/b;c"]
 )
 def test_a_path_that_must_be_read_goes_the_way_of_all_else(path: bytes) -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked)
         line.ask(path=path)
         await asyncio.sleep(0.01)
@@ -173,7 +173,7 @@ def test_a_path_that_must_be_read_goes_the_way_of_all_else(path: bytes) -> None:
 
 
 def test_requests_of_a_pipeline_are_answered_in_their_order() -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked)
         line.ask(b"1")
         line.ask(b"2")
@@ -191,7 +191,7 @@ def test_requests_of_a_pipeline_are_answered_in_their_order() -> None:
 
 
 def test_a_client_that_is_gone_is_not_answered() -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked)
         line.ask()
         line.connection.connection_lost(ConnectionResetError())
@@ -203,7 +203,7 @@ def test_a_client_that_is_gone_is_not_answered() -> None:
 
 
 def test_a_process_that_stops_answers_and_hangs_up() -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked)
         line.ask()
         line.connection.shutdown()
@@ -215,7 +215,7 @@ def test_a_process_that_stops_answers_and_hangs_up() -> None:
 
 
 def test_a_header_with_a_line_end_is_no_answer() -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked)
         line.ask()
         with pytest.raises(RuntimeError):
@@ -226,7 +226,7 @@ def test_a_header_with_a_line_end_is_no_answer() -> None:
 
 
 def test_a_connection_is_closed_once_it_was_silent_for_long_and_not_before() -> None:
-    async def main(asked: Asked) -> None:
+    async def main(asked: EntityRequest) -> None:
         line = Line(asked)
         line.connection.timeout_keep_alive = 0.05  # type: ignore[assignment]
         line.ask()

@@ -11,7 +11,7 @@ from tests.runtime.harness import example, install
 from tests.store.contract import commit, made, settled
 from tests.store.rows import TENANT, turned, write
 
-from lathe.api.access.authentication import Development
+from lathe.api.access.authentication import DevAuthenticator
 from lathe.api.entities import stream as streams
 from lathe.api.entities.commands import Commands
 from lathe.api.entities.stream import Followed, Stream
@@ -47,7 +47,7 @@ class Following:
         clock = SystemClock()
         self.store = Counting()
         self.engine = Engine(self.store, clock, Ids(clock))
-        self.named = Development(Tokens(b"k" * 32, clock))
+        self.named = DevAuthenticator(Tokens(b"k" * 32, clock))
         commands = Commands(self.engine, Intents(clock), self.named.stands)
         self.stream = Stream(self.engine, commands, self.named.stands, limit=limit)
 

@@ -10,8 +10,8 @@ import pytest
 from tests.api.client import serving
 
 from lathe.api.app import Api
-from lathe.api.entities.commands import Answered, Commands
-from lathe.api.entities.request import Asked
+from lathe.api.entities.commands import Commands, Reply
+from lathe.api.entities.request import EntityRequest
 from lathe.store.base import Query
 from lathe.store.memory import MemoryStore
 from lathe.store.records import EntityRow
@@ -63,7 +63,7 @@ def test_so_many_are_tried_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
     take = Commands.take
 
-    async def counted(commands: Commands, asked: Asked) -> Answered:
+    async def counted(commands: Commands, asked: EntityRequest) -> Reply:
         if asked.action == "take":
             tried.append(asked.entity)
         return await take(commands, asked)

@@ -21,12 +21,12 @@ from tests.api.client import KEY
 from tests.runtime.harness import Scripted, example, install
 from tests.runtime.processes import free_port
 
-from lathe.api.access.authentication import Authenticator, Bearers, Development
+from lathe.api.access.authentication import Authenticator, DevAuthenticator, TokenAuthenticator
 from lathe.api.access.overrides import Overrides
 from lathe.api.app import Api
 from lathe.api.identity.session import Sessions
-from lathe.api.identity.tokens import Governing
-from lathe.api.review.approvals import Holder
+from lathe.api.identity.tokens import TokenRoutes
+from lathe.api.review.approvals import Approvals
 from lathe.api.review.blueprints import Blueprints
 from lathe.api.review.checks import CheckRoutes
 from lathe.api.review.decisions import DecisionRoutes
@@ -120,8 +120,8 @@ class World:
         await self.node.start()
         engine, gate, checks = self.node.engine, self.gate, Checks(self.clock.now_ms)
         keyring = Keyring(store, engine.catalog, self.clock, ids)
-        bearers = Bearers(tokens, keyring, engine.catalog, self.clock, perf_counter)
-        authenticator: Authenticator = Development(tokens, bearers) if self._is_open else bearers
+        bearers = TokenAuthenticator(tokens, keyring, engine.catalog, self.clock, perf_counter)
+        authenticator: Authenticator = DevAuthenticator(tokens, bearers) if self._is_open else bearers
         if not self._is_open:
             made = await keyring.first()
             assert made is not None, "the store is empty"
@@ -130,7 +130,7 @@ class World:
         simulations = self.simulations = Simulations(engine, gate, authenticator, checks)
         decisions = Decisions(store, engine.catalog, self.clock, ids)
         held = ApplySettings(held="never") if self._is_open else ApplySettings()
-        holder = Holder(decisions, lambda tenant, app: held)
+        holder = Approvals(decisions, lambda tenant, app: held)
         blueprints = Blueprints(engine, swapper, authenticator, checks, holder)
         deciding = DecisionRoutes(engine, swapper, authenticator, decisions, blueprints)
         self.api = Api(
@@ -144,7 +144,7 @@ class World:
                 *deciding.routes(),
                 *CheckRoutes(engine, swapper, gate, authenticator, checks).routes(),
                 *simulations.routes(),
-                *Governing(authenticator, keyring, store).routes(),
+                *TokenRoutes(authenticator, keyring, store).routes(),
                 *Sessions(authenticator, bearers, keyring, self.clock).routes(),
             ),
             overrides=Overrides(engine, decisions),

@@ -11,13 +11,13 @@ import httpx2
 from starlette.routing import Route
 from tests.runtime.harness import example, install
 
-from lathe.api.access.authentication import Bearers
+from lathe.api.access.authentication import TokenAuthenticator
 from lathe.api.access.overrides import Overrides
 from lathe.api.app import Api
 from lathe.api.identity.oidc import SignInRoutes
 from lathe.api.identity.session import Sessions
-from lathe.api.identity.tokens import Governing
-from lathe.api.review.approvals import Holder
+from lathe.api.identity.tokens import TokenRoutes
+from lathe.api.review.approvals import Approvals
 from lathe.api.review.blueprints import Blueprints
 from lathe.api.review.decisions import DecisionRoutes
 from lathe.api.review.recent_checks import Checks
@@ -94,7 +94,7 @@ class House:
             self.sign_in = SignIns.of(
                 self.issuers, issuers, key=KEY, clock=self.clock, read_secret=lambda secret: secret.env
             )
-        self.bearers = Bearers(
+        self.bearers = TokenAuthenticator(
             self.tokens, self.keyring, catalog, self.clock, lambda: self.seconds, self.issuers
         )
         self.api = Api(
@@ -120,12 +120,12 @@ class House:
         checks = Checks(self.clock.now_ms)
         self.applying = ApplySettings()
         self.decisions = Decisions(self.store, catalog, self.clock, ids, aliases=aliases_of(self.tables))
-        holder = Holder(self.decisions, lambda tenant, app: self.applying)
+        holder = Approvals(self.decisions, lambda tenant, app: self.applying)
         blueprints = Blueprints(engine, swapper, bearers, checks, holder)
         sessions = Sessions(bearers, bearers, self.keyring, self.clock, self.sign_in)
         self.deciding = DecisionRoutes(engine, swapper, bearers, self.decisions, blueprints)
         return (
-            *Governing(bearers, self.keyring, self.store).routes(),
+            *TokenRoutes(bearers, self.keyring, self.store).routes(),
             *sessions.routes(),
             *SignInRoutes(self.sign_in, sessions, bearers).routes(),
             *blueprints.routes(),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from tests.policy.test_engine import claim
 
-from lathe.govern.decision_request import Asking, Question, body_of, policy_of
+from lathe.govern.decision_request import DecisionRequest, Question, body_of, policy_of
 from lathe.govern.issuer import _SUBJECT
 from lathe.lang import read_app
 from lathe.policy.engine import Decider
@@ -71,7 +71,7 @@ def test_a_decision_is_what_the_policies_say_of_these_very_names(
 def standing(principal: str, roles: tuple[str, ...] = ()) -> str:
     """The policy that an approval of a principal's request adds."""
     question = Question("claims", "v", "claims", "Claim", "c1", "pay", roles=roles)
-    asking = Asking(question, principal, (principal,), "", 0, b"", b"")
+    asking = DecisionRequest(question, principal, (principal,), "", 0, b"", b"")
     return policy_of(DecisionRow("main", "d1", "claims", "open", principal, b"", 0, 1, body_of(asking)))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
-from lathe.api.access.authentication import Bearers
+from lathe.api.access.authentication import TokenAuthenticator
 from lathe.frozen import evolve
 from lathe.machine.event import Caller
 from lathe.machine.trace import Trace
@@ -339,7 +339,7 @@ def tokens_of_effects_never_end(patch: Patch) -> None:
 
 def who_was_known_stays_known(patch: Patch) -> None:
     """A token that was looked up counts from then on, though it has ended."""
-    patch.setattr(Bearers, "_is_fresh", lambda self, principal: True)
+    patch.setattr(TokenAuthenticator, "_is_fresh", lambda self, principal: True)
 
 
 def an_erasure_passes_the_archive_over(patch: Patch) -> None:

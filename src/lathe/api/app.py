@@ -20,13 +20,13 @@ from lathe.api.access.authentication import Authenticator, Principal
 from lathe.api.access.overrides import Overrides
 from lathe.api.entities.app_lookup import entered, followed
 from lathe.api.entities.apps import Apps
-from lathe.api.entities.commands import KEY_CHARACTERS_LIMIT, Answered, Commands
+from lathe.api.entities.commands import KEY_CHARACTERS_LIMIT, Commands, Reply
 from lathe.api.entities.explain import PARAMETERS, explain
 from lathe.api.entities.inbound import Receiver, Secrets
 from lathe.api.entities.intents import told as told_wish
 from lathe.api.entities.reading import Reading, limit_of
 from lathe.api.entities.refusal import no_collection
-from lathe.api.entities.request import Asked
+from lathe.api.entities.request import EntityRequest
 from lathe.api.entities.stream import Followed, Stream
 from lathe.api.entities.take import WAIT_SECONDS_LIMIT, Taking, seconds_of
 from lathe.api.entities.trace import Tracing
@@ -190,7 +190,7 @@ class Api:
         except Problem as problem:
             self._refuse(exchange, problem, None, begun)
             return
-        asked: Asked | None = None
+        asked: EntityRequest | None = None
         try:
             principal = self._authenticator.known(exchange.headers, exchange.scope)
             if principal is not None:
@@ -206,21 +206,25 @@ class Api:
         exchange.later(self._later(exchange, begun, asked))
 
     def _done(
-        self, exchange: Exchange, begun: float, asked: Asked, found: Answered | Verdict | Exception | None
+        self,
+        exchange: Exchange,
+        begun: float,
+        asked: EntityRequest,
+        found: Reply | Verdict | Exception | None,
     ) -> None:
         """Answer what was queued, now that its group is over."""
         if isinstance(found, Verdict):
             exchange.later(self._later(exchange, begun, asked))
             return
         self.throttle.leave()
-        if isinstance(found, Answered):
+        if isinstance(found, Reply):
             self._reply(exchange, found, asked, begun)
         elif found is None:
             exchange.abandon()
         else:
             self._refuse(exchange, problem_of(found), asked, begun)
 
-    async def _later(self, exchange: Exchange, begun: float, asked: Asked | None) -> None:
+    async def _later(self, exchange: Exchange, begun: float, asked: EntityRequest | None) -> None:
         """The same with all that has to be waited for."""
         try:
             try:
@@ -240,11 +244,13 @@ class Api:
             return
         self._reply(exchange, found, asked, begun)
 
-    def _reply(self, exchange: Exchange, found: Answered, asked: Asked, begun: float) -> None:
+    def _reply(self, exchange: Exchange, found: Reply, asked: EntityRequest, begun: float) -> None:
         exchange.answer(found.status, found.body, (JSON, *found.headers, NO_STORE))
         self._note(asked, "taken", begun)
 
-    def _refuse(self, exchange: Exchange, problem: Problem, asked: Asked | None, begun: float) -> None:
+    def _refuse(
+        self, exchange: Exchange, problem: Problem, asked: EntityRequest | None, begun: float
+    ) -> None:
         exchange.answer(problem.status, problem.body(), (*problem_headers(problem), NO_STORE))
         self._note(asked, problem.code, begun)
 
@@ -268,7 +274,7 @@ class Api:
     async def _command(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
         """The hot path: create, or act."""
         begun = self._seconds()
-        asked: Asked | None = None
+        asked: EntityRequest | None = None
         outcome = "taken"
         try:
             self.throttle.enter()
@@ -290,12 +296,12 @@ class Api:
             await answer_problem(send, problem)
         self._note(asked, outcome, begun)
 
-    def _note(self, asked: Asked | None, outcome: str, begun: float) -> None:
+    def _note(self, asked: EntityRequest | None, outcome: str, begun: float) -> None:
         """Count a command that was answered."""
         self._count(asked, outcome)
         self.metrics.seconds.observe(self._seconds() - begun)
 
-    def _count(self, asked: Asked | None, outcome: str) -> None:
+    def _count(self, asked: EntityRequest | None, outcome: str) -> None:
         """Count a command under names that are there. What is not, and what failed before it was known who
         asks for what, is counted together: no caller makes up names.
         """
@@ -308,7 +314,7 @@ class Api:
             counter = self._counters[labels] = self.metrics.commands.labels(*labels)
         counter.inc()
 
-    def _is_there(self, asked: Asked) -> bool:
+    def _is_there(self, asked: EntityRequest) -> bool:
         try:
             table = self.node.engine.catalog.live(asked.tenant, asked.app).by_plural(asked.plural)
         except NotFoundError:
@@ -345,7 +351,7 @@ class Api:
         headers = request.headers
         kind = headers.get("content-type")
         body = await self._body(request.receive, None if kind is None else kind.encode("latin-1"))
-        asked = Asked(
+        asked = EntityRequest(
             tenant=principal.tenant,
             app=live.app.name,
             plural=table.blueprint.plural,
@@ -505,10 +511,12 @@ def _command_parts(path: str) -> list[str] | None:
     return parts if is_command else None
 
 
-def _asked(principal: Principal, headers: Mapping[bytes, bytes], parts: list[str], body: bytes) -> Asked:
+def _asked(
+    principal: Principal, headers: Mapping[bytes, bytes], parts: list[str], body: bytes
+) -> EntityRequest:
     """What a request asks for, of somebody who is known. Raises `Problem`."""
     is_act = len(parts) == 6
-    return Asked(
+    return EntityRequest(
         tenant=principal.tenant,
         app=parts[2],
         plural=parts[3],

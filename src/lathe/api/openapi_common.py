@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from lathe.api.identity.tokens import Rotated
-from lathe.api.review.blueprints import Asked as Application, Turned
-from lathe.api.review.checks import Asked as Checked, Forked, Taken as Replayed
-from lathe.api.review.decisions import STATES, Approved, AskedFor, Noted
-from lathe.api.review.simulations import Wanted as Campaign
+from lathe.api.identity.tokens import RotateRequest
+from lathe.api.review.blueprints import ApplyRequest, RollbackRequest
+from lathe.api.review.checks import CheckRequest, ForkRequest, ReplayRequest
+from lathe.api.review.decisions import STATES, ApproveRequest, AskRequest, DenyRequest
+from lathe.api.review.simulations import CampaignRequest
 from lathe.api.wire.problem import PROBLEMS
 from lathe.frozen import frozen
 from lathe.govern.principal import SCOPES
-from lathe.govern.token_request import Wanted as Token
+from lathe.govern.token_request import TokenRequest
 from lathe.store.base import PAGE_LIMIT
 
 Schema = Mapping[str, object]
@@ -149,8 +149,10 @@ class Operation:
 _LIMIT = parameter("limit", {"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT}, "Rows of a page.")
 _APP = parameter("app", TEXT, "Only what is of this app.")
 _SURVIVORS = Operation("Single changes that nothing would notice; up to a minute.")
-_REPLAY = Operation("Take a trace again on the model: nothing is performed.", Replayed)
-_FORK = Operation("Go on with a run by hand, on the model: where it leads, and what may happen next.", Forked)
+_REPLAY = Operation("Take a trace again on the model: nothing is performed.", ReplayRequest)
+_FORK = Operation(
+    "Go on with a run by hand, on the model: where it leads, and what may happen next.", ForkRequest
+)
 _DESCRIPTION = Operation(
     "Graph, permissions, and what differs from another version.",
     query=(parameter("against", TEXT, "The version to compare with: `current` is the one in force."),),
@@ -160,7 +162,7 @@ _HELD = content(ANY, "held: a person decides first")
 _VERSIONS: Mapping[str, Mapping[str, Operation]] = {
     "/v1/blueprints": {
         "get": Operation("Every app that is loaded."),
-        "put": Operation("Plan an application, or make it.", Application, bad=GOVERNED, also={"202": _HELD}),
+        "put": Operation("Plan an application, or make it.", ApplyRequest, bad=GOVERNED, also={"202": _HELD}),
     },
     "/v1/blueprints/{app}": {"get": Operation("Every application of an app, newest first.")},
     "/v1/blueprints/{app}/{digest}": {
@@ -171,11 +173,13 @@ _VERSIONS: Mapping[str, Mapping[str, Operation]] = {
     "/v1/blueprints/{app}/{digest}/replay": {"post": _REPLAY},
     "/v1/blueprints/{app}/{digest}/fork": {"post": _FORK},
     "/v1/blueprints/{app}/rollback": {
-        "post": Operation("Make an older version current again.", Turned, bad=GOVERNED, also={"202": _HELD})
+        "post": Operation(
+            "Make an older version current again.", RollbackRequest, bad=GOVERNED, also={"202": _HELD}
+        )
     },
     "/v1/checks": {
         "get": Operation("The newest checks of this process.", query=(_APP,)),
-        "post": Operation("Check files; nothing is loaded.", Checked),
+        "post": Operation("Check files; nothing is loaded.", CheckRequest),
     },
     "/v1/checks/{id}": {"get": Operation("A check with its files and its report.")},
     "/v1/checks/{id}/description": {"get": _DESCRIPTION},
@@ -184,7 +188,7 @@ _VERSIONS: Mapping[str, Mapping[str, Operation]] = {
     "/v1/checks/{id}/fork": {"post": _FORK},
     "/v1/simulations": {
         "get": Operation("The newest campaigns of simulated worlds.", query=(_APP,)),
-        "post": Operation("Begin a campaign, of a version or of a check.", Campaign, status=202),
+        "post": Operation("Begin a campaign, of a version or of a check.", CampaignRequest, status=202),
     },
     "/v1/simulations/{id}": {"get": Operation("A campaign as far as it came.")},
     "/v1/simulations/{id}/cancel": {"post": Operation("End a campaign with what is known by now.")},
@@ -206,7 +210,7 @@ _GOVERNING: Mapping[str, Mapping[str, Operation]] = {
         ),
         "post": Operation(
             "Ask for what was denied; the same request that is open already is answered again.",
-            AskedFor, answer=_named("Decision"), status=201, bad=_DECIDING,
+            AskRequest, answer=_named("Decision"), status=201, bad=_DECIDING,
         ),
     },
     "/v1/decisions/{id}": {
@@ -220,12 +224,12 @@ _GOVERNING: Mapping[str, Mapping[str, Operation]] = {
     "/v1/decisions/{id}/approve": {
         "post": Operation(
             "Let pass what was asked: once, for a time, or by a policy. A person who has no part in it.",
-            Approved, answer=_named("Decision"), bad=_DECIDING,
+            ApproveRequest, answer=_named("Decision"), bad=_DECIDING,
         )
     },
     "/v1/decisions/{id}/deny": {
         "post": Operation(
-            "Deny it, or take an approval back.", Noted, answer=_named("Decision"), bad=_DECIDING
+            "Deny it, or take an approval back.", DenyRequest, answer=_named("Decision"), bad=_DECIDING
         )
     },
     "/v1/decisions/{id}/withdraw": {
@@ -244,11 +248,11 @@ _GOVERNING: Mapping[str, Mapping[str, Operation]] = {
         ),
         "post": Operation(
             "Make a token, or delegate a part of one; its text is in this answer, and in no other.",
-            Token, answer=_named("Token"), status=201, bad=GOVERNED,
+            TokenRequest, answer=_named("Token"), status=201, bad=GOVERNED,
         ),
     },
     "/v1/tokens/{id}:rotate": {
-        "post": Operation("Another secret for a token.", Rotated, answer=_named("Token"), bad=GOVERNED)
+        "post": Operation("Another secret for a token.", RotateRequest, answer=_named("Token"), bad=GOVERNED)
     },
     "/v1/tokens/{id}": {
         "delete": Operation(

@@ -23,15 +23,15 @@ from typing import Literal, Protocol
 import structlog
 import uvicorn
 
-from lathe.api.access.authentication import LOOPBACK, Authenticator, Bearers, Development
+from lathe.api.access.authentication import LOOPBACK, Authenticator, DevAuthenticator, TokenAuthenticator
 from lathe.api.access.overrides import Overrides
 from lathe.api.app import Api
 from lathe.api.backup import Backups
 from lathe.api.entities.inbound import Secrets
 from lathe.api.identity.oidc import SignInRoutes
 from lathe.api.identity.session import Sessions
-from lathe.api.identity.tokens import Governing
-from lathe.api.review.approvals import Holder
+from lathe.api.identity.tokens import TokenRoutes
+from lathe.api.review.approvals import Approvals
 from lathe.api.review.blueprints import Blueprints
 from lathe.api.review.checks import CheckRoutes, Inspector
 from lathe.api.review.decisions import DecisionRoutes
@@ -43,7 +43,7 @@ from lathe.api.wire.cursor import Cursors
 from lathe.api.wire.forwarded import Proxied, networks_of
 from lathe.api.wire.limits import Limits
 from lathe.api.wire.listener import ROUND_TRIP_SECONDS, connect_nobody, connected
-from lathe.api.wire.shutdown import Leaving
+from lathe.api.wire.shutdown import AnswersCancelled
 from lathe.effect.addresses import Addresses
 from lathe.effect.base import Performer, settings_key
 from lathe.effect.emit import Emit
@@ -136,15 +136,15 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     node = _node(config, store, clock, ids, tokens=tokens, metrics=metrics)
     keyring = Keyring(store, node.engine.catalog, clock, ids)
     issuers, sign_in = _issuers(config, clock, metrics, key)
-    bearers = Bearers(tokens, keyring, node.engine.catalog, clock, perf_counter, issuers)
+    bearers = TokenAuthenticator(tokens, keyring, node.engine.catalog, clock, perf_counter, issuers)
     authenticator: Authenticator = bearers
     if mode != "serve":
-        authenticator = Development(tokens, bearers, is_local=mode == "dev")
+        authenticator = DevAuthenticator(tokens, bearers, is_local=mode == "dev")
     swapper = Swapper(node.engine, gate)
     checks = Checks(clock.now_ms)
     simulations = Simulations(node.engine, gate, authenticator, checks)
     decisions = Decisions(store, node.engine.catalog, clock, ids, aliases=aliases_of(config.issuer))
-    holder = Holder(decisions, _applying(config.app, mode))
+    holder = Approvals(decisions, _applying(config.app, mode))
     wanted = _wanting(config.app if mode != "local" else None)
     blueprints = Blueprints(node.engine, swapper, authenticator, checks, holder, wanted)
     deciding = DecisionRoutes(node.engine, swapper, authenticator, decisions, blueprints)
@@ -163,7 +163,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
             *Backups(store, authenticator).routes(),
             *CheckRoutes(node.engine, swapper, gate, authenticator, checks).routes(),
             *simulations.routes(),
-            *Governing(authenticator, keyring, store).routes(),
+            *TokenRoutes(authenticator, keyring, store).routes(),
             *sessions.routes(),
             *SignInRoutes(sign_in, sessions, bearers).routes(),
         ),
@@ -508,7 +508,7 @@ async def serve(
     """
     server = assembly.config.server
     proxies = networks_of(server.proxies)
-    answering = Leaving(application or assembly.api)
+    answering = AnswersCancelled(application or assembly.api)
     proxied = Proxied(answering, proxies) if proxies else None
     seen = proxied.seen if proxied is not None else None
     plug = bound(server.host, server.port)

@@ -20,7 +20,7 @@ RESUME_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 @frozen
-class Asked:
+class CampaignOptions:
     """A campaign as it was asked for. `digest` is the app's; `seconds`, `resume` and `ray` (the address of a
     cluster) are optional.
     """
@@ -34,7 +34,9 @@ class Asked:
     ray: str | None = None
 
 
-def run_campaign(asked: Asked, mixes: Sequence[Mix], *, first: int, seeds: int | None) -> tuple[Tally, float]:
+def run_campaign(
+    asked: CampaignOptions, mixes: Sequence[Mix], *, first: int, seeds: int | None
+) -> tuple[Tally, float]:
     """Run it, and say how it goes; Ctrl-C ends it with what is known. Gives the seconds that it took too.
 
     What an earlier campaign kept of failures in `resume` counts as found again.
@@ -56,7 +58,7 @@ def run_campaign(asked: Asked, mixes: Sequence[Mix], *, first: int, seeds: int |
 
 
 def _running(
-    asked: Asked, planned: Iterator[Chunk], is_over: Callable[[], bool]
+    asked: CampaignOptions, planned: Iterator[Chunk], is_over: Callable[[], bool]
 ) -> Iterator[tuple[Chunk, Tally]]:
     """Over processes of this machine, or over a cluster."""
     if asked.ray is None:
@@ -66,7 +68,7 @@ def _running(
     return campaign_over_ray(asked.contents, planned, address=asked.ray, is_over=is_over)
 
 
-def _kept(asked: Asked) -> tuple[set[tuple[str, int]], Tally]:
+def _kept(asked: CampaignOptions) -> tuple[set[tuple[str, int]], Tally]:
     """The chunks that are done, and the failures that they found."""
     done: set[tuple[str, int]] = set()
     failures: list[Failure] = []
@@ -88,7 +90,7 @@ def _kept(asked: Asked) -> tuple[set[tuple[str, int]], Tally]:
     return done, Tally(failures=tuple(failures))
 
 
-def _keep(asked: Asked, chunk: Chunk, tally: Tally) -> None:
+def _keep(asked: CampaignOptions, chunk: Chunk, tally: Tally) -> None:
     if asked.resume is None:
         return
     failures: list[Json] = [failure_json(failure) for failure in tally.failures]

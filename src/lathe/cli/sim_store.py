@@ -20,7 +20,7 @@ SEEDS = 10
 
 
 @frozen
-class Asked:
+class StoreRunOptions:
     """What was asked for: seeds from `first` on, `seeds` of them or for so many `seconds`."""
 
     path: str
@@ -31,7 +31,7 @@ class Asked:
     as_json: bool
 
 
-def run(asked: Asked) -> int:
+def run(asked: StoreRunOptions) -> int:
     """Run the seeds one after another, each on a store of its own; the exit code."""
     check(asked.store)
     prepared = prepare(hastened(files.load(asked.path).files))
@@ -53,7 +53,7 @@ def run(asked: Asked) -> int:
     return exitcode.FINDINGS if failed else exitcode.DONE
 
 
-def _seeds(asked: Asked, started: float) -> Iterator[int]:
+def _seeds(asked: StoreRunOptions, started: float) -> Iterator[int]:
     if asked.seconds is None:
         yield from islice(count(asked.first), asked.seeds)
         return
@@ -69,7 +69,7 @@ def _progress(found: list[tuple[int, Found]], passed: float) -> str:
     return f"{len(found)} seeds in {passed:,.0f} s, {kills} kills, {wrong} failed; Ctrl-C stops"
 
 
-def _text(asked: Asked, found: list[tuple[int, Found]], passed: float) -> list[str]:
+def _text(asked: StoreRunOptions, found: list[tuple[int, Found]], passed: float) -> list[str]:
     total = _total(found)
     path = files.printable(asked.path)
     said = [

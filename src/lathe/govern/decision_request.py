@@ -60,7 +60,7 @@ class Ruling(Struct, frozen=True):
     version: str = ""
 
 
-class Asking(Struct, frozen=True):
+class DecisionRequest(Struct, frozen=True):
     """The body of a decision's row. `any_key` lets pass what is asked with any arguments."""
 
     question: Question
@@ -73,15 +73,15 @@ class Asking(Struct, frozen=True):
     ruling: Ruling | None = None
 
 
-_decode = msgspec.json.Decoder(Asking).decode
+_decode = msgspec.json.Decoder(DecisionRequest).decode
 
 
-def body_of(asking: Asking) -> bytes:
+def body_of(asking: DecisionRequest) -> bytes:
     """A request as the body of its row."""
     return msgspec.json.encode(asking, order="sorted")
 
 
-def asking_of(row: DecisionRow) -> Asking:
+def asking_of(row: DecisionRow) -> DecisionRequest:
     """The request of a row."""
     return _decode(row.body)
 

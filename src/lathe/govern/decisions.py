@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lathe.frozen import frozen
 from lathe.govern.decision_request import (
     LIVING,
-    Asking,
+    DecisionRequest,
     How,
     Question,
     Ruling,
@@ -118,7 +118,7 @@ class Decisions:
         self, holder: Principal, question: Question, keys: tuple[bytes, bytes], reason: str, now: int
     ) -> DecisionRow:
         chain = holder.chain or (holder.id,)
-        asking = Asking(question, holder.id, chain, reason, now, *keys)
+        asking = DecisionRequest(question, holder.id, chain, reason, now, *keys)
         expires = now + 1_000 * OPEN_SECONDS
         name = self._ids.new()
         return DecisionRow(

@@ -9,7 +9,7 @@ import msgspec
 
 from lathe.errors import UsageError
 from lathe.govern.issuer import check_url
-from lathe.govern.refresh import Renewing
+from lathe.govern.refresh import Refreshing
 from lathe.govern.verifier import UnavailableError
 from lathe.lang.model import Json
 
@@ -39,7 +39,7 @@ class Discovery:
         self._document: Document = {}
         self._got: float | None = None
         self._error: UnavailableError | None = None
-        self._renewing = Renewing(self._renew, seconds)
+        self._renewing = Refreshing(self._renew, seconds)
 
     async def get(self, url: str) -> bytes:
         """Another document of this issuer. Raises `UnavailableError`."""

@@ -13,7 +13,7 @@ from lathe.govern.fetching import Fetcher, place_of
 from lathe.govern.issuer import Issuer, issuer_of, principal_of
 from lathe.govern.jwt import PublicKey, Unverified, check_claims, fitting, is_signed_by, read, read_keys
 from lathe.govern.principal import Principal
-from lathe.govern.refresh import REFRESH_SECONDS, Renewing
+from lathe.govern.refresh import REFRESH_SECONDS, Refreshing
 from lathe.govern.verifier import RefusedError, UnavailableError
 from lathe.lang.model import Json
 from lathe.runtime.backoff import Failed
@@ -36,7 +36,7 @@ class Keys:
         self._failed = failed
         self._keys: tuple[PublicKey, ...] = ()
         self._got: float | None = None
-        self._renewing = Renewing(self._renew, seconds)
+        self._renewing = Refreshing(self._renew, seconds)
 
     async def fitting(self, token: Unverified) -> list[PublicKey]:
         """The keys that may have signed a token. Raises `UnavailableError`."""

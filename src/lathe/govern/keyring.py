@@ -28,7 +28,7 @@ from lathe.govern.token import (
     token_of,
 )
 from lathe.govern.token_quota import check_room, lineage_of, living
-from lathe.govern.token_request import LONGEST_SECONDS, Wanted, check, part_of
+from lathe.govern.token_request import LONGEST_SECONDS, TokenRequest, check, part_of
 from lathe.machine.moment import rfc3339
 from lathe.runtime.catalog import Catalog
 from lathe.runtime.clock import Clock, Ids
@@ -90,12 +90,12 @@ class Keyring:
         async def decide() -> _Decision | None:
             if await self._store.tokens(MAIN, limit=1):
                 return None
-            wanted = Wanted("operator", "person", scopes=("operator",), note="made at the first start")
+            wanted = TokenRequest("operator", "person", scopes=("operator",), note="made at the first start")
             return await self._new(wanted, None, MAIN, by=("lathe",), seconds=LONGEST_SECONDS)
 
         return await self._decided(decide)
 
-    async def create(self, holder: Principal, wanted: Wanted, *, is_session: bool = False) -> Made:
+    async def create(self, holder: Principal, wanted: TokenRequest, *, is_session: bool = False) -> Made:
         """Make a token for somebody. Raises `GovernError`, `BusyError`."""
         check(wanted, holder=holder.id)
         _check_person(holder, wanted)
@@ -118,7 +118,7 @@ class Keyring:
         assert made is not None, "it is always decided"
         return made
 
-    async def _parent(self, holder: Principal, wanted: Wanted) -> Principal | None:
+    async def _parent(self, holder: Principal, wanted: TokenRequest) -> Principal | None:
         """Whose token is delegated, as it stands now; None: the new one is nobody's part."""
         if wanted.parent is None and holder.may("operator"):
             return None
@@ -131,7 +131,7 @@ class Keyring:
 
     async def _new(
         self,
-        wanted: Wanted,
+        wanted: TokenRequest,
         parent: Principal | None,
         tenant: str,
         *,
@@ -205,7 +205,7 @@ class Keyring:
             row = (await self._live(holder, token))[0]
             now, secret, old = self._clock.now_ms(), secret_of(), token_of(row)
             if token != holder.token:
-                _check_person(holder, Wanted(old.principal, old.kind, scopes=old.scopes))
+                _check_person(holder, TokenRequest(old.principal, old.kind, scopes=old.scopes))
             handlers = dict.fromkeys((*old.handlers, *(holder.chain or (holder.id,))))
             until = now + 1_000 * overlap_seconds
             new = replace(
@@ -285,7 +285,7 @@ class Keyring:
         raise BusyError("others keep changing what governs")
 
 
-def _check_person(holder: Principal, wanted: Wanted) -> None:
+def _check_person(holder: Principal, wanted: TokenRequest) -> None:
     """Raises `GovernError` if who is no person would have the secret of somebody who decides."""
     decides = {"operator", "decide"}.intersection(wanted.scopes or ())
     if wanted.kind == "person" and decides and holder.kind != "person":

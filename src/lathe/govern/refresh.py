@@ -13,7 +13,7 @@ PATIENCE_SECONDS = 1.0
 """How long an answer is waited for by those who can do without: what is withdrawn should not count on."""
 
 
-class Renewing:
+class Refreshing:
     """Asks once for all who want it. `ask` raises nothing that is expected; `seconds` only grows."""
 
     def __init__(

@@ -28,7 +28,7 @@ from lathe.govern.issuer import Issuer, issuer_of
 from lathe.govern.issuers import Issuers
 from lathe.govern.principal import Principal
 from lathe.govern.userinfo import GetWith, with_userinfo
-from lathe.govern.verifier import Begun, Entered, RefusedError, SignInError, UnavailableError
+from lathe.govern.verifier import RefusedError, SignedIn, SignInError, SignInStarted, UnavailableError
 from lathe.lang.model import Json
 from lathe.runtime.clock import Clock
 from lathe.runtime.config import IssuerSettings, Secret, SignInSettings
@@ -138,7 +138,7 @@ class SignIns:
         """The issuers that people sign in by."""
         return tuple(sorted(self._clients))
 
-    async def begin(self, issuer: str, *, redirect: str, next: str) -> Begun:
+    async def begin(self, issuer: str, *, redirect: str, next: str) -> SignInStarted:
         """Where a browser goes. Raises `UnavailableError`."""
         client = self._clients[issuer]
         document = await self._discovery(client).known()
@@ -159,9 +159,9 @@ class SignIns:
         }
         said = _Begun(state, issuer, redirect, next, self._clock.now_ms() + 1_000 * SECONDS)
         url = f"{place}{'&' if urlsplit(place).query else '?'}{urlencode(query)}"
-        return Begun(url, sealed(self._key, msgspec.json.encode(said)))
+        return SignInStarted(url, sealed(self._key, msgspec.json.encode(said)))
 
-    async def end(self, cookie: str, answer: Mapping[str, str], *, redirect: str) -> Entered:
+    async def end(self, cookie: str, answer: Mapping[str, str], *, redirect: str) -> SignedIn:
         """Who came back. Raises `SignInError`."""
         begun = self._taken(cookie, answer, redirect)
         try:
@@ -202,7 +202,7 @@ class SignIns:
         self._ended[begun.state] = begun.expires_ms
         return begun
 
-    async def _entered(self, begun: _Begun, answer: Mapping[str, str]) -> Entered:
+    async def _entered(self, begun: _Begun, answer: Mapping[str, str]) -> SignedIn:
         client = self._clients[begun.issuer]
         try:
             document = await self._discovery(client).known()
@@ -224,7 +224,7 @@ class SignIns:
         except RefusedError as error:
             raise SignInError("token", error.reason) from None
         self._check_claims(client, claims, begun)
-        return Entered(self._lasting(client, principal), begun.next)
+        return SignedIn(self._lasting(client, principal), begun.next)
 
     async def _exchanged(
         self, client: Client, document: Document, begun: _Begun, code: str

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}(?:\.[A-Za-z_][A-Za-z0-9_]{0,99}
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
-class Wanted(Struct, forbid_unknown_fields=True, frozen=True):
+class TokenRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """A token that is asked for. `parent` `self`: a part of the token that asks; an id: a part of that one.
 
     Left out, `roles`, `scopes`, `apps` and `actions` are, of a part, what the whole has; else no role, no
@@ -39,7 +39,7 @@ class Wanted(Struct, forbid_unknown_fields=True, frozen=True):
     tenant: str | None = None
 
 
-def check(wanted: Wanted, *, holder: str) -> None:
+def check(wanted: TokenRequest, *, holder: str) -> None:
     """Raises `GovernError` (LR422.token) for what can be no token.
 
     A colon stands in the principals of issuers alone: such a token is a part of their own, for themselves.
@@ -75,7 +75,7 @@ def _wrong(said: str) -> GovernError:
     return GovernError("LR422.token", said)
 
 
-def part_of(parent: Principal, wanted: Wanted) -> Wanted:
+def part_of(parent: Principal, wanted: TokenRequest) -> TokenRequest:
     """The token as a part of what `parent` may. Raises `GovernError` (LR403.scope) if it is more."""
     if wanted.kind == "person" and parent.kind != "person":
         raise _wider("who acts for an agent or a service is no person")

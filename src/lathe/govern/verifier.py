@@ -16,11 +16,11 @@ from lathe.frozen import frozen
 from lathe.govern.principal import Principal
 
 __all__ = [
-    "Begun",
-    "Entered",
     "RefusedError",
     "SignIn",
     "SignInError",
+    "SignInStarted",
+    "SignedIn",
     "UnavailableError",
     "Verifier",
     "is_foreign",
@@ -64,7 +64,7 @@ class SignInError(LatheError):
 
 
 @frozen
-class Begun:
+class SignInStarted:
     """A sign-in that a browser takes to its issuer: where it goes, and the cookie that it comes back with."""
 
     url: str
@@ -72,7 +72,7 @@ class Begun:
 
 
 @frozen
-class Entered:
+class SignedIn:
     """Who came back from an issuer, and the page that they wanted."""
 
     principal: Principal
@@ -84,10 +84,10 @@ class SignIn(Protocol):
 
     def names(self) -> tuple[str, ...]: ...
 
-    async def begin(self, issuer: str, *, redirect: str, next: str) -> Begun:
+    async def begin(self, issuer: str, *, redirect: str, next: str) -> SignInStarted:
         """Raises `UnavailableError`."""
 
-    async def end(self, cookie: str, answer: Mapping[str, str], *, redirect: str) -> Entered:
+    async def end(self, cookie: str, answer: Mapping[str, str], *, redirect: str) -> SignedIn:
         """Raises `SignInError`."""
 
     async def leave(self, principal: Principal, *, redirect: str) -> str | None:

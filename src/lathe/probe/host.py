@@ -10,7 +10,7 @@ from typing import cast
 
 import msgspec
 
-from lathe.api.access.authentication import Authenticator, Development, Principal
+from lathe.api.access.authentication import Authenticator, DevAuthenticator, Principal
 from lathe.api.app import Api
 from lathe.api.wire.answers import Message, Scope
 from lathe.api.wire.cursor import Cursors
@@ -205,7 +205,7 @@ class Host:
             failed=lambda what, error: self.troubles.append(f"{what}: {error!r}"),
         )
         self.node.engine.catalog.know({self._digest: table})
-        callers = _Callers(Development(self.tokens))
+        callers = _Callers(DevAuthenticator(self.tokens))
         self.api = Api(
             self.node,
             callers,

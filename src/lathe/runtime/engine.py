@@ -70,16 +70,16 @@ class Refused:
 
 
 @frozen
-class Lost:
+class LeaseLost:
     """The worker's lease expired before its write: another worker has the invocation or timer now."""
 
 
 @frozen
-class Spent:
+class DecisionSpent:
     """The decision that would have allowed the command was used or has expired: the caller is denied."""
 
 
-Result = Committed | Replayed | Refused | Lost | Spent
+Result = Committed | Replayed | Refused | LeaseLost | DecisionSpent
 
 
 Done = Callable[["Committed | Answer | Exception | None"], None]
@@ -508,9 +508,9 @@ class Engine:
     ) -> Result | None:
         """The result of a write that was not accepted; None to decide the command again."""
         if answer.verdict == "lease":
-            return Lost()
+            return LeaseLost()
         if answer.verdict == "decision":
-            return Spent()
+            return DecisionSpent()
         if answer.verdict == "receipt":
             return await self._replayed(command)
         if answer.verdict == "governed":

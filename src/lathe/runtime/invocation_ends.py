@@ -67,7 +67,7 @@ def key_of(outgoing: Outgoing) -> Key:
 
 
 def results_of(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dict[str, Value]:
-    """What an adapter gave, as values of the arguments that take them. Raises `MisfitError`.
+    """What an adapter gave, as values of the arguments that take them. Raises `InvalidValueError`.
 
     Nobody takes them if the current version has let go of the effect: then its visit is over.
     """

@@ -43,7 +43,7 @@ from lathe.runtime.invocation_ends import (
     why_of,
 )
 from lathe.runtime.plan import Held
-from lathe.runtime.values import MisfitError
+from lathe.runtime.values import InvalidValueError
 from lathe.runtime.waking import woken
 from lathe.store.base import StoreError
 from lathe.store.records import Answer, Outgoing, Receipt
@@ -483,7 +483,7 @@ class Outbox:
         if ending.ok:
             try:
                 results = results_of(live, outgoing, ending.results)
-            except MisfitError as error:
+            except InvalidValueError as error:
                 ending = replace(ending, ok=False, cause="invalid", message=str(error))
         if ending.ok:
             if effect.world:

@@ -25,7 +25,7 @@ JSON_DEPTH_LIMIT = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class MisfitError(ValueError):
+class InvalidValueError(ValueError):
     """A value is not of its type. `name` is where it stands."""
 
     def __init__(self, name: str, wanted: str) -> None:
@@ -42,7 +42,7 @@ def arguments(declared: Mapping[str, Argument], given: Mapping[str, Json]) -> di
 
 
 def value_of(name: str, kind: Type, data: Json) -> Value:
-    """One value. Raises `MisfitError`."""
+    """One value. Raises `InvalidValueError`."""
     if data is None:
         return None
     match kind.kind:
@@ -55,58 +55,58 @@ def value_of(name: str, kind: Type, data: Json) -> Value:
         case "bool":
             if isinstance(data, bool):
                 return data
-            raise MisfitError(name, "true or false")
+            raise InvalidValueError(name, "true or false")
         case "int":
             if isinstance(data, int) and not isinstance(data, bool):
                 return data
-            raise MisfitError(name, "a whole number")
+            raise InvalidValueError(name, "a whole number")
         case _:
             if not isinstance(data, str):
-                raise MisfitError(name, "text")
+                raise InvalidValueError(name, "text")
             if "\0" in data:  # not every store can compare one
-                raise MisfitError(name, "text without the character NUL")
+                raise InvalidValueError(name, "text without the character NUL")
             return data
 
 
 def _json_text(name: str, data: Json) -> str:
-    """Any JSON as its text. Raises `MisfitError` for what could not be told again: too deep, too large."""
+    """Any JSON as its text. Raises `InvalidValueError` if it is too deep or too large to be sent back."""
     level, depth = [data], 0
     while level:
         depth += 1
         if depth > JSON_DEPTH_LIMIT:
-            raise MisfitError(name, f"nested at most {JSON_DEPTH_LIMIT} deep")
+            raise InvalidValueError(name, f"nested at most {JSON_DEPTH_LIMIT} deep")
         parts = [p for p in level if isinstance(p, (dict, list))]
         level = [one for part in parts for one in (part.values() if isinstance(part, dict) else part)]
     try:
         return encode_json(data).decode()
     except (OverflowError, ValueError):
-        raise MisfitError(name, "JSON whose numbers fit 64 bits") from None
+        raise InvalidValueError(name, "JSON whose numbers fit 64 bits") from None
 
 
 def _set_of(name: str, kind: Type, data: Json) -> Value:
     element = kind.element
     assert element is not None, "a set has an element type"
     if not isinstance(data, list):
-        raise MisfitError(name, "a list")
+        raise InvalidValueError(name, "a list")
     members: list[Scalar] = []
     for member in data:
         value = value_of(name, element, member)
         if value is None or isinstance(value, frozenset):
-            raise MisfitError(name, "a list without nulls or lists in it")
+            raise InvalidValueError(name, "a list without nulls or lists in it")
         members.append(value)
     return frozenset(members)
 
 
 def _time_of(name: str, data: Json) -> int:
     if not isinstance(data, str) or len(data) > TIME_CHARACTERS_LIMIT or not _TIME.fullmatch(data):
-        raise MisfitError(name, "a time like 2026-01-31T12:00:00Z")
+        raise InvalidValueError(name, "a time like 2026-01-31T12:00:00Z")
     try:
         moment = datetime.fromisoformat(data.upper().replace("Z", "+00:00"))
     except ValueError:
-        raise MisfitError(name, "a time that exists") from None
+        raise InvalidValueError(name, "a time that exists") from None
     found = (moment - EPOCH) // timedelta(milliseconds=1)
     if not FIRST_MS <= found <= LAST_MS:
-        raise MisfitError(name, "a time from year 1 to 9999, in UTC")
+        raise InvalidValueError(name, "a time from year 1 to 9999, in UTC")
     return found
 
 

@@ -12,7 +12,7 @@ from typing import cast
 
 from lathe.api.access.overrides import question_of
 from lathe.frozen import evolve, frozen
-from lathe.govern.decision_request import Asking, Question, Ruling, asking_of, body_of, keys_of
+from lathe.govern.decision_request import DecisionRequest, Question, Ruling, asking_of, body_of, keys_of
 from lathe.govern.principal import Principal
 from lathe.machine.event import Act, Caller, Event
 from lathe.machine.snapshot import Value
@@ -62,7 +62,7 @@ def approval(
     keys = keys_of(command.tenant, question, asked.principal.chain, asked.args)
     is_once = random.random() < 0.7
     ruling = Ruling("decider", now_ms, "once" if is_once else "until")
-    body = body_of(Asking(question, who, asked.principal.chain, "", now_ms, *keys, ruling))
+    body = body_of(DecisionRequest(question, who, asked.principal.chain, "", now_ms, *keys, ruling))
     expires_ms = now_ms + random.choice(ENDS_MS)
     return DecisionRow(
         command.tenant, f"d{number}", command.app, "approved", who, keys[0], expires_ms, 1, body
@@ -107,7 +107,7 @@ class Approvals:
         return _other(asking, event, digest)
 
 
-def _other(asking: Asking, event: Event, digest: str) -> str:
+def _other(asking: DecisionRequest, event: Event, digest: str) -> str:
     """Whether another request was let pass than the one that was asked for."""
     question = asking.question
     wanted = (question.entity, question.action, asking.by, question.version)

@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 from typing import TypeVar
 
-from lathe.api.access.authentication import Bearers
+from lathe.api.access.authentication import TokenAuthenticator
 from lathe.api.access.overrides import Overrides
 from lathe.api.wire.problem import Problem
 from lathe.effect.base import Performer
@@ -114,7 +114,7 @@ class Process:
         )
         engine = self.node.engine
         keyring = Keyring(around.store, engine.catalog, self.clock, self._ids)
-        self._bearers = Bearers(self._tokens, keyring, engine.catalog, self.clock, self._loop.time)
+        self._bearers = TokenAuthenticator(self._tokens, keyring, engine.catalog, self.clock, self._loop.time)
         self._overrides = Overrides(engine, Decisions(around.store, engine.catalog, self.clock, self._ids))
         monitor = Monitor(_hears_nothing, now_ms=self.clock.now_ms, sampled=lambda: False)
         self.housekeeper = Housekeeper(

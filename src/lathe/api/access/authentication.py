@@ -1,7 +1,7 @@
 """Authentication: the principal of a request, from its token or session cookie and from nothing else.
 
-`Bearers` authenticates by token. `Development` also accepts requests without one, which is safe on the
-loopback interface only.
+`TokenAuthenticator` knows callers by their token. `DevAuthenticator` also accepts requests without one, which
+is safe on the loopback interface only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ISSUER_SECONDS = 10
 """When to come again if an issuer's keys cannot be had."""
 LOOPBACK = frozenset({"127.0.0.1", "[::1]", "::1", "localhost"})
 
-__all__ = ["LOOPBACK", "Authenticator", "Bearers", "Development", "Principal"]
+__all__ = ["LOOPBACK", "Authenticator", "DevAuthenticator", "Principal", "TokenAuthenticator"]
 
 
 class Authenticator(Protocol):
@@ -107,7 +107,7 @@ def _remembered_by(text: str) -> bytes:
     return sha256(text.encode("utf-8", "replace")).digest()
 
 
-class Bearers:
+class TokenAuthenticator:
     """Knows who shows a token. What was looked up is remembered until something else governs, or it ends.
 
     `issuers` verify what others sign; without any, a JWT is a token like any that is not known.
@@ -198,14 +198,16 @@ class Bearers:
             raise unknown("the token is revoked, or has expired")
 
 
-class Development:
+class DevAuthenticator:
     """Everybody who shows no token is `dev`, an operator who holds every role; a token is looked at first.
 
     With `is_local`, only who speaks to a loopback name, and no page of another site: a browser on this
     machine may be made to ask anything of it.
     """
 
-    def __init__(self, tokens: Tokens, bearers: Bearers | None = None, *, is_local: bool = False) -> None:
+    def __init__(
+        self, tokens: Tokens, bearers: TokenAuthenticator | None = None, *, is_local: bool = False
+    ) -> None:
         self._tokens = tokens
         self._bearers = bearers
         self._is_local = is_local

@@ -16,7 +16,7 @@ from lathe.machine.snapshot import Value
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.allowance import Allowance, Overriding
 from lathe.runtime.catalog import Live
-from lathe.runtime.engine import Command, Engine, Refused, Result, Spent
+from lathe.runtime.engine import Command, DecisionSpent, Engine, Refused, Result
 
 TRIES_LIMIT = 3
 """Approvals that are tried for one request, if others use them up meanwhile."""
@@ -52,7 +52,7 @@ class Overrides:
                 question.action, _caller(command),
             )  # fmt: skip
             found = await self._engine.execute(replace(command, allowance=allowance))
-            if not isinstance(found, Spent):
+            if not isinstance(found, DecisionSpent):
                 return found
         return refused
 

@@ -19,13 +19,13 @@ from lathe.api.access.overrides import Overrides, ask_of, hindered, is_denied, q
 from lathe.api.access.visibility import is_told, may_read, needs_entity
 from lathe.api.entities.app_lookup import entered
 from lathe.api.entities.refusal import PRECONDITION, no_action, no_collection, no_entity, problem_of
-from lathe.api.entities.request import Asked, body_of, fingerprint
+from lathe.api.entities.request import EntityRequest, body_of, fingerprint
 from lathe.api.entities.view import View, encode, event_id
 from lathe.api.wire.problem import Problem
 from lathe.api.wire.validation import arguments_help
 from lathe.errors import NotFoundError
 from lathe.frozen import record
-from lathe.govern.decision_request import Asking, Question, keys_of
+from lathe.govern.decision_request import DecisionRequest, Question, keys_of
 from lathe.govern.principal import READ, GovernError
 from lathe.lang.model import Action, Json
 from lathe.machine.event import Act, Caller, Create, Event
@@ -46,7 +46,7 @@ from lathe.runtime.engine import (
 )
 from lathe.runtime.intents import Intents
 from lathe.runtime.plan import Held
-from lathe.runtime.values import MisfitError, arguments
+from lathe.runtime.values import InvalidValueError, arguments
 from lathe.store.records import Answer as Verdict, Receipt
 
 T = TypeVar("T", bound=Struct)
@@ -63,7 +63,7 @@ Stands = Callable[[Principal], Awaitable[None]]
 
 
 @record
-class Answered:
+class Reply:
     """What goes back: status, body, and the headers that are not always the same."""
 
     status: int
@@ -71,7 +71,7 @@ class Answered:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-Done = Callable[[Answered | Verdict | Exception | None], None]
+Done = Callable[[Reply | Verdict | Exception | None], None]
 """Told the answer, or that the store did not take it (it is to be asked again), or why there is none; None:
 nobody will know.
 """
@@ -132,7 +132,7 @@ class Commands:
             found = self._views[key] = View(live.table.blueprints[blueprint].blueprint)
         return found
 
-    async def take(self, asked: Asked) -> Answered:
+    async def take(self, asked: EntityRequest) -> Reply:
         """Take an action, or create. Raises `Problem` and what the engine raises."""
         prepared = self._prepared(asked)
         result = await self._engine.execute(prepared.command)
@@ -140,7 +140,7 @@ class Commands:
             return await self._denied(asked, prepared, result)
         return self._answered(asked, prepared, result)
 
-    def begin(self, asked: Asked, done: Done) -> bool:
+    def begin(self, asked: EntityRequest, done: Done) -> bool:
         """The same at once, if nothing has to be read for it and nothing refuses it: `done` hears, in the
         loop, what it came to. False: nothing was done, and it is for `take`. Raises `Problem` and what the
         engine raises.
@@ -160,18 +160,18 @@ class Commands:
 
         return self._engine.begin(prepared.command, heard)
 
-    def _prepared(self, asked: Asked) -> _Prepared:
+    def _prepared(self, asked: EntityRequest) -> _Prepared:
         """The command of a request. Raises `Problem`, `GovernError`."""
         role = self._role(asked)
         given = body_of(asked.body)
         try:
             args = arguments(role.action.arguments, given)
-        except MisfitError as error:
+        except InvalidValueError as error:
             cure = arguments_help(role.action)
             raise Problem("LR422.type", str(error), argument=error.name, help=cure) from None
         return _Prepared(role.live, role.table, given, args, self._command(asked, role, args))
 
-    def _role(self, asked: Asked) -> _Role:
+    def _role(self, asked: EntityRequest) -> _Role:
         """What the caller is for what it asks for. Raises `Problem`, `GovernError`."""
         live = entered(self._engine.catalog, asked.principal, asked.app)
         key = (id(asked.principal), asked.app, asked.plural, asked.action, asked.entity == "")
@@ -182,7 +182,7 @@ class Commands:
             found = self._roles[key] = self._new_role(asked, live)
         return found
 
-    def _new_role(self, asked: Asked, live: Live) -> _Role:
+    def _new_role(self, asked: EntityRequest, live: Live) -> _Role:
         table = live.by_plural(asked.plural)
         if table is None:
             raise no_collection(live, asked.plural)
@@ -213,7 +213,7 @@ class Commands:
             tells=None if needs_entity(live, table) else is_told(live, table, None, caller),
         )
 
-    async def _denied(self, asked: Asked, prepared: _Prepared, refused: Refused) -> Answered:
+    async def _denied(self, asked: EntityRequest, prepared: _Prepared, refused: Refused) -> Reply:
         """A denial, unless a decision lets the request pass; with what to ask one with, where one can help.
 
         `:take` looks for what is possible anyway: no decision is asked, or used, by it.
@@ -234,7 +234,7 @@ class Commands:
                 problem.more["ask"] = ask_of(question)
             raise
 
-    async def asking(self, asked: Asked) -> tuple[Question, tuple[bytes, bytes]]:
+    async def asking(self, asked: EntityRequest) -> tuple[Question, tuple[bytes, bytes]]:
         """What a decision is asked for, and its keys. Raises `Problem` if none can help, or is needed."""
         prepared = self._prepared(asked)
         live, table, command = prepared.live, prepared.table, prepared.command
@@ -260,7 +260,7 @@ class Commands:
         chain = asked.principal.chain or (asked.principal.id,)
         return question, keys_of(asked.tenant, question, chain, prepared.args)
 
-    async def askable(self, asked: Asked) -> dict[str, object] | None:
+    async def askable(self, asked: EntityRequest) -> dict[str, object] | None:
         """What a decision can be asked for with; None if none can help, or is needed."""
         try:
             question, _ = await self.asking(asked)
@@ -268,7 +268,7 @@ class Commands:
             return None
         return ask_of(question)
 
-    async def nearest_to(self, viewer: Principal, asking: Asking) -> object:
+    async def nearest_to(self, viewer: Principal, asking: DecisionRequest) -> object:
         """The permits that come nearest to what is asked, as far as somebody else may know the entity."""
         question = asking.question
         if not question.entity or self._overrides is None:
@@ -287,14 +287,14 @@ class Commands:
         args = arguments(action.arguments, cast(Mapping[str, Json], question.args))
         return explained(live, (question.blueprint, action), asker, args, held, sees=sees).get("nearest")
 
-    async def replayed(self, asked: Asked) -> Answered | None:
+    async def replayed(self, asked: EntityRequest) -> Reply | None:
         """The answer that the same request was given before. Raises `Problem` (LR422.key)."""
         if asked.key is None:
             return None
         receipt = await self._engine.store.receipt(asked.tenant, asked.principal.name, asked.key)
         return None if receipt is None else _again(asked, receipt)
 
-    def _command(self, asked: Asked, role: _Role, args: Mapping[str, Value]) -> Command:
+    def _command(self, asked: EntityRequest, role: _Role, args: Mapping[str, Value]) -> Command:
         is_new = not asked.entity
         entity = asked.entity or self._engine.ids.new()
         visit = _number(asked.if_visit, "If-Visit") if asked.if_visit is not None else None
@@ -322,7 +322,7 @@ class Commands:
         )
 
     def _receipt(
-        self, asked: Asked, role: _Role, entity: str, live: Live, after: Mapping[str, Held]
+        self, asked: EntityRequest, role: _Role, entity: str, live: Live, after: Mapping[str, Held]
     ) -> Receipt:
         """What is kept of the answer to a request with a key."""
         assert asked.key is not None, "only a request with a key is received"
@@ -352,7 +352,7 @@ class Commands:
             return encode(view.entity(held, event))
         return encode(view.receipt(held, event))
 
-    def _answered(self, asked: Asked, prepared: _Prepared, result: Result) -> Answered:
+    def _answered(self, asked: EntityRequest, prepared: _Prepared, result: Result) -> Reply:
         blueprint, entity = prepared.table.blueprint.name, prepared.command.entity
         if isinstance(result, Committed):
             held, live = result.after[entity], result.live
@@ -366,13 +366,13 @@ class Commands:
         raise problem_of(self._engine.cache, result, asked)
 
 
-def _again(asked: Asked, receipt: Receipt) -> Answered:
+def _again(asked: EntityRequest, receipt: Receipt) -> Reply:
     """The answer of a receipt. Raises `Problem` (LR422.key) if it was another request's."""
     if receipt.request != fingerprint(asked):
         raise Problem("LR422.key", f"the key `{asked.key}` was used for another request")
     made = _named(receipt.answer)
     headers = _headers(asked, made.id, made.version, is_new=receipt.status == 201)
-    return Answered(receipt.status, receipt.answer, (*headers, (b"idempotent-replayed", b"true")))
+    return Reply(receipt.status, receipt.answer, (*headers, (b"idempotent-replayed", b"true")))
 
 
 class _Named(Struct, gc=False):
@@ -385,12 +385,14 @@ class _Named(Struct, gc=False):
 _named = msgspec.json.Decoder(_Named).decode
 
 
-def _entity_answer(asked: Asked, entity: str, version: int, body: bytes) -> Answered:
+def _entity_answer(asked: EntityRequest, entity: str, version: int, body: bytes) -> Reply:
     is_new = not asked.entity
-    return Answered(201 if is_new else 200, body, _headers(asked, entity, version, is_new=is_new))
+    return Reply(201 if is_new else 200, body, _headers(asked, entity, version, is_new=is_new))
 
 
-def _headers(asked: Asked, entity: str, version: int, *, is_new: bool) -> tuple[tuple[bytes, bytes], ...]:
+def _headers(
+    asked: EntityRequest, entity: str, version: int, *, is_new: bool
+) -> tuple[tuple[bytes, bytes], ...]:
     tag = (b"etag", b'"%d"' % version)
     if not is_new:
         return (tag,)
@@ -405,7 +407,7 @@ def _number(text: str, header: str) -> int:
     return int(digits)
 
 
-def _requires(asked: Asked, blueprint: str, visit: int | None) -> Required:
+def _requires(asked: EntityRequest, blueprint: str, visit: int | None) -> Required:
     """What must hold before the machine is asked: the entity is of this kind, version and visit."""
     version = _number(asked.if_match, "If-Match") if asked.if_match not in (None, "*") else None
     grant = asked.principal.grant

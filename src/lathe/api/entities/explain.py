@@ -15,7 +15,7 @@ from lathe.machine.snapshot import Value
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.plan import Held
-from lathe.runtime.values import MisfitError, arguments
+from lathe.runtime.values import InvalidValueError, arguments
 
 PARAMETERS = ("explain", "roles", "args")
 ARGS_CHARACTERS_LIMIT = 8_192
@@ -72,5 +72,5 @@ def _args(action: Action, text: str) -> dict[str, Value]:
             raise Problem("LR422.type", f"`{name}` is secret: no policy sees it", argument=name)
     try:
         return arguments(action.arguments, given)
-    except MisfitError as error:
+    except InvalidValueError as error:
         raise Problem("LR422.type", str(error), argument=error.name) from None

@@ -35,7 +35,7 @@ from lathe.runtime.conformance import told_of
 from lathe.runtime.engine import Command, Committed, Engine, Refused, Replayed
 from lathe.runtime.plan import Held
 from lathe.runtime.snapshot import encode_json
-from lathe.runtime.values import MisfitError, arguments, value_of
+from lathe.runtime.values import InvalidValueError, arguments, value_of
 from lathe.store.records import Receipt
 
 BODY_BYTES_LIMIT = 1_048_576
@@ -155,7 +155,7 @@ class Receiver:
         given = {name: delivery.at(place) for name, place in inbound.args.items()}
         try:
             args = arguments(rule.action.arguments, {n: v for n, v in given.items() if v is not None})
-        except MisfitError as error:
+        except InvalidValueError as error:
             raise Problem("LR422.type", str(error), argument=error.name) from None
         identity = _identity(inbound, delivery)
         key = None if identity is None else _key(live, table, inbound, identity)
@@ -193,7 +193,7 @@ class Receiver:
         field = table.blueprint.fields[name]
         try:
             value = value_of(name, field.type, data)
-        except MisfitError as error:
+        except InvalidValueError as error:
             raise Problem("LR422.type", str(error)) from None
         for unique in table.blueprint.unique.values():
             if unique.fields == (name,):

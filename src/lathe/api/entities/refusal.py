@@ -7,7 +7,7 @@ from dataclasses import replace
 from lathe.api.access.denials import completed, explained
 from lathe.api.access.visibility import may_read
 from lathe.api.entities.guards import false_part, unborn
-from lathe.api.entities.request import Asked, body_of
+from lathe.api.entities.request import EntityRequest, body_of
 from lathe.api.wire.problem import Problem, besides, refused, why
 from lathe.api.wire.validation import arguments_help, none_of
 from lathe.govern.principal import READ
@@ -47,7 +47,7 @@ def no_action(table: BlueprintTable, name: str) -> Problem:
     )
 
 
-def problem_of(cache: Cache, result: Refused, asked: Asked) -> Problem:
+def problem_of(cache: Cache, result: Refused, asked: EntityRequest) -> Problem:
     """The problem that a refusal is answered with.
 
     An entity that the caller neither may read nor may take the action on is not there. Who may take the
@@ -78,14 +78,14 @@ def problem_of(cache: Cache, result: Refused, asked: Asked) -> Problem:
     return problem
 
 
-def _sees(live: Live, table: BlueprintTable, held: Held, asked: Asked) -> bool:
+def _sees(live: Live, table: BlueprintTable, held: Held, asked: EntityRequest) -> bool:
     """Whether who asks could get the entity."""
     principal = asked.principal
     sees = principal.takes(table.blueprint.name, READ) and principal.sees(live.app.name, held.entity.id)
     return sees and may_read(live, table, held, principal.caller(live.app))
 
 
-def _knows(live: Live, table: BlueprintTable, held: Held, asked: Asked) -> bool:
+def _knows(live: Live, table: BlueprintTable, held: Held, asked: EntityRequest) -> bool:
     """Whether who asks may know that an entity is there, without getting it: the action is open to them on
     it, or it is the one whose effect they are the other side of.
     """
@@ -99,7 +99,7 @@ def _knows(live: Live, table: BlueprintTable, held: Held, asked: Asked) -> bool:
 
 
 def _gone(
-    refusal: Refusal, held: Held | None, asked: Asked, table: BlueprintTable | None, *, sees: bool
+    refusal: Refusal, held: Held | None, asked: EntityRequest, table: BlueprintTable | None, *, sees: bool
 ) -> Problem | None:
     """The problem of a version or visit that is over; None if it is another's."""
     if held is None:
@@ -123,7 +123,7 @@ def _with(problem: Problem, name: str, value: int, *, sees: bool) -> Problem:
     return problem
 
 
-def _meant(result: Refused, asked: Asked) -> Action | None:
+def _meant(result: Refused, asked: EntityRequest) -> Action | None:
     """The action that was asked for, if it was refused there, and not at one taken with it."""
     table = result.live.by_plural(asked.plural)
     rule = table.rules.get(asked.action) if table is not None else None
@@ -132,7 +132,7 @@ def _meant(result: Refused, asked: Asked) -> Action | None:
 
 
 def _tell(
-    problem: Problem, cache: Cache, result: Refused, asked: Asked, action: Action, *, sees: bool
+    problem: Problem, cache: Cache, result: Refused, asked: EntityRequest, action: Action, *, sees: bool
 ) -> None:
     """Say why the action that was asked for was refused: of an entity only to whoever sees it."""
     refusal, live = result.refusal, result.live
@@ -154,7 +154,7 @@ def _tell(
         problem.detail = why(action, entity, refusal if asked.entity else replace(refusal, entity=None))
 
 
-def _tell_part(problem: Problem, cache: Cache, result: Refused, asked: Asked, action: Action) -> None:
+def _tell_part(problem: Problem, cache: Cache, result: Refused, asked: EntityRequest, action: Action) -> None:
     """Which part of the guard is false, with what it reads."""
     live, table = result.live, result.live.by_plural(asked.plural)
     assert table is not None, "an action is meant"

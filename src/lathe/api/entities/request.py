@@ -12,7 +12,7 @@ from msgspec import Struct
 from lathe.api.access.authentication import Principal
 from lathe.api.wire.answers import Receive, body_of as read_body
 from lathe.api.wire.problem import Problem
-from lathe.api.wire.validation import misfit
+from lathe.api.wire.validation import invalid_body
 from lathe.frozen import record
 from lathe.lang.model import Json
 
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Struct)
 
 
 @record
-class Asked:
+class EntityRequest:
     """One request to create or to act. `action` is `create` and `entity` empty for a creation."""
 
     tenant: str
@@ -56,10 +56,10 @@ async def asked_as(receive: Receive, kind: type[T], *, limit: int) -> T:
     try:
         return msgspec.convert(members, kind)
     except msgspec.ValidationError as error:
-        raise misfit(error, kind) from None
+        raise invalid_body(error, kind) from None
 
 
-def fingerprint(asked: Asked) -> bytes:
+def fingerprint(asked: EntityRequest) -> bytes:
     """What the same request has the same of."""
     if asked.request is not None:
         return asked.request

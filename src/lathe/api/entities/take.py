@@ -12,13 +12,13 @@ from dataclasses import replace
 import msgspec
 from msgspec import Struct
 
-from lathe.api.entities.commands import Answered, Commands
+from lathe.api.entities.commands import Commands, Reply
 from lathe.api.entities.reading import Reading
 from lathe.api.entities.refusal import no_action
-from lathe.api.entities.request import Asked, fingerprint
+from lathe.api.entities.request import EntityRequest, fingerprint
 from lathe.api.entities.view import encode
 from lathe.api.wire.problem import Problem
-from lathe.api.wire.validation import misfit
+from lathe.api.wire.validation import invalid_body
 from lathe.lang.model import Action
 from lathe.machine.event import Caller
 from lathe.machine.step import admitted, matches
@@ -94,7 +94,9 @@ class Taking:
             for event in events:
                 event.set()
 
-    async def take(self, live: Live, table: BlueprintTable, asked: Asked, *, wait_seconds: float) -> Answered:
+    async def take(
+        self, live: Live, table: BlueprintTable, asked: EntityRequest, *, wait_seconds: float
+    ) -> Reply:
         """The entity that was taken, or 204 if there is none in time. Raises `Problem`.
 
         No decision is asked or used by it. Whoever takes the action of no entity at all is told what to ask
@@ -132,11 +134,11 @@ class Taking:
         if taken is not None:
             return taken
         seen = [one for one in denied if await self._is_read(live, table, one, asked)]
-        return Answered(204, b"", tuple((DENIED, one.encode()) for one in seen[:1]))
+        return Reply(204, b"", tuple((DENIED, one.encode()) for one in seen[:1]))
 
     async def _in_time(
-        self, query: Query, asked: Asked, woken: asyncio.Event, wait_seconds: float, denied: list[str]
-    ) -> Answered | None:
+        self, query: Query, asked: EntityRequest, woken: asyncio.Event, wait_seconds: float, denied: list[str]
+    ) -> Reply | None:
         """Look, and look again when something of the app was committed. `denied` are then those of the last
         look which the caller may not take, the first few.
         """
@@ -159,7 +161,9 @@ class Taking:
             except TimeoutError:
                 continue
 
-    async def _ask(self, live: Live, table: BlueprintTable, query: Query, asked: Asked) -> dict[str, object]:
+    async def _ask(
+        self, live: Live, table: BlueprintTable, query: Query, asked: EntityRequest
+    ) -> dict[str, object]:
         """What a decision could be asked for with: the first entity that the caller may read."""
         for row in await self._engine.store.find(query):
             if await self._is_read(live, table, row.id, asked):
@@ -167,14 +171,14 @@ class Taking:
                 return {} if ask is None else {"ask": ask}
         return {}
 
-    async def _is_read(self, live: Live, table: BlueprintTable, entity: str, asked: Asked) -> bool:
+    async def _is_read(self, live: Live, table: BlueprintTable, entity: str, asked: EntityRequest) -> bool:
         try:
             await self._reading.entity(live, table, entity, asked.principal)
         except Problem:
             return False
         return True
 
-    async def _first(self, query: Query, asked: Asked, denied: list[str]) -> Answered | None:
+    async def _first(self, query: Query, asked: EntityRequest, denied: list[str]) -> Reply | None:
         """The first entity on which the action is taken, page after page. To `denied` goes which ones the
         caller may not. Raises `Problem` (LR422.take).
         """
@@ -214,7 +218,7 @@ def take_of(body: bytes) -> Take:
     try:
         return msgspec.json.decode(body or b"{}", type=Take)
     except msgspec.ValidationError as error:
-        raise misfit(error, Take) from None
+        raise invalid_body(error, Take) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise Problem("LR400.json", str(error)) from None
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from lathe.api.access.authentication import Bearers, address_of
+from lathe.api.access.authentication import TokenAuthenticator, address_of
 from lathe.api.entities.view import encode
 from lathe.api.identity.session import HOME, Sessions
 from lathe.api.wire.origin import origin_of
@@ -39,7 +39,7 @@ log = structlog.get_logger("lathe.session")
 class SignInRoutes:
     """The routes. Without `sign_in` there is no issuer that anybody could sign in by."""
 
-    def __init__(self, sign_in: SignIn | None, sessions: Sessions, bearers: Bearers) -> None:
+    def __init__(self, sign_in: SignIn | None, sessions: Sessions, bearers: TokenAuthenticator) -> None:
         self._sign_in = sign_in
         self._sessions = sessions
         self._throttle = bearers.throttle

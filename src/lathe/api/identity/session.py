@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lathe.api.access.authentication import COOKIE, Authenticator, Bearers, address_of, cookie_of
+from lathe.api.access.authentication import COOKIE, Authenticator, TokenAuthenticator, address_of, cookie_of
 from lathe.api.entities.request import asked_as
 from lathe.api.entities.view import encode
 from lathe.api.wire.origin import origin_of
 from lathe.api.wire.problem import NEEDS_JSON, Problem
 from lathe.govern.keyring import Keyring
 from lathe.govern.principal import Principal
-from lathe.govern.token_request import Wanted
+from lathe.govern.token_request import TokenRequest
 from lathe.govern.verifier import SignIn
 from lathe.runtime.clock import Clock
 
@@ -28,7 +28,7 @@ HOME = "/console/"
 NO_STORE = {"cache-control": "no-store"}
 
 
-class Shown(Struct, forbid_unknown_fields=True, frozen=True):
+class SignInRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body: a token."""
 
     token: str
@@ -40,7 +40,7 @@ class Sessions:
     def __init__(
         self,
         authenticator: Authenticator,
-        bearers: Bearers,
+        bearers: TokenAuthenticator,
         keyring: Keyring,
         clock: Clock,
         sign_in: SignIn | None = None,
@@ -62,7 +62,7 @@ class Sessions:
         """Sign in. Nothing but JSON is taken, which a form of another site cannot send."""
         if not request.headers.get("content-type", "").startswith("application/json"):
             raise Problem("LR415.type", NEEDS_JSON)
-        asked = await asked_as(request.receive, Shown, limit=BODY_BYTES_LIMIT)
+        asked = await asked_as(request.receive, SignInRequest, limit=BODY_BYTES_LIMIT)
         holder = await self._bearers.of_text(asked.token.strip(), address_of(request.scope))
         response = Response(status_code=204, headers=NO_STORE)
         await self.begin(request, response, holder)
@@ -74,7 +74,7 @@ class Sessions:
             raise Problem("LR403.scope", "an effect's token begins no session")
         left = (holder.expires_ms - self._clock.now_ms()) // 1_000
         seconds = max(1, min(LONGEST_SECONDS, left - 1))  # what is a part ends before the whole
-        wanted = Wanted(holder.id, holder.kind, parent="self", expires_in=seconds, note=NOTE)
+        wanted = TokenRequest(holder.id, holder.kind, parent="self", expires_in=seconds, note=NOTE)
         made = await self._keyring.create(holder, wanted, is_session=True)
         _set_cookie(request, response, made.text, seconds)
 

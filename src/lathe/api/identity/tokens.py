@@ -16,7 +16,7 @@ from lathe.api.wire.problem import Problem
 from lathe.api.wire.validation import only
 from lathe.govern.keyring import Keyring, told
 from lathe.govern.principal import MAIN
-from lathe.govern.token_request import Wanted
+from lathe.govern.token_request import TokenRequest
 from lathe.machine.moment import rfc3339
 from lathe.store.audit import Audited
 from lathe.store.base import Store
@@ -24,13 +24,13 @@ from lathe.store.base import Store
 BODY_BYTES_LIMIT = 65_536
 
 
-class Rotated(Struct, forbid_unknown_fields=True, frozen=True):
+class RotateRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a rotation: how long the secret before counts on, in seconds."""
 
     overlap: int = 0
 
 
-class Governing:
+class TokenRoutes:
     """The routes around who may."""
 
     def __init__(self, authenticator: Authenticator, keyring: Keyring, store: Store) -> None:
@@ -87,7 +87,7 @@ class Governing:
         """Make a token; its text is in this answer, and in no other."""
         caller = await self._caller(request)
         made = await self._keyring.create(
-            caller, await asked_as(request.receive, Wanted, limit=BODY_BYTES_LIMIT)
+            caller, await asked_as(request.receive, TokenRequest, limit=BODY_BYTES_LIMIT)
         )
         warnings = self._keyring.unknown(made.row)
         return _json({"token": made.text, **told(made.row), "warnings": warnings}, status=201)
@@ -95,7 +95,7 @@ class Governing:
     async def _rotate(self, request: Request) -> Response:
         """Another secret for a token."""
         caller = await self._caller(request)
-        asked = await asked_as(request.receive, Rotated, limit=BODY_BYTES_LIMIT)
+        asked = await asked_as(request.receive, RotateRequest, limit=BODY_BYTES_LIMIT)
         made = await self._keyring.rotate(caller, request.path_params["id"], overlap_seconds=asked.overlap)
         return _json({"token": made.text, **told(made.row)})
 

@@ -22,14 +22,14 @@ TEXT_CHARACTERS_SHOWN = 2_000
 
 
 @frozen
-class Holding:
+class ApprovalOutcome:
     """Whether an application waits: for `waits`, or not, being approved by `ready`, if that was needed."""
 
     waits: DecisionRow | None = None
     ready: Ready | None = None
 
 
-class Holder:
+class Approvals:
     """The applications of one process."""
 
     def __init__(self, decisions: Decisions, settings: Settings) -> None:
@@ -60,19 +60,19 @@ class Holder:
 
     async def hold(
         self, by: Principal, plan: Plan, files: Mapping[str, bytes], check: str, reason: str
-    ) -> Holding:
+    ) -> ApprovalOutcome:
         """Whether an application may be made now; if not, what it waits for.
 
         Bound to the files, byte by byte, to the version that they replace, and to who applies them.
         """
         if not self.is_held(by.tenant, plan):
-            return Holding()
+            return ApprovalOutcome()
         question = _question(plan, files, check)
         keys = keys_of(by.tenant, question, by.chain or (by.id,), {})
         row = await self._decisions.approved(by.tenant, keys[:1])
         if row is not None:
-            return Holding(ready=self._decisions.used(by, row))
-        return Holding(waits=await self._decisions.ask(by, question, keys, reason, files))
+            return ApprovalOutcome(ready=self._decisions.used(by, row))
+        return ApprovalOutcome(waits=await self._decisions.ask(by, question, keys, reason, files))
 
 
 def _question(plan: Plan, files: Mapping[str, bytes], check: str) -> Question:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from lathe.api.access.authentication import Authenticator, Principal
 from lathe.api.entities.app_lookup import entered
 from lathe.api.entities.view import encode
-from lathe.api.review.approvals import Holder, Holding
+from lathe.api.review.approvals import ApprovalOutcome, Approvals
 from lathe.api.review.checks import body_as, files_of, texts_of
 from lathe.api.review.recent_checks import Checks, Kept
 from lathe.api.wire.problem import Problem, no_version
@@ -36,7 +36,7 @@ NOT_BACK = (
 )
 
 
-class Asked(Struct, forbid_unknown_fields=True, frozen=True):
+class ApplyRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of an application. `files` are texts by path; `binary` in base64 (modules).
 
     In place of files `check` names those of a check that is kept, `decision` those of an application that
@@ -54,7 +54,7 @@ class Asked(Struct, forbid_unknown_fields=True, frozen=True):
     note: str = ""
 
 
-class Turned(Struct, forbid_unknown_fields=True, frozen=True):
+class RollbackRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a roll-back: which older version becomes current again."""
 
     digest: str
@@ -76,7 +76,7 @@ class Blueprints:
         swapper: Swapper,
         authenticator: Authenticator,
         checks: Checks,
-        holder: Holder | None = None,
+        holder: Approvals | None = None,
         wanting: Wanting = lambda tenant, files: [],
     ) -> None:
         self._wanting = wanting
@@ -150,13 +150,13 @@ class Blueprints:
         """Plan an application, or make it."""
         by = await self._by(request)
         by.needs("apply")
-        asked = await body_as(request, Asked)
+        asked = await body_as(request, ApplyRequest)
         files = await self._files(by, asked)
         judged = await self._swapper.judge(by.tenant, files, accept_bounds=asked.accept_bounds)
         kept = self._checks.keep(files, judged, tenant=by.tenant, by=by.id, source="apply")
         return await self._made(kept, judged, asked.confirm, by, asked.note, is_breaking=asked.breaking)
 
-    async def asked(self, by: Principal, asked: Asked, reason: str) -> DecisionRow:
+    async def asked(self, by: Principal, asked: ApplyRequest, reason: str) -> DecisionRow:
         """A request for a decision on an application, which is not made. Raises `Problem`."""
         by.needs("apply")
         files = await self._files(by, asked)
@@ -175,7 +175,7 @@ class Blueprints:
         self._checks.ended(kept, "held")
         return holding.waits
 
-    async def _files(self, by: Principal, asked: Asked) -> Mapping[str, bytes]:
+    async def _files(self, by: Principal, asked: ApplyRequest) -> Mapping[str, bytes]:
         named = [bool(asked.files or asked.binary), bool(asked.check), bool(asked.decision)]
         if sum(named) > 1:
             raise Problem("LR400.body", "name one of `files`, `check` and `decision`")
@@ -192,7 +192,7 @@ class Blueprints:
         """Make an older version current again: an application like any other."""
         by = await self._by(request)
         by.needs("apply")
-        asked = await body_as(request, Turned)
+        asked = await body_as(request, RollbackRequest)
         app = request.path_params["app"]
         found = await self._engine.store.version(by.tenant, app, asked.digest)
         if found is None:
@@ -223,7 +223,7 @@ class Blueprints:
                 {"plan": told(plan), "held": held, "check": kept.id, "warnings": warnings, "report": report}
             )
         exact = None if confirm == "any" else confirm
-        holding = Holding()
+        holding = ApprovalOutcome()
         is_meant = exact in (None, plan.digest) and (is_breaking or not plan.is_breaking)
         if self._holder is not None and is_meant:
             holding = await self._holder.hold(by, plan, files, kept.id, note)

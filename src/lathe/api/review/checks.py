@@ -23,7 +23,7 @@ from lathe.api.review.recent_checks import Checks, Kept, summary
 from lathe.api.review.subjects import Files, Subject, Subjects, reviewer
 from lathe.api.wire.problem import Problem
 from lathe.api.wire.uploads import FILES_LIMIT, Uploads, large_body
-from lathe.api.wire.validation import misfit, only
+from lathe.api.wire.validation import invalid_body, only
 from lathe.errors import NotFoundError
 from lathe.lang.model import Json
 from lathe.runtime.engine import Engine
@@ -46,7 +46,7 @@ class Inspector(Protocol):
     async def fork(self, files: Files, trace: Json, at: int, take: Json) -> bytes | None: ...
 
 
-class Asked(Struct, forbid_unknown_fields=True, frozen=True):
+class CheckRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a check. `files` are texts by path; `binary` in base64 (modules)."""
 
     files: dict[str, str] = {}
@@ -54,13 +54,13 @@ class Asked(Struct, forbid_unknown_fields=True, frozen=True):
     accept_bounds: bool = False
 
 
-class Taken(Struct, forbid_unknown_fields=True, frozen=True):
+class ReplayRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a replay: a trace (`lathe.trace/1`)."""
 
     trace: dict[str, object]
 
 
-class Forked(Struct, forbid_unknown_fields=True, frozen=True):
+class ForkRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a fork: a trace, how many of its events are kept, and the steps that are taken then."""
 
     trace: dict[str, object]
@@ -120,7 +120,7 @@ class CheckRoutes:
         """Check files; nothing is loaded."""
         by = await self._caller(request)
         with self._uploads.one(by):
-            asked = await body_as(request, Asked)
+            asked = await body_as(request, CheckRequest)
         files = files_of(asked.files, asked.binary)
         judged = await self._swapper.judge(by.tenant, files, accept_bounds=asked.accept_bounds)
         kept = self._checks.keep(files, judged, tenant=by.tenant, by=by.id, source="check")
@@ -160,13 +160,13 @@ class CheckRoutes:
     async def _replay(self, request: Request) -> Response:
         """Take a trace again, on the model alone: nothing is performed, nothing changes."""
         subject, _ = await self._subject(request)
-        trace = cast(Json, (await body_as(request, Taken)).trace)
+        trace = cast(Json, (await body_as(request, ReplayRequest)).trace)
         return _ran(await self._inspector.replay(subject.files, trace), "these files cannot replay anything")
 
     async def _fork(self, request: Request) -> Response:
         """Go on with a run by hand, on the model alone: where it leads, and what may happen next."""
         subject, _ = await self._subject(request)
-        asked = await body_as(request, Forked)
+        asked = await body_as(request, ForkRequest)
         trace, take = cast(Json, asked.trace), cast(Json, asked.take)
         steps = asked.trace.get("steps")
         at = asked.at if asked.at is not None else len(steps) if isinstance(steps, list) else 0
@@ -224,7 +224,7 @@ async def body_as(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(await large_body(request) or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise misfit(error, kind) from None
+        raise invalid_body(error, kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem("LR400.json", str(error)) from None
 

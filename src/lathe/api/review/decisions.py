@@ -17,9 +17,9 @@ from starlette.routing import Route
 from lathe.api.access.authentication import Authenticator, Principal
 from lathe.api.entities.commands import Commands
 from lathe.api.entities.reading import limit_of
-from lathe.api.entities.request import Asked, asked_as
+from lathe.api.entities.request import EntityRequest, asked_as
 from lathe.api.entities.view import encode
-from lathe.api.review.blueprints import Asked as Application, Blueprints
+from lathe.api.review.blueprints import ApplyRequest, Blueprints
 from lathe.api.review.checks import body_as
 from lathe.api.wire.problem import Problem
 from lathe.api.wire.validation import only
@@ -28,7 +28,7 @@ from lathe.govern.decisions import Decisions, is_mine
 from lathe.lang.types import Type
 from lathe.runtime.engine import Engine
 from lathe.runtime.swap import RefusedSwap, Swapper
-from lathe.runtime.values import MisfitError, value_of
+from lathe.runtime.values import InvalidValueError, value_of
 from lathe.store.audit import DecisionRow
 
 BODY_BYTES_LIMIT = 262_144
@@ -36,7 +36,7 @@ STATES = ("open", "approved", "denied", "withdrawn", "used", "expired")
 TIME = Type("time")
 
 
-class AskedFor(Struct, forbid_unknown_fields=True, frozen=True):
+class AskRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a request: an action as it was sent, or an application; why it should be."""
 
     app: str = ""
@@ -45,10 +45,10 @@ class AskedFor(Struct, forbid_unknown_fields=True, frozen=True):
     action: str = ""
     args: dict[str, object] = {}
     reason: str = ""
-    apply: Application | UnsetType = UNSET
+    apply: ApplyRequest | UnsetType = UNSET
 
 
-class Approved(Struct, forbid_unknown_fields=True, frozen=True):
+class ApproveRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of an approval. `digest` is what the request showed; `until` a moment, for `how: until`.
 
     `args: any`: for a time with whatever arguments. `accept_bounds`: of a policy, also where the verdict on
@@ -63,7 +63,7 @@ class Approved(Struct, forbid_unknown_fields=True, frozen=True):
     accept_bounds: bool = False
 
 
-class Noted(Struct, forbid_unknown_fields=True, frozen=True):
+class DenyRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a denial."""
 
     note: str = ""
@@ -109,12 +109,12 @@ class DecisionRoutes:
     async def _ask(self, request: Request) -> Response:
         """Ask for a decision; the same request that is open already is answered again."""
         by = await self._caller(request)
-        asked = await body_as(request, AskedFor)
-        if isinstance(asked.apply, Application):
+        asked = await body_as(request, AskRequest)
+        if isinstance(asked.apply, ApplyRequest):
             row = await self._blueprints.asked(by, asked.apply, asked.reason)
         else:
             assert self.commands is not None, "the API is put together"
-            meant = Asked(
+            meant = EntityRequest(
                 by.tenant, asked.app, asked.plural, asked.entity, asked.action, encode(asked.args), by
             )
             question, keys = await self.commands.asking(meant)
@@ -152,7 +152,7 @@ class DecisionRoutes:
     async def _approve(self, request: Request) -> Response:
         """Let pass what was asked: once, for a time, or by a policy that the verifier admits."""
         by = await self._caller(request)
-        asked = await asked_as(request.receive, Approved, limit=BODY_BYTES_LIMIT)
+        asked = await asked_as(request.receive, ApproveRequest, limit=BODY_BYTES_LIMIT)
         if asked.how == "policy":
             return await self._approve_policy(by, request.path_params["id"], asked)
         row = await self._decisions.approve(
@@ -167,7 +167,7 @@ class DecisionRoutes:
         )
         return await self._told(by, row)
 
-    async def _approve_policy(self, by: Principal, name: str, asked: Approved) -> Response:
+    async def _approve_policy(self, by: Principal, name: str, asked: ApproveRequest) -> Response:
         """The app with one policy more, checked and applied like any version."""
         decisions = self._decisions
         row = await decisions.one(by, name)
@@ -208,7 +208,7 @@ class DecisionRoutes:
 
     async def _deny(self, request: Request) -> Response:
         by = await self._caller(request)
-        asked = await asked_as(request.receive, Noted, limit=BODY_BYTES_LIMIT)
+        asked = await asked_as(request.receive, DenyRequest, limit=BODY_BYTES_LIMIT)
         standing = partial(self._authenticator.stands, by)
         row = await self._decisions.deny(by, request.path_params["id"], standing, note=asked.note)
         return await self._told(by, row)
@@ -243,7 +243,7 @@ def _text(data: bytes) -> str | None:
 def _moment(text: str) -> int:
     try:
         found = value_of("until", TIME, text)
-    except MisfitError as error:
+    except InvalidValueError as error:
         raise Problem("LR422.decision", str(error)) from None
     assert isinstance(found, int), "a time is a whole number"
     return found

@@ -58,7 +58,7 @@ class Simulator(Protocol):
     async def simulated(self, files: Files, seed: int, mix: str) -> bytes | None: ...
 
 
-class Wanted(Struct, forbid_unknown_fields=True, frozen=True):
+class CampaignRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """The body that begins a campaign: of a check, or of a version of an app (in force: `current`)."""
 
     app: str = ""
@@ -79,7 +79,7 @@ class Campaign:
     by: str
     at_ms: int
     subject: Subject
-    wanted: Wanted
+    wanted: CampaignRequest
     state: State = "waiting"
     said: str = ""
     progress: bytes = b"null"
@@ -144,7 +144,7 @@ class Simulations:
 
     async def _begin(self, request: Request) -> Response:
         by = await reviewer(self._authenticator, request)
-        wanted = await body_as(request, Wanted)
+        wanted = await body_as(request, CampaignRequest)
         _require(wanted)
         if wanted.check:
             subject = self._subjects.check(by, wanted.check)
@@ -245,11 +245,11 @@ class Simulations:
         self._tell(campaign)
 
 
-def _seeds(wanted: Wanted) -> int | None:
+def _seeds(wanted: CampaignRequest) -> int | None:
     return SEEDS if wanted.seeds is None and wanted.seconds is None else wanted.seeds
 
 
-def _require(wanted: Wanted) -> None:
+def _require(wanted: CampaignRequest) -> None:
     """Raises `Problem` for what is beyond the limits."""
     if bool(wanted.app) == bool(wanted.check):
         raise Problem("LR400.body", "name one of `app` and `check`")

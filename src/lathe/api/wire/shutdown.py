@@ -30,7 +30,7 @@ def cut_off(method: str, path: str) -> Problem:
     return Problem("LR503.stopping", said, headers={"Retry-After": str(AGAIN_SECONDS)})
 
 
-class Leaving:
+class AnswersCancelled:
     """An application whose requests are answered also when they are cancelled."""
 
     def __init__(self, inner: Application) -> None:

@@ -29,7 +29,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.+)`", re.DOTALL)
 _KIND = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 
 
-def misfit(error: msgspec.ValidationError, kind: type[Struct]) -> Problem:
+def invalid_body(error: msgspec.ValidationError, kind: type[Struct]) -> Problem:
     """The problem (LR400.body) of a body that is not of a type, with the members that it has."""
     whole = _PLACE.fullmatch(str(error))
     assert whole is not None, "everything has that form"

@@ -26,7 +26,7 @@ WAIT_SECONDS = 10.0
 
 
 @frozen
-class Asked:
+class ReplayRequest:
     """A replay as it was asked for. `path` is the app's, where it is not the server's."""
 
     trace: str
@@ -98,7 +98,7 @@ def command(
     if (path is None) != (where == "server"):
         raise UsageError("a replay takes an app, at PATH, or --on server")
     saved = gauge.load(files.read_file(trace), files.printable(trace))
-    asked = Asked(trace, path, against, url or DEFAULT_URL, wait or WAIT_SECONDS)
+    asked = ReplayRequest(trace, path, against, url or DEFAULT_URL, wait or WAIT_SECONDS)
     app, run, notes = (
         _on_server(saved, asked, is_meant=is_meant) if path is None else _here(saved, asked, where)
     )
@@ -115,7 +115,7 @@ def command(
     return exitcode.DONE if is_kept else exitcode.FINDINGS
 
 
-def _here(saved: gauge.Saved, asked: Asked, where: str) -> tuple[App, list[Replayed], list[str]]:
+def _here(saved: gauge.Saved, asked: ReplayRequest, where: str) -> tuple[App, list[Replayed], list[str]]:
     """On the model, or by the runtime over a store in memory."""
     assert asked.path is not None, "an app was given"
     app = read(asked.path)
@@ -131,7 +131,9 @@ def _here(saved: gauge.Saved, asked: Asked, where: str) -> tuple[App, list[Repla
     return app, run, []
 
 
-def _on_server(saved: gauge.Saved, asked: Asked, *, is_meant: bool) -> tuple[App, list[Replayed], list[str]]:
+def _on_server(
+    saved: gauge.Saved, asked: ReplayRequest, *, is_meant: bool
+) -> tuple[App, list[Replayed], list[str]]:
     """On a server, in the version that it runs."""
     from lathe.cli.live import running_app
     from lathe.cli.replaying import Replaying, asked_of, who  # only when asked for

@@ -10,7 +10,7 @@ from lathe.cli import exitcode, files, output, trace_table
 from lathe.cli.command import command as make_command
 from lathe.cli.options import seconds
 from lathe.cli.reading import read
-from lathe.cli.sim_campaign import Asked, run_campaign, tally_text
+from lathe.cli.sim_campaign import CampaignOptions, run_campaign, tally_text
 from lathe.errors import UsageError
 from lathe.lang import digest
 from lathe.sim.menu import MIXES, Mix
@@ -109,7 +109,7 @@ def command(
             as_json=as_json,
         )
     mixes = tuple(m for m in MIXES if mix in (None, "all", m))
-    asked = Asked(path, contents, digest(app), jobs, duration, resume, ray)
+    asked = CampaignOptions(path, contents, digest(app), jobs, duration, resume, ray)
     seeds = count or (SEEDS if duration is None else None)
     total, passed = run_campaign(asked, mixes, first=seed or 0, seeds=seeds)
     if as_json:
@@ -135,7 +135,7 @@ def _on_store(
     if has_more:
         raise UsageError("--mix, --jobs, --ray and --resume are for simulated stores")
     seeds = count if count is not None else (1 if seed is not None else sim_store.SEEDS)
-    asked = sim_store.Asked(path, store, seed or 0, seeds, duration, as_json)
+    asked = sim_store.StoreRunOptions(path, store, seed or 0, seeds, duration, as_json)
     return sim_store.run(asked)
 
 
