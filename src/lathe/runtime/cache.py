@@ -18,7 +18,7 @@ Key = tuple[str, str, str]
 """Tenant, app, entity."""
 
 ENTITIES_LIMIT = 100_000
-"""Entities kept in memory; the one unused for longest gives way."""
+"""Entities kept in memory; the least recently used is evicted."""
 
 
 @dataclass(slots=True)
@@ -37,21 +37,23 @@ class _Slot:
 
 
 class Learn(Protocol):
-    """Takes in what the store says of an entity; `is_used`: because somebody needs it."""
+    """Stores a loaded entity; `is_used`: a decision or request needed it."""
 
     def __call__(self, held: Held | None, *, is_used: bool = True) -> None: ...
 
 
 @dataclass(slots=True)
 class _Reading:
-    """`count` readers ask the store for an entity; `overtaken` grows whenever what they get may be old."""
+    """`count` loads of an entity are in progress; `overtaken` is incremented whenever their result may be
+    stale.
+    """
 
     count: int = 0
     overtaken: int = 0
 
 
 class Cache:
-    """What is known of entities. Everything in it may be forgotten at any time but while it is pending."""
+    """The cache. Any entry may be evicted unless a write on it is pending."""
 
     def __init__(self, limit: int = ENTITIES_LIMIT) -> None:
         self._limit = limit
@@ -63,30 +65,30 @@ class Cache:
         return len(self._slots)
 
     def __contains__(self, key: Key) -> bool:
-        """Whether it is known what is committed of it."""
+        """Whether the committed row is cached."""
         slot = self._slots.get(key)
         return slot is not None and slot.is_sure
 
     def newest(self, key: Key) -> Held | None:
-        """The entity with all that is queued. Raises `KeyError` if it is not known."""
+        """The entity with queued writes applied. Raises `KeyError` if it is not cached."""
         slot = self._slots[key]
         slot.is_used = True
         return slot.newest
 
     def committed(self, key: Key) -> Held | None:
-        """The entity as it is durable. Raises `KeyError` if it is not known."""
+        """The committed entity. Raises `KeyError` if it is not cached."""
         slot = self._slots[key]
         if not slot.is_sure:
             raise KeyError(key)
         return slot.committed
 
     def is_pending(self, keys: Iterable[Key]) -> bool:
-        """Whether something queued could still be refused that one of them builds on."""
+        """Whether any of these entities rests on a queued write, which could still be refused."""
         return any((slot := self._slots.get(key)) is not None and slot.pending for key in keys)
 
     @contextmanager
     def reading(self, key: Key) -> Iterator[Learn]:
-        """While the store is asked for an entity: gives what takes in the answer.
+        """Context of a load from the store: yields the function that stores the result.
 
         An answer that was overtaken is not kept: a write was settled meanwhile, or the app forgotten, so that
         the row may be one from before.
@@ -107,7 +109,7 @@ class Cache:
                 del self._readings[key]
 
     def learn(self, key: Key, held: Held | None, *, is_used: bool = True) -> None:
-        """Take in what the store says now, unless something newer is queued already."""
+        """Store a loaded row, unless a newer one is queued."""
         slot = self._slots.pop(key, None)
         if slot is not None and slot.pending:
             if not slot.is_sure:
@@ -126,15 +128,15 @@ class Cache:
         return False
 
     def forget(self, keys: Iterable[Key]) -> None:
-        """Drop what is not queued, so that it is read again."""
+        """Evict entries without queued writes, so that they are read again."""
         for key in keys:
             slot = self._slots.get(key)
             if slot is not None and not slot.pending:
                 del self._slots[key]
 
     def outdate(self, key: Key, revision: int) -> bool:
-        """Forget what is known of an entity if it is older than this revision, which is committed; whether it
-        was used. While something is queued it stays, and its commit will show.
+        """Evict an entity if it is older than this committed revision; returns whether it was used. With
+        queued writes it stays: their commit will tell.
         """
         slot = self._slots.get(key)
         if slot is None or slot.pending:
@@ -145,23 +147,23 @@ class Cache:
         return slot.is_used
 
     def drop(self, keys: Iterable[Key]) -> None:
-        """Drop these, also what is queued: it is settled all the same, and nothing builds on it."""
+        """Evict these, with their queued writes, which are still settled but which nothing builds on."""
         for key in keys:
             self._slots.pop(key, None)
             self._overtake(key)
 
     def forget_app(self, tenant: str, app: str) -> None:
-        """Drop all of an app, likewise."""
+        """Evict all entities of an app in the same way."""
         self.drop([key for key in (*self._slots, *self._readings) if key[:2] == (tenant, app)])
 
     def _overtake(self, key: Key) -> None:
-        """What is being read of an entity may be old once it comes."""
+        """Mark loads of an entity that are in progress as possibly stale."""
         reading = self._readings.get(key)
         if reading is not None:
             reading.overtaken += 1
 
     def queue(self, planned: Planned, before: Mapping[str, Held | None]) -> None:
-        """Decisions build on a write from now on, though it is not committed.
+        """Let decisions build on a write from now on, before it is committed.
 
         `before` is what it was decided on: of what is not kept any more, nobody knows whether it still is so.
         """
@@ -179,7 +181,7 @@ class Cache:
         self._queued[id(write)] = made
 
     def settle(self, write: Write, answer: Answer | None) -> None:
-        """A queued write is over: committed, or dropped with all that was built on it."""
+        """A queued write is settled: committed, or dropped with all writes built on it."""
         is_committed = answer is not None and answer.verdict == "accepted"
         for key, slot, held in self._queued.pop(id(write), ()):
             slot.pending -= 1
@@ -198,5 +200,5 @@ class Cache:
 
 
 def _is_older(held: Held | None, known: Held | None) -> bool:
-    """Whether something newer is known already."""
+    """Whether a newer row is known already."""
     return held is not None and known is not None and held.revision < known.revision

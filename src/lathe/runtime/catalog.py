@@ -21,7 +21,7 @@ from lathe.store.base import CorruptError, Store, StoreError
 from lathe.store.records import Governing
 
 COMPILED_LIMIT = 64
-"""Versions kept compiled, current ones among them."""
+"""Compiled versions that are cached, current ones included."""
 
 
 MayRead = Callable[[Entity, Caller], bool]
@@ -29,7 +29,7 @@ MayRead = Callable[[Entity, Caller], bool]
 
 @frozen
 class Live:
-    """A version of an app, ready to decide. `epoch` is that of the policies it decides with."""
+    """A loaded version of an app. `epoch` is that of the policies with which it decides."""
 
     tenant: str
     app: App
@@ -38,13 +38,13 @@ class Live:
     epoch: int
     permit: Permit
     may_read: MayRead | None = None
-    """Set where an app has policies; without it, `read` and the actions' `by` say who reads."""
+    """Set if the app has policies; otherwise `read` and the actions' `by` decide who may read."""
     forbids: Permit | None = None
-    """Set where an app has policies: whether one of them forbids what none of them permits."""
+    """Set if the app has policies: whether a forbid applies, whatever is permitted."""
     determining: Determining = field(default_factory=determining_by_roles)
-    """Which policies let a caller take an action: for the journal."""
+    """The policies that permit a caller an action, for the journal."""
     explain: Explain = why_by_roles
-    """Why a caller may not take an action."""
+    """Explains why a caller is denied an action."""
 
     def blueprint(self, name: str) -> BlueprintTable:
         """The rules of one blueprint. Raises `NotFoundError`."""
@@ -54,7 +54,7 @@ class Live:
         return found
 
     def by_plural(self, plural: str) -> BlueprintTable | None:
-        """The blueprint whose entities stand under this path segment."""
+        """The blueprint whose entities are under this path segment."""
         for table in self.table.blueprints.values():
             if table.blueprint.plural == plural:
                 return table
@@ -62,7 +62,7 @@ class Live:
 
 
 def compiled(files: Mapping[str, bytes]) -> tuple[Table, str]:
-    """The table and digest of an app's files, which were admitted once."""
+    """The table and digest of an admitted app's files."""
     reading = read_app(files)
     if reading.app is None:
         raise InternalError(f"an admitted app cannot be read: {reading.diagnostics[0].message}")
@@ -71,7 +71,9 @@ def compiled(files: Mapping[str, bytes]) -> tuple[Table, str]:
 
 @frozen
 class Deciding:
-    """Who may take what, who may read, what is forbidden, by which policies, and why not."""
+    """An app's authorization functions: who may act, who may read, what is forbidden, by which policies, and
+    why not.
+    """
 
     permit: Permit
     may_read: MayRead | None
@@ -81,7 +83,7 @@ class Deciding:
 
 
 def deciding(app: App) -> Deciding:
-    """How an app decides; one without policies loads nothing for it."""
+    """An app's authorization; without policies it loads nothing."""
     if not app.policies:
         return Deciding(admitted, None, None, determining_by_roles(), why_by_roles)
     from lathe.policy.clauses import explainer_by  # only here: it loads cedarpy
@@ -95,7 +97,7 @@ def deciding(app: App) -> Deciding:
 
 
 def permit_of(app: App) -> Permit:
-    """Who may take what."""
+    """The permit of an app, for the machine."""
     return deciding(app).permit
 
 
@@ -120,20 +122,21 @@ class Catalog:
         self._audited = 0
         self._refreshing = asyncio.Lock()
         self.failures: dict[tuple[str, str], Exception] = {}
-        """Why the version in force of an app cannot be loaded; it alone is not served."""
+        """Why the current version of an app cannot be loaded; the other apps are served."""
         self.generation = 0
-        """Grows whenever something else governs: what was derived from the apps, and who was known to call,
-        is out of date."""
+        """Incremented whenever versions, tokens or decisions change: what was derived from them,
+        authentication included, is out of date.
+        """
         self.listeners: list[Callable[[], None]] = []
-        """Called when it has grown."""
+        """Called after `generation` was incremented."""
 
     @property
     def audited(self) -> int:
-        """The last line of the audit that was taken over."""
+        """The last entry of the audit log that was taken into account."""
         return self._audited
 
     async def refresh(self, *, is_first: bool = False) -> None:
-        """Take over what the store says is current, one caller after another.
+        """Load what the store says is current; callers are served one after another.
 
         An app whose version cannot be read stands in `failures` and is not served; the others are. It is told
         of at once, but the first time, when whoever starts looks there. Raises
@@ -167,7 +170,7 @@ class Catalog:
             self.generation += 1
 
     async def _replace(self, key: tuple[str, str], governed: Governing, *, is_first: bool) -> None:
-        """Put another version in the place of what is live; one that cannot be loaded leaves it empty."""
+        """Replace the live version; one that cannot be loaded leaves the app unserved."""
         try:
             live = await self._load(key, governed)
         except Exception as error:
@@ -203,11 +206,11 @@ class Catalog:
         )
 
     def know(self, tables: Mapping[str, Table]) -> None:
-        """Take tables that were compiled elsewhere, by their digests: a table is data, and may be shared."""
+        """Add tables compiled elsewhere, by digest; tables are immutable and may be shared."""
         self._tables.update(tables)
 
     def judged(self, digest: str, files: Mapping[str, bytes]) -> Table:
-        """The table of files that a gate has judged as `digest`; they are read if it is not known yet."""
+        """The table of files that a gate has checked under `digest`; parsed if not cached."""
         found = self._tables.get(digest)
         if found is None:
             found, name = compiled(files)
@@ -215,11 +218,11 @@ class Catalog:
         return found
 
     def known(self, digest: str) -> Table | None:
-        """The table of a version, if it is in memory."""
+        """The table of a version, if it is cached."""
         return self._tables.get(digest)
 
     async def table(self, tenant: str, app: str, digest: str) -> Table:
-        """The table of a version that was applied once. Raises `NotFoundError`."""
+        """The table of a version that is or was current. Raises `NotFoundError`."""
         found = self._tables.get(digest)
         if found is not None:
             return found
@@ -238,7 +241,7 @@ class Catalog:
         return table
 
     def live(self, tenant: str, app: str) -> Live:
-        """What is current. Raises `NotFoundError`, and `CorruptError` if it cannot be loaded."""
+        """The current version. Raises `NotFoundError`, and `CorruptError` if it cannot be loaded."""
         found = self._live.get((tenant, app))
         if found is None and (tenant, app) in self.failures:
             raise CorruptError(f"the version of `{app}` in force cannot be loaded") from self.failures[
@@ -249,9 +252,9 @@ class Catalog:
         return found
 
     def all(self, tenant: str) -> list[Live]:
-        """Every current app of a tenant, by name."""
+        """The current version of every app of a tenant, by name."""
         return [live for (owner, _), live in sorted(self._live.items()) if owner == tenant]
 
     def everything(self) -> list[Live]:
-        """Every current app of every tenant."""
+        """The current version of every app of every tenant."""
         return [live for _, live in sorted(self._live.items())]

@@ -21,27 +21,28 @@ from lathe.store.records import Answer, Write
 QUEUE_LIMIT = 8_192
 """Writes that may wait for a group."""
 EARLY_WRITES = 8
-"""As many at least are queued before a group is begun within the loop's turn: one of few costs most."""
+"""Fewer writes than this never start a group early: small groups cost most for each write."""
 EARLY_SECONDS = 0.01
-"""Where a commit takes longer than this, everything that the turn brings goes with the next one."""
+"""If commits take longer than this, groups are not started early."""
 
 Settled = Callable[[Write, Answer | None], None]
-"""Told of each write, in order, when its group is over; None: it is not known, or not committed."""
+"""Called for each write, in order, when its group is done; None: not committed, or unknown."""
 
 
 Heard = Callable[[Answer | Exception | None], None]
-"""Told, in the loop, what became of one write: the store's answer, what the store raised for it, or None if
-nobody will know any more. It is short: everybody of the group waits for it.
+"""Called in the event loop with the outcome of one write: the store's answer, what the store raised, or None
+if the outcome is unknown. It must be quick: the others of the group wait.
 """
 _Queued = tuple[Write, Heard]
 
 
 class OverloadedError(Exception):
-    """More is waiting to be committed than the queue holds, or nothing is committed any more."""
+    """The queue is full, or the committer is closed."""
 
 
 class Group(Sequence[Write]):
-    """Writes that are committed together: open until the store looks at them, whichever thread it does so in.
+    """A group of writes that are committed together. It stays open until the store reads it, on whichever
+    thread.
 
     It closes before it takes what is queued. Whoever queues a write and still sees it open is in it.
     """
@@ -52,11 +53,11 @@ class Group(Sequence[Write]):
         self.is_open = True
         self.is_begun = False
         self.answers: Awaitable[list[Answer]] | None = None
-        """What the store will say, if it was asked to begin before anybody waits for it."""
+        """The pending answers, if the store was started early."""
 
     @property
     def queued(self) -> list[_Queued]:
-        """The writes with who is told of them; it is closed now."""
+        """The writes with their listeners; reading closes the group."""
         if self._queued is None:
             self.is_open = False
             count = min(len(self._waiting), GROUP_LIMIT)
@@ -92,9 +93,9 @@ class Committer:
         self._turn: asyncio.Future[None] | None = None
         self._under_way = 0
         self._most = 0
-        """Writes under way at once, lately."""
+        """The recent maximum of concurrent writes."""
         self._seconds = 0.0
-        """What the last commit took."""
+        """Duration of the last commit."""
         self._is_running = False
         self._is_over = False
         self.groups = 0
@@ -102,7 +103,7 @@ class Committer:
 
     @property
     def depth(self) -> int:
-        """How many writes wait."""
+        """How many writes are queued."""
         return len(self._waiting)
 
     def submit(self, write: Write) -> asyncio.Future[Answer]:
@@ -115,7 +116,7 @@ class Committer:
         return future
 
     def queue(self, write: Write, heard: Heard) -> None:
-        """The same for who needs no future: `heard` is called at the end of the write's group."""
+        """Like `submit`, with a callback in place of a future."""
         if self._is_over or len(self._waiting) >= QUEUE_LIMIT:
             raise OverloadedError
         self._waiting.append((write, heard))
@@ -124,13 +125,13 @@ class Committer:
             self._hand_over()
 
     async def turn(self) -> None:
-        """Wait until the next group is over."""
+        """Wait until the next group is done."""
         if self._turn is None:
             self._turn = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._turn)
 
     async def run(self) -> None:
-        """Commit group after group until `close`; what is queued by then is still committed."""
+        """Commit groups until `close`; what is queued by then is still committed."""
         self._is_running = True
         try:
             self._hand_over()
@@ -149,7 +150,7 @@ class Committer:
             self._end_turn()
 
     def _hand_over(self) -> None:
-        """Open a group with the store, if something is queued that no open one takes in."""
+        """Give the store an open group, if writes are queued that no open group takes."""
         group = self._group
         if not self._waiting:
             return
@@ -163,7 +164,7 @@ class Committer:
         task.add_done_callback(self._over)
 
     def _is_early(self) -> bool:
-        """Whether to begin before the loop's turn is over."""
+        """Whether to start the commit within this turn of the event loop."""
         count = len(self._waiting)
         return count >= EARLY_WRITES and 2 * count >= self._most and self._seconds < EARLY_SECONDS
 
@@ -193,7 +194,7 @@ class Committer:
             await self._one_by_one(group.queued, error)
 
     async def _one_by_one(self, group: list[_Queued], error: Exception) -> None:
-        """What the store choked on is one write: the others of its group are committed without it."""
+        """A group made the store raise: commit its writes one by one, so that only the culprit fails."""
         if len(group) == 1:
             self._fail(group, error)
             return
@@ -208,7 +209,7 @@ class Committer:
                 raise
 
     async def _settle(self, group: Group, answers: Awaitable[list[Answer]]) -> None:
-        """Tell everybody of a group what became of it, once the store has answered."""
+        """Call a group's listeners once the store has answered."""
         clock = asyncio.get_running_loop().time
         begun = clock()
         try:
@@ -231,7 +232,7 @@ class Committer:
             _hear(heard, answer)
 
     def _fail(self, group: list[_Queued], error: Exception | None) -> None:
-        """These writes are over without an answer; None: whoever waits is cancelled."""
+        """End these writes without an answer; None cancels their waiters."""
         self._under_way -= len(group)
         for write, _ in group:
             self._settled(write, None)
@@ -240,7 +241,7 @@ class Committer:
 
 
 def _hear(heard: Heard, found: Answer | Exception | None) -> None:
-    """Tell one, whatever it does with that: what is committed is committed, and others wait to be told."""
+    """Call one listener; its exceptions concern nobody else of the group."""
     try:
         heard(found)
     except Exception as error:  # noqa: BLE001  a defect of who listens, and no failure of the group
@@ -249,7 +250,7 @@ def _hear(heard: Heard, found: Answer | Exception | None) -> None:
 
 
 def telling(future: asyncio.Future[Answer]) -> Heard:
-    """Tells a future."""
+    """A listener that resolves a future."""
     return partial(_tell, future)
 
 

@@ -49,34 +49,36 @@ from lathe.store.base import StoreError
 from lathe.store.records import Answer, Outgoing, Receipt
 
 LEASE_MS = 15_000
-"""How long a silent worker keeps an invocation from the others."""
+"""A lease's duration: how long a worker that has died keeps others from an invocation."""
 SIDE_BY_SIDE_LIMIT = 256
-"""Invocations that one process tries at once."""
+"""Invocations that one process tries concurrently."""
 GATHER_SECONDS = 0.005
-"""The least time between two leases: under load each takes what has gathered since."""
+"""Minimum time between two lease queries, so that under load each takes a batch."""
 POLL_SECONDS = 1.0
 """How long a worker sleeps when nothing wakes it."""
 STEP_TRIES = 20
 """How often a step that follows from an invocation is tried again while its lease runs."""
 NOTED = "lathe:outbox"
-"""In whose name it is noted that a step was taken which may be taken again, and which counts once."""
+"""Principal of the receipts that make a step count once when only its acknowledgement was lost."""
 NOTED_MS = 3_600_000
-"""For how long: far longer than it is tried."""
+"""How long such a receipt is kept: far longer than the step is retried."""
 LOST_MS = 60_000
-"""When an end for which no action is possible is offered again."""
+"""Delay before a result that no action accepts is offered again."""
 
 DRAIN_SECONDS = 10.0
-"""How long what runs may take to end once the process is told to stop."""
+"""How long running tries may take to finish once the process is told to stop."""
 
 Lookups = Callable[[Outgoing, int], Lookup]
-"""What gives an invocation its token, environment and secrets, for a try of so many milliseconds."""
+"""Supplies an invocation's token, environment and secrets for one try; the number is its time-out in
+milliseconds.
+"""
 Report = Callable[[str, Outgoing, str], None]
-"""Told of what the operator should see: what kind of thing, of which invocation, in words."""
+"""Reports to the operator: the kind of event, the invocation, and a message."""
 
 
 @frozen
 class Settings:
-    """How the worker behaves; tests and simulations set it."""
+    """The worker's parameters, which tests and simulations override."""
 
     worker: str
     lease_ms: int = LEASE_MS
@@ -86,7 +88,9 @@ class Settings:
 
 
 class Outbox:
-    """Effects of this process. Run `run` in a task of its own; `wake` when something may be due."""
+    """The outbox worker of this process. Run `run` in a task of its own; call `wake` when something may be
+    due.
+    """
 
     def __init__(
         self,
@@ -108,7 +112,7 @@ class Outbox:
         self._leased: dict[Key, Outgoing] = {}
         self._asked: list[Outgoing] = []
         self._telling: set[Key] = set()
-        """Notices whose step is queued without a task: nothing had to be tried for them."""
+        """Notices whose step is queued without a task, because there is nothing to try."""
         self._stopped: set[Key] = set()
         self._wake = asyncio.Event()
         self._is_closing = False
@@ -123,7 +127,7 @@ class Outbox:
         return len(self._running) + len(self._telling)
 
     def wake(self) -> None:
-        """Something may be due."""
+        """Look for due invocations soon."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -153,15 +157,15 @@ class Outbox:
             await self._cut_off()
 
     def close(self) -> None:
-        """Start nothing more; what runs may end within the drain's limit. What is cancelled then is tried
-        again by whoever comes next, at once.
+        """Start nothing more; running tries may finish within the drain limit. Those cancelled then are
+        released, so another worker tries them at once.
         """
         self._is_closing = True
         self._engine.holder = None
         self._wake.set()
 
     def hold(self, count: int) -> tuple[str, int] | None:
-        """See `Holder`: what a step of this process asks for needs no lease of its own."""
+        """See `Holder`: notices of this process's steps are committed already leased."""
         if self.running + self._promised + count > self._settings.side_by_side:
             return None
         self._promised += count
@@ -172,7 +176,7 @@ class Outbox:
         self._promised -= count
 
     async def _drain(self) -> None:
-        """Let what runs end, cancel what does not, and let go of its leases."""
+        """Wait for running tries, cancel the rest, and release their leases."""
         if self._running:
             await asyncio.wait([*self._running.values()], timeout=self._settings.drain_seconds)
         left = dict(self._leased)
@@ -188,7 +192,7 @@ class Outbox:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _gather(self) -> None:
-        """Let due invocations gather: a lease is a commit of its own."""
+        """Wait so that due invocations accumulate: each lease query is a commit."""
         now = asyncio.get_running_loop().time()
         if now < self._leased_at + GATHER_SECONDS:
             await asyncio.sleep(self._leased_at + GATHER_SECONDS - now)
@@ -201,7 +205,7 @@ class Outbox:
         return min(max((due - await self._engine.store.now_ms()) / 1000, 4 * GATHER_SECONDS), POLL_SECONDS)
 
     async def _take(self) -> int:
-        """Lease what is due, as much as may run, and begin with it."""
+        """Lease due invocations up to the limit, and start them."""
         free = self._settings.side_by_side - self.running
         if free <= 0:
             return 0
@@ -213,7 +217,7 @@ class Outbox:
         return len(found)
 
     def _begin(self, outgoing: Outgoing) -> None:
-        """Try an invocation that this worker holds."""
+        """Start a task for an invocation that this worker has leased."""
         key = key_of(outgoing)
         if key not in self._running and key not in self._telling:
             task = asyncio.create_task(self._handle(outgoing), name=f"invocation {outgoing.id}")
@@ -222,7 +226,7 @@ class Outbox:
             task.add_done_callback(partial(self._done, key))
 
     def _begin_soon(self, outgoing: Outgoing) -> None:
-        """Begin with a notice; if that may be its whole step, not before everybody of its group was told."""
+        """Start a notice; if it may consist of its step alone, only after its whole group was answered."""
         if not self._prompt:
             self._begin(outgoing)
             return
@@ -231,7 +235,7 @@ class Outbox:
         self._asked.append(outgoing)
 
     def _begin_asked(self) -> None:
-        """Begin with the notices that a group asked for."""
+        """Start the notices of a committed group."""
         asked, self._asked = self._asked, []
         for outgoing in asked:
             try:
@@ -241,8 +245,8 @@ class Outbox:
                 self._failed("effect", error)
 
     def _tell(self, outgoing: Outgoing) -> bool:
-        """Take the step of a notice for which nothing has to be tried, read or waited for; False: it is to be
-        handled like any other.
+        """Take the step of a notice that needs no try, no read and no waiting; False if it must be handled
+        like others.
         """
         engine, key = self._engine, key_of(outgoing)
         table = engine.catalog.known(outgoing.digest)
@@ -266,7 +270,7 @@ class Outbox:
         return is_begun
 
     def _told(self, outgoing: Outgoing, key: Key, found: Committed | Answer | Exception | None) -> None:
-        """What the step of a notice came to; one that was not taken is handled like any other."""
+        """The outcome of a notice's step; one that was not accepted is handled like any other."""
         if self.running >= self._settings.side_by_side:
             self._wake.set()
         self._telling.discard(key)
@@ -287,7 +291,7 @@ class Outbox:
             raise error
 
     def _notice(self, committed: Committed) -> None:
-        """A step of this process left a visit: what was started there is told to stop."""
+        """A step of this process has left a visit: its started invocations are cancelled."""
         live = committed.live
         for entity in committed.step.written.values():
             for invocation in entity.invocations:
@@ -308,7 +312,7 @@ class Outbox:
             task.cancel()
 
     async def _renew(self) -> None:
-        """Hold on to what runs; what another process stopped or took is let go."""
+        """Extend the leases of running invocations; cancel those that another process stopped or took."""
         while True:
             await asyncio.sleep(self._settings.lease_ms / 3000)
             keys = list(self._running)
@@ -330,7 +334,7 @@ class Outbox:
                     task.cancel()
 
     async def _look_for_stops(self, keys: list[Key]) -> None:
-        """What another process committed may have left the visit of what runs here."""
+        """Another process's commit may have left the visit of an invocation that runs here."""
         for key in keys:
             tenant, app, entity, number = key
             try:
@@ -354,7 +358,7 @@ class Outbox:
                 await self._step(outgoing, self._stop_of(outgoing))
 
     async def _traced(self, outgoing: Outgoing) -> None:
-        """One turn, in a span of the trace that asked for it where there are traces."""
+        """One step of an invocation's life, in a span of the trace that requested it."""
         traces = self._engine.traces
         if traces is None:
             await self._advance(outgoing)
@@ -364,7 +368,7 @@ class Outbox:
             await self._advance(outgoing)
 
     async def _advance(self, outgoing: Outgoing) -> None:
-        """One turn of an invocation, whatever its phase asks for."""
+        """One step of an invocation's life, according to its phase."""
         effect = await self._effect(outgoing)
         if outgoing.phase == "stopping":
             await self._step(outgoing, self._stop_of(outgoing))
@@ -381,13 +385,13 @@ class Outbox:
             await self._try(outgoing, effect)
 
     async def _effect(self, outgoing: Outgoing) -> Effect:
-        """The effect as the version had it that asked for it."""
+        """The effect as defined by the version that requested it."""
         table = await self._engine.catalog.table(outgoing.tenant, outgoing.app, outgoing.digest)
         return table.blueprints[outgoing.blueprint].effects[outgoing.effect].effect
 
     async def _step(self, outgoing: Outgoing, command: Command) -> Result:
-        """Take what follows, while the lease runs: what has happened outside is not forgotten for a store
-        that does not answer just now.
+        """Execute the following step, retrying while the lease lasts: a result must not be lost because the
+        store does not answer.
         """
         for tries in range(STEP_TRIES):
             try:
@@ -407,8 +411,8 @@ class Outbox:
         *,
         once: str = "",
     ) -> Command:
-        """A step that follows from an invocation. `once` names one that nothing in the state keeps from being
-        taken twice, where only the acknowledgement was lost.
+        """The command of a step that follows from an invocation. `once` names one that the entity's state
+        does not make idempotent.
         """
         return Command(
             tenant=outgoing.tenant,
@@ -425,7 +429,7 @@ class Outbox:
         )
 
     def _stop_of(self, outgoing: Outgoing) -> Command:
-        """The step by which an invocation whose visit is over is over too."""
+        """The step that ends an invocation whose visit has been left."""
         return self._command(outgoing, "stop", lambda now: Stops(outgoing.entity, now), {})
 
     def _noted(self, once: str, live: Live, after: Mapping[str, Held]) -> Receipt:
@@ -433,7 +437,7 @@ class Outbox:
         return Receipt(live.tenant, NOTED, once, b"", 0, b"", expires_ms)
 
     async def _deliver(self, outgoing: Outgoing, effect: Effect) -> None:
-        """A call or creation reaches its target, in one transaction with the caller's `ok`."""
+        """A call or creation is delivered, in one transaction with the caller's `ok`."""
         new_ids: list[str] = []
         command = self._command(
             outgoing,
@@ -447,8 +451,8 @@ class Outbox:
     def _is_named(
         self, outgoing: Outgoing, effect: Effect, new_ids: list[str], live: Live, held: Held | None
     ) -> Refusal | None:
-        """The invocation is still open, and `new_ids` has an id for each entity that it will create: of what
-        the decision itself meets, because an earlier look may have been at an older row.
+        """Require that the invocation is open and that `new_ids` has an id for each entity it will create, on
+        the rows of the decision itself: an earlier look may have seen older ones.
         """
         refusal = is_there(outgoing, live, held)
         if refusal is None and held is not None and effect.target and effect.target.action == "create":
@@ -457,7 +461,7 @@ class Outbox:
         return refusal
 
     async def _notify(self, outgoing: Outgoing, effect: Effect) -> None:
-        """A notice: tried until it went well or its attempts are used up; nobody waits for it."""
+        """Perform a notice: tried until it succeeds or its attempts are used up; nothing waits for it."""
         told: Mapping[str, object] = {}
         new_ids: list[str] = []
         if effect.target is not None:
@@ -475,7 +479,7 @@ class Outbox:
         )
 
     async def _try(self, outgoing: Outgoing, effect: Effect) -> None:
-        """One attempt of a started invocation, and its end unless it is tried again."""
+        """One try of a started invocation, and its result unless it is retried."""
         ending = await self._attempt(outgoing, effect)
         if not ending.ok and await self._again(outgoing, effect, ending):
             return
@@ -501,13 +505,13 @@ class Outbox:
         await self._after_end(outgoing, result)
 
     async def _after_end(self, outgoing: Outgoing, result: Result) -> None:
-        """An end that no action takes is offered again, and told to the operator."""
+        """A result that no action accepts is reported to the operator and offered again later."""
         if isinstance(result, Refused) and result.refusal.reason != "stale":
             self._report("lost", outgoing, str(result.refusal))
             await self._postpone(outgoing, outgoing.attempt, LOST_MS)
 
     async def _attempt(self, outgoing: Outgoing, effect: Effect) -> Ending:
-        """Try once, bounded in time; whatever goes wrong is a bad end."""
+        """Try once with a time-out; every failure becomes a bad end."""
         performer = self._performers.get(effect.uses)
         if performer is None:
             said = f"no adapter `{effect.uses}` is installed"
@@ -552,7 +556,7 @@ class Outbox:
             return ending
 
     async def _again(self, outgoing: Outgoing, effect: Effect, ending: Ending) -> bool:
-        """Whether a bad end is tried again, at a later moment."""
+        """Whether a bad end is retried later."""
         attempt = outgoing.attempt + 1
         if not ending.again or attempt >= effect.attempts:
             return False

@@ -26,15 +26,15 @@ SEMANTICS = 1
 """The version of the rules in `machine`: a journal is replayed by the rules that wrote it."""
 
 OUTBOX = frozenset({"waiting", "started", "stopping", "notice"})
-"""The phases in which an invocation is somebody's business. What may still happen late is nobody's."""
+"""The phases in which an invocation belongs to the outbox. A late execution does not."""
 
 
 KNOWN_LIMIT = 512
-"""Blueprints, in all their versions, of which what can be worked out beforehand is kept."""
+"""How many blueprints' precomputed facts are cached, over all versions."""
 
 
 class Held(Struct, frozen=True, gc=False):
-    """An entity as a row has it, decoded: what a decision is made on."""
+    """An entity decoded from its row: what decisions are made on."""
 
     entity: Entity
     revision: int
@@ -45,7 +45,7 @@ class Held(Struct, frozen=True, gc=False):
 
 
 class Told(Struct, frozen=True, gc=False):
-    """What a journal entry says of the event, besides what the machine worked out.
+    """The part of a journal entry that does not come from the machine: who, when, and the event itself.
 
     `event` is enough to take the step again: a replay meets the world as it was and must end the same.
     """
@@ -59,14 +59,14 @@ class Told(Struct, frozen=True, gc=False):
 
 
 class Planned(Struct, frozen=True, gc=False):
-    """A write, and the entities as they are once it is committed."""
+    """A write, and the entities as they will be once it is committed."""
 
     write: Write
     after: dict[str, Held]
 
 
 Receiving = Callable[[Mapping[str, Held]], Receipt]
-"""Makes the receipt, with the answer in it, of what a step did."""
+"""Makes a step's receipt, which has the answer to repeat."""
 
 
 def plan(
@@ -79,7 +79,7 @@ def plan(
     lease: tuple[str, str, int | str] | None = None,
     decision: Use | None = None,
 ) -> Planned:
-    """The rows of a step. `before` holds every entity that it read or writes; None: there is none."""
+    """The rows of a step. `before` has every entity that it reads or writes; None if there is none."""
     parts = {part.entity: part for part in step.parts}
     rows: list[EntityRow] = []
     entries: list[Entry] = []
@@ -124,8 +124,8 @@ def plan(
 
 
 def _subject_first(step: Step) -> Iterable[tuple[str, Entity]]:
-    """What is written, the entity that the event is about first: its entry tells of the event. `world` writes
-    what it reaches before that is noted of the entity itself.
+    """The written entities with the event's subject first: its entry describes the event. An execution
+    (`world`) writes the entities that it reaches before its own.
     """
     written = step.written
     if len(written) == 1:
@@ -138,7 +138,7 @@ def _subject_first(step: Step) -> Iterable[tuple[str, Entity]]:
 
 
 def _bases(step: Step, before: Mapping[str, Held | None]) -> tuple[tuple[str, bytes], ...]:
-    """The heads of all that a step read or writes, by name; most are about one entity alone."""
+    """The head of every entity that a step reads or writes, by id; mostly just one."""
     written = step.written
     if len(written) == 1 and step.reads <= written.keys():
         return tuple([(name, _head(before.get(name))) for name in written])
@@ -197,7 +197,7 @@ def _entry(
 
 
 def _determining(live: Live, part: Part, told: Told) -> tuple[str, ...]:
-    """The policies that let this part pass, asked of what the machine had seen."""
+    """The policies that permit this part, evaluated on what the machine has read."""
     if part.action is None or part.by is None:
         return ()
     blueprint = live.table.blueprints[part.blueprint]
@@ -222,7 +222,7 @@ def _payload(
 
 
 def changes_of(old: Entity | None, new: Entity) -> dict[str, tuple[Value, Value]]:
-    """What is different, by name: `state`, `visit`, and each field. Of a new entity, all that is set."""
+    """The changes by name: `state`, `visit`, and each field. For a new entity, all that is set."""
     found: dict[str, tuple[Value, Value]] = {}
     if old is None:
         found["state"] = (None, new.state)
@@ -247,7 +247,7 @@ _NO_ROWS: _Rows = ((), (), (), (), (), ())
 
 
 class _Changes:
-    """The rows beside the snapshot: outbox, timers, claims, as they differ."""
+    """The rows beside the snapshot that differ: outbox, timers, claims."""
 
     def __init__(self, live: Live, at_ms: int, *, is_swap: bool) -> None:
         self._live = live
@@ -261,14 +261,14 @@ class _Changes:
         self.released: list[Claim] = []
 
     def rows(self) -> _Rows:
-        """What was taken down: as a write has it, from `outgoing` to `released`."""
+        """The collected rows as a write has them, from `outgoing` to `released`."""
         return (
             tuple(self.outgoing), tuple(self.ended), tuple(self.timers), tuple(self.disarmed),
             tuple(self.claims), tuple(self.released),
         )  # fmt: skip
 
     def add(self, new: Entity, old: Entity | None, part: Part | None) -> None:
-        """Take down what one entity's change means for the tables beside."""
+        """Add the rows that one entity's change requires."""
         table = self._live.table.blueprints[new.blueprint]
         if new.invocations is not (old.invocations if old else ()):
             self._invocations(table, new, old)
@@ -303,7 +303,8 @@ class _Changes:
         )  # fmt: skip
 
     def _timer(self, blueprint: Blueprint, new: Entity, old: Entity | None, part: Part | None) -> None:
-        """The state's own timer: armed by a new visit, and again by its own action that stays.
+        """The state's own timer: armed by a new visit, and again by its own action if that stays in the
+        state.
 
         A swap into another state, which may be unknown in this version, arms that state's timer.
         """
@@ -354,8 +355,8 @@ class _Changes:
 
 
 class _Facts(Struct, frozen=True):
-    """What does not change within a version. `kinds` are what requests are rendered by; `has_others`: timers,
-    or claims; `final` are the names of states.
+    """Facts about a blueprint that a version fixes. `kinds` are the types by which requests are rendered;
+    `has_others`: it has timers or claims; `final` are the names of states.
     """
 
     kinds: Mapping[tuple[str, str], Kind]
@@ -367,7 +368,7 @@ _known: dict[tuple[str, str], _Facts] = {}
 
 
 def _facts(live: Live, name: str) -> _Facts:
-    """What is known of a blueprint."""
+    """A blueprint's facts, cached."""
     key = (live.digest, name)
     found = _known.get(key)
     if found is None:

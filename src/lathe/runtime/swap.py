@@ -37,19 +37,19 @@ from lathe.store.records import Answer, EntityRow, Governing, Version, Write
 T = TypeVar("T")
 
 EXAMPLES_LIMIT = 20
-"""Entities that do not fit, told one by one."""
+"""Entities that cannot be migrated, listed one by one in a plan."""
 MOVED_LIMIT = 100_000
-"""Entities that one swap rewrites."""
+"""Entities that one swap may rewrite."""
 REFERRED_LIMIT = 1_000_000
-"""Entities that one swap holds in memory, of an app whose entities refer to each other."""
+"""Entities that one swap may hold in memory, for an app whose entities refer to each other."""
 ANY = "any"
 """Whichever version is current."""
 TRIES_LIMIT = 5
-"""How often a swap is made ready again because somebody wrote in between."""
+"""How often a swap is prepared again because of concurrent writes."""
 
 
 class Judged(Protocol):
-    """What the gate said of an app's files; `report` is its JSON."""
+    """The gate's verdict on an app's files; `report` is JSON."""
 
     @property
     def app(self) -> str: ...
@@ -62,7 +62,7 @@ class Judged(Protocol):
 
 
 class Gate(Protocol):
-    """Checks an app, away from this process. The runtime trusts only what it says."""
+    """Checks an app, outside this process. The runtime trusts nothing else."""
 
     async def judge(
         self, files: Mapping[str, bytes], *, against: Mapping[str, bytes] | None, accept_bounds: bool
@@ -71,7 +71,7 @@ class Gate(Protocol):
 
 @frozen
 class Unfit:
-    """An entity that lives now and does not fit, and why: `code` is that of the finding, LT701 to LT703."""
+    """A live entity that cannot be migrated, and why; `code` is that of the finding, LT701 to LT703."""
 
     code: str
     entity: str
@@ -82,7 +82,7 @@ class Unfit:
 
 @frozen
 class Plan:
-    """What a swap would do. `digest` names the plan: confirming it means exactly this.
+    """What a swap would do. `digest` identifies the plan, so that a confirmation means exactly this one.
 
     `population` counts the live entities by (blueprint, state), `moved` those that would be rewritten.
     `unfit` are some of those that do not fit; `unfit_count` is of all.
@@ -100,24 +100,24 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """The plan's own name."""
+        """Identifies the plan."""
         said = f"{self.app}\0{self.old}\0{self.new}\0{self.unfit_count}"
         return sha256(said.encode()).hexdigest()[:16]
 
     @property
     def is_breaking(self) -> bool:
-        """Whether a client that works now may not work any more."""
+        """Whether existing clients may break."""
         return any(change.is_breaking for change in self.changes)
 
     @property
     def is_possible(self) -> bool:
-        """Whether it could be confirmed."""
+        """Whether the plan can be confirmed."""
         return self.verdict == "admitted" and self.unfit_count == 0
 
 
 @frozen
 class Applied:
-    """It is current now. `moved` entities were rewritten, in `tries` tries."""
+    """The version is current. `moved` entities were rewritten, after `tries` tries."""
 
     plan: Plan
     moved: int
@@ -138,7 +138,7 @@ class RefusedSwap(Exception):
 
 
 class Deciding(Protocol):
-    """A decision that is made, or used, together with an application; and its line in the audit."""
+    """A decision that is made or used in the same transaction, and its line in the audit log."""
 
     @property
     def row(self) -> DecisionRow: ...
@@ -147,11 +147,11 @@ class Deciding(Protocol):
 
 
 Compare = Callable[[App, App], Sequence[Change]]
-"""What is otherwise in another version of an app."""
+"""The differences between two versions of an app."""
 
 
 class Swapper:
-    """Applies versions, one at a time for each process. `compare` is `lang.diff`, or what remembers it."""
+    """Applies versions, one at a time in a process. `compare` is `lang.diff`, or a cached one."""
 
     def __init__(self, engine: Engine, gate: Gate, *, compare: Compare = diff) -> None:
         self._engine = engine
@@ -159,7 +159,7 @@ class Swapper:
         self._compare = compare
 
     async def judge(self, tenant: str, files: Mapping[str, bytes], *, accept_bounds: bool) -> Judged:
-        """What the gate says of these files, in place of what is current."""
+        """The gate's verdict on these files, as a replacement of the current version."""
         first = await self._gate.judge(files, against=None, accept_bounds=accept_bounds)
         old = self._current(tenant, first.app)
         if first.verdict != "admitted" or old is None or old.digest == first.digest:
@@ -169,7 +169,7 @@ class Swapper:
         return await self._gate.judge(files, against=against, accept_bounds=accept_bounds)
 
     async def in_force(self, tenant: str, files: Mapping[str, bytes]) -> Version | None:
-        """The version in force, if these are its very files: it was judged when it was applied."""
+        """The current version if these are exactly its files, which were checked when it was applied."""
         app = read_app(files).app
         old = self._current(tenant, app.name) if app is not None else None
         if app is None or old is None or old.digest != digest(app):
@@ -178,7 +178,7 @@ class Swapper:
         return version if version is not None and version.files == dict(files) else None
 
     async def plan(self, tenant: str, files: Mapping[str, bytes], judged: Judged) -> Plan:
-        """What applying these files would do, with the entities that live now."""
+        """What applying these files would do to the live entities."""
         old = self._current(tenant, judged.app)
         if old is not None and old.digest == judged.digest:  # another process may have replaced it since
             await self._engine.catalog.refresh()
@@ -193,7 +193,7 @@ class Swapper:
     async def _on_current(
         self, tenant: str, judged: Judged, work: Callable[[Live | None], Awaitable[T]]
     ) -> T:
-        """Do what looks at every entity; again, if another version took over while it did."""
+        """Run `work` over every entity, again if another version takes over meanwhile."""
         for _ in range(TRIES_LIMIT):
             old = self._current(tenant, judged.app)
             try:
@@ -306,7 +306,7 @@ class Swapper:
     async def _ready(
         self, old: Live | None, table: Table, version: Version
     ) -> tuple[Apply, Mapping[str, Write]] | None:
-        """See `_change`; None if it met an entity as another version has it, which has taken over since."""
+        """See `_change`; None if another version has taken over meanwhile."""
         try:
             return await self._change(old, table, version)
         except LookupError:
@@ -321,7 +321,7 @@ class Swapper:
         self._engine.cache.forget_app(tenant, app)
 
     async def _taken_over(self, tenant: str, app: str) -> None:
-        """It is in force, also if this process only hears of it once the store answers again."""
+        """The version is current, even if this process learns it only when the store answers again."""
         with suppress(StoreError):
             await self._engine.catalog.refresh()
         self._engine.cache.forget_app(tenant, app)
@@ -358,7 +358,7 @@ class Swapper:
     def _moved(
         self, old: Live, table: Table, entity: Entity, referred: Mapping[str, Entity]
     ) -> Entity | Unfit | None:
-        """The entity in the new version; None: it stays as it is."""
+        """The entity migrated to the new version; None if it is unchanged."""
         before = MemoryWorld(_Entities(entity, referred), old.table.ghosts)
         moved = migrate(old.table, table, entity, before)
         if moved is None:
@@ -378,8 +378,8 @@ class Swapper:
     async def _change(
         self, old: Live | None, table: Table, version: Version
     ) -> tuple[Apply, Mapping[str, Write]]:
-        """What the store is to do: every entity as it is now, and, for those that are written until then, how
-        to look at them once more. The second member has the writes by entity, also those of then.
+        """The change to commit: every entity as it is now, and, for those written until the commit, how to
+        migrate them again. Second, the writes by entity, including those.
 
         Raises `RefusedSwap` if one does not fit.
         """
@@ -401,7 +401,7 @@ class Swapper:
             return found
 
         def again(rows: Sequence[EntityRow]) -> dict[str, Write | None]:
-            """Those that have changed, and whoever refers to them."""
+            """Migrate the changed entities again, and those that refer to them."""
             changed = [held_of(row) for row in rows if row.blueprint in old.table.blueprints]
             for held in changed:
                 referring.add(held)
@@ -418,7 +418,7 @@ class Swapper:
     def _write(
         self, old: Live, new: Live, held: Held, version: Version, referred: Mapping[str, Entity]
     ) -> Write | None:
-        """How an entity is rewritten; None if it stays as it is. Raises `RefusedSwap`."""
+        """The write that migrates an entity; None if it is unchanged. Raises `RefusedSwap`."""
         moved = self._moved(old, new.table, held.entity, referred)
         if isinstance(moved, Unfit):
             raise RefusedSwap("population", f"{moved.entity}: {moved.why}", None)
@@ -431,7 +431,7 @@ class Swapper:
 
 
 def _check_possible(made: Plan, judged: Judged) -> None:
-    """Raises `RefusedSwap` if nobody could confirm the plan."""
+    """Raise `RefusedSwap` if the plan cannot be confirmed."""
     if made.verdict != "admitted":
         raise RefusedSwap("refused", f"the verifier says {made.verdict}", made, judged)
     if made.unfit_count:
@@ -441,7 +441,7 @@ def _check_possible(made: Plan, judged: Judged) -> None:
 
 
 def _retimings(old: Table, new: Table) -> Iterator[Retiming]:
-    """What becomes of timers whose duration is another now, or that are gone."""
+    """The changes of timers whose duration differs, or that are gone."""
     for name, table in new.blueprints.items():
         if name not in old.blueprints:
             continue
@@ -455,7 +455,7 @@ def _retimings(old: Table, new: Table) -> Iterator[Retiming]:
 
 
 def _has_other_deadlines(old: Table, new: Table, entity: Entity, moved: Entity) -> bool:
-    """Whether a `[timer]` is due otherwise than the old version armed it."""
+    """Whether the deadline of a `[timer]` differs from the one that the old version armed."""
     before, now = old.blueprints[entity.blueprint].blueprint, new.blueprints[moved.blueprint].blueprint
     if before.timers == now.timers or now.states[moved.state].final:
         return False
@@ -464,7 +464,7 @@ def _has_other_deadlines(old: Table, new: Table, entity: Entity, moved: Entity) 
 
 
 def _line(version: Version, chain: tuple[str, ...], made: Plan) -> Said:
-    """What the audit says of an application."""
+    """The audit log's line on an application."""
     weaker = [change.path for change in made.changes if change.is_weaker]
     about = {"digest": version.digest, "old": made.old, "note": version.note, "weaker": weaker}
     return Said(
@@ -478,7 +478,7 @@ def _said(misfits: tuple[Misfit, ...]) -> str:
 
 
 class _Entities(Mapping[str, Entity]):
-    """One entity, and those that it refers to as they are, or as another version has them."""
+    """A world of one entity and those that it refers to, each in its own version."""
 
     def __init__(
         self,
@@ -509,7 +509,7 @@ class _Entities(Mapping[str, Entity]):
 
 
 def _broken(table: Table, entity: Entity, world: MemoryWorld) -> str | None:
-    """The first invariant of its own that the entity would not keep."""
+    """The first of the entity's own invariants that it would violate."""
     blueprint = table.blueprints[entity.blueprint].blueprint
     frame = entity_frame(world, entity)
     for name, prop in blueprint.properties.items():
