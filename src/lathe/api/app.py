@@ -69,7 +69,7 @@ from lathe.store.journal import breaks
 from lathe.store.records import Answer as Verdict, Entry
 
 DESCRIBED_LIMIT = 256
-"""OpenAPI documents that are kept ready, by tenant and apps."""
+"""OpenAPI documents that are cached, by tenant and apps."""
 Seconds = Callable[[], float]
 
 
@@ -128,7 +128,7 @@ class Api:
 
     @property
     def routes(self) -> Sequence[BaseRoute]:
-        """Everything that is answered by its address; commands are answered before."""
+        """All routes; commands are answered before routing."""
         return self._starlette.routes
 
     def _routes(self) -> list[Route]:
@@ -149,7 +149,7 @@ class Api:
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, in a span of the caller's trace where there are traces."""
+        """Answer one request, in a span of the caller's trace if tracing is on."""
         traces = self.node.engine.traces
         if traces is None or scope["type"] != "http":
             await self._answer(scope, receive, send)
@@ -179,11 +179,11 @@ class Api:
     # The hot path without ASGI: see `lathe.api.wire.connection`.
 
     def parts(self, path: str) -> list[str] | None:
-        """The segments of a path that creates or acts, unless every request is to have a span."""
+        """The segments of a path that creates or acts; None if every request needs a span."""
         return None if self.node.engine.traces is not None else _command_parts(path)
 
     def begin(self, exchange: Exchange) -> None:
-        """Create, or act: at once if all that it takes is known, else in a task of its own."""
+        """Create or act: synchronously if everything needed is in memory, else in a task of its own."""
         begun = self._seconds()
         try:
             self.throttle.enter()
@@ -212,7 +212,7 @@ class Api:
         asked: EntityRequest,
         found: Reply | Verdict | Exception | None,
     ) -> None:
-        """Answer what was queued, now that its group is over."""
+        """Answer a queued command, now that its group is done."""
         if isinstance(found, Verdict):
             exchange.later(self._later(exchange, begun, asked))
             return
@@ -225,7 +225,7 @@ class Api:
             self._refuse(exchange, problem_of(found), asked, begun)
 
     async def _later(self, exchange: Exchange, begun: float, asked: EntityRequest | None) -> None:
-        """The same with all that has to be waited for."""
+        """Create or act, waiting for whatever is needed."""
         try:
             try:
                 if asked is None:
@@ -255,20 +255,20 @@ class Api:
         self._note(asked, problem.code, begun)
 
     def leave(self) -> None:
-        """Say that this process is about to stop: it is not ready, and streams and waits end, so that whoever
-        follows comes to another process. Commands that reach it all the same are taken.
+        """Prepare to stop: `/readyz` fails, and streams and waits end, so that clients move to another
+        process. Commands that still arrive are executed.
         """
         self.is_leaving = True
         self.stream.close()
         self.taking.close()
 
     def stop(self) -> None:
-        """Leave, and take no more commands."""
+        """Prepare to stop, and refuse further commands."""
         self.leave()
         self.throttle.is_stopping = True
 
     async def principal(self, scope: Scope) -> Principal:
-        """Who calls. Raises `Problem` (LR401, LR429.guessing)."""
+        """The caller. Raises `Problem` (LR401, LR429.guessing)."""
         return await self._authenticator.principal(dict(scope["headers"]), scope)
 
     async def _command(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
@@ -302,8 +302,8 @@ class Api:
         self.metrics.seconds.observe(self._seconds() - begun)
 
     def _count(self, asked: EntityRequest | None, outcome: str) -> None:
-        """Count a command under names that are there. What is not, and what failed before it was known who
-        asks for what, is counted together: no caller makes up names.
+        """Count a command by app, blueprint and action. Unknown names, and requests that failed before they
+        were parsed, share one label, so that callers cannot create labels.
         """
         labels = ("", "", "", outcome) if asked is None else (asked.tenant, asked.app, asked.action, outcome)
         counter = self._counters.get(labels)
@@ -322,18 +322,18 @@ class Api:
         return table is not None and asked.action in table.rules
 
     async def _body(self, receive: Receive, kind: bytes | None) -> bytes:
-        """A body that is JSON, or none. Raises `Problem`."""
+        """The body, which must be JSON or empty. Raises `Problem`."""
         return self._json_body(await body_of(receive, limit=self._limits.body_bytes), kind)
 
     def _json_body(self, body: bytes, kind: bytes | None) -> bytes:
-        """The same of one that is there whole."""
+        """Check a body that has been read already."""
         check_size(len(body), limit=self._limits.body_bytes)
         if body and kind is not None and not kind.startswith(b"application/json"):
             raise Problem("LR415.type", NEEDS_JSON)
         return body
 
     async def _blueprint(self, request: Request) -> tuple[Live, BlueprintTable, Principal]:
-        """What a request is about, and who asks. Raises `Problem`."""
+        """The app and blueprint of a request, and the caller. Raises `Problem`."""
         principal = await self.principal(request.scope)
         live = entered(self.node.engine.catalog, principal, request.path_params["app"])
         table = live.by_plural(request.path_params["plural"])
@@ -342,7 +342,7 @@ class Api:
         return live, table, principal
 
     async def _take(self, request: Request) -> Response:
-        """A command like the others, so it keeps to the same limits, also while it waits."""
+        """Counts as a command for the limits, also while it waits."""
         with self.throttle.admitted():
             return await self._taken(request)
 
@@ -393,7 +393,7 @@ class Api:
         return _json({"items": items, "next": found[-1].revision if len(found) == limit else None})
 
     async def _trace(self, request: Request) -> Response:
-        """A command's worth of work, so it keeps to the same limits."""
+        """Counts as a command for the limits."""
         with self.throttle.admitted():
             live, table, principal = await self._blueprint(request)
             self.throttle.spend(live.tenant, principal.actor, live.app.name)
@@ -457,7 +457,7 @@ class Api:
         return _json({"ok": True})
 
     async def _ready(self, request: Request) -> Response:
-        """Ready: the store answers, and this process is not about to stop."""
+        """Ready if the store answers and the process is not about to stop."""
         if self.is_leaving:
             raise Problem("LR503.stopping", headers={"Retry-After": "1"})
         try:
@@ -504,7 +504,7 @@ class Api:
 
 
 def _command_parts(path: str) -> list[str] | None:
-    """The segments of the path of a request to create or to act."""
+    """The path segments of a request to create or act."""
     parts = path.split("/")
     is_one = len(parts) == 4 or (len(parts) == 6 and parts[4] != "")
     is_command = is_one and parts[1] == "v1" and parts[2] not in FIXED and ":" not in parts[3]
@@ -514,7 +514,7 @@ def _command_parts(path: str) -> list[str] | None:
 def _asked(
     principal: Principal, headers: Mapping[bytes, bytes], parts: list[str], body: bytes
 ) -> EntityRequest:
-    """What a request asks for, of somebody who is known. Raises `Problem`."""
+    """The parsed request of an authenticated caller. Raises `Problem`."""
     is_act = len(parts) == 6
     return EntityRequest(
         tenant=principal.tenant,
@@ -535,13 +535,13 @@ def _json(data: object, *, headers: dict[str, str] | None = None, status: int = 
 
 
 def _is_hidden(raw_path: bytes) -> bool:
-    """Whether decoding makes more segments of the path: whoever looks at it before us sees another."""
+    """Whether percent-decoding adds path segments: a proxy in front would have seen another path."""
     written = raw_path.lower()
     return written.startswith(b"/v1") and any(sign in written for sign in (b"%2f", b"%5c", b"%00"))
 
 
 def _check_chain(found: list[Entry]) -> None:
-    """Raises `CorruptError` if entries of one entity are not what was written."""
+    """Raise `CorruptError` if the hash chain of one entity's entries is broken."""
     if found:
         first = found[0]
         for broken in breaks(found, previous=first.previous, revision=first.revision - 1):
@@ -568,11 +568,11 @@ def _whole(text: str, name: str) -> int:
 
 
 async def _handled(request: Request, error: Exception) -> Response:
-    """What a route raised, as a problem document."""
+    """Turn an exception of a route into a problem document."""
     problem = problem_of(error)
     return Response(problem.body(), problem.status, problem.headers, "application/problem+json")
 
 
 async def _gone(request: Request, error: Exception) -> Response:
-    """The client went away while it was asked for its body: nobody is told anything."""
+    """The client disconnected while its body was read: there is nobody to answer."""
     return Response(status_code=400)

@@ -84,16 +84,18 @@ from lathe.store.base import ReadOnlyError, Store, StoreError
 from lathe.store.records import Outgoing
 
 TOLD_EVERY_SECONDS = 60.0
-"""How often it is logged that a secret is missing that something knocks for."""
+"""How often a missing webhook secret is logged."""
 GRACE_SECONDS = 20
-"""How long requests may take to be answered once the process is told to stop."""
+"""How long running requests may take once the process is told to stop."""
 CUT_OFF_SECONDS = 2.0
-"""How long what was cut off then may take to say so."""
+"""How long requests that are cancelled then have to send their 503."""
 KEY_FILE = "key"
 COLLECT_AFTER = 50_000
-"""Objects made before the collector looks: a request makes hundreds, and hardly one of them in a cycle."""
+"""Allocations before the garbage collector runs: a request makes hundreds of objects, hardly any in cycles.
+"""
 SWITCH_SECONDS = 0.0005
-"""How long the thread of the store waits for an event loop that is busy: a tenth of Python's own."""
+"""Python's switch interval: how long the store's thread waits for a busy event loop; a tenth of the default.
+"""
 Mode = Literal["serve", "dev", "local"]
 
 log = structlog.get_logger("lathe.server")
@@ -101,7 +103,7 @@ log = structlog.get_logger("lathe.server")
 
 @frozen
 class Assembly:
-    """What a process is made of."""
+    """The parts of a process."""
 
     config: Config
     store: Store
@@ -118,11 +120,11 @@ class Assembly:
 
 
 class Gatekeeper(Gate, Inspector, Simulator, Protocol):
-    """What judges apps, and shows them to whoever reviews them."""
+    """Checks apps, shows them for review, and simulates them."""
 
 
 def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode: Mode = "serve") -> Assembly:
-    """Put a process together; nothing is opened or started yet.
+    """Build a process; nothing is opened or started yet.
 
     Only in `dev`, and for a `local` command on a data folder, is somebody who shows nothing somebody.
     """
@@ -202,7 +204,7 @@ def _limits(given: LimitSettings) -> Limits:
 def _issuers(
     config: Config, clock: Clock, metrics: Metrics, key: bytes
 ) -> tuple[Verifier | None, SignIn | None]:
-    """Whoever else's tokens count here, and how people sign in by them. Raises `UsageError`."""
+    """The configured issuers, and signing in by them. Raises `UsageError`."""
     if not config.issuer:
         return None, None
     from lathe.govern.issuers import Issuers  # late: they load cryptography
@@ -213,7 +215,7 @@ def _issuers(
 
 
 def _applying(apps: Mapping[str, AppSettings], mode: Mode) -> Callable[[str, str], ApplySettings]:
-    """What is said of each app's applications; nothing is held where nobody but one developer is."""
+    """The settings of `apply` by app; in development nothing waits for an approval."""
     free = ApplySettings(held="never")
 
     def of_app(tenant: str, app: str) -> ApplySettings:
@@ -228,7 +230,7 @@ def _applying(apps: Mapping[str, AppSettings], mode: Mode) -> Callable[[str, str
 def _node(
     config: Config, store: Store, clock: SystemClock, ids: Ids, *, tokens: Tokens, metrics: Metrics
 ) -> Node:
-    """What keeps the apps alive, with its adapters and its traces."""
+    """The runtime node, with its adapters and tracing."""
     node = Node(
         store,
         clock,
@@ -244,7 +246,7 @@ def _node(
 
 
 def _watching(node: Node, config: Config, metrics: Metrics) -> Monitor:
-    """The monitor of a node's live steps, as many of them as the operator said."""
+    """The monitor of live steps, for the configured share of them."""
     clock = node.engine.clock
     monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
     node.engine.watch(monitor)
@@ -252,7 +254,9 @@ def _watching(node: Node, config: Config, metrics: Metrics) -> Monitor:
 
 
 def _wanting(apps: Mapping[str, AppSettings] | None) -> Callable[[str, Mapping[str, bytes]], list[str]]:
-    """What an app names and was not given; None: nothing is performed here, so nothing is missed."""
+    """Environment names and secrets that an app uses and the operator did not configure; nothing is missing
+    where effects do not run.
+    """
 
     def of_files(tenant: str, files: Mapping[str, bytes]) -> list[str]:
         app = read_app(files).app if apps is not None else None
@@ -268,14 +272,14 @@ def _missed(apps: Mapping[str, AppSettings], tenant: str, app: App) -> list[str]
 
 
 def _announce(api: Api, checks: Checks, simulations: Simulations) -> None:
-    """Whoever follows is told of checks, so that a refusal is seen when it happens, and of campaigns."""
+    """Publish checks and campaigns on the event stream."""
     tell = api.stream.announce
     checks.on_kept(lambda kept: tell("check", kept.tenant, kept.app, summary(kept)))
     simulations.on_change(lambda one: tell("simulation", one.tenant, one.subject.app, notice(one)))
 
 
 def _every(share: float) -> Callable[[], bool]:
-    """Whether a step is watched, so that this share of them is."""
+    """Decides whether a step is monitored, so that this share of them is."""
     if share >= 1:
         return lambda: True
     return lambda: random() < share
@@ -290,7 +294,7 @@ def _alerting(metrics: Metrics) -> Callable[[Alert], None]:
 
 
 def _failing(metrics: Metrics) -> Failed:
-    """Logs and counts what a worker failed with; what is not expected is a defect, logged with its trace."""
+    """Log and count exceptions of workers; unexpected ones are defects, logged with their traceback."""
 
     def failed(work: str, error: Exception) -> None:
         metrics.failures.labels(work).inc()
@@ -303,7 +307,7 @@ def _failing(metrics: Metrics) -> Failed:
 
 
 def performers(config: Config, clock: SystemClock, store: Store) -> dict[str, Performer]:
-    """The adapters of a process; each app reaches and runs what the operator gave it, and no more."""
+    """The adapters of a process; each app can reach and run only what the operator configured."""
     apps = config.app
     public = Addresses()
     reach = {app: Addresses(settings.reach) for app, settings in apps.items()}
@@ -360,7 +364,7 @@ def _secrets(apps: Mapping[str, AppSettings]) -> Secrets:
 
 
 def read_secret(secret: Secret) -> str | None:
-    """The value of a secret, from where the operator keeps it; read anew for every use."""
+    """A secret's value, read from its configured source at every use."""
     if secret.env:
         return os.environ.get(secret.env)
     if secret.file:
@@ -372,7 +376,7 @@ def read_secret(secret: Secret) -> str | None:
 
 
 def signing_key(config: Config, folder: str | None) -> bytes:
-    """The key that signs tokens and cursors: the configured one, or one kept in the data folder."""
+    """The key that signs tokens and cursors: configured, or generated in the data folder."""
     if config.server.key:
         key = config.server.key.encode()
         if len(key) < 32:
@@ -391,7 +395,7 @@ def signing_key(config: Config, folder: str | None) -> bytes:
 
 
 def _kept_key(path: Path) -> bytes:
-    """The key in a file, which is made if there is none. Raises `OSError`."""
+    """The key in a file, generated if there is none. Raises `OSError`."""
     if path.exists():
         return path.read_bytes().strip()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -422,7 +426,7 @@ def _report(metrics: Metrics) -> Report:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which takes leave: what has reached this process is answered, and nothing else does.
+    """uvicorn's server with a graceful shutdown: requests that have reached this process are answered.
 
     Whoever was connected by the system, and not yet taken in, would be cut off when the socket is closed.
     """
@@ -433,7 +437,7 @@ class _Server(uvicorn.Server):
         self._plug = plug.dup()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop to listen, answer whoever is connected, and end."""
+        """Stop listening, answer connected clients, and end."""
         connect_nobody(self._plug)
         for server in self.servers:
             server.close()
@@ -452,7 +456,7 @@ class _Server(uvicorn.Server):
             await asyncio.wait(left, timeout=CUT_OFF_SECONDS)
 
     async def _take_in(self) -> None:
-        """Serve those whom the system has connected."""
+        """Serve connections that the kernel has completed."""
         loop = asyncio.get_running_loop()
         for one in connected(self._plug):
             await loop.connect_accepted_socket(self._connection, one)
@@ -461,12 +465,12 @@ class _Server(uvicorn.Server):
         return Connection(self.config, self.server_state, self.lifespan.state)
 
     def close(self) -> None:
-        """Let go of the socket, if it was never served."""
+        """Close the socket if it was never served."""
         self._plug.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn has it, but nothing is raised again afterwards: what is queued is still committed."""
+        """As in uvicorn, but signals are not raised again afterwards: what is queued is still committed."""
         before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
@@ -481,7 +485,7 @@ class _Server(uvicorn.Server):
 
 
 def run(main: Coroutine[object, object, None]) -> None:
-    """Run a process in the fast loop, where there is one. What is loaded by now is never collected."""
+    """Run a process on uvloop if there is one. Objects loaded by now are exempt from garbage collection."""
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -564,7 +568,7 @@ async def serve(
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """The address taken, before anything else is opened. Raises `UsageError`."""
+    """Bind the address before anything else is opened. Raises `UsageError`."""
     plug = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         if sys.platform != "win32":

@@ -23,32 +23,32 @@ from lathe.runtime.tokens import Grant, Tokens
 
 BEARER = "bearer "
 KNOWN_LIMIT = 10_000
-"""Callers that are remembered, by the hash of what they showed."""
+"""Authenticated callers that are cached, by the hash of their credential."""
 COOKIE = "lathe"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="lathe"'}
 ISSUER_SECONDS = 10
-"""When to come again if an issuer's keys cannot be had."""
+"""`Retry-After` in seconds if an issuer's keys cannot be fetched."""
 LOOPBACK = frozenset({"127.0.0.1", "[::1]", "::1", "localhost"})
 
 __all__ = ["LOOPBACK", "Authenticator", "DevAuthenticator", "Principal", "TokenAuthenticator"]
 
 
 class Authenticator(Protocol):
-    """Finds the principal of a request, and says whether one is still known. Both raise `Problem`
-    (LR401, LR429.guessing, LR503.issuer).
+    """Authenticates requests, and checks that a principal is still valid. Both raise `Problem` (LR401,
+    LR429.guessing, LR503.issuer).
     """
 
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal: ...
 
     def known(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal | None:
-        """The same as `principal`, if that takes no looking up; None if it does."""
+        """Like `principal`, without waiting; None if a look-up is needed."""
 
     async def stands(self, principal: Principal) -> None: ...
 
 
 def unknown(said: str) -> Problem:
-    """The problem of a caller who is not known."""
+    """The problem of a caller that is not authenticated."""
     return Problem("LR401.token", said, headers=CHALLENGE)
 
 
@@ -73,7 +73,7 @@ def cookie_of(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def shown(headers: Mapping[bytes, bytes], scope: Scope) -> str | None:
-    """What a request shows: a token in its header, or the cookie of a session. Raises `Problem`.
+    """The credential of a request: a bearer token or a session cookie. Raises `Problem`.
 
     A browser sends a cookie whoever made it ask. So with one, what changes something must say that it is a
     page of this site that asks: by a header that no form can send, and by its origin.
@@ -92,13 +92,13 @@ def shown(headers: Mapping[bytes, bytes], scope: Scope) -> str | None:
 
 
 def address_of(scope: Scope) -> str:
-    """Where a request comes from, as its connection says."""
+    """The client's address."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
 def granted(grant: Grant) -> Principal:
-    """The other side of an effect, which calls back."""
+    """The principal of a callback: the other side of an effect."""
     name = f"effect:{grant.app}/{grant.entity}.{grant.number}"
     return Principal(name, frozenset(), (), grant, tenant=grant.tenant, expires_ms=grant.expires_ms)
 
@@ -108,7 +108,7 @@ def _remembered_by(text: str) -> bytes:
 
 
 class TokenAuthenticator:
-    """Knows who shows a token. What was looked up is remembered until something else governs, or it ends.
+    """Authenticates by token. Results are cached until they expire, or tokens or versions change.
 
     `issuers` verify what others sign; without any, a JWT is a token like any that is not known.
     """
@@ -131,24 +131,24 @@ class TokenAuthenticator:
         self._known: dict[bytes, Principal] = {}
 
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
-        """Who shows the token of this request."""
+        """The principal of this request's credential."""
         text = shown(headers, scope)
         if text is None:
             raise unknown("send `Authorization: Bearer TOKEN`")
         return await self.of_text(text, address_of(scope))
 
     def known(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal | None:
-        """Who shows the token of this request, if it was looked up before."""
+        """The cached principal of this request's credential, if any."""
         text = shown(headers, scope)
         return None if text is None else self.remembered(text)
 
     def remembered(self, text: str) -> Principal | None:
-        """Who shows this token, if that still counts which was found when it was looked up."""
+        """The cached principal of this token, if it is still valid."""
         known = self._known.get(_remembered_by(text))
         return known if known is not None and self._is_fresh(known) else None
 
     async def of_text(self, text: str, address: str) -> Principal:
-        """Who shows this token. Raises `Problem` (LR401.token, LR429.guessing, LR503.issuer)."""
+        """The principal of this token. Raises `Problem` (LR401.token, LR429.guessing, LR503.issuer)."""
         key = _remembered_by(text)
         known = self._known.get(key)
         if known is not None and self._is_fresh(known):
@@ -191,7 +191,7 @@ class TokenAuthenticator:
         return (expires is None or now < expires) and (again is None or now < again)
 
     async def stands(self, principal: Principal) -> None:
-        """Whether what was shown counts still, by what the store says now."""
+        """Check with the store that the credential is still valid."""
         if principal.expires_ms is not None and self._clock.now_ms() >= principal.expires_ms:
             raise unknown("the token has expired")
         if principal.token and await self._keyring.look_up(principal.token, principal.proof) is None:
@@ -199,7 +199,7 @@ class TokenAuthenticator:
 
 
 class DevAuthenticator:
-    """Everybody who shows no token is `dev`, an operator who holds every role; a token is looked at first.
+    """Authenticates requests without a token as `dev`, an operator with every role; a token is preferred.
 
     With `is_local`, only who speaks to a loopback name, and no page of another site: a browser on this
     machine may be made to ask anything of it.
@@ -214,7 +214,7 @@ class DevAuthenticator:
         self._dev = Principal("dev", None, ("dev",), kind="person", scopes=frozenset({"operator"}))
 
     def known(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal | None:
-        """The development principal, or who shows a token that was looked up before."""
+        """The development principal, or the cached one of a token."""
         text = shown(headers, scope)
         if text is not None:
             return None if self._bearers is None else self._bearers.remembered(text)
@@ -223,7 +223,7 @@ class DevAuthenticator:
         return self._dev
 
     async def principal(self, headers: Mapping[bytes, bytes], scope: Scope) -> Principal:
-        """Who shows the token of this request; without one, the development principal."""
+        """The principal of this request's token; without one, the development principal."""
         text = shown(headers, scope)
         if text is None:
             if self._is_local:
@@ -237,13 +237,13 @@ class DevAuthenticator:
         return granted(grant)
 
     async def stands(self, principal: Principal) -> None:
-        """The development principal always does."""
+        """The development principal is always valid."""
         if principal is not self._dev and self._bearers is not None:
             await self._bearers.stands(principal)
 
 
 def _check_local(headers: Mapping[bytes, bytes]) -> None:
-    """Raises `Problem` if a browser was led here from elsewhere, by a name or by a page."""
+    """Raise `Problem` for a request that a foreign host name or page made a browser send."""
     host = headers.get(b"host", b"").decode("latin-1")
     origin = headers.get(b"origin", b"").decode("latin-1")
     if _name_of(host) not in LOOPBACK:

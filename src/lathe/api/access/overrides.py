@@ -19,13 +19,13 @@ from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Command, DecisionSpent, Engine, Refused, Result
 
 TRIES_LIMIT = 3
-"""Approvals that are tried for one request, if others use them up meanwhile."""
+"""Approvals that are tried for one request, if concurrent requests use them up."""
 FORBIDDEN = "a policy or `[cannot]` forbids it, or only the app itself does it: no decision changes that"
 SECRET = "an argument is secret: who decides could not see what is asked"
 
 
 class Overrides:
-    """The decisions of one process, as commands meet them."""
+    """Decisions applied to commands."""
 
     def __init__(self, engine: Engine, decisions: Decisions) -> None:
         self._engine = engine
@@ -39,7 +39,7 @@ class Overrides:
         command: Command,
         refused: Refused,
     ) -> Result:
-        """What becomes of a command that was denied: it is taken if a decision lets it pass."""
+        """The result of a denied command: executed if a decision allows it."""
         keys = keys_of(command.tenant, question, principal.chain or (principal.id,), args)
         for _ in range(TRIES_LIMIT):
             row = await self._decisions.approved(command.tenant, keys)
@@ -71,7 +71,7 @@ class Overrides:
 def question_of(
     live: Live, table: BlueprintTable, command: Command, action: str, args: Mapping[str, Json]
 ) -> Question:
-    """What would be asked, without which policies come nearest."""
+    """The question that a request for a decision would ask, without the nearest policies."""
     blueprint = table.blueprint
     permits = (f"by:{blueprint.name}.{action}:{who}" for who in table.rules[action].action.admits)
     return Question(
@@ -94,20 +94,22 @@ def _caller(command: Command) -> Caller:
 
 
 def ask_of(question: Question) -> dict[str, object]:
-    """The body with which a decision can be asked for."""
+    """The body of a request for a decision."""
     asked: dict[str, object] = {"app": question.app, "plural": question.plural}
     asked |= {"entity": question.entity} if question.entity else {}
     return {**asked, "action": question.action, "args": question.args, "reason": ""}
 
 
 def is_denied(refused: Refused, command: Command, action: str) -> bool:
-    """Whether a request was refused because of who asks, and at its own action: not at one taken with it."""
+    """Whether a request was refused because of the caller, at its own action rather than at one taken with
+    it.
+    """
     refusal = refused.refusal
     meant = ("denied", command.entity, action, "")
     return (refusal.reason, refusal.entity, refusal.action, refusal.detail) == meant
 
 
 def hindered(why: str) -> Problem:
-    """The problem of a request that no decision can help."""
+    """The problem of a denied request that no decision can help."""
     code = "LR422.decision" if why == SECRET else "LR403.denied"
     return Problem(code, why)

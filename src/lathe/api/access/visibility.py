@@ -27,13 +27,13 @@ class _Nothing:
 
 
 def needs_entity(live: Live, table: BlueprintTable) -> bool:
-    """Whether who may read depends on the entity, and not on the caller alone."""
+    """Whether read access depends on the entity, and not on the caller alone."""
     rule = table.blueprint.read
     return live.may_read is not None or (rule is not None and rule.when is not None)
 
 
 def may_read_some(live: Live, table: BlueprintTable, caller: Caller) -> bool:
-    """Whether there can be an entity that a caller may read, as far as that depends on the caller alone."""
+    """Whether a caller may read any entity at all, as far as that depends on the caller."""
     rule = table.blueprint.read
     if live.may_read is not None:
         return True
@@ -44,7 +44,7 @@ def may_read_some(live: Live, table: BlueprintTable, caller: Caller) -> bool:
 
 
 def may_read(live: Live, table: BlueprintTable, held: Held | None, caller: Caller) -> bool:
-    """Whether a caller may get, list and follow an entity: by `read`, or with an action of its own here.
+    """Whether a caller may get, list and follow an entity: by `read`, or because it may act on it.
 
     `held` may be None only where `needs_entity` says that nothing depends on it.
     """
@@ -62,7 +62,7 @@ def may_read(live: Live, table: BlueprintTable, held: Held | None, caller: Calle
 
 
 def is_told(live: Live, table: BlueprintTable, held: Held | None, caller: Caller) -> bool:
-    """Whether whoever took an action is told the entity as it is afterwards. `held` is as in `may_read`.
+    """Whether the caller of an action is shown the entity after it. `held` is as in `may_read`.
 
     What comes in from outside is no role: it is told no more than `read` or a policy says.
     """

@@ -10,13 +10,13 @@ from lathe.lang.lookup import closest
 from lathe.runtime.catalog import Catalog, Live
 
 NAMED_LIMIT = 20
-"""Apps that a refusal names."""
+"""Apps that an error lists."""
 GUESSED_CHARACTERS_LIMIT = 80
-"""A longer name is not compared with those that there are."""
+"""Longer names are not compared with the existing ones."""
 
 
 def entered(catalog: Catalog, principal: Principal, app: str) -> Live:
-    """What is current of an app. Raises `GovernError` (LR403.scope), `Problem` (LR404.app)."""
+    """The current version of an app. Raises `GovernError` (LR403.scope), `Problem` (LR404.app)."""
     principal.enters(app)
     try:
         return catalog.live(principal.tenant, app)
@@ -36,7 +36,7 @@ def followed(catalog: Catalog, principal: Principal, app: str | None, blueprint:
 
 
 def _there(catalog: Catalog, principal: Principal, app: str) -> str:
-    """The apps that the caller's token is for, and which of them may be meant."""
+    """The apps of the caller's token, and the one whose name is closest."""
     names = [live.app.name for live in catalog.all(principal.tenant) if principal.is_for(live.app.name)]
     if not names:
         return "no app is loaded yet: `lathe apply FOLDER` loads one"

@@ -53,18 +53,18 @@ T = TypeVar("T", bound=Struct)
 
 KEY_CHARACTERS_LIMIT = 255
 RECEIPT_MS = 24 * 3_600_000
-"""How long an answer is kept for its idempotency key."""
+"""How long a receipt is kept for its idempotency key."""
 
 ROLES_LIMIT = 4_096
-"""Callers of actions of which what they are there is kept; when there are as many, it is worked out anew."""
+"""Size of the cache of callers' roles; it is cleared when full."""
 
 Stands = Callable[[Principal], Awaitable[None]]
-"""Raises if a principal is not known any more."""
+"""Raises if a principal is not valid any more."""
 
 
 @record
 class Reply:
-    """What goes back: status, body, and the headers that are not always the same."""
+    """A response: status, body, and the headers that vary."""
 
     status: int
     body: bytes
@@ -72,14 +72,14 @@ class Reply:
 
 
 Done = Callable[[Reply | Verdict | Exception | None], None]
-"""Told the answer, or that the store did not take it (it is to be asked again), or why there is none; None:
-nobody will know.
+"""Called with the reply, or with the store's verdict (then try again), or with an exception; None if the
+outcome is unknown.
 """
 
 
 @record
 class _Role:
-    """What a caller is for an action of a version, worked out when it is asked for the first time.
+    """The role in which a caller takes an action of a version; cached.
 
     `told` is what the journal says of the caller, `by` how it names it. `tells`: whether the caller is told
     the entity afterwards, None if that depends on the entity.
@@ -100,7 +100,7 @@ class _Role:
 
 @record
 class _Prepared:
-    """A request that was read: what it is about, its arguments as given and as values, its command."""
+    """A parsed request: its target, its arguments as given and as values, its command."""
 
     live: Live
     table: BlueprintTable
@@ -110,7 +110,7 @@ class _Prepared:
 
 
 class Commands:
-    """Takes what is asked, for one process. Views are made anew when a version is swapped."""
+    """Executes requests to create and act. Views are rebuilt when a version is swapped."""
 
     def __init__(
         self, engine: Engine, intents: Intents, stands: Stands, overrides: Overrides | None = None
@@ -123,7 +123,7 @@ class Commands:
         self._roles: dict[tuple[int, str, str, str, bool], _Role] = {}
 
     def view(self, live: Live, blueprint: str) -> View:
-        """How a blueprint's entities are told, in the version that is current."""
+        """The view of a blueprint's entities, in the current version."""
         key = (live.digest, blueprint)
         found = self._views.get(key)
         if found is None:
@@ -133,7 +133,7 @@ class Commands:
         return found
 
     async def take(self, asked: EntityRequest) -> Reply:
-        """Take an action, or create. Raises `Problem` and what the engine raises."""
+        """Create or act. Raises `Problem` and the engine's exceptions."""
         prepared = self._prepared(asked)
         result = await self._engine.execute(prepared.command)
         if isinstance(result, Refused) and is_denied(result, prepared.command, asked.action):
@@ -141,9 +141,9 @@ class Commands:
         return self._answered(asked, prepared, result)
 
     def begin(self, asked: EntityRequest, done: Done) -> bool:
-        """The same at once, if nothing has to be read for it and nothing refuses it: `done` hears, in the
-        loop, what it came to. False: nothing was done, and it is for `take`. Raises `Problem` and what the
-        engine raises.
+        """Create or act without waiting, if every row is in memory and nothing refuses it; `done` is called
+        in the event loop with the result. False: nothing was done, use `take`. Raises `Problem` and the
+        engine's exceptions.
         """
         prepared = self._prepared(asked)
 
@@ -172,7 +172,7 @@ class Commands:
         return _Prepared(role.live, role.table, given, args, self._command(asked, role, args))
 
     def _role(self, asked: EntityRequest) -> _Role:
-        """What the caller is for what it asks for. Raises `Problem`, `GovernError`."""
+        """The role in which the caller makes this request. Raises `Problem`, `GovernError`."""
         live = entered(self._engine.catalog, asked.principal, asked.app)
         key = (id(asked.principal), asked.app, asked.plural, asked.action, asked.entity == "")
         found = self._roles.get(key)
@@ -214,7 +214,7 @@ class Commands:
         )
 
     async def _denied(self, asked: EntityRequest, prepared: _Prepared, refused: Refused) -> Reply:
-        """A denial, unless a decision lets the request pass; with what to ask one with, where one can help.
+        """The reply to a denied request: executed if a decision allows it, else with the body to request one.
 
         `:take` looks for what is possible anyway: no decision is asked, or used, by it.
         """
@@ -235,7 +235,9 @@ class Commands:
             raise
 
     async def asking(self, asked: EntityRequest) -> tuple[Question, tuple[bytes, bytes]]:
-        """What a decision is asked for, and its keys. Raises `Problem` if none can help, or is needed."""
+        """The question of a request for a decision, and its keys. Raises `Problem` if none can help, or is
+        needed.
+        """
         prepared = self._prepared(asked)
         live, table, command = prepared.live, prepared.table, prepared.command
         overrides = self._overrides
@@ -261,7 +263,7 @@ class Commands:
         return question, keys_of(asked.tenant, question, chain, prepared.args)
 
     async def askable(self, asked: EntityRequest) -> dict[str, object] | None:
-        """What a decision can be asked for with; None if none can help, or is needed."""
+        """The body to request a decision with; None if none can help, or is needed."""
         try:
             question, _ = await self.asking(asked)
         except (Problem, GovernError):
@@ -269,7 +271,7 @@ class Commands:
         return ask_of(question)
 
     async def nearest_to(self, viewer: Principal, asking: DecisionRequest) -> object:
-        """The permits that come nearest to what is asked, as far as somebody else may know the entity."""
+        """The nearest permits, as far as another person may see the entity."""
         question = asking.question
         if not question.entity or self._overrides is None:
             return question.nearest
@@ -288,7 +290,7 @@ class Commands:
         return explained(live, (question.blueprint, action), asker, args, held, sees=sees).get("nearest")
 
     async def replayed(self, asked: EntityRequest) -> Reply | None:
-        """The answer that the same request was given before. Raises `Problem` (LR422.key)."""
+        """The reply that the same request was given before. Raises `Problem` (LR422.key)."""
         if asked.key is None:
             return None
         receipt = await self._engine.store.receipt(asked.tenant, asked.principal.name, asked.key)
@@ -324,7 +326,7 @@ class Commands:
     def _receipt(
         self, asked: EntityRequest, role: _Role, entity: str, live: Live, after: Mapping[str, Held]
     ) -> Receipt:
-        """What is kept of the answer to a request with a key."""
+        """The receipt of a request with an idempotency key."""
         assert asked.key is not None, "only a request with a key is received"
         return Receipt(
             tenant=asked.tenant,
@@ -337,7 +339,7 @@ class Commands:
         )
 
     def _told_as(self, role: _Role, live: Live, held: Held) -> bytes:
-        """The body that answers a step, as `told` has it; by what was worked out, if of this version."""
+        """The reply's body, as by `told`, with what was precomputed for this version."""
         is_its = live is role.live and held.entity.blueprint == role.table.blueprint.name
         if not is_its or role.tells is None:
             return self.told(live, held, role.principal.caller(live.app))
@@ -345,7 +347,7 @@ class Commands:
         return encode(role.view.entity(held, event) if role.tells else role.view.receipt(held, event))
 
     def told(self, live: Live, held: Held, caller: Caller) -> bytes:
-        """The body that answers a step: the entity as it is, as far as the caller may read it."""
+        """The reply's body: the entity after the step, as far as the caller may read it."""
         event = event_id(held.entity.id, held.revision)
         view = self.view(live, held.entity.blueprint)
         if is_told(live, live.table.blueprints[held.entity.blueprint], held, caller):
@@ -367,7 +369,7 @@ class Commands:
 
 
 def _again(asked: EntityRequest, receipt: Receipt) -> Reply:
-    """The answer of a receipt. Raises `Problem` (LR422.key) if it was another request's."""
+    """The recorded reply. Raises `Problem` (LR422.key) if the key belongs to another request."""
     if receipt.request != fingerprint(asked):
         raise Problem("LR422.key", f"the key `{asked.key}` was used for another request")
     made = _named(receipt.answer)
@@ -376,7 +378,7 @@ def _again(asked: EntityRequest, receipt: Receipt) -> Reply:
 
 
 class _Named(Struct, gc=False):
-    """What every answer to a step begins with."""
+    """The members that every reply to a step has."""
 
     id: str
     version: int
@@ -408,7 +410,7 @@ def _number(text: str, header: str) -> int:
 
 
 def _requires(asked: EntityRequest, blueprint: str, visit: int | None) -> Required:
-    """What must hold before the machine is asked: the entity is of this kind, version and visit."""
+    """Preconditions on the entity: its blueprint, version and visit."""
     version = _number(asked.if_match, "If-Match") if asked.if_match not in (None, "*") else None
     grant = asked.principal.grant
 
@@ -431,7 +433,7 @@ def _requires(asked: EntityRequest, blueprint: str, visit: int | None) -> Requir
 
 
 def _by(caller: Caller, table: BlueprintTable, action: str) -> str:
-    """How the journal names the caller: by the role that the action is open to."""
+    """The caller as the journal names it: by the role that the action is open to."""
     if caller.kind != "role":
         return str(caller)
     for principal in table.rules[action].action.by:

@@ -22,19 +22,21 @@ from lathe.store.base import PAGE_LIMIT, JournalQuery
 from lathe.store.records import Entry
 
 HEARTBEAT_SECONDS = 15.0
-"""How often a silent stream says that it is still there."""
+"""Interval of keep-alive comments on a silent stream."""
 BATCH = 200
 LOOKED_AT = 20_000
-"""Positions that one question to the store goes through, whatever is looked for."""
+"""Journal positions that one query covers, whatever the filter."""
 NOTICES_LIMIT = 64
-"""Notices that wait for one follower; the oldest go: they only say that there is something new to be read."""
+"""Notices queued for one follower; the oldest are dropped, as they only announce that something new can be
+read.
+"""
 DECIDED = "decision."
-"""What the kinds of the audit's lines about decisions begin with."""
+"""Prefix of the kinds of audit entries about decisions."""
 
 
 @frozen
 class Followed:
-    """What a follower wants to see: events behind a position, of one app, blueprint or entity, or all."""
+    """The filter of a stream: events behind a position, of one app, blueprint or entity, or all."""
 
     tenant: str
     after: int
@@ -44,7 +46,7 @@ class Followed:
 
 
 class _Follower:
-    """Somebody who follows: woken when there is something, with the notices that came meanwhile."""
+    """An open stream, and the notices queued for it."""
 
     __slots__ = ("notices", "tenant", "woken")
 
@@ -74,11 +76,11 @@ class Stream:
 
     @property
     def followers(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return len(self._followers)
 
     def close(self) -> None:
-        """End every stream: its follower comes back to another process."""
+        """End every stream, so that its client reconnects to another process."""
         self._is_closing = True
         self._wake()
 
@@ -87,7 +89,7 @@ class Stream:
             follower.woken.set()
 
     def announce(self, kind: str, tenant: str, app: str, data: dict[str, object]) -> None:
-        """Tell every follower of a tenant's app (or of all) something that stands in no journal."""
+        """Send a notice, which is in no journal, to every stream of a tenant's app (or of all)."""
         chunk = b"event: %s\ndata: %s\n\n" % (kind.encode(), encode(data))
         for follower in self._followers:
             if follower.tenant == tenant:
@@ -95,7 +97,9 @@ class Stream:
                 follower.woken.set()
 
     async def follow(self, what: Followed, principal: Principal) -> AsyncIterator[bytes]:
-        """The bytes of one stream, until its reader goes away or is not known any more, or until the end."""
+        """The bytes of one stream, until its client disconnects, is not authenticated any more, or the stream
+        is closed.
+        """
         follower = self._joined(what)
         after = what.after
         loaded, audited = self._loaded(what, principal), self._engine.catalog.audited
@@ -166,7 +170,7 @@ class Stream:
             self._followers.discard(follower)
 
     def _joined(self, what: Followed) -> _Follower:
-        """One follower more. Raises Problem if there are too many."""
+        """Register a stream. Raises Problem if there are too many."""
         if len(self._followers) >= self._limit:
             raise Problem("LR503.busy", "too many event streams are open", headers={"Retry-After": "5"})
         follower = _Follower(what.tenant)
@@ -174,7 +178,7 @@ class Stream:
         return follower
 
     async def _behind(self, after: int, what: Followed) -> tuple[list[Entry], int, bool]:
-        """The next entries behind a position; how far was looked; whether there may be more at once.
+        """The next matching entries, the position up to which was searched, and whether there may be more.
 
         Also where nothing fits the position moves on: what was looked at is not looked at again.
         """
@@ -190,7 +194,7 @@ class Stream:
         return found, until, until < last
 
     async def _decided(self, after: int, what: Followed) -> tuple[list[str], int]:
-        """The decisions that the audit is about behind a line, and the line that this goes to."""
+        """The decisions that audit entries behind a position are about, and the new position."""
         until, found = self._engine.catalog.audited, dict[str, None]()
         while after < until:
             lines = await self._engine.store.audit(tenant=what.tenant, after=after, limit=PAGE_LIMIT)
@@ -199,7 +203,7 @@ class Stream:
         return [*found], after
 
     async def _told_of(self, decisions: list[str], what: Followed, principal: Principal) -> list[bytes]:
-        """The notices of decisions that the follower may see, as they are now."""
+        """Notices of decisions, for those that the client may see, in their present state."""
         told = []
         for name in decisions:
             row = await self._engine.store.decision(what.tenant, name)
@@ -210,7 +214,7 @@ class Stream:
         return told
 
     def _loaded(self, what: Followed, principal: Principal) -> dict[str, str]:
-        """The digest in force of each app that is followed."""
+        """The current digest of each app in the filter."""
         lives = self._engine.catalog.all(what.tenant)
         followed = (live for live in lives if what.app in (None, live.app.name))
         return {live.app.name: live.digest for live in followed if principal.is_for(live.app.name)}
@@ -257,6 +261,6 @@ class Stream:
 
 
 def _used(entries: list[Entry]) -> list[str]:
-    """The decisions that let these steps pass."""
+    """The decisions that allowed these steps."""
     names = (policy for one in entries for policy in one.policies if policy.startswith(USED))
     return [*dict.fromkeys(name.removeprefix(USED) for name in names)]

@@ -28,26 +28,24 @@ from lathe.runtime.engine import Committed, Engine
 from lathe.store.base import Query, sort_value
 
 CANDIDATES = 64
-"""Entities looked at in one go."""
+"""Entities read with one query."""
 TRIED_LIMIT = 500
-"""Entities that one look tries: each is a decision like that of any command."""
+"""Entities tried per search: each try is a decision like that of any command."""
 WAIT_SECONDS_LIMIT = 60.0
 POLL_SECONDS = 1.0
-"""When to look again if nothing woke: time alone, or another process, may have made something possible."""
+"""Polling interval: time, or another process, may have made something possible."""
 REST = 4
-"""How much longer than its last look a waiter rests before the next."""
+"""Pause between two searches, as a multiple of the last one's duration."""
 DENIED = b"lathe-denied"
-"""The header of a 204 that names an entity which fits, and which the caller may read, but not take."""
+"""Header of a 204 with the first matching entity that the caller may read but not take."""
 DENIED_LIMIT = 8
-"""Denied entities that are remembered until one is found that the caller may read."""
+"""Denied entities remembered until one is found that the caller may read."""
 PASSED_OVER = ("LR403.", "LR409.", "LR412.", "LR404.entity")
-"""What another entity may be tried for: this one is not possible, or not for this caller, or somebody was
-quicker.
-"""
+"""Refusals after which the next entity is tried."""
 
 
 class Take(Struct, forbid_unknown_fields=True, frozen=True):
-    """The body: which action, on which entities, in which order, with which arguments.
+    """The body of `:take`: action, filter, order, arguments.
 
     Ids grow with time, so `id` is the oldest first; of one state that order is an index.
     """
@@ -59,7 +57,7 @@ class Take(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Taking:
-    """The takers of one process."""
+    """Runs `:take` requests, waiting ones included."""
 
     def __init__(self, engine: Engine, commands: Commands, reading: Reading) -> None:
         self._engine = engine
@@ -74,22 +72,22 @@ class Taking:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiting requests."""
         return sum(map(len, self._waiting.values()))
 
     def _committed(self, committed: Committed) -> None:
-        """Wake those that wait for something of the app."""
+        """Wake requests that wait for this app."""
         if self._waiting:
             for event in self._waiting.get((committed.live.tenant, committed.live.app.name), ()):
                 event.set()
 
     def close(self) -> None:
-        """Wait for nothing more: whoever waits comes back to another process."""
+        """End all waits, so that clients move to another process."""
         self._is_closing = True
         self._wake_all()
 
     def _wake_all(self) -> None:
-        """Wake everybody: another process may have committed something of their app."""
+        """Wake all: another process may have committed something."""
         for events in self._waiting.values():
             for event in events:
                 event.set()
@@ -97,7 +95,7 @@ class Taking:
     async def take(
         self, live: Live, table: BlueprintTable, asked: EntityRequest, *, wait_seconds: float
     ) -> Reply:
-        """The entity that was taken, or 204 if there is none in time. Raises `Problem`.
+        """The entity that the action was taken on, or 204 if there was none in time. Raises `Problem`.
 
         No decision is asked or used by it. Whoever takes the action of no entity at all is told what to ask
         for; whom policies deny the ones that there are, the first of these, beside the 204.
@@ -139,8 +137,8 @@ class Taking:
     async def _in_time(
         self, query: Query, asked: EntityRequest, woken: asyncio.Event, wait_seconds: float, denied: list[str]
     ) -> Reply | None:
-        """Look, and look again when something of the app was committed. `denied` are then those of the last
-        look which the caller may not take, the first few.
+        """Search, and again whenever the app commits something. `denied` gets entities of the last search
+        that the caller may not take, the first few.
         """
         clock = asyncio.get_running_loop().time
         deadline = clock() + wait_seconds
@@ -164,7 +162,7 @@ class Taking:
     async def _ask(
         self, live: Live, table: BlueprintTable, query: Query, asked: EntityRequest
     ) -> dict[str, object]:
-        """What a decision could be asked for with: the first entity that the caller may read."""
+        """A request for a decision: on the first entity that the caller may read."""
         for row in await self._engine.store.find(query):
             if await self._is_read(live, table, row.id, asked):
                 ask = await self._commands.askable(replace(asked, entity=row.id))
@@ -179,8 +177,8 @@ class Taking:
         return True
 
     async def _first(self, query: Query, asked: EntityRequest, denied: list[str]) -> Reply | None:
-        """The first entity on which the action is taken, page after page. To `denied` goes which ones the
-        caller may not. Raises `Problem` (LR422.take).
+        """Try the action page after page, until it is taken; `denied` gets the entities that the caller may
+        not take. Raises `Problem` (LR422.take).
         """
         left = TRIED_LIMIT
         while True:
@@ -209,7 +207,7 @@ class Taking:
 
 
 def _is_for(action: Action, caller: Caller) -> bool:
-    """Whether the caller may take the action of any entity at all, where no policy says otherwise."""
+    """Whether the caller may take the action on any entity at all, policies aside."""
     return any(matches(principal, caller) for principal in action.admits)
 
 
@@ -224,7 +222,7 @@ def take_of(body: bytes) -> Take:
 
 
 def seconds_of(prefer: str | None) -> float:
-    """How long the caller wants to wait: `Prefer: wait=30` (RFC 7240)."""
+    """How long the caller is willing to wait: `Prefer: wait=30` (RFC 7240)."""
     for part in (prefer or "").split(","):
         name, _, value = part.strip().partition("=")
         wanted = value.strip()

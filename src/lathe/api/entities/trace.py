@@ -22,7 +22,7 @@ from lathe.runtime.journal_trace import Known, retell
 
 
 class Tracing:
-    """Answers what happened, so that it can be taken again."""
+    """Exports entities' histories as traces."""
 
     def __init__(self, engine: Engine, reading: Reading) -> None:
         self._engine = engine

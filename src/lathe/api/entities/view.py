@@ -23,7 +23,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class View:
-    """How one blueprint's entities are told. Made once for each version that is loaded."""
+    """Renders one blueprint's entities. Made once for each loaded version."""
 
     __slots__ = ("_converted", "_hidden", "blueprint")
 
@@ -51,9 +51,7 @@ class View:
         return found
 
     def receipt(self, held: Held, event: str) -> dict[str, object]:
-        """What whoever may not read the entity is told of a step: that it was taken, and what it is now
-        called.
-        """
+        """The reply to a caller who may not read the entity: that the step was taken, and its event."""
         entity = held.entity
         at = rfc3339(held.changed_ms)
         return {"id": entity.id, "version": entity.version, "visit": entity.visit, "at": at, "event": event}
@@ -68,7 +66,7 @@ class View:
         }
 
     def changes(self, changes: Mapping[str, tuple[Json, Json]]) -> dict[str, Json]:
-        """What changed, as `{name: [before, after]}`; a secret changes from hidden to hidden."""
+        """The changes, as `{name: [before, after]}`; a secret is shown as hidden."""
         found: dict[str, Json] = {}
         for name, (before, after) in changes.items():
             if name in self._hidden:
@@ -82,12 +80,12 @@ class View:
 
 
 def _stored(kind: Type, value: Json) -> Json:
-    """A value from the journal's JSON, where sets are lists already."""
+    """A value from the journal's JSON, in which sets are lists."""
     return json_of(kind, value_of_journal(value))
 
 
 class Payload(Struct, gc=False):
-    """What a journal entry carries."""
+    """The payload of a journal entry."""
 
     changes: dict[str, tuple[Any, Any]] = {}
     event: dict[str, Any] = {}
@@ -106,7 +104,7 @@ def _payload_of(found: Entry) -> Payload:
 
 
 def event_id(entity: str, revision: int) -> str:
-    """The id of a journal entry: it is the same wherever the entry is shown."""
+    """A journal entry's id, the same in every context."""
     return f"{entity}.{revision}"
 
 

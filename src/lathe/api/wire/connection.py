@@ -34,46 +34,48 @@ from lathe.api.wire.answers import Scope
 from lathe.api.wire.problem import Problem
 
 HEAD_BYTES_LIMIT = 65_536
-"""How much of a request's head is taken in; one that comes whole may be a read of the socket larger."""
+"""Limit on the size of a request's head; a head that arrives in one read may exceed it by that read."""
 SLOW_SECONDS = 60.0
-"""How long a request may take to arrive, head or body."""
+"""How long the head or the body of a request may take to arrive."""
 LINGER_SECONDS = 1.0
-"""How long a connection on which nothing is asked stays open once this process takes leave: what was sent in
-this very moment is answered, and what is sent afterwards finds no connection.
+"""How long an idle connection stays open after shutdown began, so that a request sent at that moment is
+answered.
 """
 LOOK_SECONDS = 5.0
-"""How often that is looked at: it costs a request nothing."""
+"""How often slow connections are looked for; requests pay nothing for it."""
 HELD_BYTES_LIMIT = 65_536
-"""What is held back until the end of the turn; more is sent at once, so that its flow is controlled."""
+"""Writes up to this size are buffered until the end of the event loop's turn; larger ones are sent at once,
+for flow control.
+"""
 QUICK_BYTES_LIMIT = HIGH_WATER_LIMIT
-"""The largest body that goes the short way: what uvicorn takes in before it waits for the application."""
+"""The largest body for the fast path: what uvicorn reads before it applies back pressure."""
 DIGITS_LIMIT = 9
 _PLAIN = re.compile(rb"/v1/[0-9A-Za-z_./~@:$&+,=-]+").fullmatch
-"""A path that stands for itself."""
+"""A path without percent-encoding."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Quick(Protocol):
-    """What answers the requests that go the short way."""
+    """The application behind the fast path."""
 
     def parts(self, path: str) -> list[str] | None:
-        """A path in its segments, if it is that of such a request."""
+        """The path's segments, if the fast path handles it."""
 
     def begin(self, exchange: Exchange) -> None:
-        """Answer, now or later. Raises nothing."""
+        """Answer now or later. Never raises."""
 
 
 class _Deaf:
-    """Stands where uvicorn keeps an event that it sets when a client is gone."""
+    """A stand-in for the event that uvicorn sets when a client disconnects."""
 
     def set(self) -> None:
-        """Nobody waits."""
+        """Nobody waits for it."""
 
 
 class Exchange:
-    """One request that was read whole, and the way to answer it. Names without `_` that are not described
-    here are those that uvicorn asks of what is being answered.
+    """A complete request, and its reply. Public names that are not documented here are those that uvicorn
+    expects of its request-response cycle.
     """
 
     __slots__ = (
@@ -92,11 +94,11 @@ class Exchange:
     ) -> None:
         self._connection = connection
         self.parts = parts
-        """The path, in its segments."""
+        """The path's segments."""
         self.headers = headers
-        """By name in lower case; of one that was sent twice the last."""
+        """Headers by lower-case name; the last of repeated ones."""
         self.scope = scope
-        """What ASGI says of the method and the client."""
+        """ASGI's method and client."""
         self.body = b""
         self.keep_alive = True
         self.more_body = True
@@ -104,8 +106,8 @@ class Exchange:
         self.response_complete = False
 
     def answer(self, status: int, body: bytes, headers: Headers) -> None:
-        """Send a whole answer; nobody is told if the client is gone. Raises `RuntimeError` for a header that
-        is none.
+        """Send a complete response; ignored if the client has disconnected. Raises `RuntimeError` for an
+        invalid header.
         """
         assert not self.response_complete, "it is answered once"
         if self.disconnected:
@@ -123,12 +125,12 @@ class Exchange:
         self._connection.sent(b"".join(pieces), self)
 
     def abandon(self) -> None:
-        """Hang up: there will be no answer."""
+        """Close the connection without a response."""
         self.response_complete = True
         self._connection.transport.close()
 
     def later(self, answering: Coroutine[object, object, None]) -> None:
-        """Answer in a task of its own, for which a process that stops waits."""
+        """Answer in a task, which a shutdown waits for."""
         tasks = self._connection.tasks
         task = self._connection.loop.create_task(answering)
         tasks.add(task)
@@ -136,8 +138,8 @@ class Exchange:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a client. Without `quick`, all goes uvicorn's way. `seen` says of a request whose it
-    is, where the client may be a proxy (`lathe.api.wire.forwarded`).
+    """A client's connection. Without `quick`, every request takes uvicorn's own path. `seen` resolves the
+    client of a request that may come through a proxy (`lathe.api.wire.forwarded`).
     """
 
     def __init__(
@@ -165,25 +167,25 @@ class Connection(HttpToolsProtocol):
         self._since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, on a transport that holds back."""
+        """Start, on a buffering transport."""
         super().connection_made(cast(asyncio.Transport, _Holding(transport, self.loop)))
         self._scope = {"type": "http", "method": "POST", "client": self.client}
 
     # What uvicorn does for every request, as little of it as the short way needs.
 
     def on_message_begin(self) -> None:
-        """The next request."""
+        """A request begins."""
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
         self._is_in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header of it."""
+        """A header has arrived."""
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Take the short way, or uvicorn's."""
+        """Choose the fast path or uvicorn's."""
         self._is_in_head = False
         headers = dict(self.headers)
         parts = self._quick_parts(headers)
@@ -204,7 +206,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _quick_parts(self, headers: Mapping[bytes, bytes]) -> list[str] | None:
-        """The segments of the path, if the request may go the short way."""
+        """The path's segments, if the request may take the fast path."""
         url = self.url
         if self._quick is None or _PLAIN(url) is None or self.parser.get_method() != b"POST":
             return None
@@ -227,14 +229,14 @@ class Connection(HttpToolsProtocol):
         return self._quick.parts(url.decode("ascii"))
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
+        """A piece of the body has arrived."""
         if self._exchange is None:
             super().on_body(body)
         else:
             self._exchange.body += body
 
     def on_message_complete(self) -> None:
-        """All of the request is there."""
+        """The request is complete."""
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             super().on_message_complete()
@@ -244,7 +246,7 @@ class Connection(HttpToolsProtocol):
             self._quick.begin(exchange)
 
     def opening(self, status: int) -> bytes:
-        """The first line of an answer, and the headers that every answer has."""
+        """The status line, and the headers that every response has."""
         headers = self.server_state.default_headers
         if self._said[0] is not headers:
             lines = [name + b": " + value + b"\r\n" for name, value in headers]
@@ -252,7 +254,7 @@ class Connection(HttpToolsProtocol):
         return STATUS_LINE[status] + self._said[1]
 
     def sent(self, data: bytes, exchange: Exchange) -> None:
-        """Send a whole answer, behind what is held back of the one before."""
+        """Send a complete response, after those that are buffered."""
         cast(_Holding, self.transport).write_now(data)
         if not exchange.keep_alive:
             self.transport.close()
@@ -261,14 +263,14 @@ class Connection(HttpToolsProtocol):
     # One timer for a connection, not one for each answer.
 
     def _unset_keepalive_if_required(self) -> None:
-        """Something came, or it is over: it is not idle."""
+        """Cancel the keep-alive time-out."""
         self._idle_since = None
         if self.transport.is_closing() and self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
 
     def on_response_complete(self) -> None:
-        """The next request of a pipeline, or silence from now on."""
+        """Start the next pipelined request, or the keep-alive time-out."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -285,7 +287,7 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Hang up, if it has been silent for so long."""
+        """Close the connection after the keep-alive time-out."""
         self.timeout_keep_alive_task = None
         if self._idle_since is None or self.transport.is_closing():
             return
@@ -298,7 +300,7 @@ class Connection(HttpToolsProtocol):
     # Heads and bodies that do not end.
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came, and no head without an end."""
+        """Feed received bytes to the parser, bounding the head's size."""
         super().data_received(data)
         if self._is_in_head:
             self._grown(len(data))
@@ -306,7 +308,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """Take leave: what is asked now, or within a moment, is answered, and is the last."""
+        """Shut down: a request that arrives now, or within a moment, is answered as the last."""
         if self._is_in_head or self.cycle.response_complete:
             self._is_last = True
             self.loop.call_later(LINGER_SECONDS, self._leave)
@@ -318,7 +320,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _grown(self, size: int) -> None:
-        """Part of a head came, which is not whole."""
+        """Count the bytes of an incomplete head."""
         if self._head is not self.headers:
             self._head, self._head_bytes = self.headers, 0
         self._head_bytes += size
@@ -326,7 +328,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(Problem("LR431.head", f"it has at most {HEAD_BYTES_LIMIT} bytes"))
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, and close."""
+        """Answer 400 to bytes that are not HTTP, and close."""
         self._refuse(Problem("LR400.http"))
 
     def _refuse(self, problem: Problem) -> None:
@@ -337,7 +339,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def let_go_if_slow(self, now: float, seconds: float) -> None:
-        """Close it if the same head or body has been awaited for this long."""
+        """Close the connection if the same head or body has been awaited for too long."""
         awaited = self._what_is_awaited()
         if awaited is None or awaited is not self._awaited:
             self._awaited, self._since = awaited, now
@@ -345,8 +347,8 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _what_is_awaited(self) -> object:
-        """The head or the body that the client has yet to send; None: it is our turn, or the next head's, for
-        which uvicorn waits no longer than it keeps a connection.
+        """What the client has yet to send, head or body; None if it is our turn, or uvicorn's keep-alive
+        time-out applies.
         """
         if self._is_in_head:
             head: object = self.headers
@@ -358,7 +360,7 @@ class Connection(HttpToolsProtocol):
 async def close_slow(
     connections: Collection[object], *, seconds: float = SLOW_SECONDS, every: float = LOOK_SECONDS
 ) -> None:
-    """Look at the connections again and again, until cancelled."""
+    """Close connections that are too slow, until cancelled."""
     while True:
         await asyncio.sleep(every)
         now = asyncio.get_running_loop().time()
@@ -368,7 +370,7 @@ async def close_slow(
 
 
 class _Holding:
-    """A transport whose `write` waits for the end of the turn; all else is the transport's own."""
+    """A transport that buffers `write` until the end of the turn; everything else is passed on."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport

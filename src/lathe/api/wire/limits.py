@@ -12,12 +12,12 @@ from lathe.frozen import frozen
 
 BODY_BYTES_LIMIT = 1_048_576
 PRINCIPALS_LIMIT = 10_000
-"""Callers whose rates are remembered; beyond that the ones unused for longest start afresh."""
+"""Callers with a token bucket; beyond that the least recently used is reset."""
 
 
 @frozen
 class Limits:
-    """What the operator allows. A rate of 0 is none."""
+    """The configured limits. A rate of 0 means none."""
 
     in_flight: int = 2_048
     per_principal_per_second: float = 0.0
@@ -27,23 +27,25 @@ class Limits:
 
 
 class Throttle:
-    """Keeps to the limits. `seconds` is a clock that only grows."""
+    """Enforces the limits. `seconds` is a monotonic clock."""
 
     def __init__(self, limits: Limits, seconds: Callable[[], float]) -> None:
         self.limits = limits
         self._seconds = seconds
         self._in_flight = 0
         self.is_stopping = False
-        """Set once the process takes no more."""
+        """Set once the process accepts no more requests."""
         self._buckets: dict[tuple[str, str, str], tuple[float, float]] = {}
 
     @property
     def in_flight(self) -> int:
-        """Requests that are being answered."""
+        """The number of requests in flight."""
         return self._in_flight
 
     def enter(self) -> None:
-        """One more request; `leave` when it is answered. Raises `Problem` (LR503.stopping, LR503.busy)."""
+        """Count a request in; call `leave` when it is answered. Raises `Problem` (LR503.stopping,
+        LR503.busy).
+        """
         if self.is_stopping:
             raise Problem("LR503.stopping", headers={"Retry-After": "1"})
         if self._in_flight >= self.limits.in_flight:
@@ -51,12 +53,12 @@ class Throttle:
         self._in_flight += 1
 
     def leave(self) -> None:
-        """A request is answered."""
+        """Count an answered request out."""
         self._in_flight -= 1
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
-        """A request, from `enter` to `leave`."""
+        """A context from `enter` to `leave`."""
         self.enter()
         try:
             yield
@@ -64,7 +66,7 @@ class Throttle:
             self.leave()
 
     def spend(self, tenant: str, actor: str, app: str) -> None:
-        """One request to an app by whom it is for in the end, however many act for them, from their bucket.
+        """Take one request from the bucket of the person or service on whose behalf it is made.
 
         Raises `Problem` (LR429.rate).
         """

@@ -15,10 +15,10 @@ import sys
 from contextlib import suppress
 
 ROUND_TRIP_SECONDS = 0.1
-"""How long a connection that was begun may take to be there."""
+"""How long a handshake that has begun may take."""
 SO_ATTACH_FILTER = 26
 FLAGS, SYN = 13, 0x02
-"""Where the flags stand in the head of a segment, and the one that opens a connection."""
+"""Offset of the flags in a TCP header, and the SYN bit."""
 PROGRAM = (
     (0x30, 0, 0, FLAGS),  # load the flags
     (0x45, 0, 1, SYN),  # does it open a connection?
@@ -29,7 +29,7 @@ PROGRAM = (
 
 
 def connect_nobody(plug: socket.socket) -> None:
-    """Let nobody be connected any more; whoever is, or is about to be, can still be accepted.
+    """Drop new handshakes; connections that are complete or under way can still be accepted.
 
     Where the system has no such filter or forbids it, or the socket is none of TCP, it does nothing.
     """
@@ -43,7 +43,7 @@ def connect_nobody(plug: socket.socket) -> None:
 
 
 def connected(plug: socket.socket) -> list[socket.socket]:
-    """Those whom the system has connected, and nobody has accepted."""
+    """The connections that the kernel has completed and that were not accepted yet."""
     found: list[socket.socket] = []
     plug.setblocking(False)
     while True:

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 BETWEEN_SECONDS = 0.1
-"""How long after one question the next is asked; whoever comes sooner waits for it."""
+"""Minimum time between two probes; requests in between share the next one."""
 
 
 class Readiness:
-    """The questions of one process. No answer is older than the question that it is given to, but by the time
-    that the store takes.
+    """Shares probes between requests. A result is never older than the request that it answers, apart from
+    the store's own delay.
     """
 
     def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
@@ -20,7 +20,7 @@ class Readiness:
         self._last_seconds = float("-inf")
 
     async def check(self) -> None:
-        """Returns if the store answers. Raises `StoreError`, as it does."""
+        """Return if the store answers. Raises `StoreError`."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask(), name="readiness")
             self._asking.add_done_callback(_look_at)
@@ -36,6 +36,6 @@ class Readiness:
 
 
 def _look_at(asking: asyncio.Task[None]) -> None:
-    """Nobody may wait for it any more: what it failed with is no defect then."""
+    """Retrieve a probe's exception, which nobody may be waiting for."""
     if not asking.cancelled():
         asking.exception()

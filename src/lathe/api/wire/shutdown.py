@@ -14,13 +14,13 @@ from lathe.api.wire.answers import Application, Message, Receive, Scope, Send, a
 from lathe.api.wire.problem import Problem
 
 AGAIN_SECONDS = 1
-"""When to come again: to another process, or to this one once it is back."""
+"""`Retry-After` in seconds."""
 
 log = structlog.get_logger("lathe.api")
 
 
 def cut_off(method: str, path: str) -> Problem:
-    """The problem of a request that was cut off, which is logged."""
+    """The problem of a cancelled request, which is logged."""
     log.warning("cut off", method=method, path=path)
     said = (
         "it was cut off: what it asked for may have been done; with the same idempotency key it is done once"
@@ -31,13 +31,13 @@ def cut_off(method: str, path: str) -> Problem:
 
 
 class AnswersCancelled:
-    """An application whose requests are answered also when they are cancelled."""
+    """ASGI middleware that answers a cancelled request with 503."""
 
     def __init__(self, inner: Application) -> None:
         self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. What was answered in part cannot be answered otherwise: it breaks off."""
+        """Answer one request. A response that has begun is broken off."""
         is_begun = False
 
         async def noting(message: Message) -> None:

@@ -13,7 +13,7 @@ from lathe.api.wire.problem import Problem
 FIXED = frozenset(
     ["apps", "audit", "blueprints", "checks", "decisions", "events", "intents", "me", "simulations", "tokens"]
 )
-"""First segments under `/v1` that are no app; no app may be called so."""
+"""First segments under `/v1` that are not apps; no app may have such a name."""
 PATH_CHARACTERS_LIMIT = 200
 COLLECTION = 4
 """Parts of `/v1/{app}/{plural}`, the empty one in front counted; behind it stand an entity and its action."""
@@ -21,7 +21,7 @@ ENTITY = 5
 
 
 async def not_routed(request: Request, error: Exception) -> Response:
-    """Answer a request that Starlette refuses: no such route, or not with this method."""
+    """Answer a request for which Starlette has no route, or not with this method."""
     assert isinstance(error, HTTPException)
     path = unquote(request.url.path)[:PATH_CHARACTERS_LIMIT]
     said = f"{request.method} {path}"
@@ -36,7 +36,7 @@ async def not_routed(request: Request, error: Exception) -> Response:
 
 
 def _allowed(parts: list[str], routed: str) -> tuple[str, str]:
-    """What an address takes, in a header and in words. Creations are answered before they are routed."""
+    """The methods of a path, as `Allow` header and in words. Creations are answered before routing."""
     is_of_app = parts[1] == "v1" and len(parts) >= COLLECTION and parts[2] not in FIXED
     is_collection = is_of_app and len(parts) == COLLECTION and ":" not in parts[-1]
     allowed = f"{routed}, POST" if is_collection else routed

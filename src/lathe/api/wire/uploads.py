@@ -19,21 +19,22 @@ from lathe.govern.principal import Principal
 FILES_BYTES_LIMIT = 32 * 1024 * 1024
 FILES_LIMIT = 500
 PLAIN_BYTES_LIMIT = 2 * 1024 * 1024
-"""A body up to here may hold what it likes; beyond it each of its members that holds no files."""
+"""Up to this size the number of values is not limited; beyond it, each member without files must be smaller.
+"""
 STRINGS_LIMIT = 4 * FILES_LIMIT
-"""Strings, names among them, in a body that is larger."""
+"""Limit on the strings (keys included) in a larger body."""
 HOLDING = frozenset({"files", "binary", "apply"})
-"""Members that hold files. Whatever they hold besides is refused where it stands."""
+"""The members that hold files; anything else in them is rejected when parsed."""
 UPLOADS_LIMIT = 8
-"""Bodies of checks that come at once."""
+"""Uploads in progress at a time."""
 OF_ONE_LIMIT = 2
-"""Those of one who is acted for."""
+"""Uploads in progress of one person or service."""
 
 _members_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Strings:
-    """Counts the strings in JSON as it comes, in pieces."""
+    """Counts the strings in JSON that arrives in pieces."""
 
     def __init__(self) -> None:
         self._quotes = 0
@@ -41,7 +42,7 @@ class Strings:
 
     @property
     def count(self) -> int:
-        """Strings that began by now."""
+        """The strings that have begun so far."""
         return (self._quotes + 1) // 2
 
     def feed(self, piece: bytes) -> None:
@@ -81,14 +82,14 @@ def _check_members(body: bytearray) -> None:
 
 
 class Uploads:
-    """Those that come at once, in one place of one process."""
+    """Limits the uploads in progress."""
 
     def __init__(self) -> None:
         self._coming: Counter[tuple[str, str]] = Counter()
 
     @contextmanager
     def one(self, by: Principal) -> Iterator[None]:
-        """One more of somebody, until it has come. Raises `Problem` (LR503.busy)."""
+        """Count an upload by this caller while it is received. Raises `Problem` (LR503.busy)."""
         key = (by.tenant, by.actor)
         if self._coming[key] >= OF_ONE_LIMIT or self._coming.total() >= UPLOADS_LIMIT:
             raise Problem("LR503.busy", "other checks are being sent", headers={"Retry-After": "2"})

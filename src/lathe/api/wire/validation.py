@@ -30,7 +30,7 @@ _KIND = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 
 
 def invalid_body(error: msgspec.ValidationError, kind: type[Struct]) -> Problem:
-    """The problem (LR400.body) of a body that is not of a type, with the members that it has."""
+    """The problem (LR400.body) of a body that does not have its type; lists the members of the type."""
     whole = _PLACE.fullmatch(str(error))
     assert whole is not None, "everything has that form"
     said, place = whole["said"], whole["place"] or ""
@@ -77,7 +77,7 @@ def arguments_help(action: Action) -> str:
 
 
 def none_of(name: str, there: Collection[str], *, what: str) -> str:
-    """What is there instead of a name, and which of it may be meant."""
+    """Lists the existing names, with the closest to the given one."""
     meant = closest(name, there) if len(name) <= NAME_CHARACTERS_LIMIT else None
     guess = f"did you mean `{meant}`? " if meant is not None else ""
     return f"{guess}{what} {_listed([f'`{one}`' for one in there])}"
