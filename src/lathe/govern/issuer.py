@@ -31,11 +31,13 @@ ALGORITHMS = (
     "RS384",
     "RS512",
 )
-"""What may sign: all asymmetric. With `none`, or a key that both sides have, whoever verifies could sign."""
+"""Accepted signature algorithms, all asymmetric: with `none`, or a shared key, any verifier could forge
+tokens.
+"""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SKEW_SECONDS_LIMIT = 300
 OWN_NAMES = frozenset({"effect"})
-"""Names that stand before a colon in principals of ours."""
+"""Prefixes of principals that Lathe itself uses."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -45,7 +47,7 @@ _SUBJECT = re.compile(r"[!-~]{1,255}")
 
 @frozen
 class Issuer:
-    """An issuer that is trusted; to it, `audience` is this house. None for `apps` or `actions`: every one."""
+    """A trusted issuer; `audience` is this server's name there. None for `apps` or `actions`: every one."""
 
     name: str
     url: str
@@ -92,7 +94,8 @@ def issuer_of(name: str, settings: IssuerSettings) -> Issuer:
 
 
 def check_url(url: str, *, where: str, is_plain: bool = True) -> None:
-    """Raises `UsageError` for what is neither https nor http on loopback, or no plain address.
+    """Raise `UsageError` for a URL that is neither https nor http on loopback, or has more than an address
+    and a path.
 
     Where it need not be plain it may have a query.
     """
@@ -129,7 +132,7 @@ def _limit(names: Sequence[str] | None) -> frozenset[str] | None:
 
 
 def principal_of(issuer: Issuer, claims: Mapping[str, Json], *, expires_ms: int, again_ms: int) -> Principal:
-    """Whom verified claims make. Raises `RefusedError`."""
+    """The principal of verified claims. Raises `RefusedError`."""
     for name, wanted in issuer.require.items():
         found = _claim(claims, name)
         if not _holds(found, wanted):
@@ -163,7 +166,9 @@ def _roles(issuer: Issuer, values: Sequence[str]) -> frozenset[str]:
 
 
 def _chain(issuer: Issuer, claims: Mapping[str, Json]) -> tuple[str, ...]:
-    """From the caller to whom it acts for: `sub`, or the actors of `act` (RFC 8693, 4.1) and then `sub`."""
+    """The chain from the caller to the one it acts for: `sub`, or the actors of `act` (RFC 8693, 4.1) and
+    then `sub`.
+    """
     names: list[str] = []
     act = claims.get("act")
     while act is not None:
@@ -192,7 +197,7 @@ def _claim(claims: Mapping[str, Json], name: str) -> Json:
 
 
 def _holds(found: Json, wanted: str | bool) -> bool:
-    """Whether a claim is a value, or a list that has it. `1` is not `true`."""
+    """Whether a claim equals a value, or is a list that contains it. `1` is not `true`."""
     many = found if isinstance(found, list) else [found]
     return any(type(one) is type(wanted) and one == wanted for one in many)
 

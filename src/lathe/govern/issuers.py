@@ -21,13 +21,13 @@ from lathe.runtime.clock import Clock
 from lathe.runtime.config import IssuerSettings
 
 Besides = Callable[[Mapping[str, Json]], Awaitable[Mapping[str, Json]]]
-"""Claims with what is said elsewhere of the same subject. Raises `RefusedError`, `UnavailableError`."""
+"""Adds claims about the same subject from another source. Raises `RefusedError`, `UnavailableError`."""
 TRIED_LIMIT = 4
-"""Keys that are tried for one token, if it names none or several go by its name."""
+"""Keys tried for one token, if it has no key id or several keys share it."""
 
 
 class Keys:
-    """The keys of one issuer. `seconds` is a clock that only grows."""
+    """The cached keys of one issuer. `seconds` is a monotonic clock."""
 
     def __init__(self, discovery: Discovery, seconds: Callable[[], float], failed: Failed) -> None:
         self._discovery = discovery
@@ -39,7 +39,7 @@ class Keys:
         self._renewing = Refreshing(self._renew, seconds)
 
     async def fitting(self, token: Unverified) -> list[PublicKey]:
-        """The keys that may have signed a token. Raises `UnavailableError`."""
+        """The keys that may have signed a token, fetched if necessary. Raises `UnavailableError`."""
         found = fitting(token, self._keys)
         if not found or self._age() >= FRESH_SECONDS:
             await self._renewing.look(is_needed=not found or self._age() >= STALE_SECONDS)
@@ -49,11 +49,11 @@ class Keys:
         return found
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Stop fetching."""
         await self._renewing.close()
 
     def left_seconds(self) -> float:
-        """How long what these keys verify counts without another look."""
+        """For how many seconds a verification by these keys remains valid."""
         return max(FRESH_SECONDS - self._age(), REFRESH_SECONDS)
 
     def _age(self) -> float:
@@ -68,7 +68,7 @@ class Keys:
         self._got = self._seconds()
 
     async def _read(self) -> tuple[PublicKey, ...]:
-        """The keys as the issuer tells them now."""
+        """Fetch the issuer's keys."""
         place = place_in(await self._discovery.read(), "jwks_uri", issuer=self._name)
         try:
             return read_keys(await self._discovery.get(place))
@@ -77,7 +77,7 @@ class Keys:
 
 
 class Issuers:
-    """Verifies tokens of issuers. One address may have several tables, for several kinds of callers."""
+    """Verifies issuers' tokens. One address may have several tables, for different kinds of callers."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Issuers:
         seconds: Callable[[], float],
         failed: Failed,
     ) -> Issuers:
-        """Those of a configuration. Raises `UsageError`."""
+        """The issuers of a configuration. Raises `UsageError`."""
         issuers = [issuer_of(name, given) for name, given in settings.items()]
         fetcher = Fetcher({name: (place_of(given.url), *given.reach) for name, given in settings.items()})
         found = cls(issuers, fetcher.get, clock, seconds=seconds, failed=failed)
@@ -111,7 +111,7 @@ class Issuers:
         return found
 
     async def close(self) -> None:
-        """Ask nobody any more, and let go of connections."""
+        """Stop fetching, and close connections."""
         for keys in self._keys.values():
             await keys.close()
         for discovery in self.discoveries.values():
@@ -120,7 +120,7 @@ class Issuers:
             await self.fetcher.close()
 
     async def find(self, text: str) -> Principal:
-        """Who stands behind a token. Raises `RefusedError`, `UnavailableError`."""
+        """The principal of a token. Raises `RefusedError`, `UnavailableError`."""
         token = read(text)
         trusted = [issuer for issuer in self._issuers if issuer.url == token.issuer]
         if not trusted:
@@ -134,7 +134,7 @@ class Issuers:
     async def vouched(
         self, issuer: Issuer, text: str, besides: Besides | None = None
     ) -> tuple[Mapping[str, Json], Principal]:
-        """The claims of a token that is for one table, and whom they make, with those that `besides` adds.
+        """A token's claims, verified for one table, and their principal, with the claims that `besides` adds.
 
         Raises as `find` does.
         """
@@ -150,7 +150,7 @@ class Issuers:
         return token.claims, principal_of(issuer, claims, expires_ms=expires, again_ms=expires)
 
     async def _signing(self, token: Unverified) -> Keys:
-        """The keys one of which has signed a token. Raises `RefusedError`, `UnavailableError`."""
+        """The key set that verifies a token. Raises `RefusedError`, `UnavailableError`."""
         keys = self._keys[token.issuer]
         candidates = await keys.fitting(token)
         if not candidates:
@@ -160,7 +160,7 @@ class Issuers:
         return keys
 
     def _first(self, trusted: Sequence[Issuer], token: Unverified, *, again_ms: int) -> Principal:
-        """By the first table that takes it; else what the first one has against it."""
+        """The principal by the first table that accepts the claims; else the first one's error."""
         refusals = []
         now = self._clock.now_ms()
         for issuer in trusted:

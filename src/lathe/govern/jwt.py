@@ -29,10 +29,10 @@ from lathe.lang.model import Json
 TOKEN_CHARACTERS_LIMIT = 16_384
 HEADER_BYTES_LIMIT = 4_096
 KEYS_LIMIT = 64
-"""Keys of one issuer that are looked at."""
+"""Keys that are read of one issuer's key set."""
 RSA_BITS = (2_048, 8_192)
 TYPES = frozenset({"", "jwt", "at+jwt", "application/jwt", "application/at+jwt"})
-"""What `typ` may say: identity and access tokens, and none of the other things that JWTs are made for."""
+"""Accepted `typ` values: identity and access tokens, no other kinds of JWT."""
 LONGEST_SECONDS = 2**40
 
 Key = RSAKey | ECKey | OKPKey
@@ -57,7 +57,7 @@ class PublicKey:
 
 @frozen
 class Unverified:
-    """A token as it was read. Nothing that it says is to be believed before `is_signed_by`."""
+    """A parsed token. Nothing in it may be trusted before `is_signed_by`."""
 
     issuer: str
     algorithm: str
@@ -67,7 +67,7 @@ class Unverified:
 
 
 class _Registry(JWSRegistry):
-    """The library's, with our algorithms and no others, and without its defaults."""
+    """joserfc's registry, with our algorithms only and without its defaults."""
 
     max_header_length = HEADER_BYTES_LIMIT
     max_payload_length = TOKEN_CHARACTERS_LIMIT
@@ -82,7 +82,8 @@ _registry = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
 
 
 def read_keys(document: bytes) -> tuple[PublicKey, ...]:
-    """The keys of a key set that verify; those of other uses, weak, private, or not known are passed over.
+    """The verification keys of a key set; those of other uses, weak, private, or of unknown types are
+    skipped.
 
     Raises `ValueError` for what is no key set.
     """
@@ -136,7 +137,7 @@ def _members(data: Mapping[str, Json], *names: str) -> dict[str, str | list[str]
 
 
 def read(text: str) -> Unverified:
-    """A token as it says of itself. Raises `RefusedError`."""
+    """Parse a token. Raises `RefusedError`."""
     if len(text) > TOKEN_CHARACTERS_LIMIT or not text.isascii():
         raise _malformed()
     try:
@@ -161,12 +162,12 @@ def _malformed() -> RefusedError:
 
 
 def fitting(token: Unverified, keys: Sequence[PublicKey]) -> list[PublicKey]:
-    """The keys by which a token may be signed: of its key id, if it names one, and for its algorithm."""
+    """The keys that a token may be signed with: those with its key id, if it has one, and its algorithm."""
     return [k for k in keys if token.kid in (None, k.kid) and token.algorithm in k.algorithms]
 
 
 def is_signed_by(token: Unverified, key: PublicKey) -> bool:
-    """Whether the signature is that of this key."""
+    """Whether this key verifies the token's signature."""
     assert token.algorithm in key.algorithms, "the key is one that fits"
     try:
         return validate_compact(token.signed, key.key, ALGORITHMS, _registry)
@@ -175,7 +176,9 @@ def is_signed_by(token: Unverified, key: PublicKey) -> bool:
 
 
 def check_claims(token: Unverified, issuer: Issuer, *, now_ms: int) -> int:
-    """When a token ends, in milliseconds, the skew counted in. Raises `RefusedError`."""
+    """Check the registered claims; returns the expiry in milliseconds, with clock skew added. Raises
+    `RefusedError`.
+    """
     claims = dict(token.claims)
     rules = JWTClaimsRegistry(
         now_ms // 1_000,
@@ -197,7 +200,7 @@ def check_claims(token: Unverified, issuer: Issuer, *, now_ms: int) -> int:
 
 
 def _refused(claim: str) -> RefusedError:
-    """What is told of a claim that is missing, or not as it must be."""
+    """The error for a claim that is missing or invalid."""
     if claim == "aud":
         return RefusedError("jwt: audience", "the token is for another audience")
     if claim == "nbf":

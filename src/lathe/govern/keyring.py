@@ -39,14 +39,14 @@ from lathe.store.base import Store, StoreError
 DEFAULT_SECONDS = 30 * 86_400
 OVERLAP_SECONDS_LIMIT = 86_400
 ROWS_AT_ONCE = 2_000
-"""Tokens that are read at once where all are looked at."""
+"""Page size where all tokens are read."""
 TRIES_LIMIT = 12
-"""How often a change is decided before it gives up: each time something else was governed meanwhile."""
+"""How often a change is decided anew after concurrent changes, before it fails with `BusyError`."""
 
 
 @frozen
 class Made:
-    """A token that was made, rotated or revoked. `text` is what its holder keeps: it is told this once."""
+    """A token that was created, rotated or revoked. `text` is its secret text, returned only once."""
 
     row: TokenRow
     text: str = ""
@@ -62,7 +62,7 @@ class _Decision:
 
 
 class Keyring:
-    """The tokens of a store, for one process."""
+    """Manages a store's tokens."""
 
     def __init__(self, store: Store, catalog: Catalog, clock: Clock, ids: Ids) -> None:
         self._store = store
@@ -71,12 +71,12 @@ class Keyring:
         self._ids = ids
 
     async def find(self, text: str) -> Principal | None:
-        """Who shows this text; None: nobody that is known, or not any more."""
+        """The principal of this token text; None if unknown or not valid any more."""
         parts = parts_of(text)
         return None if parts is None else await self.look_up(parts[0], hash_of(parts[1]))
 
     async def look_up(self, token: str, proof: bytes) -> Principal | None:
-        """Who shows the secret of this hash for a token, as the store has it now."""
+        """The principal of a token with this secret's hash, read from the store."""
         stamp = self._catalog.generation
         lineage = await self._store.lineage(token)
         now = self._clock.now_ms()
@@ -85,7 +85,7 @@ class Keyring:
         return principal_of(lineage, proof=proof, stamp=stamp)
 
     async def first(self) -> Made | None:
-        """An operator's token, if the house has no token at all yet; None if it has one."""
+        """Create an operator's token if the store has no token yet; None if it has one."""
 
         async def decide() -> _Decision | None:
             if await self._store.tokens(MAIN, limit=1):
@@ -96,7 +96,7 @@ class Keyring:
         return await self._decided(decide)
 
     async def create(self, holder: Principal, wanted: TokenRequest, *, is_session: bool = False) -> Made:
-        """Make a token for somebody. Raises `GovernError`, `BusyError`."""
+        """Create a token. Raises `GovernError`, `BusyError`."""
         check(wanted, holder=holder.id)
         _check_person(holder, wanted)
         tenant, asked = wanted.tenant or holder.tenant, wanted.expires_in
@@ -119,7 +119,7 @@ class Keyring:
         return made
 
     async def _parent(self, holder: Principal, wanted: TokenRequest) -> Principal | None:
-        """Whose token is delegated, as it stands now; None: the new one is nobody's part."""
+        """The current principal of the token that is delegated; None if the new token has no parent."""
         if wanted.parent is None and holder.may("operator"):
             return None
         if wanted.parent in (None, "self", holder.token):
@@ -168,7 +168,9 @@ class Keyring:
         return _Decision(said, Made(row, text_of(row.id, secret)))
 
     async def _fits(self, row: TokenRow, token: Token, parent: Principal | None) -> None:
-        """Raises `GovernError` if there are too many, or if somebody would hold what excludes each other."""
+        """Raise `GovernError` if there are too many tokens, or if the principal would hold roles that exclude
+        each other.
+        """
         if row.parent and len(await self._store.lineage(row.parent)) >= DEPTH_LIMIT:
             raise GovernError("LR403.scope", f"a token is delegated on at most {DEPTH_LIMIT - 1} times")
         now = self._clock.now_ms()
@@ -184,7 +186,7 @@ class Keyring:
                 raise GovernError("LR409.exclusive", f"`{actor}` would hold {said} in `{live.app.name}`")
 
     async def _all(self, tenant: str, *, living_ms: int | None = None) -> list[TokenRow]:
-        """A tenant's tokens; at a moment, those that are not over then."""
+        """All tokens of a tenant, or those that are valid at a moment."""
         found: list[TokenRow] = []
         while True:
             after = found[-1].id if found else ""
@@ -194,7 +196,7 @@ class Keyring:
                 return found
 
     async def rotate(self, holder: Principal, token: str, *, overlap_seconds: int = 0) -> Made:
-        """Another secret for a token; the one before counts for `overlap_seconds` more.
+        """Give a token a new secret; the previous one remains valid for `overlap_seconds`.
 
         Raises `GovernError`, `BusyError`.
         """
@@ -221,7 +223,9 @@ class Keyring:
         return made
 
     async def revoke(self, holder: Principal, token: str) -> TokenRow:
-        """No commit after this by the token, or by one that comes from it. Raises as `rotate` does."""
+        """Revoke a token and all derived from it: nothing is committed by them afterwards. Raises as `rotate`
+        does.
+        """
 
         async def decide() -> _Decision:
             row = (await self._own(holder, token))[0]
@@ -244,7 +248,7 @@ class Keyring:
         return [row for row in mine if row.id > after][:limit]
 
     def unknown(self, row: TokenRow) -> list[str]:
-        """Roles and apps of a token that nothing which is loaded knows, a sentence each. They may come."""
+        """Roles and apps of a token that no loaded app has, a sentence each; they may be loaded later."""
         token = token_of(row)
         lives = {live.app.name: live.app for live in self._catalog.all(row.tenant)}
         strange = [name for name in token.apps or () if name not in lives]
@@ -255,7 +259,9 @@ class Keyring:
         return found + [_strange("role", role, roles, where) for role in token.roles if role not in roles]
 
     async def _own(self, holder: Principal, token: str) -> list[TokenRow]:
-        """A token's lineage, if the holder may handle it: an operator, itself, or one that it comes from."""
+        """A token's lineage, if the holder may manage it: an operator, the token itself, or one that it was
+        delegated from.
+        """
         lineage = await self._store.lineage(token)
         is_operators = bool(lineage) and holder.may("operator") and holder.tenant in (lineage[0].tenant, MAIN)
         is_own = bool(lineage) and _is_from(holder, lineage)
@@ -270,7 +276,7 @@ class Keyring:
         return lineage
 
     async def _decided(self, decide: Callable[[], Awaitable[_Decision | None]]) -> Made | None:
-        """Decide and make a change, anew if something else was governed meanwhile."""
+        """Decide and commit a change; again if tokens were changed concurrently."""
         for tries in range(TRIES_LIMIT):
             end = await self._store.audit_end()
             decision = await decide()
@@ -286,7 +292,7 @@ class Keyring:
 
 
 def _check_person(holder: Principal, wanted: TokenRequest) -> None:
-    """Raises `GovernError` if who is no person would have the secret of somebody who decides."""
+    """Raise `GovernError` if a holder that is no person would get the secret of someone who decides."""
     decides = {"operator", "decide"}.intersection(wanted.scopes or ())
     if wanted.kind == "person" and decides and holder.kind != "person":
         raise GovernError(
@@ -331,7 +337,9 @@ def _said(holder: Principal, row: TokenRow, now_ms: int, kind: str, about: objec
 
 
 def _is_from(holder: Principal, lineage: list[TokenRow]) -> bool:
-    """Whether a token is the holder's, or comes from what it holds: a token, or what an issuer says of it."""
+    """Whether a token is the holder's own or was delegated from it, or from the issuer's principal that the
+    holder is.
+    """
     if holder.token:
         return holder.token in {row.id for row in lineage}
     beyond = token_of(lineage[-1]).beyond
@@ -339,6 +347,6 @@ def _is_from(holder: Principal, lineage: list[TokenRow]) -> bool:
 
 
 def _actor(row: TokenRow, rows: Mapping[str, TokenRow]) -> str:
-    """Whom a token acts for in the end."""
+    """The principal on whose behalf a token acts in the end."""
     oldest = token_of(lineage_of(row, rows)[-1])
     return oldest.beyond[-1] if oldest.beyond else oldest.principal

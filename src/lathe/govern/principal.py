@@ -16,14 +16,13 @@ __all__ = ["MAIN", "READ", "SCOPES", "GovernError", "Kind", "Principal", "Scope"
 Kind = Literal["person", "agent", "service"]
 Scope = Literal["operator", "apply", "decide", "metrics"]
 SCOPES: tuple[Scope, ...] = ("operator", "apply", "decide", "metrics")
-"""What goes beyond an app's own roles. `apply`: load versions and roll back. `decide`: decide what others ask
-for, as a person. `metrics`: read them. `operator`: all of it, tokens of others, and the audit."""
+"""Rights beyond an app's own roles."""
 READ = "read"
-"""The name in `actions` that getting, listing and following are."""
+"""The name in `actions` that stands for getting, listing and following."""
 
 
 class GovernError(LatheError):
-    """It may not be, or cannot be. `code` is that of the problem which it is answered with."""
+    """Not permitted, or not possible. `code` is that of the problem that answers it."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -32,7 +31,7 @@ class GovernError(LatheError):
 
 @frozen
 class Principal:
-    """A caller that is known. None for `roles`, `apps` or `actions`: every one.
+    """An authenticated caller. None for `roles`, `apps` or `actions` means every one.
 
     `chain` leads from the caller to whom it acts for in the end. `grant` is there for the other side of an
     effect that calls back with its token. `token` is the id of the token that it came with, `proof` the hash
@@ -59,12 +58,12 @@ class Principal:
 
     @property
     def actor(self) -> str:
-        """Whom it acts for in the end: itself, if for nobody else."""
+        """The principal on whose behalf it acts in the end; itself, if nobody's."""
         return self.chain[-1] if self.chain else self.id
 
     @property
     def name(self) -> str:
-        """Who it is, with whom it acts for: what answers are kept under."""
+        """Itself with the principal it acts for: the key of receipts."""
         return " for ".join(self.chain) if len(self.chain) > 1 else self.id
 
     def may(self, scope: Scope) -> bool:
@@ -72,26 +71,26 @@ class Principal:
         return scope in self.scopes or "operator" in self.scopes
 
     def needs(self, scope: Scope) -> None:
-        """Raises `GovernError` (LR403.scope) without the scope."""
+        """Raise `GovernError` (LR403.scope) without the scope."""
         if not self.may(scope):
             raise GovernError("LR403.scope", f"this needs a token with the scope `{scope}`")
 
     def enters(self, app: str) -> None:
-        """Raises `GovernError` (LR403.scope) if it is not for this app."""
+        """Raise `GovernError` (LR403.scope) if its token is not for this app."""
         if not self.is_for(app):
             raise GovernError("LR403.scope", f"the token is not for `{app[:80]}`")
 
     def is_for(self, app: str) -> bool:
-        """Whether it is for this app."""
+        """Whether its token is for this app."""
         return (self.apps is None or app in self.apps) and (self.grant is None or self.grant.app == app)
 
     def takes(self, blueprint: str, action: str) -> bool:
-        """Whether an action, or `read`, is within what it is limited to; roles and policies come after."""
+        """Whether its token's limits include an action, or `read`; roles and policies are checked later."""
         limits = self.actions
         return limits is None or action in limits or f"{blueprint}.{action}" in limits
 
     def sees(self, app: str, entity: str) -> bool:
-        """Whether an entity is any of its business: an effect's token is for the one that asked for it."""
+        """Whether it may see an entity at all: a callback's token is for the entity whose effect it is."""
         return self.grant is None or (self.grant.app, self.grant.entity) == (app, entity)
 
     def caller(self, app: App) -> Caller:
@@ -109,7 +108,7 @@ class Principal:
 
 
 def clashing(app: App, roles: frozenset[str]) -> list[str]:
-    """Roles among these that an app lets no one hold together."""
+    """Roles among these that an app declares exclusive."""
     for group in app.exclusive:
         held = sorted(roles.intersection(group))
         if len(held) > 1:

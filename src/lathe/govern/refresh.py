@@ -8,13 +8,15 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 REFRESH_SECONDS = 10.0
-"""The shortest time between two times that somebody is asked."""
+"""Minimum time between two fetches."""
 PATIENCE_SECONDS = 1.0
-"""How long an answer is waited for by those who can do without: what is withdrawn should not count on."""
+"""How long callers wait that could do with the cached document: revocations should arrive."""
 
 
 class Refreshing:
-    """Asks once for all who want it. `ask` raises nothing that is expected; `seconds` only grows."""
+    """Shares one fetch between all callers. `ask` raises no expected exception; `seconds` is a monotonic
+    clock.
+    """
 
     def __init__(
         self, ask: Callable[[], Coroutine[object, object, None]], seconds: Callable[[], float]
@@ -26,7 +28,9 @@ class Refreshing:
         self._patient_until = 0.0
 
     async def look(self, *, is_needed: bool) -> None:
-        """Ask, unless that was done a moment ago. Who needs the answer waits for it, others for a moment."""
+        """Fetch, unless that was done a moment ago. Callers that need the result wait for it, others for
+        `PATIENCE_SECONDS`.
+        """
         clock = asyncio.get_running_loop().time
         if self._asking is None or self._asking.done():
             if self._seconds() < self._next:
@@ -44,11 +48,11 @@ class Refreshing:
         self.rest()
 
     def rest(self) -> None:
-        """It was asked just now, by whomever."""
+        """Note that the document was fetched just now."""
         self._next = self._seconds() + REFRESH_SECONDS
 
     async def close(self) -> None:
-        """End what is being asked."""
+        """Cancel a fetch in progress."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)

@@ -35,11 +35,11 @@ from lathe.runtime.config import IssuerSettings, Secret, SignInSettings
 from lathe.runtime.tokens import sealed, unsealed
 
 SECONDS = 600
-"""From the beginning of a sign-in to its end."""
+"""Maximum duration of a sign-in."""
 STATE_BYTES = 32
 CODE_CHARACTERS_LIMIT = 4_096
 ENDED_LIMIT = 10_000
-"""States that are remembered as ended, each for as long as it could come again."""
+"""Completed sign-ins that are remembered, each for as long as it could be replayed."""
 SESSION_SECONDS = (60, 43_200)
 
 _BEARER = re.compile(r"[!-~]{1,8192}")
@@ -55,7 +55,7 @@ class Post(Protocol):
 
 
 class _Begun(Struct, frozen=True, array_like=True):
-    """What the cookie says: whose sign-in it is, where it ends and leads to, and until when."""
+    """The content of the sign-in cookie: issuer, redirect, page to return to, expiry."""
 
     state: str
     issuer: str
@@ -69,7 +69,9 @@ _decode = msgspec.json.Decoder(_Begun).decode
 
 @frozen
 class Client:
-    """What one issuer knows this house as: the `audience` of its identity tokens is the client's id."""
+    """The OAuth client that this server is at an issuer; the `audience` of its identity tokens is the
+    client's id.
+    """
 
     issuer: Issuer
     secret: Secret | None
@@ -80,7 +82,7 @@ class Client:
 
 
 def client_of(issuer: Issuer, settings: SignInSettings) -> Client:
-    """A client as a table has it; its tokens are for the client's id. Raises `UsageError`."""
+    """The client of a configuration table. Raises `UsageError`."""
     where = f"`[issuer.{issuer.name}.sign_in]`"
     if issuer.kind != "person":
         raise UsageError(f'{where}: it is people who sign in: say `kind = "person"`')
@@ -95,7 +97,7 @@ def client_of(issuer: Issuer, settings: SignInSettings) -> Client:
 
 
 class SignIns:
-    """The sign-ins of one process; any process may end what another one began."""
+    """Sign-ins by issuers; one process may complete what another began."""
 
     def __init__(
         self,
@@ -139,7 +141,7 @@ class SignIns:
         return tuple(sorted(self._clients))
 
     async def begin(self, issuer: str, *, redirect: str, next: str) -> SignInStarted:
-        """Where a browser goes. Raises `UnavailableError`."""
+        """The issuer's authorization URL for a browser. Raises `UnavailableError`."""
         client = self._clients[issuer]
         document = await self._discovery(client).known()
         place = place_in(document, "authorization_endpoint", issuer=issuer)
@@ -162,7 +164,7 @@ class SignIns:
         return SignInStarted(url, sealed(self._key, msgspec.json.encode(said)))
 
     async def end(self, cookie: str, answer: Mapping[str, str], *, redirect: str) -> SignedIn:
-        """Who came back. Raises `SignInError`."""
+        """The principal that signed in. Raises `SignInError`."""
         begun = self._taken(cookie, answer, redirect)
         try:
             return await self._entered(begun, answer)
@@ -187,7 +189,7 @@ class SignIns:
         return f"{place}{'&' if urlsplit(place).query else '?'}{query}"
 
     def _taken(self, cookie: str, answer: Mapping[str, str], redirect: str) -> _Begun:
-        """The sign-in that a browser comes back with, which ends now, whatever comes of it."""
+        """The sign-in that a browser returns with; it is used up, whatever the result."""
         data = unsealed(self._key, cookie)
         begun = _decode(data) if data is not None else None
         now = self._clock.now_ms()
@@ -229,7 +231,7 @@ class SignIns:
     async def _exchanged(
         self, client: Client, document: Document, begun: _Begun, code: str
     ) -> tuple[str, str]:
-        """The identity token for a code, and the access token, empty if there is none.
+        """Exchange a code for the identity token, and the access token, empty if there is none.
 
         Raises `SignInError`, `UnavailableError`.
         """
@@ -257,7 +259,7 @@ class SignIns:
     def _shown(
         self, client: Client, document: Document, form: Mapping[str, str], place: str
     ) -> tuple[dict[str, str], dict[str, Json]]:
-        """The form and its headers, with what shows this client: its secret, or its id alone."""
+        """The form and its headers, with the client's authentication: its secret, or its id alone."""
         own = client.issuer.audience
         if client.secret is None:
             return {**form, "client_id": own}, {}
@@ -274,7 +276,7 @@ class SignIns:
         return {**form, "client_id": own, "client_secret": value}, {}
 
     def _check_claims(self, client: Client, claims: Mapping[str, Json], begun: _Begun) -> None:
-        """Raises `SignInError` for a token of another sign-in, or of another client."""
+        """Raise `SignInError` for a token of another sign-in or client."""
         nonce = claims.get("nonce")
         if not isinstance(nonce, str) or not hmac.compare_digest(
             nonce.encode("utf-8", "replace"), self._derived("nonce", begun.state).encode()
@@ -286,7 +288,7 @@ class SignIns:
             raise SignInError("token", "oidc: authorized party")
 
     def _lasting(self, client: Client, principal: Principal) -> Principal:
-        """The principal for as long as a session: its token only says who it was who signed in."""
+        """The principal with a session's lifetime: an identity token only proves who signed in."""
         until = self._clock.now_ms() + 1_000 * client.session_seconds
         return replace(principal, expires_ms=until, again_ms=None)
 
@@ -298,13 +300,13 @@ class SignIns:
 
 
 class SecretReader(Protocol):
-    """The value of a secret; None if it cannot be read."""
+    """A secret's value; None if it cannot be read."""
 
     def __call__(self, secret: Secret) -> str | None: ...
 
 
 def _check_sender(issuer: Issuer, document: Document, answer: Mapping[str, str]) -> None:
-    """Raises `SignInError` if an answer says that it is another issuer's, or not whose, where it would."""
+    """Raise `SignInError` if an answer names another issuer, or none where it should (RFC 9207)."""
     says = document.get("authorization_response_iss_parameter_supported") is True
     if answer.get("iss", None if says else issuer.url) != issuer.url:
         raise SignInError("issuer", "oidc: issuer")

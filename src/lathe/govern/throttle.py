@@ -14,26 +14,26 @@ from lathe.frozen import frozen
 
 ADDRESS_BURST = 10
 ADDRESS_SECONDS = 2.0
-"""One more try for an address after this long."""
+"""Time after which an address may try once more."""
 ALL_BURST = 200
 ALL_SECONDS = 0.05
 ADDRESSES_LIMIT = 10_000
 NETWORK_BITS = 64
-"""The part of an address of IPv6 that is not its holder's to choose."""
+"""The bits of an IPv6 address that its holder does not choose."""
 COUNTED_LIMIT = 20
-"""Addresses told one by one in one account of the failures; the rest is added up."""
+"""Addresses listed singly in one audit entry; the others are summed up."""
 
 
 @frozen
 class Failures:
-    """Failures since the last account, as (address, reason, count); `others` came from other addresses."""
+    """Failures since the last entry, as (address, reason, count); `others` came from other addresses."""
 
     counted: tuple[tuple[str, str, int], ...]
     others: int
 
 
 class Throttle:
-    """The failures of one process. `seconds` is a clock that only grows."""
+    """Counts failures in this process. `seconds` is a monotonic clock."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -67,7 +67,7 @@ class Throttle:
             self._others += count
 
     def account(self) -> Failures | None:
-        """The failures since the last account; None if there were none."""
+        """Take the failures since the last audit entry; None if there were none."""
         if not self._counts:
             return None
         counted = tuple((*key, count) for key, count in sorted(self._counts.items()))
@@ -76,7 +76,7 @@ class Throttle:
         return found
 
     def take_back(self, failures: Failures) -> None:
-        """Count failures that could not be written down with those that come."""
+        """Return failures whose audit entry could not be written."""
         for address, reason, count in failures.counted:
             self._count(address, reason, count)
         self._others += failures.others
@@ -90,7 +90,7 @@ class Throttle:
 
 
 def place_of(address: str) -> str:
-    """What an address is counted under: itself, or its network of IPv6."""
+    """The key under which an address is counted: itself, or its IPv6 network."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:

@@ -21,11 +21,11 @@ PREFIX = "lathe"
 SECRET_BYTES = 32
 TEXT_CHARACTERS_LIMIT = 128
 DEPTH_LIMIT = 8
-"""How often a token may be delegated on."""
+"""Maximum depth of delegation."""
 
 
 class Token(Struct, frozen=True):
-    """What a row of a token says. None for `apps` or `actions`: every one.
+    """The content of a token's row. None for `apps` or `actions` means every one.
 
     `principal` is whom it stands for; `beyond` whom it acts for where no row says so: an issuer's principal.
     While `old_until_ms` has not come, the secret before the last rotation is as good as the new one.
@@ -70,12 +70,12 @@ def secret_of() -> str:
 
 
 def text_of(token: str, secret: str) -> str:
-    """What the holder of a token keeps."""
+    """The text of a token, which its holder keeps."""
     return f"{PREFIX}_{token}_{secret}"
 
 
 def hash_of(secret: str) -> bytes:
-    """What is kept of a secret: it is long and random, so one round is as good as many."""
+    """The stored hash of a secret; the secret is long and random, so one round suffices."""
     return sha256(secret.encode()).digest()
 
 
@@ -89,14 +89,14 @@ def parts_of(text: str) -> tuple[str, str] | None:
 
 
 def shows(token: Token, proof: bytes, now_ms: int) -> bool:
-    """Whether a hash is that of the token's secret, or of the one before while that still counts."""
+    """Whether a hash matches the token's secret, or the previous one while it is valid."""
     is_new = hmac.compare_digest(token.hash, proof)
     is_old = hmac.compare_digest(token.old_hash, proof) and now_ms < token.old_until_ms
     return is_new or is_old
 
 
 def is_alive(lineage: Sequence[TokenRow], now_ms: int) -> bool:
-    """Whether a token and all that it comes from are there, in time, and not revoked."""
+    """Whether a token and all its ancestors exist, have not expired, and are not revoked."""
     return (
         0 < len(lineage) <= DEPTH_LIMIT
         and lineage[-1].parent == ""
@@ -106,7 +106,7 @@ def is_alive(lineage: Sequence[TokenRow], now_ms: int) -> bool:
 
 
 def principal_of(lineage: Sequence[TokenRow], *, proof: bytes, stamp: int) -> Principal:
-    """What a token comes to: never more than any of those that it was delegated from.
+    """The effective principal of a token: the intersection of its whole chain of delegation.
 
     Acting for somebody, nobody is a person by their own word: only where all of them are. What is limited to
     apps or actions is no operator.
@@ -137,12 +137,12 @@ def principal_of(lineage: Sequence[TokenRow], *, proof: bytes, stamp: int) -> Pr
 
 
 def widened(scopes: Sequence[str]) -> frozenset[str]:
-    """Scopes with all that they stand for."""
+    """Scopes with all that they imply."""
     return frozenset(SCOPES) if "operator" in scopes else frozenset(scopes)
 
 
 def _within(limits: Sequence[tuple[str, ...] | None]) -> frozenset[str] | None:
-    """What is within all limits; None is none. `Order.ship` is within `ship`."""
+    """The intersection of limits; None means no limit. `Order.ship` is within `ship`."""
     found: frozenset[str] | None = None
     for limit in limits:
         if limit is None:
@@ -152,6 +152,6 @@ def _within(limits: Sequence[tuple[str, ...] | None]) -> frozenset[str] | None:
 
 
 def met(one: frozenset[str], two: frozenset[str]) -> frozenset[str]:
-    """What two limits both allow: of a name and `Blueprint.name`, the narrower."""
+    """The intersection of two limits; of a name and `Blueprint.name`, the narrower."""
     narrower = {name for name in one if name.rpartition(".")[2] in two}
     return (one & two) | narrower | {name for name in two if name.rpartition(".")[2] in one}

@@ -15,26 +15,26 @@ from lathe.govern.token import Token, is_alive, token_of
 from lathe.store.audit import TokenRow
 
 TOKENS_LIMIT = 10_000
-"""Tokens of a tenant that live at once."""
+"""Live tokens of a tenant."""
 RESERVED = 1_000
-"""So many of them are no parts, but sessions and what operators make."""
+"""How many of them are reserved for operators' tokens and sessions."""
 PARTS_LIMIT = 1_000
-"""Tokens that come from one, and live at once; half as many for each step that this one was delegated on."""
+"""Live tokens derived from one; half as many for each step of its own delegation."""
 SESSIONS_LIMIT = 100
-"""Sessions that were begun with one token, and live at once."""
+"""Live sessions begun with one token."""
 
 Holder = str | tuple[str, ...]
 """A token by its id, or an issuer's principal by its chain."""
 
 
 def living(rows: Iterable[TokenRow], now_ms: int) -> dict[str, TokenRow]:
-    """The rows of a tenant, by id, that are not over, nor is any that they come from."""
+    """A tenant's rows, by id, that are valid and whose ancestors are all valid."""
     there = {row.id: row for row in rows if row.revoked_ms is None and now_ms < row.expires_ms}
     return {row.id: row for row in there.values() if is_alive(lineage_of(row, there), now_ms)}
 
 
 def lineage_of(row: TokenRow, rows: Mapping[str, TokenRow]) -> list[TokenRow]:
-    """A token and those that it comes from, as far as they are there, itself first."""
+    """A token and its known ancestors, itself first."""
     found = [row]
     while (parent := rows.get(found[-1].parent)) is not None:
         found.append(parent)
@@ -63,7 +63,7 @@ def check_room(row: TokenRow, token: Token, alive: Mapping[str, TokenRow]) -> No
 
 
 def _holders(row: TokenRow, token: Token, alive: Mapping[str, TokenRow]) -> list[Holder]:
-    """What a token comes from, the oldest first."""
+    """A token's ancestors, the oldest first."""
     lineage = lineage_of(row, alive)
     beyond = token_of(lineage[-1]).beyond if len(lineage) > 1 else token.beyond
     first: list[Holder] = [beyond] if beyond else []
@@ -71,5 +71,5 @@ def _holders(row: TokenRow, token: Token, alive: Mapping[str, TokenRow]) -> list
 
 
 def _is_own(token: Token, holders: list[Holder]) -> bool:
-    """Whether it is no part, or the session of whoever holds one that is none."""
+    """Whether it was not delegated, or is the session of a token that was not."""
     return not holders or (token.is_session and len(holders) == 1)

@@ -21,7 +21,8 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class TokenRequest(Struct, forbid_unknown_fields=True, frozen=True):
-    """A token that is asked for. `parent` `self`: a part of the token that asks; an id: a part of that one.
+    """The body of a request for a token. `parent`: `self` to delegate the caller's own token, or the id of
+    another to delegate.
 
     Left out, `roles`, `scopes`, `apps` and `actions` are, of a part, what the whole has; else no role, no
     scope, every app, every action. `expires_in` is in seconds.
@@ -40,7 +41,7 @@ class TokenRequest(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def check(wanted: TokenRequest, *, holder: str) -> None:
-    """Raises `GovernError` (LR422.token) for what can be no token.
+    """Raise `GovernError` (LR422.token) for an invalid request.
 
     A colon stands in the principals of issuers alone: such a token is a part of their own, for themselves.
     """
@@ -76,7 +77,7 @@ def _wrong(said: str) -> GovernError:
 
 
 def part_of(parent: Principal, wanted: TokenRequest) -> TokenRequest:
-    """The token as a part of what `parent` may. Raises `GovernError` (LR403.scope) if it is more."""
+    """The token as delegated from `parent`. Raises `GovernError` (LR403.scope) if it asks for more."""
     if wanted.kind == "person" and parent.kind != "person":
         raise _wider("who acts for an agent or a service is no person")
     roles = parent.roles or frozenset()

@@ -35,11 +35,11 @@ SIGNED = frozenset(
         "sid",
     ]
 )
-"""Claims that only a signed token makes."""
+"""Claims that are accepted from a signed token only."""
 
 
 class GetWith(Protocol):
-    """Gets a document for an issuer, with headers. Raises `UnavailableError`."""
+    """Fetches an issuer's document, with headers. Raises `UnavailableError`."""
 
     async def __call__(self, issuer: str, url: str, headers: Mapping[str, Json]) -> bytes: ...
 

@@ -27,11 +27,11 @@ __all__ = [
 ]
 
 DOTS = 2
-"""Between the parts of a signed JWT; neither our tokens nor those of effects have two."""
+"""Dots between the parts of a signed JWT; Lathe's own tokens do not have two."""
 
 
 class RefusedError(LatheError):
-    """Nobody stands behind it. `reason` is one of a few short ones: failures are counted by it."""
+    """The credential is not valid. `reason` is one of a few short words, by which failures are counted."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -39,11 +39,11 @@ class RefusedError(LatheError):
 
 
 class UnavailableError(LatheError):
-    """Whether somebody stands behind it cannot be known now: the issuer's keys cannot be had."""
+    """The credential cannot be verified now, because the issuer cannot be reached."""
 
 
 class Verifier(Protocol):
-    """Finds who stands behind a token of somebody else's. Raises `RefusedError`, `UnavailableError`."""
+    """Verifies tokens of other issuers. Raises `RefusedError`, `UnavailableError`."""
 
     async def find(self, text: str) -> Principal: ...
 
@@ -51,9 +51,7 @@ class Verifier(Protocol):
 
 
 class SignInError(LatheError):
-    """A sign-in that ends without anybody. `code` is told to the browser: one of ours, or the issuer's own
-    (RFC 6749, 4.1.2.1); `reason` is counted. `issuer` and `next` are empty where they are not known.
-    """
+    """A failed sign-in."""
 
     def __init__(self, code: str, reason: str, *, said: str = "") -> None:
         super().__init__(said or f"the sign-in failed: {code}")
@@ -65,7 +63,7 @@ class SignInError(LatheError):
 
 @frozen
 class SignInStarted:
-    """A sign-in that a browser takes to its issuer: where it goes, and the cookie that it comes back with."""
+    """A sign-in that was begun: the issuer's URL, and the cookie to return with."""
 
     url: str
     cookie: str
@@ -73,7 +71,7 @@ class SignInStarted:
 
 @frozen
 class SignedIn:
-    """Who came back from an issuer, and the page that they wanted."""
+    """A completed sign-in: the principal, and the page to return to."""
 
     principal: Principal
     next: str
@@ -91,8 +89,8 @@ class SignIn(Protocol):
         """Raises `SignInError`."""
 
     async def leave(self, principal: Principal, *, redirect: str) -> str | None:
-        """Where somebody's browser goes to end their session at the issuer, which sends it on to `redirect`;
-        None if it does not.
+        """The URL at which a browser ends the session at its issuer, which redirects to `redirect`; None if
+        the issuer has none.
         """
 
 

@@ -23,7 +23,7 @@ Permit = Callable[[Action, Entity, Caller, Mapping[str, Value]], bool]
 
 
 class Refused(Exception):
-    """Leaves a draft at once; `step` turns it into the refusal that it carries."""
+    """Aborts a draft; `step` returns the refusal that it carries."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(str(refusal))
@@ -32,7 +32,7 @@ class Refused(Exception):
 
 @record
 class Take:
-    """An action to be taken in this step, by whom, and how deep in the closure."""
+    """An action to take in this step: by whom, and at which depth of the closure."""
 
     entity: Entity
     action: str
@@ -43,7 +43,9 @@ class Take:
 
 
 class Draft:
-    """A step being worked out, and the world that it sees: the one before it, with what it has changed."""
+    """A step under construction, and the world as the step sees it: before the step, with its own changes to
+    what events replace.
+    """
 
     __slots__ = (
         "ghosts", "now", "parts", "permit", "reads", "requested", "seen", "table", "world", "written"
@@ -54,17 +56,17 @@ class Draft:
         self.permit = permit
         self.now = now
         self.world = world
-        """As it was."""
+        """The world before the step."""
         self.ghosts = world.ghosts
         self.seen: dict[str, Entity] = {}
-        """The entities that are not seen as the world has them."""
+        """Entities that the step sees differently from the world."""
         self.reads: set[str] = set()
         self.parts: list[Part] = []
         self.written: dict[str, Entity] = {}
         self.requested: list[tuple[str, Invocation]] = []
 
     def reset(self) -> None:
-        """Forget all that was worked out; what was read stays read."""
+        """Discard everything computed; recorded reads remain."""
         self.ghosts, self.seen = self.world.ghosts, {}
         self.parts, self.written, self.requested = [], {}, []
 
@@ -101,25 +103,26 @@ class Draft:
         )
 
     def introduce(self, entity: Entity) -> None:
-        """Let references find an entity that this very step creates."""
+        """Make an entity visible that this step creates."""
         self.seen[entity.id] = entity
 
     def replace(self, entity: Entity) -> None:
-        """Let the step see an entity otherwise than the world has it (an ended invocation, say)."""
+        """Make the step see an entity differently from the world (an ended invocation, say)."""
         self.seen[entity.id] = entity
 
     def current(self, entity: Entity) -> Entity:
         return self.seen.get(entity.id, entity)
 
     def write(self, entity: Entity) -> None:
-        """A change without an action."""
+        """Record a change without an action."""
         self.written[entity.id] = evolve(entity, ghosts=self.current(entity).ghosts)
 
     def effect(self, entity: Entity, name: str) -> EffectRule:
         return self.table.blueprints[entity.blueprint].effects[name]
 
     def offered(self, entity: Entity, action: str, results: Mapping[str, Value]) -> dict[str, Value]:
-        """The results that an action takes by name; `made` goes to the one ref among its `sets`.
+        """The results that an action takes as arguments, by name; `made` goes to the one ref among its
+        `sets`.
 
         The message of a bad end is cut to what its argument holds.
         """
@@ -139,7 +142,7 @@ class Draft:
         return Frame(self, entity, entity.fields, args, ghosts, self.ghosts, actor, self.now)
 
     def execute(self, entity: Entity, rule: EffectRule, invocation: Invocation, *, is_repeat: bool) -> None:
-        """What one execution does to the world's ghosts; repeats of an idempotent one do nothing."""
+        """Apply one execution's effect on the world's ghosts; repeats of an idempotent one do nothing."""
         if is_repeat and rule.effect.idempotent:
             return
         frame = evolve(self.frame(entity, invocation.args, None), fields=invocation.fields)
@@ -176,7 +179,7 @@ class Draft:
         return self.get(ref) if isinstance(ref, str) else None
 
     def finish(self, event: Event) -> Step:
-        """The whole step, once every side has accepted."""
+        """The complete step, once every side has accepted."""
         for part in self.parts:
             self.written[part.entity] = part.after
         parts = tuple(self.parts)
@@ -196,7 +199,7 @@ class Draft:
         return Step(event, parts, self.written, self.ghosts, requested, frozenset(self.reads))
 
     def check_unique(self) -> None:
-        """Refuse what would let two entities hold the same claim."""
+        """Refuse the step if two entities would hold the same claim."""
         for part in self.parts:
             uniques = self.table.blueprints[part.blueprint].blueprint.unique
             if uniques:
@@ -219,7 +222,7 @@ class Draft:
 
 
 def take_all(draft: Draft, *takes: Take) -> None:
-    """Take the actions and everything that goes with them, then their ghosts, then their effects.
+    """Take the actions and all that are joined to them, then their ghosts, then their effects.
 
     Every side's guard comes first, then what each would store: a range is left only by a step that
     nobody's guard refuses.
@@ -240,14 +243,14 @@ def take_all(draft: Draft, *takes: Take) -> None:
 
 
 def _before(draft: Draft, take: Take) -> Entity | None:
-    """The entity as the world has it: an event may let its step begin with another one (`replace`)."""
+    """The entity as the world has it: `replace` may have changed what the step sees."""
     if take.depth == 0 and draft.seen:
         return draft.world.get(take.entity.id)
     return None if take.is_new else take.entity
 
 
 def _closure(draft: Draft, takes: tuple[Take, ...]) -> list[tuple[Take, Rule, Frame]]:
-    """The actions and all that is taken with them, each clause right after the action that has it."""
+    """The actions and their closure under `also`, each clause right after its action."""
     waiting = [*reversed(takes)]
     opened: list[tuple[Take, Rule, Frame]] = []
     while waiting:
@@ -264,7 +267,7 @@ def _closure(draft: Draft, takes: tuple[Take, ...]) -> list[tuple[Take, Rule, Fr
 
 
 def _open(draft: Draft, take: Take) -> tuple[Rule, Frame]:
-    """Everything that can refuse an action before it is worked out: state, caller, arguments, guard."""
+    """The checks that precede an action: state, caller, arguments, guard."""
     entity = take.entity
     rule = draft.table.blueprints[entity.blueprint].rules.get(take.action)
     if rule is None or (take.action == "create") is not take.is_new:
@@ -303,7 +306,7 @@ def _arguments(draft: Draft, take: Take, action: Action) -> dict[str, Value]:
 
 
 def _left_out(draft: Draft, take: Take, argument: Argument) -> Value:
-    """What an argument is that was not given."""
+    """The value of an omitted argument."""
     value = stored(argument.default) if argument.has_default else None
     if value is None and argument.optional and argument.type.kind == "set":
         value = frozenset()
@@ -313,7 +316,7 @@ def _left_out(draft: Draft, take: Take, argument: Argument) -> Value:
 
 
 def _wanted(kind: Type) -> str:
-    """What an argument takes, in words."""
+    """What an argument accepts, in words."""
     match kind.kind:
         case "ref":
             return f"it takes the id of a {kind.blueprint} that exists"
@@ -334,7 +337,7 @@ def _exists(draft: Draft, kind: Type, value: Value) -> bool:
 
 
 def _apply(draft: Draft, take: Take, rule: Rule, frame: Frame, before: Entity | None) -> Part:
-    """The entity after its own action, its effects not yet asked for."""
+    """The entity after its own action, before its effects are requested."""
     entity, action = take.entity, rule.action
     changed: dict[str, Value] = {name: frame.args[name] for name in rule.sets}
     try:
@@ -361,7 +364,7 @@ def _apply(draft: Draft, take: Take, rule: Rule, frame: Frame, before: Entity | 
 
 
 def _left(invocation: Invocation) -> Invocation:
-    """What a started invocation becomes when its visit ends."""
+    """A started invocation after its visit has ended."""
     return evolve(invocation, phase="stopping") if invocation.phase == "started" else invocation
 
 
@@ -387,7 +390,7 @@ def _clause(draft: Draft, take: Take, clause: AlsoRule, frame: Frame, caller: Ca
 
 
 def _request(draft: Draft, take: Take, rule: Rule, frame: Frame, part: Part) -> Part:
-    """Ask for the action's effects, then those of the state that it entered."""
+    """Request the action's effects, then those of the state that it entered."""
     if not rule.action.run and not rule.begins_visit:
         return part
     entity = part.after
@@ -425,7 +428,7 @@ def _is_in_flight(entity: Entity, effect: str) -> bool:
 
 
 def _deliveries(draft: Draft, take: Take, target: TargetRule | None, frame: Frame) -> tuple[Delivery, ...]:
-    """A call's targets and arguments, rendered now: one, or one for each member of a set."""
+    """A call's targets and arguments, rendered now: one delivery, or one for each member of a set."""
     if target is None:
         return ()
     found: list[Delivery] = []

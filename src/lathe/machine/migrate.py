@@ -39,16 +39,16 @@ MisfitKind = Literal[
 ]
 
 NO_PLACE: frozenset[MisfitKind] = frozenset({"blueprint", "state", "timer", "deadline", "effect", "sort"})
-"""Kinds of misfits for which there is no counterpart; of the others, the data do not fit."""
+"""Kinds of misfits without a counterpart in the new version; in the others the data do not fit."""
 
 
 OPAQUE = frozenset({"id", "ref", "time", "json"})
-"""Kinds whose values mean something that no value of another kind does."""
+"""Kinds whose values mean nothing to any other kind."""
 
 
 @frozen
 class Misfit:
-    """One reason why something of the old version does not come over.
+    """A reason why something cannot be migrated.
 
     `name` is the state, field, effect or timer; `about` the callback, argument or expression that does
     not go with it, if there is one; `value` what does not fit, where that is a value.
@@ -66,11 +66,11 @@ class Misfit:
 
 
 Moved = Entity | tuple[Misfit, ...] | None
-"""What comes of an entity: itself in the new version, why it cannot be, or None: it stays behind, over."""
+"""The result of a migration: the entity, the misfits, or None: it is over and stays in the old version."""
 
 
 def migrate(old: Table, new: Table, entity: Entity, world: World) -> Moved:
-    """The entity in the new version. `world` is the old one, to look up whom its references mean.
+    """Migrate an entity. `world` is the old one, to resolve its references.
 
     Its id and its visit stay. A removed blueprint's entity that is final and of which nothing is left
     in flight stays behind with its journal (None).
@@ -100,7 +100,7 @@ def migrate(old: Table, new: Table, entity: Entity, world: World) -> Moved:
 
 
 def migrate_world(old: Table, new: Table, world: MemoryWorld) -> MemoryWorld | tuple[Misfit, ...]:
-    """A whole world in the new version, or everything that keeps it from being there."""
+    """Migrate a whole world; else everything that prevents it."""
     wrong: list[Misfit] = []
     entities: dict[str, Entity] = {}
     for entity in world:
@@ -124,14 +124,14 @@ def migrate_ghosts(old: Table, new: Table, ghosts: Values) -> dict[str, Value] |
 
 
 def moved_state(blueprint: Blueprint, state: str) -> str | None:
-    """The state of the new version in which an entity of an old one is; None if there is none."""
+    """The new version's state for an entity of an old one; None if there is none."""
     if blueprint.migrate is not None and state in blueprint.migrate.states:
         return blueprint.migrate.states[state]
     return state if state in blueprint.states else None
 
 
 def same_kind(old: Type, new: Type) -> bool:
-    """Whether values keep their meaning: the same kind, of references to the same blueprint."""
+    """Whether values keep their meaning: the same kind, and references to the same blueprint."""
     if (old.kind, old.blueprint) != (new.kind, new.blueprint):
         return False
     if old.element is None or new.element is None:
@@ -155,12 +155,12 @@ def contained(old: Type, new: Type) -> bool:
 
 
 def sort_of(effect: Effect) -> tuple[bool, bool]:
-    """What sort of effect it is: a notice or not, a call or creation or not."""
+    """The sort of an effect: notice or not, call or creation or neither."""
     return effect.is_notice, effect.target is not None
 
 
 def remembered(effect: Effect) -> Iterator[Read]:
-    """What each execution of an effect reads of the moment when it was asked for."""
+    """What each execution of an effect reads of the state at the time of its request."""
     for assignment in effect.world:
         for tree in (assignment.value, assignment.via):
             for node in walk(tree.tree) if tree is not None else ():
@@ -184,7 +184,7 @@ def _mixes(tree: Node, target: Type, before: Blueprint) -> bool:
 
 
 def _results(tree: Node) -> Iterator[Node]:
-    """The parts of an expression that its value is, or is made of as a set."""
+    """The parts of an expression that can be its value, or members of it."""
     waiting = [tree]
     while waiting:
         match waiting.pop():
@@ -204,12 +204,12 @@ def _goes_into(kind: Type, target: Type) -> bool:
 
 
 def _is_over(invocation: Invocation) -> bool:
-    """Whether nobody waits for it any more: it can do nothing here but change the world."""
+    """Whether an invocation has no callback left: it can only change the world outside."""
     return invocation.phase in ("stopping", "late", "notice") and not invocation.deliveries
 
 
 def _shows(old: Table, new: Table, before: BlueprintTable, invocation: Invocation) -> bool:
-    """Whether an execution changes a ghost that the new version has too."""
+    """Whether an execution changes a ghost that the new version also has."""
     rules = before.effects[invocation.effect].world
     return any(_ghost_exists(new, before.blueprint.name, rule) for rule in rules)
 
@@ -224,7 +224,7 @@ def _ghost_exists(new: Table, owner: str, rule: AssignmentRule) -> bool:
 
 @mutable
 class _Move:
-    """One entity on its way, and what is wrong with it so far."""
+    """The migration of one entity, and the misfits found so far."""
 
     old: Table
     new: Table
@@ -238,7 +238,7 @@ class _Move:
         self.wrong.append(Misfit(kind, self.entity.blueprint, name, about, value))
 
     def state(self) -> str | None:
-        """The new state, and whether the timers that are armed have a counterpart."""
+        """Migrate the state, and check that armed timers have a counterpart."""
         name, blueprint = self.entity.state, self.after.blueprint
         state = moved_state(blueprint, name)
         if state is None:
@@ -262,7 +262,7 @@ class _Move:
         return is_said or name in blueprint.timers or any(t.at == at for t in blueprint.timers.values())
 
     def fields(self, values: Values) -> dict[str, Value]:
-        """Every field of the new version; those that do not fit are left out, and told."""
+        """Migrate every field; those that do not fit are left out and reported."""
         found: dict[str, Value] = {}
         for target in self.after.blueprint.fields.values():
             value = self.field(target, values)
@@ -273,7 +273,7 @@ class _Move:
         return found
 
     def field(self, target: Field, values: Values) -> Value | Misfit:
-        """What one field of the new version holds, of these values of the old one."""
+        """The new value of one field, from the old version's values."""
         owner, moved = self.entity.blueprint, self.after.blueprint.migrate
         source = self.before.blueprint.fields.get(target.name)
         if moved is not None and target.name in moved.fields:
@@ -298,7 +298,7 @@ class _Move:
         return value
 
     def _refers(self, kind: Type, value: Value) -> bool:
-        """Whether references mean entities of the blueprint that they may."""
+        """Whether references point to entities of a permitted blueprint."""
         if isinstance(value, frozenset):
             return kind.element is None or all(self._refers(kind.element, member) for member in value)
         if kind.kind != "ref" or not isinstance(value, str):
@@ -314,7 +314,9 @@ class _Move:
         yield from _kept_ghosts(before, after, self.entity.ghosts, self.after.ghosts, to)
 
     def invocations(self, fields: Values) -> Iterator[Invocation]:
-        """What is in flight, by the names of its effects. `fields` are those of the new version."""
+        """Migrate invocations in flight, by the names of their effects. `fields` are those of the new
+        version.
+        """
         for invocation in self.entity.invocations:
             rule = self.after.effects.get(invocation.effect)
             was = self.before.effects[invocation.effect].effect
@@ -351,7 +353,7 @@ class _Move:
         return replace(invocation, fields=kept, args=args)
 
     def _check_results(self, was: Effect, now: Effect) -> None:
-        """Whether what the adapter was asked for fits the action that will take it."""
+        """Whether the results requested from the adapter fit the action that will take them."""
         action = self.after.blueprint.actions.get(now.ok or "")
         for argument in action.arguments.values() if action is not None else ():
             given = was.takes.get(argument.name)
@@ -362,7 +364,7 @@ class _Move:
                 self.fault("result", now.name, argument.name)
 
     def _check_deliveries(self, invocation: Invocation, was: Effect, now: Effect) -> None:
-        """Whether a call in flight is one that its target can take or refuse, as before."""
+        """Whether a call in flight can still be taken or refused by its target, as before."""
         assert was.target is not None and now.target is not None, "both are calls"
         source, target = was.target, now.target
         if (source.blueprint, source.action, source.each) != (target.blueprint, target.action, target.each):
@@ -382,7 +384,7 @@ def _may_lack(argument: Argument) -> bool:
 def _unfit(
     delivery: Delivery, before: Mapping[str, Argument], after: Mapping[str, Argument]
 ) -> Iterator[str]:
-    """The arguments that fitted before and do not now, or that are missing now."""
+    """The arguments that were valid before and are not now, or are missing now."""
     for name, value in delivery.args.items():
         if name not in after:
             yield name

@@ -18,7 +18,7 @@ from lathe.machine.trace import FalseClause
 
 @frozen
 class Broken:
-    """A property that is false, the entity for which it is (None: of the app), and why."""
+    """A violated property, the entity (None: of the app), and why."""
 
     prop: Property
     entity: str | None
@@ -26,11 +26,13 @@ class Broken:
 
 
 Lowered = Mapping[tuple[str, str], tuple[Compiled | None, Compiled]]
-"""Invariants and step properties as functions (`when`, `that`), by blueprint (empty: the app's) and name."""
+"""Invariants and step properties compiled to functions (`when`, `that`), by blueprint (empty: the app's) and
+name.
+"""
 
 
 def lowered(table: Table) -> Lowered:
-    """The properties of an app as functions, for whoever asks after every step."""
+    """An app's properties as functions, for callers that evaluate them after every step."""
     found: dict[tuple[str, str], tuple[Compiled | None, Compiled]] = {}
     owners = {name: rules.blueprint.properties for name, rules in table.blueprints.items()}
     for owner, properties in {**owners, "": table.app.properties}.items():
@@ -50,7 +52,7 @@ def broken(
     only: Collection[str] | None = None,
     functions: Lowered | None = None,
 ) -> Iterator[Broken]:
-    """Invariants that are false after a step, and step properties that the step itself breaks.
+    """The invariants that are false after a step, and the step properties that it violates.
 
     The start of an invocation, its stop, and an end without an action are no steps in that sense. `only`
     names the entities to look at, for whoever knows that nothing else can have changed; the app's own
@@ -76,7 +78,7 @@ def broken(
 
 
 def false_invariants(table: Table, world: MemoryWorld) -> Iterator[Broken]:
-    """Invariants that are false of a world as it stands, whatever led to it."""
+    """The invariants that are false in a world, however it was reached."""
     for entity in sorted(world, key=lambda e: e.id):
         for prop in table.blueprints[entity.blueprint].blueprint.properties.values():
             if prop.kind == "invariant":
@@ -87,7 +89,7 @@ def false_invariants(table: Table, world: MemoryWorld) -> Iterator[Broken]:
 
 
 def _actors(table: Table, before: MemoryWorld, step: Step) -> frozenset[str]:
-    """The entities of which an action is taken, or an effect executed."""
+    """The entities of which an action is taken or an effect executed."""
     event = step.event
     if isinstance(event, (Executes, LateExecution)):
         return frozenset((event.entity,))
@@ -119,7 +121,7 @@ def _judge(
 
 
 def _surely_holds(functions: tuple[Compiled | None, Compiled], frame: Frame) -> bool:
-    """Whether a property is true, or asks for nothing here; False: it is to be looked at."""
+    """Whether a property surely holds; False: evaluate it."""
     when, that = functions
     try:
         if when is not None and when(frame, frame.fields, frame.args) is not True:

@@ -49,12 +49,12 @@ class Replayed:
 
     @property
     def is_same(self) -> bool:
-        """Whether the step went as the trace says: the same changes, or refused both times."""
+        """Whether the step matches the trace: the same changes, or refused both times."""
         return not parting(self.recorded, self.actual)
 
 
 def _changes(told_step: TraceStep) -> dict[str, dict[str, tuple[Json, Json]]]:
-    """What changed, times apart where a replay has its own clock."""
+    """The changes, without times where the replay has its own clock."""
     is_timed = told_step.at is not None
     return {
         part.entity: {
@@ -66,7 +66,7 @@ def _changes(told_step: TraceStep) -> dict[str, dict[str, tuple[Json, Json]]]:
 
 
 def parting(recorded: TraceStep, actual: TraceStep) -> str:
-    """Where a step parts from the trace, in a clause with entity and field; empty if it does not."""
+    """Where a step differs from the trace, as a clause with entity and field; empty if it does not."""
     if actual.refused is not None:
         return "" if recorded.refused is not None else f"it is refused: {actual.refused}"
     if recorded.refused is not None:
@@ -95,7 +95,7 @@ def _is_time(value: Json) -> bool:
 
 @frozen
 class Walk:
-    """A trace that was run, and where it led: the world afterwards, in the version that is in force there."""
+    """A replayed trace, and the world afterwards with the version then in force."""
 
     steps: list[Replayed]
     table: Table
@@ -112,7 +112,7 @@ def replay(
 def walk(
     app: App, trace: Trace, permit: Permit = admitted, *, before: tuple[App, Permit] | None = None
 ) -> Walk:
-    """Run a trace on the model, event by event; what no longer fits the app is told as refused.
+    """Replay a trace on the model, event by event; steps that the app no longer has are reported as refused.
 
     `permit` says who may: `by` alone, where the app has no policies. `before` is the version that is
     replaced and who may there, for a trace in which another takes over.
@@ -149,12 +149,12 @@ def walk(
 
 
 def refused(recorded: TraceStep, why: str) -> TraceStep:
-    """A step of a trace that cannot be taken now."""
+    """Report a step of a trace that cannot be taken now."""
     return TraceStep(recorded.event, recorded.parts[:1], recorded.by, refused=why, at=recorded.at)
 
 
 def _given(table: Table, world: MemoryWorld, recorded: TraceStep) -> tuple[MemoryWorld, Replayed]:
-    """The world as a trace begins with it."""
+    """The initial world of a trace."""
     try:
         begun = beginning(table, recorded)
     except LookupError as error:
@@ -167,7 +167,7 @@ def _given(table: Table, world: MemoryWorld, recorded: TraceStep) -> tuple[Memor
 def _swapped(
     tables: tuple[Table, Table], world: MemoryWorld, recorded: TraceStep, *, is_known: bool
 ) -> tuple[MemoryWorld | None, Replayed]:
-    """The world in the new version, if it has a place there, and the step that says so."""
+    """The migrated world, if the migration is possible, and the step that says so."""
     old, new = tables
     if not is_known:
         why = "the version before is not at hand (`--against`)"
@@ -180,7 +180,7 @@ def _swapped(
 
 
 def event_of(app: App, world: MemoryWorld, told_step: TraceStep, now: int) -> Event:
-    """The machine's event that a step of a trace tells of, in a world, at a moment.
+    """The machine's event for a step of a trace, in a world, at a moment.
 
     Raises LookupError for what the app has not, ValueError for what is no time.
     """
@@ -221,7 +221,7 @@ def _made(told_step: TraceStep) -> tuple[str, ...]:
 
 
 def _spare(app: App, world: MemoryWorld, told_step: TraceStep) -> tuple[str, ...]:
-    """Names for creations that were refused when the trace was made."""
+    """Ids for creations that were refused when the trace was made."""
     found = world.entities[told_step.entity]
     head = found.head
     count = len(head.deliveries) if head else 0

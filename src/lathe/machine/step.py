@@ -54,7 +54,7 @@ def matches(principal: Principal, caller: Caller) -> bool:
 
 
 def step(table: Table, world: World, event: Event, *, permit: Permit = admitted) -> Step | Refusal:
-    """What follows when `event` meets `world`: a whole step, or a refusal that changes nothing."""
+    """Apply `event` to `world`: a whole step, or a refusal that changes nothing."""
     draft = Draft(table, world, permit, event.now)
     try:
         _RULES[type(event)](draft, event)
@@ -81,7 +81,7 @@ def _act(draft: Draft, event: Act) -> None:
 
 
 def _require_progress(draft: Draft, entity: Entity, event: Act) -> None:
-    """Progress needs a started invocation of this visit, and is never its own `ok` or `error`."""
+    """An effect's progress needs a started invocation of this visit, and is never its own `ok` or `error`."""
     active = entity.active
     if active is None or active.phase != "started" or active.effect != event.by.name:
         raise draft.refused("stale", entity, event.action)
@@ -143,7 +143,9 @@ def _ends(draft: Draft, event: Ends) -> None:
 def _take_end(
     draft: Draft, entity: Entity, rule: EffectRule, results: Mapping[str, Value], *, is_ok: bool
 ) -> None:
-    """Take the callback of an end. A refused `ok` becomes `error`; without either, it just ends."""
+    """Take the action that an end calls back. A refused `ok` becomes `error`; without either, the invocation
+    just ends.
+    """
     effect, caller = rule.effect, Caller("effect", rule.effect.name)
     if is_ok:
         if effect.ok is None:
@@ -197,7 +199,7 @@ def _notifies(draft: Draft, event: Notifies) -> None:
 def _deliver_notice(
     draft: Draft, entity: Entity, rule: EffectRule, notice: Invocation, event: Notifies
 ) -> None:
-    """A call that nobody waits for: its target takes it, or refuses and nothing more happens."""
+    """Deliver a call without callbacks: its target takes it, or refuses and nothing else happens."""
     rest = _without(entity, notice)
     draft.replace(rest)
     try:
@@ -241,7 +243,7 @@ def _delivers(draft: Draft, event: Delivers) -> None:
 
 
 def _targets(draft: Draft, rule: EffectRule, head: Invocation, event: Delivers | Notifies) -> list[Take]:
-    """The steps of the other side of a delivery; a target that is unset refuses."""
+    """The actions of a delivery's target; an unset target refuses."""
     target = rule.target
     assert target is not None, "only calls and creations are delivered"
     caller = Caller("entity", draft.entity(event.entity).blueprint)
@@ -282,7 +284,7 @@ def _without(entity: Entity, gone: Invocation) -> Entity:
 
 
 def _with_late(entity: Entity, rule: EffectRule, over: Invocation) -> Entity:
-    """What a bad end or a cancellation leaves behind: at most one late execution of each effect."""
+    """Keep at most one possible late execution of each effect after a bad end or cancellation."""
     may_repeat = not (rule.effect.idempotent and over.executed)
     if not rule.effect.late or not rule.world or not may_repeat:
         return entity
