@@ -12,15 +12,17 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 Address = IPv4Address | IPv6Address
 
 ADDRESSES_LIMIT = 16
-"""Addresses of one name that are looked at."""
+"""Addresses of one name that are considered."""
 
 
 class ForbiddenError(Exception):
-    """The address may not be reached from here."""
+    """Effects may not connect to this address."""
 
 
 class Addresses:
-    """What may be reached. `allowed` (`host`, `host:port`, networks) may be besides public addresses."""
+    """The addresses that effects may reach: public ones, and those in `allowed` (`host`, `host:port`,
+    networks).
+    """
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._networks = []
@@ -32,7 +34,7 @@ class Addresses:
                 self._names.add(one.lower())
 
     def chosen(self, host: str, port: int, found: Sequence[str]) -> str:
-        """Of the addresses found for a host, the one to connect to. Raises `ForbiddenError`, `OSError`."""
+        """Look a host up, and choose a permitted address. Raises `ForbiddenError`, `OSError`."""
         name = name_of(host)
         addresses = found[:ADDRESSES_LIMIT]
         is_named = name in self._names or f"{name}:{port}" in self._names
@@ -55,7 +57,7 @@ class Addresses:
 
 
 def name_of(host: str) -> str:
-    """What is looked up for a host of a URL."""
+    """The name to look up for the host of a URL."""
     return host.lower().strip("[]")
 
 

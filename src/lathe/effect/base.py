@@ -11,11 +11,11 @@ from lathe.lang.model import Json
 from lathe.machine.event import Cause
 
 MAIN = "main"
-"""The tenant of whoever runs the processes."""
+"""The operator's own tenant."""
 
 
 def settings_key(tenant: str, app: str) -> str:
-    """Under which name the operator gives an app what it may use: of another tenant's app, `TENANT/APP`."""
+    """The key of an app's settings in the configuration; for another tenant's app `TENANT/APP`."""
     return app if tenant == MAIN else f"{tenant}/{app}"
 
 
@@ -41,7 +41,7 @@ class Attempt:
 
     @property
     def settings_key(self) -> str:
-        """Under which name the operator gives its app what it may use."""
+        """The key of its app's settings in the configuration."""
         return settings_key(self.tenant, self.app)
 
 
@@ -67,18 +67,18 @@ class Ending:
 
 
 class Performer(Protocol):
-    """An adapter at work. It is cancelled when its time is up or its visit was left."""
+    """An adapter. A try is cancelled when its time is up or its visit was left."""
 
     async def perform(self, attempt: Attempt) -> Ending:
         """Try once. What it raises (but for its cancellation) is a bad end of cause `crashed`."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
 @runtime_checkable
 class Prompt(Protocol):
-    """An adapter that may know without waiting how a try ends."""
+    """An adapter that may know the result of a try without waiting."""
 
     def at_once(self, request: Mapping[str, Json]) -> Ending | None:
-        """What `perform` would answer, which had nothing to do for it; None: it is to be tried."""
+        """The result that `perform` would give, if there is nothing to do for it; None: perform it."""

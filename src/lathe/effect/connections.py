@@ -16,13 +16,13 @@ import httpx2
 
 CONNECTIONS_LIMIT = 256
 KEPT_LIMIT = 64
-"""Connections of one pool that are kept while nobody uses them."""
+"""Idle connections kept in one pool."""
 NAMES_LIMIT = 64
-"""Names under TLS whose connections are kept; beyond that those unused for longest are closed."""
+"""TLS names with a pool; beyond that the least recently used are closed."""
 
 
 class _Pool:
-    """A client, and how many use it."""
+    """A client, and its number of users."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         limits = httpx2.Limits(max_connections=CONNECTIONS_LIMIT, max_keepalive_connections=KEPT_LIMIT)
@@ -39,7 +39,7 @@ class _Pool:
 
 
 class Connections:
-    """The pools of one adapter. `tls` says whom to trust; None: whom the system does."""
+    """The pools of one adapter. `tls` is the trust store; None: the system's."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls or httpx2.create_ssl_context(trust_env=False)

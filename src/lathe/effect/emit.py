@@ -42,11 +42,11 @@ class Emit:
         """The connections are the `http` adapter's."""
 
     def at_once(self, request: Mapping[str, Json]) -> Ending | None:
-        """Without `to` there is nothing to wait for."""
+        """Without `to` the event is only published on the stream, at once."""
         return None if request.get("to") else _TOLD
 
     async def perform(self, attempt: Attempt) -> Ending:
-        """Send the event where it is wanted."""
+        """Send the event to its URL."""
         told = self.at_once(attempt.request)
         if told is not None:
             return told

@@ -35,13 +35,13 @@ UNREACHED: tuple[tuple[type[Exception], str], ...] = (
     (gaierror, "its name is not known"),
 )
 RETRIED = frozenset({408, 425, 429})
-"""Refusals that may pass: they are tried again, as 5xx are."""
+"""Status codes below 500 that are retried, as 5xx are."""
 OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
-"""Headers that are not the blueprint's to set."""
+"""Headers that a blueprint may not set."""
 KEPT_ON_REDIRECT = frozenset(
     {"accept", "user-agent", "idempotency-key", "lathe-invocation", "accept-encoding"}
 )
-"""What a redirect to another host may see: neither credentials nor anything that the author set."""
+"""The headers kept on a redirect to another host: no credentials, nothing set by the author."""
 
 
 Exchanged = tuple[int, Mapping[str, str], bytes]
@@ -49,7 +49,7 @@ Exchanged = tuple[int, Mapping[str, str], bytes]
 
 
 class Http:
-    """Requests over shared connections. `addresses` says where those of an app may go."""
+    """The adapter, with shared connections. `addresses` restricts where an app's requests may go."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Http:
     async def _exchange(
         self, attempt: Attempt, only: Collection[str] | None, form: Mapping[str, str] | None
     ) -> Exchanged:
-        """The answer behind all redirects."""
+        """The response after all redirects."""
         request = attempt.request
         method = str(request.get("method") or "GET")
         url = str(request["url"])
@@ -142,7 +142,7 @@ class Http:
     async def _send(
         self, app: str, method: str, url: str, headers: Mapping[str, str], content: bytes | None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """One exchange, with the very address that was looked at."""
+        """One exchange, with exactly the address that was checked."""
         parsed = httpx2.URL(url)
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise httpx2.UnsupportedProtocol(f"`{parsed.scheme}` is neither http nor https")
@@ -172,7 +172,7 @@ class Http:
 
 
 def _check_granted(url: str, only: Collection[str] | None) -> None:
-    """Raises `ForbiddenError` for a host that is not among those granted."""
+    """Raise `ForbiddenError` for a host that was not granted."""
     if only is None:
         return
     scheme, host, port = _origin(url)
@@ -183,13 +183,13 @@ def _check_granted(url: str, only: Collection[str] | None) -> None:
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: who a request goes to. What is meant for one is not for another."""
+    """The origin of a URL: credentials for one are not sent to another."""
     parsed = httpx2.URL(url)
     return parsed.scheme, parsed.host, parsed.port or {"http": 80, "https": 443}.get(parsed.scheme)
 
 
 class _TooMuchError(Exception):
-    """More than is taken in."""
+    """The response exceeds the limit."""
 
 
 def _ending(attempt: Attempt, status: int, headers: Mapping[str, str], body: bytes) -> Ending:
@@ -204,7 +204,7 @@ def _ending(attempt: Attempt, status: int, headers: Mapping[str, str], body: byt
 
 
 def _taken(attempt: Attempt, status: int, body: bytes) -> Ending:
-    """A good end, with what `take` wants of the answer."""
+    """A good end, with the values that `take` extracts from the response."""
     results: dict[str, Json] = {"status": status}
     takes = attempt.request.get("take")
     if not isinstance(takes, dict) or not takes:
@@ -246,7 +246,7 @@ def _retry_after_ms(wanted: str | None, now: str | None) -> int | None:
 
 
 def _place(request: Mapping[str, Json]) -> str:
-    """Where a request went, without what may be secret or somebody's: method, host and port."""
+    """A request's method, host and port, for logs: nothing secret or personal."""
     try:
         url = httpx2.URL(str(request["url"]))
     except (httpx2.InvalidURL, ValueError):
@@ -256,7 +256,7 @@ def _place(request: Mapping[str, Json]) -> str:
 
 
 def _unreached(error: Exception) -> str:
-    """Why there is no answer, in words of our own: what an error says may quote the other side."""
+    """Why there was no response, in our own words: an exception's text may quote the other side."""
     return next((said for kind, said in UNREACHED if isinstance(error, kind)), "the connection failed")
 
 

@@ -20,16 +20,16 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class Process:
-    """Commands. `allowed` are, by app, the very texts that may stand first in `argv`."""
+    """The adapter. `allowed` are, by app, the exact texts permitted as `argv[0]`."""
 
     def __init__(self, allowed: Mapping[str, Collection[str]]) -> None:
         self._allowed = allowed
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Nothing to close."""
 
     async def perform(self, attempt: Attempt) -> Ending:
-        """Run the command; exit code 0 ends well."""
+        """Run the command; exit code 0 is a good end."""
         argv = attempt.request.get("argv")
         if not isinstance(argv, list) or not argv:
             return Ending(ok=False, cause="invalid", message="there is no command", log="there is no command")
@@ -86,7 +86,7 @@ async def _write(stream: asyncio.StreamWriter, data: bytes) -> None:
 
 
 async def _read(stream: asyncio.StreamReader, limit: int) -> bytes:
-    """The first bytes of a stream; the rest is read and dropped, so that nothing blocks."""
+    """The first bytes of a stream; the rest is read and dropped, so that the process never blocks."""
     kept = bytearray()
     while chunk := await stream.read(65_536):
         kept += chunk[: max(0, limit - len(kept))]

@@ -22,7 +22,7 @@ LATE = frozenset({"token", "env", "secret"})
 """The scopes of placeholders that are never stored."""
 MARK = "$lathe"
 TOLD_OTHERWISE = frozenset({"json", "time"})
-"""Kinds that are kept as something else than what the outside sees."""
+"""Kinds whose stored form differs from the one shown outside."""
 
 Lookup = Callable[[str, str], str]
 """The value of a late placeholder, by scope and name. Raises `MissingError`."""
@@ -34,7 +34,7 @@ class MissingError(LookupError):
 
 @frozen
 class Moment:
-    """What a request is rendered from: whose invocation it is, and the types of what it may name.
+    """What a request is rendered from: its entity, and the types of the values that it may name.
 
     `kinds` are the types of fields and arguments that are no plain JSON inside: `json` and `time`.
     """
@@ -45,7 +45,7 @@ class Moment:
 
 
 def kinds_of(blueprint: Blueprint) -> dict[tuple[str, str], Kind]:
-    """The fields and arguments of a blueprint that are told otherwise than they are kept."""
+    """The fields and arguments of a blueprint whose stored form differs from the one shown outside."""
     found: dict[tuple[str, str], Kind] = {
         ("field", f.name): f.type.kind for f in blueprint.fields.values() if f.type.kind in TOLD_OTHERWISE
     }
@@ -57,7 +57,7 @@ def kinds_of(blueprint: Blueprint) -> dict[tuple[str, str], Kind]:
 
 
 def render(effect: Effect, moment: Moment) -> dict[str, Json]:
-    """The request of an invocation, from what it kept of the moment when it was asked for."""
+    """The request of an invocation, from the values captured when it was requested."""
     adapter = ADAPTERS.get(effect.uses)
     specs = adapter.settings if adapter else {}
     rendered: dict[str, Json] = {}
@@ -79,7 +79,7 @@ def _render(setting: Setting, moment: Moment, *, is_url: bool) -> Json:
 
 
 def _text(template: Template, moment: Moment, *, is_url: bool) -> Json:
-    """A template: one placeholder and nothing else keeps its type, unless it stands in a URL."""
+    """Render a template: a lone placeholder keeps its type, unless it is in a URL."""
     first = template.parts[0] if len(template.parts) == 1 else None
     if isinstance(first, Placeholder) and first.scope not in LATE and not is_url:
         return _json(first, moment)

@@ -17,22 +17,22 @@ from threading import Thread
 from lathe.frozen import frozen
 
 THREADS_LIMIT = 128
-"""Names that are looked up at once."""
+"""Concurrent look-ups."""
 APP_LIMIT = 8
-"""Names that are looked up at once for one app."""
+"""Concurrent look-ups of one app."""
 WAITING_LIMIT = 1_000
-"""Look-ups of one app that wait until another of its own has ended, or a thread is free."""
+"""Queued look-ups of one app."""
 LOOK_UP_SECONDS = 10.0
-"""How long one waits and lasts: time for a second server where the first does not answer."""
+"""Time-out of a look-up, queueing included: enough for a second DNS server."""
 
 
 class UnansweredError(OSError):
-    """The name was not found in time, or too many were to be found."""
+    """The look-up timed out, or too many are queued."""
 
 
 @frozen
 class _LookUp:
-    """A name that an app asks for, and who waits for its addresses."""
+    """A look-up of a name for an app, and those that wait for it."""
 
     app: str
     name: str
@@ -41,7 +41,7 @@ class _LookUp:
 
 
 class Resolver:
-    """The look-ups of one event loop. Threads are begun as they are needed, one for each look-up."""
+    """Runs look-ups on threads, started on demand, one for each look-up."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Resolver:
         self._seconds = seconds
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[_LookUp]] = {}
-        """By app: the one whose turn it is, among those that have as many running, stands first."""
+        """Queues by app; among apps with equally many look-ups running, the first is next."""
 
     async def look_up(self, app: str, name: str, port: int) -> list[str]:
         """The addresses of a name, in the system's order; of an address, itself.
@@ -82,7 +82,7 @@ class Resolver:
             self._forget(asked)
 
     def _forget(self, asked: _LookUp) -> None:
-        """Nobody waits for it any more; if it has begun, its thread ends when it ends."""
+        """Drop a look-up that nobody waits for; a running one ends by itself."""
         waiting = self._waiting.get(asked.app)
         if waiting is not None and asked in waiting:
             waiting.remove(asked)
@@ -90,7 +90,7 @@ class Resolver:
                 del self._waiting[asked.app]
 
     def _begin(self) -> None:
-        """Begin what there are threads for: of the app first that has the fewest."""
+        """Start queued look-ups while there are threads: first for the app with the fewest."""
         while self._running.total() < self._threads:
             free = [app for app in self._waiting if self._running[app] < self._each]
             if not free:
@@ -132,7 +132,7 @@ class Resolver:
 
 
 def _literal(name: str) -> str | None:
-    """The address that a name is, if it is one as it is always written."""
+    """The address that a name is literally, in canonical form."""
     try:
         return str(ip_address(name))
     except ValueError:

@@ -44,13 +44,13 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 COMPILED_LIMIT = 64
-"""Modules kept compiled."""
+"""Compiled modules that are cached."""
 NAMED_LIMIT = 1_024
-"""Modules of versions whose bytes are known by name."""
+"""Versions' modules whose bytes are cached by name."""
 LEAD_MS = 100
-"""A call is stopped so long before its time-out, so that what it has used is still told."""
+"""A call is stopped this long before its time-out, so that its usage can be recorded."""
 STOP_SECONDS = 1.0
-"""How long a cancelled call is waited for; it looks at its epoch far more often."""
+"""How long to wait for a cancelled call to stop; it checks its epoch far more often."""
 
 Modules = Callable[[str, str, str, str], Awaitable[bytes | None]]
 """The bytes of a module: by tenant, app, digest of the version, and path."""
@@ -71,7 +71,7 @@ CAUSES: Mapping[FaultCode, Cause] = {
 
 @frozen
 class Ceiling:
-    """What an operator allows the modules of an app at most."""
+    """The operator's limits for an app's modules."""
 
     hosts: frozenset[str] = frozenset()
     grants: frozenset[str] = frozenset({"log", "now", "random"})
@@ -81,7 +81,7 @@ class Ceiling:
 
 @frozen
 class _Asked:
-    """One call, as its settings have it and the operator allows."""
+    """One call, from its settings and the operator's limits."""
 
     function: str
     data: bytes
@@ -92,7 +92,7 @@ class _Asked:
 
 
 class Wasm:
-    """Modules at work. `ceilings` are by app; `threads` run side by side, half of them for one app."""
+    """The adapter. `ceilings` are by app; `threads` run side by side, half of them for one app."""
 
     def __init__(
         self, modules: Modules, ceilings: Mapping[str, Ceiling], outside: Outside, *, threads: int = 4
@@ -109,7 +109,7 @@ class Wasm:
         self._running: set[Running] = set()
 
     async def close(self) -> None:
-        """Stop what runs."""
+        """Stop running calls."""
         for running in list(self._running):
             running.interrupt()
         if self._pool is not None:
@@ -117,7 +117,7 @@ class Wasm:
             self._pool = None
 
     async def perform(self, attempt: Attempt) -> Ending:
-        """Call the function; what the module answers is the end."""
+        """Call the function; its answer is the end."""
         share = self._shares.setdefault(
             (attempt.tenant, attempt.app), asyncio.Semaphore(max(1, self._threads // 2))
         )
@@ -147,7 +147,7 @@ class Wasm:
         return _end(answer), _spent(running)
 
     async def _fresh(self) -> Running:
-        """A call that has not begun. The first of a process loads wasmtime, beside the loop."""
+        """A new call. The first one of a process loads wasmtime, on a thread."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="lathe wasm")
             await asyncio.to_thread(import_module, "lathe.wasm.call")
@@ -156,7 +156,7 @@ class Wasm:
         return Running()
 
     def _asked(self, attempt: Attempt) -> _Asked:
-        """What a call is, from its settings. Raises `Fault`."""
+        """Read a call from its settings. Raises `Fault`."""
         ceiling = self._ceilings.get(attempt.settings_key, Ceiling())
         request = attempt.request
         functions, hosts, headers = (request.get(name) or () for name in ("grants", "hosts", "headers"))
@@ -178,7 +178,7 @@ class Wasm:
         )
 
     async def _module(self, attempt: Attempt, asked: _Asked) -> tuple[str, Compiled]:
-        """The module of the version that asked, and what its bytes are called. Raises `Fault`."""
+        """The module in the version that requested the call, and its hash. Raises `Fault`."""
         from lathe.wasm.inspect import compile_module, misfits  # late: it loads wasmtime
 
         path = str(attempt.request["module"])
@@ -255,18 +255,18 @@ def _keep(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:
 
 
 def _retrieved(future: asyncio.Future[Answer]) -> None:
-    """What a call that nobody waits for any more ends with is nobody's."""
+    """Ignore the result of a call that nobody waits for."""
     if not future.cancelled():
         future.exception()
 
 
 def _spent(running: Running) -> dict[str, int]:
-    """What a call has used; of one that was stopped, wasmtime does not know."""
+    """The usage of a call; unknown for one that was stopped."""
     return {} if running.is_interrupted else {"fuel": running.fuel}
 
 
 def _bad(fault: Fault, *, is_repeatable: bool) -> Ending:
-    """The end of a call that went wrong; one that asked nobody would go wrong again."""
+    """A bad end; retrying is pointless if the module made no outside request."""
     again = fault.code == "interrupted" or (is_repeatable and CAUSES[fault.code] == "crashed")
     return Ending(
         ok=False,
@@ -278,7 +278,7 @@ def _bad(fault: Fault, *, is_repeatable: bool) -> Ending:
 
 
 def _end(answer: Answer) -> Ending:
-    """What the module itself answered."""
+    """The end that the module itself returned."""
     if not answer.is_ok:
         return Ending(ok=False, cause="refused", message=answer.text.decode(errors="replace"))
     if answer.results is not None:

@@ -20,12 +20,12 @@ from lathe.lang.model import Json
 from lathe.wasm.interface import HTTP_CALLS_LIMIT, LEVELS, LOG_LINES_LIMIT, Answer, Fault
 
 Audit = Callable[[str, Mapping[str, Json]], None]
-"""Told what a module did: an event, and what belongs to it."""
+"""Receives audit events of modules, with their data."""
 
 
 @frozen
 class Outside:
-    """What modules reach of the world."""
+    """The outside world as modules reach it."""
 
     http: Http
     now_ms: Callable[[], int]
@@ -51,7 +51,7 @@ class Request(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Calls:
-    """The host of one call; its methods run on the call's thread, `stop` on the loop's."""
+    """The host functions of one call; they run on the call's thread, `stop` on the event loop's."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Calls:
         self._requests = 0
 
     def stop(self) -> None:
-        """End the call, and the request that it waits for."""
+        """Stop the call, and the request that it waits for."""
         self._running.interrupt()
         waiting = self._waiting
         if waiting is not None:
@@ -84,11 +84,11 @@ class Calls:
         return self._outside.now_ms()
 
     def random(self, length: int) -> bytes:
-        """Bytes that nobody can guess."""
+        """Cryptographically random bytes."""
         return self._outside.random(length)
 
     def log(self, level: int, text: str) -> None:
-        """A line of the module's; beyond `LOG_LINES_LIMIT` they are dropped, and that is told once."""
+        """Log a line of the module's; beyond `LOG_LINES_LIMIT` lines are dropped, which is noted once."""
         self._lines += 1
         if self._lines > LOG_LINES_LIMIT + 1:
             return
@@ -100,7 +100,7 @@ class Calls:
         self._tell("wasm.log", {"said_level": LEVELS[min(max(level, 0), len(LEVELS) - 1)], "said": said})
 
     def http(self, request: bytes) -> Answer:
-        """Send a request to a host that was granted; what has no answer is told as an error.
+        """Send a request to a granted host; a failed one is returned as an error.
 
         Raises `Fault` for one that is no request, or one too many.
         """
@@ -139,7 +139,7 @@ class Calls:
             self._waiting = None
 
     def _told(self, asked: Request, answer: Exchanged | Ending) -> Answer:
-        """An answer as the module sees it, and the audit."""
+        """The response as the module sees it, with an audit event."""
         if isinstance(answer, Ending):
             self._tell(
                 "wasm.http", {"method": asked.method, "url": _place(asked.url), "refused": answer.cause}
@@ -169,5 +169,5 @@ class Calls:
 
 
 def _place(url: str) -> str:
-    """Where a request goes, without what it asks there."""
+    """A request's destination, without its content."""
     return url.partition("?")[0].partition("#")[0][:200]

@@ -22,9 +22,9 @@ from lathe.machine.step import Permit
 from lathe.runtime.catalog import Live
 
 REFERENCES_DEPTH = 4
-"""How many references away from what is written properties are told of entities."""
+"""Up to how many references away from the written entities properties are checked."""
 NAME = "decision:"
-"""What the ids of decisions begin with among the policies of a journal entry."""
+"""Prefix of a decision's id among the policies of a journal entry."""
 
 
 @frozen
@@ -43,7 +43,7 @@ class Allowance:
 
 
 class Overriding:
-    """The permit of an app with an allowance beside it. `is_used`: without it somebody was denied."""
+    """An app's permit, extended by an allowance. `is_used`: without it somebody would have been denied."""
 
     def __init__(self, allowance: Allowance, live: Live) -> None:
         self._allowance = allowance
@@ -66,7 +66,7 @@ class Overriding:
 def is_forbidden(
     live: Live, action: Action, entity: Entity, caller: Caller, args: Mapping[str, Value]
 ) -> bool:
-    """Whether no decision can let this pass: a policy forbids it, or the app has promised that it cannot be.
+    """Whether no decision can allow this: a policy forbids it, or a `[cannot]` rules it out.
 
     What only the app itself takes is forbidden to everybody else, and so is what cannot be told.
     """
@@ -133,7 +133,7 @@ def _reads_app_ghosts(prop: Property) -> bool:
 
 
 def replaying(permit: Permit, entity: str, action: str | None) -> Permit:
-    """The permit under which a step is taken again that a decision let pass."""
+    """The permit for replaying a step that a decision allowed."""
 
     def permitted(taken: Action, on: Entity, caller: Caller, args: Mapping[str, Value]) -> bool:
         is_meant = caller.kind == "role" and (on.id, taken.name) == (entity, action)

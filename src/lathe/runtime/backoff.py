@@ -9,17 +9,17 @@ FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 60.0
 
 Failed = Callable[[str, Exception], None]
-"""Told which work failed with what."""
+"""Reports a failure: which work, and the exception."""
 
 
 def told_to_loop(work: str, error: Exception) -> None:
-    """Hand a failure to the event loop, as a task's that nobody waits for: a simulated run ends in it."""
+    """Pass a failure to the event loop's exception handler; a simulated run ends with it."""
     context = {"message": f"`{work}` failed", "exception": error}
     asyncio.get_running_loop().call_exception_handler(context)
 
 
 async def repeat(seconds: float, work: Callable[[], Awaitable[object]], failed: Failed) -> None:
-    """Do some work every so many seconds, for ever; less often while it fails, which is told each time."""
+    """Repeat some work for ever, with back-off while it fails; each failure is reported."""
     backoff = Backoff(seconds)
     wait = seconds
     while True:
@@ -34,18 +34,18 @@ async def repeat(seconds: float, work: Callable[[], Awaitable[object]], failed: 
 
 
 class Backoff:
-    """Waits that double while something keeps failing."""
+    """Exponential back-off."""
 
     def __init__(self, first_seconds: float = FIRST_SECONDS) -> None:
         self._first = first_seconds
         self._seconds = first_seconds
 
     def next(self) -> float:
-        """How many seconds to wait now."""
+        """The seconds to wait now."""
         seconds = self._seconds
         self._seconds = min(seconds * 2, LONGEST_SECONDS)
         return seconds
 
     def reset(self) -> None:
-        """It went well."""
+        """Reset after a success."""
         self._seconds = self._first

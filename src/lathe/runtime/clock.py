@@ -12,7 +12,7 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 class Clock(Protocol):
-    """The time of day. Waiting is the event loop's."""
+    """Gives the time of day. Waiting is done with the event loop."""
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch, UTC."""

@@ -41,8 +41,8 @@ from lathe.store.records import EntityRow, Entry
 
 @frozen
 class Parting:
-    """Where runtime and blueprint part: an entry (position 0: the row that the journal adds up to), the
-    field if it is about one, and what the machine says instead.
+    """A difference between runtime and blueprint: an entry (position 0: the entity's row), the field if there
+    is one, and the machine's value.
     """
 
     app: str
@@ -54,11 +54,11 @@ class Parting:
 
 
 class _ErasedError(Exception):
-    """A step looks at an entity of which something was erased."""
+    """A step reads an entity of which something was erased."""
 
 
 class _Known:
-    """A world in which nobody looks at what is not known any more."""
+    """A world that raises for entities whose state is unknown."""
 
     def __init__(self, world: MemoryWorld, erased: Collection[str]) -> None:
         self.ghosts = world.ghosts
@@ -74,7 +74,7 @@ class _Known:
 
 
 class Replayer:
-    """Takes the steps of one app again, in the order in which they were committed."""
+    """Re-executes the steps of one app, in the order of their commits."""
 
     def __init__(self, tables: Mapping[str, Table], permit_of: Callable[[App], Permit] | None = None) -> None:
         self._tables = tables
@@ -84,17 +84,17 @@ class Replayer:
         }
         self.entities: dict[str, Entity] = {}
         self.unsure: set[str] = set()
-        """Entities of which a step could not be taken: what they came to is not known."""
+        """Entities with a step that could not be re-executed: their state is unknown."""
         self.heads: dict[str, tuple[int, str]] = {}
-        """Of each entity, the last revision that was taken and the version that it was taken by."""
+        """For each entity, the last re-executed revision, and its version."""
         self.erased: set[str] = set()
         """Entities of which something was erased, and those that took part in steps with them."""
         self.left_out = 0
-        """Steps that were not taken again, because of what was erased."""
+        """The number of steps that were skipped because of erasure."""
         self._came_over: set[str] = set()
 
     def take(self, entries: list[Entry]) -> Iterator[Parting]:
-        """One step: its entries, the one with the event first."""
+        """Re-execute one step: its entries, the one with the event first."""
         partings = list(self._take(entries))
         if partings:
             self.unsure.update(entry.entity for entry in entries)
@@ -139,7 +139,7 @@ class Replayer:
         self.entities.update(found.written)
 
     def _leave_out(self, names: set[str]) -> None:
-        """A step that rests on what was erased: what its entities came to is not known from here on."""
+        """Skip a step that depends on erased data: its entities' state is unknown from here on."""
         self.left_out += 1
         self.erased |= names
         self.unsure |= names
@@ -172,7 +172,7 @@ class Replayer:
                 yield Parting(row.app, row.id, row.revision, 0, why, name)
 
     def _brought_over(self, table: Table, entries: list[Entry]) -> None:
-        """What a swap rewrote is taken as it was written: `machine.migrate` is judged before a swap."""
+        """Accept what a swap wrote: `machine.migrate` was checked before the swap."""
         for entry in entries:
             self._came_over.add(entry.entity)
             before = self.entities[entry.entity]
@@ -188,7 +188,7 @@ class Replayer:
 
 
 def compared(table: Table, entry: Entry, before: Entity | None, now: Entity) -> Iterator[Parting]:
-    """Every field in which an entry says otherwise than the machine."""
+    """Every field in which an entry differs from the machine's result."""
     for name, said, does in (
         ("state", entry.state, now.state),
         ("visit", entry.visit, now.visit),
@@ -226,7 +226,7 @@ def _shown(value: object) -> str:
 def _differing(
     table: Table, blueprint: str, found: Values, now: Values
 ) -> Iterator[tuple[str, object, object]]:
-    """What two readings of the same names say; of a secret only that they are not the same."""
+    """The differences of two mappings; for a secret only that there is one."""
     for name in sorted({*found, *now}):
         was, does = found.get(name), now.get(name)
         if was != does and _is_secret(table, blueprint, name):
@@ -244,7 +244,7 @@ def _in_flight(entity: Entity) -> list[str]:
 
 
 def steps_of(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Entries in order of position, by step; those of one step stand together."""
+    """Groups entries, in order of position, by step."""
     group: list[Entry] = []
     for entry in entries:
         if group and entry.step != group[0].step:
@@ -256,7 +256,7 @@ def steps_of(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 
 def event_of(entry: Entry, payload: Mapping[str, Any] | None = None) -> Event:
-    """The event that an entry tells of; `payload` is the entry's, for whoever has read it already."""
+    """The event that an entry records; `payload` is the entry's, if it was decoded already."""
     payload = payload_of(entry) if payload is None else payload
     told = payload.get("event", {})
     args = {name: value_of_journal(value) for name, value in payload.get("args", {}).items()}
@@ -289,7 +289,7 @@ def event_of(entry: Entry, payload: Mapping[str, Any] | None = None) -> Event:
 
 
 def told_of(caller: Caller) -> dict[str, Any]:
-    """What an entry must keep of a caller besides its name, for the step to be taken again."""
+    """What an entry must record of a caller besides its name, for the step to be re-executed."""
     return {"roles": sorted(caller.roles), "actor": caller.actor}
 
 

@@ -20,12 +20,12 @@ CHECKPOINT_SECONDS = 1.0
 INTENTS_SECONDS = 2.0
 OVERDUE_SECONDS = 10.0
 OVERDUE_MS = 60_000
-"""How long after its time something counts as overdue."""
+"""How late something must be to count as overdue."""
 OVERDUE_LIMIT = 100
 REFRESH_SECONDS = 1.0
 ARCHIVE_LIMIT = 500
 BOUND_AT_ONCE = 1_000
-"""Entries whose hashes are read at once for a checkpoint."""
+"""Entries whose hashes are read with one query for a checkpoint."""
 TOKENS_MS = 90 * 86_400_000
 """How long tokens are kept that have expired or were revoked."""
 DECISIONS_MS = 90 * 86_400_000
@@ -33,7 +33,7 @@ DECISIONS_MS = 90 * 86_400_000
 
 
 def referring(app: App, blueprint: str) -> tuple[Referring, ...]:
-    """Where entities of an app refer to those of a blueprint."""
+    """The references of an app's blueprints to one blueprint."""
     found = []
     for owner in app.blueprints.values():
         fields = [f.name for f in owner.fields.values() if _means(f.type, blueprint)]
@@ -48,7 +48,7 @@ def _means(kind: Type | None, blueprint: str) -> bool:
 
 
 class Housekeeper:
-    """The tasks of one process. Several processes may do them side by side."""
+    """The periodic tasks of one process. Several processes may run them concurrently."""
 
     def __init__(
         self, engine: Engine, intents: Intents, monitor: Monitor, *, key: bytes, failed: Failed
@@ -61,10 +61,10 @@ class Housekeeper:
         self._tasks: list[asyncio.Task[None]] = []
         self._told: set[tuple[str, str, str]] = set()
         self.overdue = 0
-        """How much was overdue when it was looked at last."""
+        """The number of overdue items at the last look."""
 
     def start(self) -> None:
-        """Begin, in the running loop."""
+        """Start the tasks."""
         every = (
             (SWEEP_SECONDS, self.sweep),
             (SWEEP_SECONDS, self.archive),
@@ -76,7 +76,7 @@ class Housekeeper:
         self._tasks = [asyncio.create_task(repeat(*one, self._failed), name=one[1].__name__) for one in every]
 
     async def stop(self) -> None:
-        """End, with the counts written down."""
+        """Stop, after writing the counts of intents."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -86,12 +86,12 @@ class Housekeeper:
             self._failed("intents", error)
 
     async def sweep(self) -> None:
-        """Remove what has outlived its bound, a little at a time."""
+        """Delete rows older than their bounds, in small batches."""
         while (await self._engine.store.sweep(Bounds(tokens_ms=TOKENS_MS, decisions_ms=DECISIONS_MS))).more:
             await asyncio.sleep(0.05)
 
     async def archive(self) -> None:
-        """Move what has been final for longer than its blueprint's `retain` out of the way.
+        """Archive entities that have been final for longer than their blueprint's `retain`.
 
         Whoever somebody refers to that is still there stays, as in every search of the verifier.
         """
@@ -115,7 +115,7 @@ class Housekeeper:
                     is_more = len(moved) == ARCHIVE_LIMIT
 
     async def bind(self) -> None:
-        """A checkpoint over what was committed since the last one, signed with the operator's key.
+        """Add a checkpoint over the commits since the last one, signed with the operator's key.
 
         Another process may have made one meanwhile: then this one is dropped.
         """
@@ -143,12 +143,12 @@ class Housekeeper:
         await self._intents.write_down(self._engine.store)
 
     async def _refresh(self) -> None:
-        """Take over what another process made current."""
+        """Refresh the catalog."""
         if self._engine.store.is_shared:
             await self._engine.catalog.refresh()
 
     async def look_for_overdue(self) -> None:
-        """Alert of each timer and effect that should have happened, once."""
+        """Raise an alert for each overdue timer and effect, once."""
         store = self._engine.store
         before = await store.now_ms() - OVERDUE_MS
         seen: set[tuple[str, str, str]] = set()

@@ -15,19 +15,19 @@ from lathe.store.base import Store
 from lathe.store.records import Intent
 
 SHAPES_LIMIT = 1_000
-"""Shapes kept between two writings; what is new beyond that is not counted."""
+"""Kinds held between two writes to the store; further new ones are not counted."""
 CLAUSE_CHARACTERS_LIMIT = 200
 
 Shape = tuple[str, str, str, str, str, str, str]
 
 WISHES = frozenset({"action", "state", "denied", "guard", "range", "unique"})
-"""Reasons that say something about the blueprint; a body that does not fit tells of its caller."""
+"""Reasons that tell something about the blueprint; an invalid body only tells about its caller."""
 JOINT = "joint"
-"""The reason of what another entity refused, which it is taken with."""
+"""The reason of a refusal by another entity of a joint step."""
 
 
 class Intents:
-    """The counts of one process."""
+    """Counts refusals in one process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -54,7 +54,7 @@ class Intents:
         self._counts[shape] = Intent(*shape, count + 1, first, now, example)
 
     async def write_down(self, store: Store) -> int:
-        """Add what was counted to the store's counts; how many shapes that were."""
+        """Add the counts to the store's; returns the number of kinds."""
         counts, self._counts = self._counts, {}
         if counts:
             await store.count_intents(list(counts.values()))
@@ -62,6 +62,6 @@ class Intents:
 
 
 def _is_its(action: str, held: Held | None, refusal: Refusal) -> bool:
-    """Whether it was refused at what was asked for, and not at what is taken with it."""
+    """Whether the refusal is of the requested action, not of one taken with it."""
     is_there = held is None or refusal.entity in (None, held.entity.id)
     return is_there and refusal.action in (None, action)

@@ -22,17 +22,17 @@ Key = tuple[str, str, str, int]
 """Tenant, app, entity, number."""
 
 WHY_CHARACTERS_LIMIT = 300
-"""Of the reason of a bad end, in the journal."""
+"""Length of a bad end's reason in the journal."""
 _MARK = f'"{MARK}"'.encode()
 
 
 def is_open(outgoing: Outgoing) -> bool:
-    """Whether what is stored of its request has yet to be completed."""
+    """Whether its stored request has late placeholders to fill in."""
     return _MARK in outgoing.request
 
 
 def notifies(outgoing: Outgoing, new_ids: Sequence[str]) -> Callable[[int], Event]:
-    """The event of a notice; `new_ids` are those that there are when it is made."""
+    """The event of a notice; `new_ids` are read when it is made."""
 
     def notifies(now: int) -> Event:
         return Notifies(outgoing.entity, outgoing.effect, now, tuple(new_ids), number=outgoing.number)
@@ -43,31 +43,33 @@ def notifies(outgoing: Outgoing, new_ids: Sequence[str]) -> Callable[[int], Even
 def told_of(
     effect: Effect, ending: Ending, request: Mapping[str, Json], *, tried: int = 0
 ) -> Mapping[str, object]:
-    """What the journal is told of a notice's end; `tried`: how often it ended badly before."""
+    """What the journal records of a notice's end; `tried`: how often it failed before."""
     told = {"ok": ending.ok, **beside(ending, tried=tried)}
     return {**told, "emitted": request} if effect.uses == "emit" else told
 
 
 def is_there(outgoing: Outgoing, live: Live, held: Held | None) -> Refusal | None:
-    """The invocation must still be open: an event means whichever is next or active, and another may be."""
+    """A precondition that the invocation is still open: the event applies to whichever is next, which may be
+    another.
+    """
     mine = [i for i in held.entity.invocations if i.number == outgoing.number] if held is not None else []
     return None if mine and mine[0].phase != "late" else Refusal("stale", outgoing.entity, None)
 
 
 def request_of(outgoing: Outgoing) -> dict[str, Json]:
-    """The settings that are stored, without the trace that came with them."""
+    """The stored settings, without the trace context."""
     request: dict[str, Json] = msgspec.json.decode(outgoing.request)
     request.pop(telemetry.KEPT, None)
     return request
 
 
 def key_of(outgoing: Outgoing) -> Key:
-    """By what it is known."""
+    """The invocation's key."""
     return outgoing.tenant, outgoing.app, outgoing.entity, outgoing.number
 
 
 def results_of(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dict[str, Value]:
-    """What an adapter gave, as values of the arguments that take them. Raises `InvalidValueError`.
+    """The adapter's results as values of the arguments that take them. Raises `InvalidValueError`.
 
     Nobody takes them if the current version has let go of the effect: then its visit is over.
     """
@@ -80,7 +82,7 @@ def results_of(live: Live, outgoing: Outgoing, found: Mapping[str, Json]) -> dic
 
 
 def why_of(ending: Ending, *, tried: int) -> str:
-    """Why it ended badly, for the operator's log: also where it went, and how often it was tried."""
+    """Why it failed, for the operator's log: with the place, and the number of tries."""
     said = f"{ending.cause}: {ending.log}{_attempts(tried)}" if ending.log else ending.cause
     return f"{said} ({ending.place})" if ending.place else said
 
@@ -90,7 +92,7 @@ def _attempts(tried: int) -> str:
 
 
 def beside(ending: Ending, *, tried: int) -> Mapping[str, object]:
-    """What an end tells the journal beside how it ended: what it used, and why, in words of our own.
+    """What the journal records of an end besides its outcome: the usage, and the reason in our own words.
 
     Not the message: it may hold whatever the other side says, and goes to the action that takes it.
     """

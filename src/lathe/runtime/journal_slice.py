@@ -20,29 +20,29 @@ from lathe.store.base import PAGE_LIMIT, JournalQuery, Store
 from lathe.store.records import Entry
 
 ENTITIES_LIMIT = 200
-"""Entities that one trace is about."""
+"""Entities in one trace."""
 ENTRIES_LIMIT = 4_000
-"""Journal entries that one trace is made of."""
+"""Journal entries in one trace."""
 PLACED_TRIES = 40
 PLACED_SECONDS = 0.05
-"""How often, and after how long, it is looked whether an entry has its position."""
+"""Retries and interval while waiting for an entry's position."""
 
 Allowed = Callable[[str], Awaitable[bool]]
-"""Whether whoever asks may read an entity."""
+"""Whether the caller may read an entity."""
 
 
 class UntraceableError(LatheError):
-    """What happened cannot be told as a trace: the message says why, and what can be done."""
+    """The history cannot be exported as a trace; the message says why, and what can be done."""
 
 
 class ForbiddenError(UntraceableError):
-    """Whoever asks may not read all of it."""
+    """The caller may not read all of it."""
 
 
 async def gather(
     store: Store, catalog: Catalog, live: Live, entity: str, allowed: Allowed
 ) -> list[list[Entry]]:
-    """The steps of an entity and of all that had a part in them, oldest first, each with all its entries.
+    """The steps of an entity and of all involved entities, oldest first, each with all its entries.
 
     Raises UntraceableError if they are too many, or not all there any more.
     """
@@ -51,7 +51,7 @@ async def gather(
 
 
 class _Gathering:
-    """One gathering: who is known, who is still to be looked at."""
+    """A collection in progress: the entities found, and those yet to be read."""
 
     def __init__(self, store: Store, catalog: Catalog, live: Live, allowed: Allowed) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class _Gathering:
         return list(steps_of(sorted(self._entries.values(), key=lambda entry: entry.position)))
 
     def _meets(self, entity: str, *, is_joint: bool) -> None:
-        """Somebody has a part: in a step itself, or as one who is referred to."""
+        """Add an involved entity: one written in the same step, or referred to."""
         if is_joint:
             self._joint.add(entity)
         if entity in self._known:
@@ -125,7 +125,7 @@ class _Gathering:
             await asyncio.sleep(PLACED_SECONDS)
 
     async def _with(self, first: Entry) -> list[str]:
-        """Who was written in the step that an entry is the first of."""
+        """The entities written in the step that an entry is the first of."""
         found: list[str] = []
         position = first.position
         while True:
@@ -143,7 +143,7 @@ class _Gathering:
 
 
 def _named(table: Table, entry: Entry) -> Iterator[str]:
-    """Whom an entry refers to, in fields and arguments."""
+    """The entities that an entry refers to, in fields and arguments."""
     assert entry.payload is not None, "it was not erased"
     rules = table.blueprints.get(entry.blueprint)
     if rules is None:

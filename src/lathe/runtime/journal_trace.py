@@ -29,14 +29,14 @@ from lathe.runtime.journal_slice import UntraceableError
 from lathe.store.records import Entry
 
 BY = "journal"
-"""By whom a trace begins in the middle."""
+"""The principal of a trace's initial `given` step."""
 SWAPS_LIMIT = 1
-"""Versions that may take over within one trace: a replay is given one that was before."""
+"""Swaps within one trace: a replay is given one earlier version."""
 
 
 @frozen
 class Known:
-    """A version that steps were taken by."""
+    """A version by which steps were taken."""
 
     digest: str
     table: Table
@@ -45,7 +45,7 @@ class Known:
 
 @frozen
 class Retold:
-    """A trace, the versions that it was taken by (in order), and what its reader must know."""
+    """A trace, its versions in order, and notes for its reader."""
 
     trace: Trace
     versions: tuple[str, ...]
@@ -98,7 +98,7 @@ def retell(
 
 
 def _tried(trace: Trace, known: list[Known], is_whole: bool) -> Retold:
-    """The trace with what its own replay says of it."""
+    """The trace, annotated with the result of replaying it."""
     current, before = known[-1], known[0] if len(known) > 1 else None
     run = replay(
         current.table.app,
@@ -128,7 +128,7 @@ def _notes(run: list[Replayed], digests: tuple[str, ...], is_whole: bool) -> Ite
 def _frames(
     versions: Mapping[str, Known], steps: Sequence[Sequence[Entry]]
 ) -> tuple[list[_Frame], MemoryWorld]:
-    """Every step with the world that it met, and the world at the end."""
+    """Every step with the world before it, and the final world."""
     rewritten = {
         (entry.entity, entry.digest) for group in steps for entry in group if entry.kind == "migrate"
     }
@@ -152,7 +152,7 @@ def _frames(
 
 
 def _taken(known: Known, world: MemoryWorld, group: Sequence[Entry]) -> Step:
-    """A step of the journal, by the machine: it must be the same."""
+    """Re-execute a step of the journal: the result must be the same."""
     first = group[0]
     permit = known.permit
     if any(name.startswith(DECISION) for name in first.policies):
@@ -179,7 +179,7 @@ def _place(entry: Entry) -> str:
 def _swapped(
     old: Known, new: Known, world: MemoryWorld, at_ms: int, rewritten: Collection[tuple[str, str]]
 ) -> tuple[_Frame, MemoryWorld]:
-    """Another version takes over. Whom the swap had no need to write stays as it is."""
+    """A swap of versions. Entities that the swap did not write stay as they are."""
     moved = migrate_world(old.table, new.table, world)
     if isinstance(moved, tuple):
         raise UntraceableError(f"{new.digest} took over, and cannot again: {reason(new.table, moved[0])}")
@@ -200,7 +200,7 @@ def _is_same(old: Entity, new: Entity) -> bool:
 
 
 def _came_over(group: Sequence[Entry], world: MemoryWorld) -> None:
-    """What a swap wrote must be what the machine makes of it."""
+    """Check that a swap wrote what the machine's migration yields."""
     for entry in group:
         now = world.get(entry.entity)
         if now is None or now.state != entry.state:
@@ -222,7 +222,7 @@ def _dated(known: Known, world: MemoryWorld, found: Step, shown: TraceStep, at_m
 
 
 def _cut(frames: Sequence[_Frame], since_ms: int | None) -> int:
-    """The index of the first step that is told."""
+    """The index of the trace's first step."""
     if since_ms is None:
         return 0
     cut = next((index for index, frame in enumerate(frames) if frame.at_ms >= since_ms), None)
@@ -243,7 +243,7 @@ def _parts(told_steps: Sequence[TraceStep]) -> set[str]:
 
 
 def _mentioned(told_steps: Sequence[TraceStep]) -> Iterator[str]:
-    """Every text that steps bring, whether an entity is called so or not."""
+    """Every string in the steps, as it might be an entity's id."""
     for one in told_steps:
         brought = [*one.results.values(), *(value for part in one.parts for value in part.args.values())]
         for value in brought:
@@ -252,7 +252,9 @@ def _mentioned(told_steps: Sequence[TraceStep]) -> Iterator[str]:
 
 
 def _involved(world: MemoryWorld, parts: Collection[str]) -> set[str]:
-    """Of a world, those who have a part from now on, and whom they refer to. `parts` may hold other texts."""
+    """The entities of a world that are involved from here on, with those they refer to. `parts` may contain
+    other strings.
+    """
     found: set[str] = set()
     waiting = [name for name in parts if name in world.entities]
     while waiting:

@@ -19,7 +19,7 @@ from lathe.store.base import Store, StoreError, Written
 from lathe.store.records import EntityRow
 
 ROWS_LIMIT = 512
-"""Rows that one question asks for of what others have changed."""
+"""Rows that one query reloads after other processes' commits."""
 
 
 def held_of(row: EntityRow) -> Held:
@@ -28,16 +28,16 @@ def held_of(row: EntityRow) -> Held:
 
 
 class _Asking:
-    """A question that is about to be put to the store: more may join in until it is."""
+    """A query that is about to be sent; more reads may join it until then."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.rows: asyncio.Future[dict[str, EntityRow] | None] = asyncio.get_running_loop().create_future()
-        """None: who was going to ask is gone."""
+        """None: the task that was to send it was cancelled."""
 
 
 class Loading:
-    """Reads entities of one process. `run`, in a task of its own, keeps up with other processes."""
+    """Loads entities into a process's cache. `run`, in its own task, follows other processes' commits."""
 
     def __init__(self, store: Store, cache: Cache) -> None:
         self._store = store
@@ -47,7 +47,7 @@ class Loading:
         self._has_changed = asyncio.Event()
 
     async def load(self, tenant: str, app: str, entity: str) -> Held | None:
-        """Bring an entity into memory, as it is committed; None: there is none. Raises `StoreError`."""
+        """Load a committed entity into the cache; None if there is none. Raises `StoreError`."""
         with self._cache.reading((tenant, app, entity)) as learn:
             row = await self._row(tenant, app, entity)
             held = held_of(row) if row is not None else None
@@ -67,7 +67,7 @@ class Loading:
                 return rows.get(entity)
 
     async def _asked(self, tenant: str, app: str, entity: str) -> dict[str, EntityRow]:
-        """Ask for an entity and for whatever else is asked for in this turn."""
+        """Load an entity, together with all others requested in this turn."""
         asking = self._asking[tenant, app] = _Asking()
         asking.names.add(entity)
         try:
@@ -87,7 +87,7 @@ class Loading:
         return rows
 
     def hear(self, written: Sequence[Written]) -> None:
-        """Some process has committed these: what is known of them may be old."""
+        """Another process has committed these: evict them."""
         for tenant, app, entity, revision in written:
             key = (tenant, app, entity)
             if self._cache.outdate(key, revision):
@@ -96,7 +96,7 @@ class Loading:
             self._has_changed.set()
 
     async def run(self) -> None:
-        """Read again what was in use and has changed, until cancelled."""
+        """Reload evicted entities that were in use, until cancelled."""
         backoff = Backoff()
         while True:
             await self._has_changed.wait()

@@ -18,7 +18,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 class Metrics:
-    """What a process counts. A bound counter costs a third of a microsecond, so that it is always on."""
+    """The metrics of a process. A bound counter costs a third of a microsecond, so they are always on."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -50,5 +50,5 @@ class Metrics:
         self.followers = Gauge("lathe_event_followers", "Open event streams.", registry=registry)
 
     def text(self) -> bytes:
-        """Everything, as `/metrics` shows it."""
+        """All metrics in the text format of `/metrics`."""
         return generate_latest(self.registry)

@@ -19,14 +19,14 @@ from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Committed
 
 ALERTS_LIMIT = 200
-"""Alerts that are remembered."""
+"""Alerts that are remembered, to raise each once."""
 WATCHED_LIMIT = 1_024
-"""Blueprints of versions whose properties are kept as functions; the one asked longest ago gives way."""
+"""Compiled properties are cached for this many blueprints."""
 
 
 @frozen
 class Alert:
-    """Something that a person should look at."""
+    """A finding for the operator."""
 
     kind: str
     app: str
@@ -38,7 +38,7 @@ class Alert:
 
 @frozen
 class _Watched:
-    """A property as it is asked of every step: its expressions as functions."""
+    """A compiled property."""
 
     prop: Property
     that: Compiled
@@ -49,7 +49,7 @@ Tell = Callable[[Alert], None]
 
 
 class Monitor:
-    """Watches the steps of one process. `sampled` decides which of them."""
+    """Checks properties on the steps of one process. `sampled` decides which steps."""
 
     def __init__(self, tell: Tell, *, now_ms: Callable[[], int], sampled: Callable[[], bool]) -> None:
         self._tell = tell
@@ -59,7 +59,7 @@ class Monitor:
         self.alerts: deque[Alert] = deque(maxlen=ALERTS_LIMIT)
 
     def __call__(self, committed: Committed) -> None:
-        """Ask the properties of everybody that a step was about."""
+        """Check the properties of every entity of a step."""
         if not self._sampled():
             return
         for part in committed.step.parts:
@@ -74,7 +74,7 @@ class Monitor:
                     )
 
     def alert(self, alert: Alert) -> None:
-        """Remember an alert, and tell of it."""
+        """Raise an alert, unless it was raised before."""
         self.alerts.append(alert)
         self._tell(alert)
 
@@ -117,7 +117,7 @@ def _is_kept(watched: _Watched, live: Live, before: Entity | None, now: Entity) 
 
 
 def _holds(compiled: Compiled, frame: Frame) -> bool:
-    """Whether it is true: what has no value is false."""
+    """Whether a property is true; without a value it is false."""
     try:
         return compiled(frame, frame.fields, frame.args) is True
     except EvaluationError:

@@ -15,11 +15,13 @@ from lathe.runtime.timers import Timers
 from lathe.store.base import Store
 
 HEARD_SECONDS = 0.05
-"""How soon the effects and timers that another process asked for are looked for."""
+"""How soon effects and timers requested by other processes are looked for."""
 
 
 class Node:
-    """What runs. `start` returns once commands are taken; `stop` once what was taken is durable."""
+    """The running parts of a process. `start` returns once commands are accepted; `stop` once accepted ones
+    are durable.
+    """
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class Node:
         self._waking: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
-        """Load what is current, then let effects and timers run."""
+        """Load the current versions, then start effects and timers."""
         await self.engine.start()
         if self.store.is_shared:
             self.store.on_change(self._hear)
@@ -54,7 +56,7 @@ class Node:
 
     @property
     def failure(self) -> BaseException | None:
-        """What ended a worker that should still run: a defect of ours, if it is anything."""
+        """The exception that ended a worker; always a defect."""
         ended = (task.exception() for task in self._tasks if task.done() and not task.cancelled())
         return next((error for error in ended if error is not None), None)
 
@@ -71,12 +73,12 @@ class Node:
         self.timers.wake()
 
     def close(self) -> None:
-        """Take no more effects and timers; what runs may end."""
+        """Start no more effects and timers; running ones may finish."""
         self.outbox.close()
         self.timers.close()
 
     async def stop(self) -> None:
-        """Let what runs end, within the drain's limit, commit what is queued, let go of connections."""
+        """Drain running effects, commit what is queued, close connections."""
         self.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.engine.stop()

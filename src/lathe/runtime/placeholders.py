@@ -22,7 +22,7 @@ ReadSecret = Callable[[Secret], str | None]
 def lookups(
     apps: Mapping[str, AppSettings], tokens: Tokens, read_secret: ReadSecret
 ) -> Callable[[Outgoing, int], Lookup]:
-    """The lookups of each invocation, for one try that may take so many milliseconds."""
+    """Creates the look-up of late placeholders for one try of an invocation."""
     nothing = AppSettings()
 
     def of(outgoing: Outgoing, timeout_ms: int) -> Lookup:
@@ -49,7 +49,7 @@ def lookups(
 
 
 def _hosts(outgoing: Outgoing, settings: AppSettings) -> frozenset[str]:
-    """Where an invocation's request may go: nowhere that a secret may be bound to, if that cannot be told."""
+    """The hosts that a request may go to; none if unknown, so that no bound secret is sent."""
     request = msgspec.json.decode(outgoing.request)
     granted = request.get("hosts")
     place = resolve(request.get("url") or request.get("to"), lambda scope, name: settings.env.get(name, ""))
@@ -65,16 +65,16 @@ def _asked_for(outgoing: Outgoing, table: str, name: str) -> str:
 
 
 def not_given(app: str, key: str, table: str, name: str) -> str:
-    """That an app was not given an `env` or a `secret`, and where to give it. `key` is its settings' name."""
+    """The message that an app lacks an `env` or `secret`, and where to configure it. `key` is its settings'
+    name.
+    """
     section = f"[app.{key}]" if key == app else f'[app."{key}"]'
     gives = f"env = {{ {name} = … }}" if table == "env" else f"secrets.{name} = {{ env = … }}"
     return f"`{app}` was given no `{{{table}.{name}}}`: say `{gives}` under `{section}` in lathe.toml"
 
 
 def wanting(app: App, given: AppSettings, *, tenant: str = MAIN, read: ReadSecret | None = None) -> list[str]:
-    """What a tenant's app names and its settings do not give, a sentence each; with `read` also secrets
-    that are given and empty.
-    """
+    """The names that an app uses and its settings lack, a sentence each; with `read` also empty secrets."""
     blueprints = app.blueprints.values()
     effects = [effect for blueprint in blueprints for effect in blueprint.effects.values()]
     named = {found for effect in effects for found in _late_names(effect.settings)}

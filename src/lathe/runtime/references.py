@@ -10,7 +10,7 @@ from lathe.runtime.plan import Held
 
 
 class Referring:
-    """Every entity by id, of an app in which one may refer to another; of others none is kept."""
+    """The references between an app's entities; nothing is kept if its blueprints have none."""
 
     def __init__(self, table: Table) -> None:
         fields = {
@@ -26,11 +26,11 @@ class Referring:
 
     @property
     def is_needed(self) -> bool:
-        """Whether one may refer to another at all."""
+        """Whether the app has references at all."""
         return bool(self._fields)
 
     def add(self, held: Held) -> None:
-        """Know an entity, or how it is now."""
+        """Add or update an entity."""
         if not self.is_needed:
             return
         entity = held.entity
@@ -47,7 +47,7 @@ class Referring:
                     yield one
 
     def behind(self, names: Iterable[str]) -> list[Held]:
-        """Whoever refers to one of these, also through others, and is none of them; by id."""
+        """The entities that refer to these, transitively, without these themselves; by id."""
         seen = set(names)
         found: list[str] = []
         asked = sorted(seen)

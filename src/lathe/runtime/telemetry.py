@@ -38,7 +38,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class Traces:
-    """Spans of one process."""
+    """Creates the spans of one process."""
 
     def __init__(self, tracer: Tracer) -> None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -55,13 +55,13 @@ class Traces:
             yield span
 
     def headers(self) -> dict[str, str]:
-        """What a request sends along."""
+        """The trace headers of a request."""
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier)
         return carrier
 
     def carried(self, outgoing: Sequence[Outgoing]) -> tuple[Outgoing, ...]:
-        """The rows of the outbox with the current span in them."""
+        """The outbox rows, with the current span's context in them."""
         parent = self.headers().get(PARENT)
         if parent is None:
             return tuple(outgoing)
@@ -79,7 +79,7 @@ def _with(request: bytes, parent: str) -> bytes:
 
 
 def parent_of(request: bytes) -> str | None:
-    """The trace that a stored request carries."""
+    """The trace context of a stored request."""
     if KEPT.encode() not in request:
         return None
     found = msgspec.json.decode(request).get(KEPT)

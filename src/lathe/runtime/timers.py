@@ -23,20 +23,20 @@ from lathe.store.base import StoreError
 from lathe.store.records import Timer
 
 BATCH_LIMIT = 512
-"""Timers taken at once."""
+"""Timers leased with one query."""
 LEASE_MS = 15_000
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 60_000
 """How long a timer that is not possible waits before it is tried again, doubling."""
 
 LEAST_SECONDS = 0.01
-"""The shortest sleep of a worker that has found nothing due."""
+"""Minimum sleep if nothing is due."""
 WAITS_LIMIT = 10_000
-"""Timers whose waits are remembered; beyond that the ones tried longest ago begin anew."""
+"""Timers whose back-off is remembered; beyond that the oldest restart it."""
 
 
 class Timers:
-    """Timers of this process. Run `run` in a task of its own; `wake` when one may be due."""
+    """The timer worker of this process. Run `run` in a task of its own; call `wake` when one may be due."""
 
     def __init__(
         self,
@@ -60,16 +60,16 @@ class Timers:
         engine.watch(self._notice)
 
     def wake(self) -> None:
-        """One may be due."""
+        """Look for due timers soon."""
         self._wake.set()
 
     def close(self) -> None:
-        """Take no more."""
+        """Start no more timers."""
         self._is_closing = True
         self._wake.set()
 
     def _notice(self, committed: Committed) -> None:
-        """A step of this process armed a timer that is due before the next look, or may free one."""
+        """Look sooner if a step of this process armed an earlier timer, or may have freed one."""
         write = committed.write
         if not write.timers and not self._blocked:
             return
@@ -80,7 +80,7 @@ class Timers:
             self._wake.set()
 
     async def run(self) -> None:
-        """Take what is due until `close`."""
+        """Take the actions of due timers until `close`."""
         backoff = Backoff()
         while not self._is_closing:
             self._wake.clear()
@@ -109,14 +109,14 @@ class Timers:
         return min(max((due - await self._engine.store.now_ms()) / 1000, LEAST_SECONDS), POLL_SECONDS)
 
     async def _fire(self, timer: Timer) -> None:
-        """Take the timer's action, or let it wait."""
+        """Take the timer's action, or postpone it."""
         key = (timer.tenant, timer.app, timer.entity, timer.name, timer.armed_ms)
 
         def event(now: int) -> Event:
             return TimerFires(timer.entity, timer.name or None, now)
 
         def requires(live: Live, held: Held | None) -> Refusal | None:
-            """The row must still be what is armed: another process may have moved on."""
+            """A precondition that the timer is still armed: another process may have moved on."""
             if held is None or not _is_armed(live, timer, held.entity):
                 return Refusal("stale", timer.entity, None)
             return None

@@ -21,7 +21,7 @@ TOKEN_CHARACTERS_LIMIT = 1_024
 
 
 class Grant(Struct, frozen=True, array_like=True, gc=False):
-    """What a token says: whose it is, and until when."""
+    """The content of a callback token: its invocation, and its expiry."""
 
     tenant: str
     app: str
@@ -38,7 +38,7 @@ _decode = msgspec.json.Decoder(Grant).decode
 
 
 class Tokens:
-    """Makes and reads tokens with one key, which every process must have."""
+    """Creates and verifies callback tokens with one key, which all processes share."""
 
     def __init__(self, key: bytes, clock: Clock) -> None:
         assert len(key) >= 32, "a key has 32 bytes or more"
@@ -54,7 +54,7 @@ class Tokens:
         return sealed(self._key, _encode(grant))
 
     def read(self, token: str) -> Grant | None:
-        """What a token grants; None if it is not ours or has expired."""
+        """The grant of a token; None if it is not valid or has expired."""
         data = unsealed(self._key, token)
         if data is None:
             return None
@@ -63,12 +63,12 @@ class Tokens:
 
 
 def sealed(key: bytes, said: bytes) -> str:
-    """What is said, readable and signed, as ASCII."""
+    """A signed, readable text as ASCII."""
     return f"{_text(said)}.{_text(hmac.new(key, said, sha256).digest())}"
 
 
 def unsealed(key: bytes, text: str) -> bytes | None:
-    """What was said; None if it was not sealed with this key."""
+    """The content of a signed text; None if the signature is not of this key."""
     if len(text) > TOKEN_CHARACTERS_LIMIT or not text.isascii():
         return None
     said, dot, signature = text.partition(".")

@@ -21,7 +21,7 @@ from lathe.runtime.snapshot import encode_json
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)")
 TIME_CHARACTERS_LIMIT = 40
 JSON_DEPTH_LIMIT = 100
-"""How deep a `json` may be nested: what is taken must be told again, inside a list of entities."""
+"""Maximum nesting of a `json`: it must be possible to send it back inside a list of entities."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -34,7 +34,7 @@ class InvalidValueError(ValueError):
 
 
 def arguments(declared: Mapping[str, Argument], given: Mapping[str, Json]) -> dict[str, Value]:
-    """What a caller gave, as the machine's values; unknown names are left to the machine's refusal."""
+    """A caller's arguments as the machine's values; unknown names are left for the machine to refuse."""
     return {
         name: value_of(name, declared[name].type, data) if name in declared else ""
         for name, data in given.items()
@@ -111,7 +111,7 @@ def _time_of(name: str, data: Json) -> int:
 
 
 def json_of(kind: Type, value: Value) -> Json:
-    """A value for the outside."""
+    """A value as JSON."""
     if value is None:
         return None
     if isinstance(value, frozenset):

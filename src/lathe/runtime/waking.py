@@ -6,7 +6,7 @@ import asyncio
 
 
 async def woken(wake: asyncio.Event, seconds: float) -> None:
-    """Wait for `wake`; after so many seconds it is set, whoever else sets it.
+    """Wait for `wake`, which a time-out sets as well.
 
     For a worker that looks at everything again, whatever woke it: `asyncio.timeout` cancels and catches, and
     costs three times as much.

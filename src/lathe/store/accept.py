@@ -24,7 +24,7 @@ DecisionKey = tuple[str, str]
 
 
 class Standing:
-    """What the store holds of everything that a group touches, as the group goes on.
+    """The store's state for everything that a group touches, updated as the group is decided.
 
     `heads` has the last hash of each entity that exists; `holders` the entity that holds a claim; `receipts`
     the keys in use; `leases` the worker whose lease runs; `decisions` the revision of those that are approved
@@ -52,7 +52,7 @@ class Standing:
 
 
 def accept(group: Sequence[Write], standing: Standing) -> list[Answer]:
-    """What becomes of each write of a group, given what the store holds.
+    """The verdict on each write of a group, given the store's state.
 
     Afterwards `standing` has the heads, holders and receipts that hold when the accepted are written.
     """
@@ -85,7 +85,7 @@ def _accept_one(write: Write, standing: Standing) -> Answer:
 
 
 def _blocked(claims: tuple[Claim, ...], released: tuple[Claim, ...], standing: Standing) -> str | None:
-    """The claim (`unique=key`) that another entity holds and does not let go in this write, or that two
+    """The claim (`unique=key`) that another entity holds and does not release in this write, or that two
     entities of this write claim.
     """
     gone = {(claim_key(c), c.entity) for c in released}
@@ -100,7 +100,7 @@ def _blocked(claims: tuple[Claim, ...], released: tuple[Claim, ...], standing: S
 
 
 def _write_down(write: Write, standing: Standing) -> None:
-    """What later writes of the group find."""
+    """Update the state for the later writes of the group."""
     tenant, app = write.tenant, write.app
     for entity in write.entities:
         standing.heads[tenant, app, entity.id] = entity.head
@@ -116,7 +116,7 @@ def _write_down(write: Write, standing: Standing) -> None:
 
 
 def claim_key(claim: Claim) -> ClaimKey:
-    """Under which key a claim stands, whoever holds it."""
+    """The key of a claim, without its holder."""
     return claim.tenant, claim.app, claim.unique, claim.key
 
 
@@ -125,7 +125,7 @@ Touched = tuple[dict[EntityKey, bool], set[ClaimKey], set[ReceiptKey], set[Lease
 
 
 def touched(group: Sequence[Write]) -> Touched:
-    """What a store must look at, and lock, for a group."""
+    """The rows that a store must read and lock for a group."""
     entities: dict[EntityKey, bool] = {}
     claims: set[ClaimKey] = set()
     receipts: set[ReceiptKey] = set()
@@ -145,5 +145,5 @@ def touched(group: Sequence[Write]) -> Touched:
 
 
 def decided(group: Sequence[Write]) -> list[DecisionKey]:
-    """The decisions that a group uses: a store looks at them last, in this order."""
+    """The decisions that a group uses: a store locks them last, in this order."""
     return sorted({(write.tenant, write.decision.id) for write in group if write.decision is not None})

@@ -15,13 +15,13 @@ from msgspec import Struct
 from lathe.frozen import frozen
 
 START = bytes(32)
-"""What the first entry of an audit is chained to."""
+"""The previous hash of an audit log's first entry."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class TokenRow(Struct, frozen=True, gc=False):
-    """A token. `id` is no secret; `body` is canonical JSON of what it may and the hash of its secret.
+    """A token's row. `id` is public; `body` is canonical JSON of its rights and the hash of its secret.
 
     `parent` is the token that it was delegated from, or empty. Revoked ones stay until they are swept.
     """
@@ -35,8 +35,8 @@ class TokenRow(Struct, frozen=True, gc=False):
 
 
 class DecisionRow(Struct, frozen=True, gc=False):
-    """A request for a decision, and what became of it. `state` is `open`, `approved`, `denied`, `withdrawn`
-    or `used`; whatever has expired is over. `revision` counts its changes, from 1.
+    """A request for a decision, and its outcome. `state` is `open`, `approved`, `denied`, `withdrawn` or
+    `used`; an expired one counts as closed. `revision` counts its changes, from 1.
 
     `by` is whom whoever asked acts for in the end. `key` is the hash of the requests that it lets pass once
     it is approved, empty until then; `body` is JSON.
@@ -54,7 +54,9 @@ class DecisionRow(Struct, frozen=True, gc=False):
 
 
 class HeldRow(Struct, frozen=True, gc=False):
-    """What a request for a decision would apply: apart from its row, so that lists of rows stay small."""
+    """The files that a request for a decision would apply, in a row of their own so that lists of decisions
+    stay small.
+    """
 
     tenant: str
     decision: str
@@ -77,7 +79,7 @@ class DecisionQuery:
 
 
 class Audited(Struct, frozen=True, gc=False):
-    """One line of the audit: at which moment who did what to what. `number` counts from 1, over tenants.
+    """An entry of the audit log: who did what to what, and when. `number` counts from 1, over all tenants.
 
     `chain` (JSON) names the principals from the one that called to the one that it acts for; `body` is JSON.
     """
@@ -109,7 +111,8 @@ class Seal(Struct, frozen=True, gc=False):
 
 @frozen
 class Change:
-    """A change of what governs: `entries` go on where the audit ends, `tokens` replace rows of the same id.
+    """A change of tokens or decisions: `entries` continue the audit log, `tokens` replace rows of the same
+    id.
 
     `decisions` replace the revision before theirs, or are new with the first; if one is of another revision
     by now, nothing is changed. The epoch of every app of the tenants in `raised` grows: what was decided
@@ -125,7 +128,7 @@ class Change:
 
 @frozen
 class End:
-    """Where an audit ends: its last number, and the hash that the next entry is chained to."""
+    """The end of an audit log: its last number, and the hash that the next entry is chained to."""
 
     number: int = 0
     hash: bytes = START
@@ -133,7 +136,7 @@ class End:
 
 @frozen
 class Unchained:
-    """A place where the audit does not hold."""
+    """A place where the audit log's chain is broken."""
 
     number: int
     why: str
@@ -141,7 +144,7 @@ class Unchained:
 
 @frozen
 class Said:
-    """What an entry is to say, before its place in the chain is known."""
+    """The content of an audit entry, before its place in the chain is known."""
 
     tenant: str
     at_ms: int
@@ -153,7 +156,7 @@ class Said:
 
 
 def audited(end: End, *said: Said) -> tuple[Audited, ...]:
-    """The entries that go on where an audit ends."""
+    """The entries that continue an audit log."""
     entries: list[Audited] = []
     for one in said:
         draft = Audited(
@@ -167,7 +170,7 @@ def audited(end: End, *said: Said) -> tuple[Audited, ...]:
 
 
 def sealed(entry: Audited) -> bytes:
-    """What the hash of an entry must be."""
+    """The hash that an entry must have."""
     members = (
         entry.number, entry.tenant, entry.at_ms, entry.kind, entry.by, entry.chain, entry.subject,
         entry.body.decode(errors="replace"),
@@ -176,12 +179,12 @@ def sealed(entry: Audited) -> bytes:
 
 
 def fits(entries: Sequence[Audited], end: End) -> bool:
-    """Whether entries go on where an audit ends."""
+    """Whether entries continue an audit log."""
     return not entries or (entries[0].number, entries[0].previous) == (end.number + 1, end.hash)
 
 
 def unchained(entries: Iterable[Audited], end: End | None = None) -> Iterator[Unchained]:
-    """Every place where entries, by number, do not form a chain that goes on from `end`."""
+    """Every place where entries, by number, do not form a chain that continues `end`."""
     number, previous = ((end or End()).number, (end or End()).hash)
     for entry in entries:
         number += 1

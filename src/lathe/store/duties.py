@@ -16,11 +16,11 @@ from lathe.store.fold import Net, OutgoingKey, TimerKey
 from lathe.store.records import EntityRow, Leased, Outgoing, Timer
 
 POSTPONED = ""
-"""Holds a timer whose action was not possible, until its entity is written."""
+"""The pseudo-worker that leases a postponed timer until its entity is written."""
 
 
 class _Held(Struct, gc=False):
-    """A row of the outbox. The lease runs while `until_ms` is in the future."""
+    """A row of the outbox; its lease lasts while `until_ms` is in the future."""
 
     row: Outgoing
     worker: str | None = None
@@ -28,7 +28,7 @@ class _Held(Struct, gc=False):
 
 
 class _Armed(Struct, gc=False):
-    """A timer, likewise."""
+    """A timer, with its lease."""
 
     row: Timer
     worker: str | None = None
@@ -58,7 +58,7 @@ class Duties:
             self._timers[row.tenant, row.app, row.entity, row.name] = _Armed(row)
 
     def write(self, total: Net, now_ms: int) -> None:
-        """What a group changed. A lease on an invocation stays; a timer is armed anew."""
+        """Apply a group's changes. A lease on an invocation remains; a timer is armed anew."""
         for armed in self._timers.values():
             row = armed.row
             if armed.worker == POSTPONED and (row.tenant, row.app, row.entity) in total.entities:
@@ -79,7 +79,7 @@ class Duties:
                 self.put(timer)
 
     def holders(self, keys: Iterable[LeaseKey], now_ms: int) -> dict[LeaseKey, str]:
-        """The worker of each of these whose lease runs."""
+        """The worker of each of these that is leased."""
         found: dict[LeaseKey, str] = {}
         for key in keys:
             tenant, app, entity, which = key
@@ -101,7 +101,7 @@ class Duties:
         return [Leased(held.row, until_ms) for _, _, held in due[:limit]]
 
     def _eligible(self) -> list[tuple[OutgoingKey, _Held]]:
-        """The invocations that wait for no other one of their entity."""
+        """The invocations that are not ordered behind another of their entity."""
         first: dict[EntityKey, int] = {}
         for key, held in self._outgoing.items():
             phase = held.row.phase
@@ -164,7 +164,7 @@ class Duties:
             self.put(Timer(*key[:2], row.blueprint, *key[2:], visit, since, since + retiming.after_ms))
 
     def next_due_ms(self, now_ms: int) -> int | None:
-        """See `Store.next_due_ms`. Of a postponed timer it is the moment until which it was put off."""
+        """See `Store.next_due_ms`. A postponed timer counts from the moment to which it was postponed."""
         free = [_due_ms(held) for _, held in self._eligible() if held.until_ms <= now_ms]
         free += [_due_ms(a) for a in self._timers.values() if a.until_ms <= now_ms or a.worker == POSTPONED]
         return min(free, default=None)

@@ -16,7 +16,9 @@ LINE_BYTES_LIMIT = 64 * 1024 * 1024
 
 
 async def write(rows: AsyncIterator[tuple[str, bytes]], target: Path) -> int:
-    """Write rows into a new file, which has its name when it is whole; how many. Raises `UsageError`."""
+    """Write rows into a new file, which gets its name once it is complete; returns their number. Raises
+    `UsageError`.
+    """
     if target.exists():
         raise UsageError(f"`{target}` exists already")
     part = target.with_name(target.name + ".part")
@@ -35,7 +37,7 @@ async def write(rows: AsyncIterator[tuple[str, bytes]], target: Path) -> int:
 
 
 async def read(source: Path) -> AsyncIterator[tuple[str, bytes]]:
-    """The rows of such a file. Raises `UsageError` for a line that is none."""
+    """Read the rows of such a file. Raises `UsageError` for an invalid line."""
     with source.open("rb") as file:
         number = 0
         while lines := await asyncio.to_thread(lambda: list(islice(_lines(file), PAGE_ROWS))):

@@ -13,11 +13,11 @@ from typing import Literal, Protocol
 from lathe.store.records import Write
 
 Point = Literal["read", "before", "after"]
-"""Before a read; before a change is made; after it was made, and before anyone is told."""
+"""Fault points: before a read; before a change; after it, before anybody is told."""
 
 
 class Faults(Protocol):
-    """Called at every point. `method` is the store's, `group` what it commits, if anything."""
+    """Called at every fault point. `method` is the store's, `group` what it commits, if anything."""
 
     async def reach(self, point: Point, method: str, group: Sequence[Write]) -> None:
-        """Return, wait, or raise what the caller shall see."""
+        """Return, wait, or raise the exception that the caller shall see."""

@@ -18,9 +18,8 @@ TimerKey = tuple[str, str, str, str]
 
 
 class Net:
-    """Rows to write; None where a row is to be gone. `entries` are in the order in which they were decided,
-    `decisions` the (tenant, id) of those that are used up, `held` the leases (worker, milliseconds) that rows
-    of `outgoing` are born with.
+    """Rows to write; None to delete a row. `entries` are in the order of decision, `decisions` the (tenant,
+    id) of those used up, `held` the leases (worker, milliseconds) with which rows of `outgoing` are created.
     """
 
     __slots__ = ("decisions", "entities", "entries", "held", "outgoing", "receipts", "timers")
@@ -36,7 +35,7 @@ class Net:
 
 
 def net(group: Sequence[Write], answers: Sequence[Answer]) -> Net:
-    """What to write for a group, of which `answers` says what was accepted."""
+    """The rows to write for a group, of which `answers` has the verdicts."""
     total = Net()
     for write, answer in zip(group, answers, strict=True):
         if answer.verdict == "accepted":
@@ -67,7 +66,7 @@ def _add(total: Net, write: Write) -> None:
 
 
 def written(group: Sequence[Write], answers: Sequence[Answer]) -> list[tuple[str, str, str, int]]:
-    """Tenant, app, id and revision of what was accepted of a group."""
+    """Tenant, app, id and revision of the accepted entities of a group."""
     rows = net(group, answers).entities.values()
     return [(row.tenant, row.app, row.id, row.revision) for row in rows]
 
@@ -75,7 +74,7 @@ def written(group: Sequence[Write], answers: Sequence[Answer]) -> list[tuple[str
 def changed_claims(
     before: Mapping[ClaimKey, str], after: Mapping[ClaimKey, str]
 ) -> tuple[list[Claim], list[Claim], list[Claim]]:
-    """The claims that are new, those that another entity holds now, and those that are gone, each by key."""
+    """The new claims, those with another holder now, and the released ones, each by key."""
     new, moved = [], []
     for key, entity in sorted(after.items()):
         if key not in before:

@@ -10,7 +10,7 @@ from lathe.store.audit import Audited, Change, DecisionQuery, DecisionRow, End, 
 
 
 class Governed:
-    """What a store keeps of who may, and of what was governed."""
+    """Tokens, decisions, audit log and seals in memory."""
 
     def __init__(self) -> None:
         self.tokens: dict[str, TokenRow] = {}
@@ -21,34 +21,34 @@ class Governed:
 
     @property
     def end(self) -> End:
-        """Where the audit ends."""
+        """The end of the audit log."""
         return End(self.audit[-1].number, self.audit[-1].hash) if self.audit else End()
 
     def takes(self, entries: Sequence[Audited]) -> bool:
-        """Whether the audit goes on with these."""
+        """Whether these entries continue the audit log."""
         return fits(entries, self.end)
 
     def follows(self, decisions: Sequence[DecisionRow]) -> bool:
-        """Whether each of these comes after the revision that is there."""
+        """Whether each of these decisions is the revision after the stored one."""
         there = ((self.decisions.get((row.tenant, row.id)), row) for row in decisions)
         return all((old.revision if old else 0) + 1 == row.revision for old, row in there)
 
     def decide(self, decisions: Sequence[DecisionRow]) -> None:
-        """Take these in."""
+        """Store these decisions."""
         self.decisions.update(((row.tenant, row.id), row) for row in decisions)
 
     def approved(self, now_ms: int) -> dict[tuple[str, str], int]:
-        """The revisions of those that are approved and in time."""
+        """The revisions of the decisions that are approved and have not expired."""
         rows = self.decisions.items()
         return {k: r.revision for k, r in rows if r.state == "approved" and r.expires_ms > now_ms}
 
     def approving(self, tenant: str, keys: Sequence[bytes], now_ms: int) -> list[DecisionRow]:
-        """Those that let requests of these keys pass, the oldest first."""
+        """Decisions that allow requests with these keys, the oldest first."""
         rows = (self.decisions[key] for key in sorted(self.approved(now_ms)) if key[0] == tenant)
         return [row for row in rows if row.key in keys]
 
     def use(self, keys: Sequence[tuple[str, str]]) -> None:
-        """These are used up."""
+        """Mark these decisions as used."""
         for key in keys:
             row = self.decisions[key]
             self.decisions[key] = replace(row, state="used", revision=row.revision + 1)
@@ -63,13 +63,13 @@ class Governed:
         return [key for key, row in sorted(self.decisions.items()) if row.expires_ms <= before_ms]
 
     def drop(self, decisions: Sequence[tuple[str, str]]) -> None:
-        """Forget these."""
+        """Delete these decisions."""
         for key in decisions:
             del self.decisions[key]
             self.held.pop(key, None)
 
     def append(self, entries: Sequence[Audited]) -> None:
-        """Go on with these."""
+        """Append these entries."""
         self.audit.extend(entries)
 
     def change(self, change: Change) -> bool:
@@ -83,7 +83,7 @@ class Governed:
         return True
 
     def lineage(self, token: str) -> list[TokenRow]:
-        """A token and those that it comes from."""
+        """A token and its ancestors."""
         found: list[TokenRow] = []
         while (row := self.tokens.get(token)) is not None:
             found.append(row)
@@ -91,7 +91,7 @@ class Governed:
         return found
 
     def of_tenant(self, tenant: str, after: str, living_ms: int | None) -> list[TokenRow]:
-        """A tenant's tokens behind one, by id; at a moment, those that are not over then."""
+        """A tenant's tokens after one, by id; at a moment, those that are valid then."""
         rows = [row for key, row in sorted(self.tokens.items()) if row.tenant == tenant and key > after]
         if living_ms is None:
             return rows
@@ -105,14 +105,14 @@ class Governed:
         return [key for key, end in sorted(ends.items()) if end <= before_ms]
 
     def seal(self, seal: Seal) -> bool:
-        """Keep a seal, if it is newer than the others."""
+        """Add a seal, if it is newer than the others."""
         if self.seals and self.seals[-1].number >= seal.number:
             return False
         self.seals.append(seal)
         return True
 
     def kept(self, tenant: str, decision: str) -> bytes | None:
-        """What a decision's request would apply."""
+        """The files that a decision's request would apply."""
         row = self.held.get((tenant, decision))
         return row.body if row is not None else None
 

@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 @frozen
 class Broken:
-    """A place where a chain does not hold: which revision, and what is wrong there."""
+    """A place where a hash chain is broken: the revision, and what is wrong there."""
 
     entity: str
     revision: int
@@ -37,7 +37,7 @@ def chained(previous: bytes, hashed: bytes, members: tuple[object, ...]) -> byte
 
 
 def sealed(entry: Entry) -> bytes:
-    """What the hash of an entry must be, from the entry itself."""
+    """The hash that an entry must have, computed from the entry itself."""
     members = (
         entry.tenant, entry.app, entry.blueprint, entry.entity, entry.revision, entry.version, entry.visit,
         entry.state, entry.kind, entry.action, entry.by, entry.chain, entry.policies, entry.digest,
@@ -63,8 +63,8 @@ def breaks(entries: Iterable[Entry], *, previous: bytes = GENESIS, revision: int
 
 
 def check_write(write: Write) -> None:
-    """Assert what a store takes for granted: entries chain the head of each entity that is written from its
-    base to its row, and nothing else.
+    """Assert an invariant of writes: their entries chain the head of each written entity from its base to its
+    row, and nothing else.
     """
     heads = dict(write.bases)
     assert len(heads) == len(write.bases), "an entity has one base"

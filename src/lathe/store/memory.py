@@ -62,7 +62,7 @@ Key = tuple[str, str, str]
 
 
 class MemoryStore:
-    """See `Store`. `clock` gives milliseconds; nothing here reads another one."""
+    """See `Store`. `clock` returns milliseconds and is the only clock."""
 
     name = "memory"
     begins_at_once = False
@@ -116,7 +116,7 @@ class MemoryStore:
             await self._faults.reach(point, method, group)
 
     async def _changing(self, method: str, change: Callable[[], T]) -> T:
-        """Make a change, with the faults around it."""
+        """Run a change between its fault points."""
         await self._reach("before", method)
         result = change()
         await self._reach("after", method)
@@ -158,7 +158,7 @@ class MemoryStore:
     def _standing(
         self, group: Sequence[Write], governing: dict[tuple[str, str], Governing]
     ) -> tuple[Standing, dict[tuple[str, str, str, bytes], str]]:
-        """What the store holds of what a group touches, and which of its claims are held by whom."""
+        """The state for everything that a group touches, and the holders of its claims."""
         entities, claims, receipts, leases = touched(group)
         now = self._clock()
         holders = {key: self._claims[key] for key in claims if key in self._claims}

@@ -18,7 +18,7 @@ class Counted:
         self._rows: dict[tuple[str, ...], Intent] = {}
 
     def count(self, intents: Sequence[Intent]) -> None:
-        """Add these; of an app that has too many, those that are rare go."""
+        """Add to the counts; if an app has too many kinds, the rarest are dropped."""
         for new in intents:
             old = self._rows.get(intent_key(new))
             self.put(new if old is None else _added(old, new))
@@ -27,11 +27,11 @@ class Counted:
                 del self._rows[intent_key(rare)]
 
     def of(self, tenant: str, app: str) -> list[Intent]:
-        """Those of an app, the most frequent first."""
+        """An app's intents, the most frequent first."""
         return sorted((i for i in self._rows.values() if (i.tenant, i.app) == (tenant, app)), key=_rank)
 
     def put(self, row: Intent) -> None:
-        """Take a row as it is."""
+        """Store a row unchanged."""
         self._rows[intent_key(row)] = row
 
     def all(self) -> list[Intent]:

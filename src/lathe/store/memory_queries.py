@@ -12,7 +12,7 @@ from lathe.store.records import EntityRow, Entry
 
 
 def fits(row: EntityRow, query: Query) -> bool:
-    """Whether an entity is one of those that are asked for."""
+    """Whether an entity matches the query."""
     return (
         (row.tenant, row.app, row.blueprint) == (query.tenant, query.app, query.blueprint)
         and (not query.states or row.state in query.states)
@@ -21,7 +21,7 @@ def fits(row: EntityRow, query: Query) -> bool:
 
 
 def is_asked(entry: Entry, query: JournalQuery) -> bool:
-    """Whether an entry is one of those that are asked for, wherever it stands."""
+    """Whether an entry matches the query, apart from its position."""
     return (
         query.tenant in (None, entry.tenant)
         and query.app in (None, entry.app)
@@ -33,7 +33,7 @@ def is_asked(entry: Entry, query: JournalQuery) -> bool:
 def final_since(
     rows: Sequence[EntityRow], blueprint: str, before_ms: int, referring: Sequence[Referring]
 ) -> list[EntityRow]:
-    """Of an app, the entities of a blueprint that were final before then and that no other refers to."""
+    """The entities of a blueprint that were final before then and that no other entity refers to."""
     kept = _referred(rows, referring)
     old = [
         (row.final_ms, row.id, row)
@@ -44,7 +44,7 @@ def final_since(
 
 
 def _referred(rows: Sequence[EntityRow], referring: Sequence[Referring]) -> set[str]:
-    """To whom some entities refer; that one refers to itself is nothing."""
+    """The ids that some entities refer to, apart from themselves."""
     asked = {one.blueprint: one for one in referring}
     found: set[str] = set()
     for row in rows if asked else ():
@@ -58,7 +58,7 @@ def _referred(rows: Sequence[EntityRow], referring: Sequence[Referring]) -> set[
 
 
 def referring_rows(referring: Sequence[Referring], shapes: tuple[str, str], written: str) -> str:
-    """A statement for whom entities refer to: `shapes` ask a field, and a set, of the rows `written`."""
+    """A statement that finds referenced ids: `shapes` query a field and a set, of the rows in `written`."""
     return " union all ".join(
         shape.format(name=name, written=written.format(blueprint=one.blueprint))
         for one in referring

@@ -10,22 +10,22 @@ from lathe.lang.expr import Arithmetic, Call, IfElse, Literal, Negate, Node, Qua
 from lathe.lang.types import INT_LIMIT as DECLARED_LIMIT
 
 COUNT_LIMIT = 2**63 - 1
-"""What both databases count exactly."""
+"""The integers that both databases represent exactly."""
 TIME_LIMIT = 2**49
-"""Milliseconds of any moment that can be written, and some."""
+"""The milliseconds of any representable moment, and some more."""
 MEMBERS_LIMIT = 2**16
-"""Members of a set that declares no maximum: more do not fit a row."""
+"""Maximum members of a set without a declared maximum: more do not fit a row."""
 
 Bounds = tuple[int, int]
 
 
 def check_bounds(node: Node) -> None:
-    """Refuse an expression of which a part may leave what a database can count. Raises `UsageError`."""
+    """Reject an expression of which a part may exceed a database's integers. Raises `UsageError`."""
     _bounds(node)
 
 
 def _bounds(node: Node) -> Bounds:
-    """The least and greatest number that a node can be; (0, 0) if it is none. Visits every part."""
+    """The minimum and maximum of a node's value; (0, 0) if it is no number. Visits every part."""
     low, high = _rule(node)
     if max(-low, high) > COUNT_LIMIT:
         raise UsageError("the numbers in a list's `where` may become too large for a database")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def owned(path: str, flags: int) -> int:
-    """For `open(…, opener=owned)`: a file that is made so is its owner's alone."""
+    """For `open(…, opener=owned)`: a file created so is readable by its owner alone."""
     return os.open(path, flags, 0o600)
 
 
 def make(path: Path) -> None:
-    """Make the file, empty, if it is not there; one that cannot be made is told of by whoever opens it."""
+    """Create the file, empty, if it does not exist; failure is reported by whoever opens it."""
     with suppress(OSError), open(path, "xb", opener=owned):
         pass

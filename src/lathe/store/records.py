@@ -14,7 +14,7 @@ OutgoingPhase = Literal["waiting", "started", "stopping", "late", "notice"]
 
 
 class EntityRow(Struct, frozen=True, gc=False):
-    """One entity as it is now: the snapshot that the journal adds up to.
+    """An entity's current row: the sum of its journal.
 
     `revision` grows by one with every write, `version` with every action. `body` holds fields, ghosts and
     invocations; `head` is the hash of the entity's last journal entry; `digest` the version of the app that
@@ -38,7 +38,7 @@ class EntityRow(Struct, frozen=True, gc=False):
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One line of an entity's journal: append-only, chained by `hash` over `previous`.
+    """An entry of an entity's journal: append-only, chained by `hash` over `previous`.
 
     `kind` is the event (create, act, timer, start, end, …, migrate), `action` what was taken, if anything.
     `step` names the joint step that it belongs to by its first entry, `entity.revision`: the entries of one
@@ -73,7 +73,7 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Outgoing(Struct, frozen=True, gc=False):
-    """One invocation that is not over: a row of the outbox. `id` is what the other side is told.
+    """A row of the outbox: an invocation that is not over. `id` is shown to the other side.
 
     `request` are the adapter's settings as rendered when the action committed. It is tried when `due_ms` has
     come, unless somebody's lease on it still runs. `attempt` counts the tries that ended, badly: one that was
@@ -115,7 +115,7 @@ class Timer(Struct, frozen=True, gc=False):
 
 
 class Claim(Struct, frozen=True, gc=False):
-    """What an entity holds of a `[unique]`: `key` is the canonical JSON of the values."""
+    """An entity's claim of a `[unique]`: `key` is the canonical JSON of the values."""
 
     tenant: str
     app: str
@@ -125,7 +125,7 @@ class Claim(Struct, frozen=True, gc=False):
 
 
 class Receipt(Struct, frozen=True, gc=False):
-    """The answer that was given for an idempotency key. `request` is the hash of what was asked."""
+    """The recorded answer for an idempotency key. `request` is the hash of the request."""
 
     tenant: str
     principal: str
@@ -137,7 +137,7 @@ class Receipt(Struct, frozen=True, gc=False):
 
 
 class Version(Struct, frozen=True, gc=False):
-    """A version of an app as it was applied: its sources by path, and the verdict's JSON (`report`)."""
+    """An applied version of an app: its sources by path, and the report's JSON (`report`)."""
 
     tenant: str
     app: str
@@ -150,15 +150,15 @@ class Version(Struct, frozen=True, gc=False):
 
 
 class Governing(Struct, frozen=True, gc=False):
-    """What governs an app at this moment: its current version, and the epoch of policies and revocations."""
+    """An app's governing row: its current version, and the epoch of policies and revocations."""
 
     digest: str
     epoch: int
 
 
 class Use(Struct, frozen=True, gc=False):
-    """The use of an approved decision, which must still be of this revision and in time. `is_once`: it is
-    used up with the write that it lets pass.
+    """A write's use of an approved decision, which must have this revision and not have expired. `is_once`:
+    the write uses it up.
     """
 
     id: str
@@ -167,11 +167,11 @@ class Use(Struct, frozen=True, gc=False):
 
 
 GENESIS = bytes(32)
-"""The head of an entity that does not exist: what its first entry is chained to."""
+"""The head of an entity that does not exist; its first entry is chained to it."""
 
 
 class Write(Struct, frozen=True, gc=False):
-    """All that one step commits, together or not at all.
+    """Everything that one step commits, atomically.
 
     `entities` are the rows afterwards. `bases` are the heads that every entity which it read or writes must
     still have (`GENESIS`: it must not exist): a head, not a revision, because two processes may each have
@@ -204,21 +204,21 @@ class Write(Struct, frozen=True, gc=False):
 
 
 Verdict = Literal["accepted", "stale", "claimed", "receipt", "governed", "lease", "decision", "audit"]
-"""What became of a write: committed; refused because a row that it read or wrote has moved on, because
-another entity holds its claim, because its idempotency key was used, because the app is governed otherwise
-by now, because its worker's lease ran out, because its decision is used up or over, or (of a version)
-because the audit ends elsewhere by now."""
+"""The verdict on a write: committed; or refused because a row that it read or wrote has changed, another
+entity holds its claim, its idempotency key was used, the app's governing row has changed, its worker's lease
+has expired, its decision is used or has expired, or (for a version) the audit log has grown.
+"""
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What a store says of one write. `subject` names the entity, claim (`unique=key`) or key concerned."""
+    """A store's verdict on one write. `subject` names the entity, claim (`unique=key`) or key concerned."""
 
     verdict: Verdict
     subject: str = ""
 
 
 class Leased(Struct, frozen=True, gc=False):
-    """An invocation that a worker holds until `until_ms`, by the store's clock."""
+    """An invocation leased by a worker until `until_ms`, by the store's clock."""
 
     outgoing: Outgoing
     until_ms: int
