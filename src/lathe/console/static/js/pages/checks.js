@@ -1,10 +1,10 @@
 // What was checked lately, and a place to drop a report.
 import { useGet } from "../api.js";
 import { plural } from "../format.js";
-import { Verdict } from "../late/findings.js";
-import { Drop } from "../late/drop.js";
+import { Verdict } from "../lazy/findings.js";
+import { Drop } from "../lazy/drop.js";
 import { useNotices } from "../events.js";
-import { shortDigest } from "../late/subjects.js";
+import { shortDigest } from "../lazy/subjects.js";
 import { Card, Empty, Head, Trouble, When } from "../parts/bits.js";
 import { Call } from "../parts/call.js";
 import { Waiting } from "../parts/shell.js";

@@ -1,6 +1,6 @@
 // A run that is gone on with by hand: that of a finding, of a seed, of a file, or one that begins before anything.
-import { Fork } from "../late/fork.js";
-import { openedSubject, traceOf, useCheck, useRun, useTold, useVersion } from "../late/subjects.js";
+import { Fork } from "../lazy/fork.js";
+import { openedSubject, traceOf, useCheck, useRun, useTold, useVersion } from "../lazy/subjects.js";
 import { at } from "../api.js";
 import { Empty, Trouble } from "../parts/bits.js";
 import { Waiting } from "../parts/shell.js";

@@ -1,7 +1,7 @@
 // Every application of an app, newest first: what was in force, since when, by whom and why.
 import { at, useGet } from "../api.js";
 import { useNotices } from "../events.js";
-import { shortDigest } from "../late/subjects.js";
+import { shortDigest } from "../lazy/subjects.js";
 import { Card, Head, Trouble, When } from "../parts/bits.js";
 import { Call } from "../parts/call.js";
 import { Waiting } from "../parts/shell.js";

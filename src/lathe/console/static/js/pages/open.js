@@ -1,7 +1,7 @@
 // A report from a file: read without a server's check, and without a terminal.
-import { Drop } from "../late/drop.js";
-import { Subject } from "../late/subject.js";
-import { openedSubject } from "../late/subjects.js";
+import { Drop } from "../lazy/drop.js";
+import { Subject } from "../lazy/subject.js";
+import { openedSubject } from "../lazy/subjects.js";
 import { Head } from "../parts/bits.js";
 import { to } from "../router.js";
 import { html } from "../ui.js";

@@ -1,9 +1,9 @@
 // One campaign: how fast it goes, how far it is, what failed of which cause; each failure opens as a trace.
 import { ask as asked, at, useGet } from "../api.js";
 import { duration, number, plural } from "../format.js";
-import { Going, commandOf, isGoing, repeating } from "../late/campaign.js";
+import { Going, commandOf, isGoing, repeating } from "../lazy/campaign.js";
 import { useNotices } from "../events.js";
-import { shortDigest } from "../late/subjects.js";
+import { shortDigest } from "../lazy/subjects.js";
 import { Card, Head, Trouble, When } from "../parts/bits.js";
 import { Call, Copy } from "../parts/call.js";
 import { Icon } from "../parts/icon.js";

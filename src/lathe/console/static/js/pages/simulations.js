@@ -1,9 +1,9 @@
 // The simulator: begin a campaign of simulated worlds, and those of late.
 import { ask as asked, useGet } from "../api.js";
 import { number, plural } from "../format.js";
-import { Going, MIXES, SEEDS, commandOf, isGoing } from "../late/campaign.js";
+import { Going, MIXES, SEEDS, commandOf, isGoing } from "../lazy/campaign.js";
 import { useNotices } from "../events.js";
-import { shortDigest } from "../late/subjects.js";
+import { shortDigest } from "../lazy/subjects.js";
 import { apps } from "../places.js";
 import { Card, Empty, Head, Trouble, When } from "../parts/bits.js";
 import { Call } from "../parts/call.js";

@@ -1,6 +1,6 @@
 // The trace of a finding: of a check, of a version, or of a report that was opened.
-import { Explorer } from "../late/explorer.js";
-import { openedSubject, traceOf, useCheck, useRun, useTold, useVersion } from "../late/subjects.js";
+import { Explorer } from "../lazy/explorer.js";
+import { openedSubject, traceOf, useCheck, useRun, useTold, useVersion } from "../lazy/subjects.js";
 import { Empty, Trouble } from "../parts/bits.js";
 import { Waiting } from "../parts/shell.js";
 import { to } from "../router.js";

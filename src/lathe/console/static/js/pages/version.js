@@ -1,6 +1,6 @@
 // A version of an app: in force (`current`), or one that was.
-import { Subject } from "../late/subject.js";
-import { useVersion } from "../late/subjects.js";
+import { Subject } from "../lazy/subject.js";
+import { useVersion } from "../lazy/subjects.js";
 import { query } from "../router.js";
 import { html } from "../ui.js";
 
