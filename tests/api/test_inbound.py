@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -111,6 +112,23 @@ def test_a_signature_is_of_this_body_by_this_secret_and_recent(scheme: str) -> N
             taken = await sent(client, body, good)
             assert taken.status_code == 200, taken.text
             assert (await client.get("/v1/payment/payments")).json()["items"][0]["state"] == "paid"
+
+    asyncio.run(main())
+
+
+def test_a_delivery_is_identified_by_a_text_or_a_number() -> None:
+    """`true` would be the identity of every delivery that says so; a NUL no PostgreSQL keeps."""
+
+    async def main() -> None:
+        async with serving(files=app(UNSIGNED)) as client:
+            await client.post("/v1/payment/payments", json={"number": "7"})
+            for identity in (True, False, None, 1.5, "", "a\0b", [], {"a": 1}, "x" * 256):
+                body = json.dumps({"number": "7", "delivery": identity}).encode()
+                found = await sent(client, body, {})
+                assert (found.status_code, found.json()["code"]) == (422, "LR422.type"), identity
+                assert "identifies the delivery, and" in found.json()["detail"]
+            for _ in range(2):
+                assert (await sent(client, b'{"number": "7", "delivery": 10}', {})).status_code == 200
 
     asyncio.run(main())
 

@@ -12,6 +12,7 @@ from lathe.runtime.committer import Committer, OverloadedError
 from lathe.runtime.engine import Committed, Engine
 from lathe.runtime.loading import held_of
 from lathe.sim.loop import SimLoop, run
+from lathe.store.base import UnstorableError
 from lathe.store.memory import MemoryStore
 from lathe.store.records import Answer, Write
 
@@ -24,19 +25,21 @@ SEEDS = range(10)
 class Chokes:
     """Raises what no store should when a group has a write of one entity."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: Exception) -> None:
         self.entity = ""
+        self._error = error
 
     async def reach(self, point: str, method: str, group: Sequence[Write]) -> None:
         await asyncio.sleep(0.001)
         if point == "before" and any(self.entity == row.id for write in group for row in write.entities):
-            raise OverflowError("too large for a column")
+            raise self._error
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_write_that_the_store_chokes_on_fails_alone(seed: int) -> None:
+@pytest.mark.parametrize("error", [OverflowError("too large for a column"), UnstorableError("a NUL")])
+@pytest.mark.parametrize("seed", SEEDS[:5])
+def test_a_write_that_the_store_chokes_on_fails_alone(seed: int, error: Exception) -> None:
     async def main(loop: SimLoop) -> None:
-        faults = Chokes()
+        faults = Chokes(error)
         store = MemoryStore(loop.now_ms, faults=faults)
         app = await install(store, example("lease_queue"))
         node = node_of(loop, store)
@@ -47,7 +50,7 @@ def test_a_write_that_the_store_chokes_on_fails_alone(seed: int) -> None:
             *(act(node, app, job, "take", person(app, f"w{job}")) for job in jobs), return_exceptions=True
         )
         said = [type(one).__name__ for one in found]
-        assert said == ["OverflowError" if job == faults.entity else "Committed" for job in jobs], found
+        assert said == [type(error).__name__ if job == faults.entity else "Committed" for job in jobs], found
         faults.entity = ""
         assert isinstance(await act(node, app, jobs[2], "take"), Committed)
         await node.stop()

@@ -25,7 +25,7 @@ from tests.store.rows import (
 from lathe.errors import UsageError
 from lathe.lang.expr import Compare, Follow, Literal, Read, Special
 from lathe.lang.types import Type
-from lathe.store.base import Apply, JournalQuery, Query, Retiming, Store, sort_value
+from lathe.store.base import Apply, JournalQuery, Query, Retiming, Store, UnstorableError, sort_value
 from lathe.store.journal import breaks
 from lathe.store.records import GENESIS, Answer, EntityRow, Governing, Timer, Write
 
@@ -409,6 +409,18 @@ async def timers_take_the_durations_of_the_new_version_and_keep_their_start(stor
     left = await store.overdue(TENANT, APP, before_ms=10**15, limit=10)
     told = [(t.entity, t.name, t.armed_ms, t.due_ms, t.visit) for t in left if isinstance(t, Timer)]
     assert told == [("a", "", 0, 700, 1), ("b", "", 1_000, 1_700, 1)]
+
+
+@law
+async def what_cannot_be_held_is_not_committed_and_said_to_be_so(store: Store) -> None:
+    """Whoever commits tries the others of the group without it."""
+    (a,) = await made(store, "a")
+    good, bad = write(turned(a)), write(turned(None, "b"), receipt=receipt("\ud800"))
+    if store.name != "memory":
+        with pytest.raises(UnstorableError):
+            await store.commit([good, bad])
+        assert not await store.load(TENANT, APP, ["b"])
+    assert await commit(store, good) == ["accepted"]
 
 
 @law

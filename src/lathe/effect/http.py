@@ -17,6 +17,7 @@ from lathe.effect.addresses import Addresses, ForbiddenError, name_of
 from lathe.effect.base import Attempt, Ending
 from lathe.effect.connections import Connections
 from lathe.effect.resolver import Resolver, UnansweredError
+from lathe.lang.dotted import at
 from lathe.lang.model import Json
 
 ANSWER_BYTES_LIMIT = 1_048_576
@@ -214,21 +215,8 @@ def _taken(attempt: Attempt, status: int, body: bytes) -> Ending:
     except (msgspec.DecodeError, RecursionError):
         return Ending(ok=False, cause="invalid", message=NO_JSON, log=NO_JSON)
     for name, path in takes.items():
-        results[name] = _at({"body": document}, str(path))
+        results[name] = at({"body": document}, str(path))
     return Ending(ok=True, results=results)
-
-
-def _at(document: Json, path: str) -> Json:
-    """What stands at a dotted path; nothing if there is no such place."""
-    found = document
-    for step in path.split("."):
-        if isinstance(found, dict):
-            found = found.get(step)
-        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            return None
-    return found
 
 
 def _retry_after_ms(wanted: str | None, now: str | None) -> int | None:

@@ -149,6 +149,10 @@ def _mac(key: bytes, data: bytes) -> bytes:
 # What it says, read from the bytes.
 
 
+def _is_identity(found: Json) -> bool:
+    return type(found) in (str, int) and 0 < len(str(found)) < 256 and "\0" not in str(found)
+
+
 def _read(blueprint: Blueprint, event: Inbound, said: Said) -> Sent:
     body, problem = _document(said.body)
     read = _Reading(event, said, body)
@@ -159,8 +163,7 @@ def _read(blueprint: Blueprint, event: Inbound, said: Said) -> Sent:
         find=event.find[0] if event.find else "",
         looked_for=read.at(event.find[1]) if event.find else None,
         problem=problem,
-        has_identity=event.once is None
-        or (isinstance(identity, (str, int)) and 0 < len(str(identity)) < 256),
+        has_identity=event.once is None or _is_identity(identity),
     )
     return Sent(
         blueprint=blueprint.name,

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import overload
 
-from lathe.store.base import GROUP_LIMIT, Store, StoreError
+from lathe.store.base import GROUP_LIMIT, Store, StoreError, UnstorableError
 from lathe.store.records import Answer, Write
 
 QUEUE_LIMIT = 8_192
@@ -188,6 +188,8 @@ class Committer:
         group.is_begun = True
         try:
             await self._settle(group, answers or self._store.commit(group))
+        except UnstorableError as error:
+            await self._one_by_one(group.queued, error)
         except StoreError as error:
             self._fail(group.queued, error)
         except Exception as error:  # noqa: BLE001  one write that no store can take must not end all others

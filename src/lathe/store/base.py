@@ -207,6 +207,12 @@ class UnavailableError(StoreError):
         self.maybe = maybe
 
 
+class UnstorableError(StoreError):
+    """A value that this store cannot hold, such as a text with a NUL: it is one write's, and no other's."""
+
+    code = "unstorable"
+
+
 class TooLongError(StoreError):
     """A list took longer than `LIST_SECONDS`."""
 

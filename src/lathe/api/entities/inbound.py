@@ -25,6 +25,7 @@ from lathe.api.wire.problem import OF_REASON, Problem
 from lathe.errors import NotFoundError
 from lathe.frozen import frozen
 from lathe.govern.principal import MAIN
+from lathe.lang.dotted import at
 from lathe.lang.model import Inbound, Json
 from lathe.machine.event import Act, Caller, Create, Event
 from lathe.machine.outcome import Refusal
@@ -69,15 +70,7 @@ class Delivery:
         if root == "header":
             return self.header.get(rest.lower())
         roots: dict[str, Json] = {"body": self.body, "query": {**self.query}, "path": {**self.path}}
-        found = roots.get(root)
-        for step in rest.split(".") if rest else ():
-            if isinstance(found, dict):
-                found = found.get(step)
-            elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
-                found = found[int(step)]
-            else:
-                return None
-        return found
+        return at(roots.get(root), rest)
 
 
 class Receiver:
@@ -286,10 +279,10 @@ def _identity(inbound: Inbound, delivery: Delivery) -> str | None:
     if inbound.once is None:
         return None
     found = delivery.at(inbound.once)
-    if not isinstance(found, (str, int)) or not 0 < len(str(found)) <= IDENTITY_CHARACTERS_LIMIT:
-        what = (
-            "is not there" if found is None else f"is no text of 1 to {IDENTITY_CHARACTERS_LIMIT} characters"
-        )
+    is_one = isinstance(found, (str, int)) and not isinstance(found, bool)
+    if not is_one or not 0 < len(str(found)) <= IDENTITY_CHARACTERS_LIMIT or "\0" in str(found):
+        wanted = f"is neither a text of 1 to {IDENTITY_CHARACTERS_LIMIT} characters nor a whole number"
+        what = "is not there" if found is None else wanted
         raise Problem("LR422.type", f"`{inbound.once}` identifies the delivery, and {what}")
     return str(found)
 

@@ -13,7 +13,7 @@ from lathe.govern.principal import GovernError
 from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError
 from lathe.runtime.swap import RefusedSwap
-from lathe.store.base import CorruptError, FullError, StoreError, TooLongError
+from lathe.store.base import CorruptError, FullError, StoreError, TooLongError, UnstorableError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -74,6 +74,8 @@ def problem_of(error: Exception) -> Problem:
         case TooLongError():
             said = f"{error}: narrow it by state, or by a field that is unique"
             return Problem("LR422.where", said)
+        case UnstorableError():
+            return Problem("LR422.type", str(error))
         case StoreError():
             said = (
                 "; it may have been committed: ask again with the same idempotency key" if error.maybe else ""

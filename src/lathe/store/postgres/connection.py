@@ -18,6 +18,7 @@ from lathe.store.base import (
     SchemaError,
     StoreError,
     UnavailableError,
+    UnstorableError,
 )
 from lathe.store.migrations import missing, scripts
 
@@ -128,6 +129,8 @@ def translate(error: Exception, *, maybe: bool = False) -> Exception:
     match error:
         case LatheError() | AssertionError():
             return error
+        case asyncpg.DataError():
+            return UnstorableError("PostgreSQL cannot hold a value of it")
         case asyncpg.DiskFullError() | asyncpg.OutOfMemoryError():
             return FullError(f"PostgreSQL has no room: {error}")
         case asyncpg.ReadOnlySQLTransactionError():
@@ -146,6 +149,8 @@ def translate(error: Exception, *, maybe: bool = False) -> Exception:
             return UnavailableError(f"PostgreSQL does not answer in time: {error}")
         case asyncpg.PostgresIOError():
             return UnavailableError(f"PostgreSQL cannot read or write: {error}", maybe=maybe)
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):  # before it was sent
+        return UnstorableError("PostgreSQL cannot hold a value of it")
     if isinstance(error, CLASHES):
         return UnavailableError(f"other writers were quicker each time: {error}")
     if isinstance(error, LOST):

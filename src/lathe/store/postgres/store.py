@@ -476,6 +476,8 @@ async def _tried(db: Connection, whole: AtOnce) -> list[Answer] | None:
         row: Row = await db.fetchrow(whole.said, *whole.arguments)
     except asyncpg.DivisionByZeroError:  # a key that was used in the meantime
         return None
+    except ValueError:  # the driver's: nothing was sent
+        raise
     except LOST as error:
         db.terminate()
         raise UnavailableError(f"PostgreSQL was lost during a commit: {error}", maybe=True) from error

@@ -17,6 +17,7 @@ from lathe.store.base import (
     StoreError,
     TooLongError,
     UnavailableError,
+    UnstorableError,
 )
 from lathe.store.migrations import missing, scripts
 from lathe.store.private_files import make
@@ -128,6 +129,8 @@ def translate(error: Exception) -> Exception:
             return _input_output(error)
         case apsw.BusyError() | apsw.LockedError() | apsw.InterruptError() | apsw.ProtocolError():
             return UnavailableError(f"the data file does not answer: {error}")
+        case UnicodeEncodeError() | OverflowError():
+            return UnstorableError("SQLite cannot hold a value of it")
         case apsw.Error():
             return StoreError(f"SQLite refuses: {error}")
     return error
