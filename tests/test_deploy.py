@@ -96,7 +96,7 @@ def test_a_copy_for_whoever_asks_is_made_on_a_disk() -> None:
 
 def test_a_backup_is_made_by_commands_that_exist_and_verified() -> None:
     (script,) = settings(BACKUP)["ExecStart"]
-    assert re.findall(r"/lathe store (\w+)", script) == ["backup", "verify"] and "-euc" in script
+    assert re.findall(r"/lathe store (\w+)", script) == ["backup", "import", "verify"] and "-euc" in script
     assert set(re.findall(r"--[a-z-]+", script)) <= {o for p in store_command.params for o in p.opts}
     assert settings(TIMER)["OnCalendar"]
 
