@@ -10,6 +10,7 @@ from tests.api.client import serving
 from tests.runtime.harness import Scripted
 
 from lathe.effect.base import Attempt, Ending
+from lathe.runtime.monitor import Alert
 
 APP = b"""app = "small"
 [role]
@@ -100,5 +101,31 @@ def test_what_is_being_tried_is_not_overdue() -> None:
                     await asyncio.sleep(0.01)
             assert (await client.get("/v1/apps/rollout")).json()["overdue"] == []
             over.set()
+
+    asyncio.run(main())
+
+
+def test_what_was_false_on_a_live_step_is_told_to_who_may_read_it_with_the_first_step() -> None:
+    async def main() -> None:
+        async with serving(files={"app.toml": APP, "note.blueprint.toml": OWN}) as client:
+            made = [await client.post("/v1/small/notes", json={"shown": shown}) for shown in (True, False)]
+            seen, unseen = (answer.json()["id"] for answer in made)
+            alerts = [
+                Alert(kind, "main", app, entity, name, at, "s", "close", at)
+                for at, (kind, app, entity, name) in enumerate([
+                    ("invariant", "small", seen, "few"), ("step", "small", seen, "grows"),
+                    ("invariant", "small", unseen, "few"), ("invariant", "other", seen, "few"),
+                    ("overdue", "small", seen, "late"), ("invariant", "small", seen, "few"),
+                ])
+            ]  # fmt: skip
+            client._transport.app.alerts = alerts  # type: ignore[attr-defined]
+            (item,) = (await client.get("/v1/apps")).json()["items"]
+            assert [(a["entity"], a["name"], a["version"]) for a in item["alerts"]] == [
+                (seen, "grows", 1), (seen, "few", 0),
+            ]  # fmt: skip
+            assert item["alerts"][1] | {"at": ""} == {
+                "blueprint": "Note", "plural": "notes", "entity": seen, "state": "kept", "kind": "invariant",
+                "name": "few", "action": "close", "version": 0, "said": "s", "at": "", "times": 2,
+            }  # fmt: skip
 
     asyncio.run(main())

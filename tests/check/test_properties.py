@@ -259,3 +259,15 @@ def test_an_effect_that_is_idempotent_already_is_told_about_what_asks_for_it_aga
     assert "ask for it no more" in second
     keyed = promised.replace("money += 1", "money = 1")
     assert "LT401 once" not in codes(keyed)
+
+
+def test_who_settles_by_hand_is_told_to_say_what_that_means_to_the_world() -> None:
+    text = PAYING.replace("money += 1", "money = 1").replace(
+        "once =", 'good = { that = "money == 1", in = ["paid"] }\nonce ='
+    )
+    settled = text.replace(
+        "again =", 'settle = { from = "unclear", to = "paid", by = "role:clerk" }\nagain ='
+    )
+    cure = finding(report_of(settled), "LT401").diagnostic.help or ""
+    assert '`ghost = ["money = …"]`' in cure, cure
+    assert codes(settled.replace(" }\nagain", ', ghost = ["money = 1"] }\nagain')) == codes(text)

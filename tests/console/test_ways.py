@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.console.conftest import NARROW, Opening
 from tests.console.world import World, world
 
+from lathe.runtime.monitor import Alert
+
 LIST = "/console/apps/rollout/entities/rollouts"
 GONE = ("Failed to load resource: net::", "Failed to load resource: the server responded with a status of 4")
 HOSTILE = """<img src=x onerror="document.title='owned'">"><script>document.title='owned'</script>"""
@@ -254,3 +256,19 @@ def test_what_is_overdue_is_told_and_leads_to_its_entity(tab_of: Opening, lively
     expect(late).to_contain_text("timer of rolling")
     late.get_by_role("link").first.click()
     expect(page).to_have_url(re.compile(f"{LIST}/{name}$"))
+
+
+def test_what_was_false_on_a_live_step_is_told_and_leads_to_its_entity(
+    tab_of: Opening, lively: World
+) -> None:
+    name = lively.create("rollout", "rollouts", replicas=1)
+    assert lively.api is not None
+    found = Alert("invariant", "main", "rollout", name, "one_broker_down", 0, "said", "drain", 7)
+    lively.api.alerts = [found, found]
+    page = tab_of(lively.url, still=True).go()
+    told = page.get_by_role("region", name="Alerts")
+    expect(told.locator("li")).to_have_count(1)
+    expect(told).to_contain_text("one_broker_down is false since drain, version 7")
+    told.get_by_role("link").click()
+    expect(page).to_have_url(re.compile(f"{LIST}/{name}$"))
+    lively.api.alerts = ()

@@ -158,6 +158,9 @@ def test_a_monitor_keeps_the_properties_of_so_many_versions(monkeypatch: pytest.
                 monitor(replace_live(turn, digest))
         assert [key[0] for key in monitor._watched] == ["c", "a"]
         assert [alert.name for alert in monitor.alerts] == ["few_turns"] * 5, "what was dropped is made anew"
+        last = monitor.alerts[-1]
+        assert (last.tenant, last.entity, last.action, last.version) == (TENANT, lamp, "turn", 3)
+        assert last.said.startswith("`few_turns` is false after `turn`, version 3: "), last.said
         await node.stop()
 
     run(main, 1)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from prometheus_client import Counter
@@ -63,6 +63,7 @@ from lathe.runtime.committer import OverloadedError
 from lathe.runtime.engine import BusyError
 from lathe.runtime.intents import Intents
 from lathe.runtime.metrics import Metrics
+from lathe.runtime.monitor import Alert
 from lathe.runtime.node import Node
 from lathe.store.base import CorruptError, StoreError
 from lathe.store.journal import breaks
@@ -102,6 +103,8 @@ class Api:
         self.stream = Stream(node.engine, self.commands, authenticator.stands, limit=limits.followers)
         now_ms = node.engine.clock.now_ms
         self.receiver = Receiver(node.engine, self.commands, secrets, now_ms, throttle=self.throttle)
+        self.alerts: Iterable[Alert] = ()
+        """What the monitor of this process keeps, the oldest first; whoever has one sets it."""
         self._readiness = Readiness(node.store.ping)
         self._told = (0, 0)
         self.is_leaving = False
@@ -115,7 +118,7 @@ class Api:
             routes=[
                 *routes,
                 *self.receiver.routes(),
-                *Apps(node.engine, authenticator).routes(),
+                *Apps(node.engine, authenticator, lambda: self.alerts).routes(),
                 *self._routes(),
             ],
             exception_handlers={

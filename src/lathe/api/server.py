@@ -174,7 +174,7 @@ def assemble(config: Config, store: Store, gate: Gatekeeper, *, key: bytes, mode
     )
     deciding.commands = api.commands
     _announce(api, checks, simulations)
-    monitor = _watching(node, config, metrics)
+    monitor = _watching(api, config, metrics)
     failed = _failing(metrics)
     housekeeper = Housekeeper(node.engine, api.intents, monitor, key=key, failed=failed)
     auditor = Auditor(store, clock, bearers.throttle, key=key, failed=failed)
@@ -245,11 +245,12 @@ def _node(
     return node
 
 
-def _watching(node: Node, config: Config, metrics: Metrics) -> Monitor:
+def _watching(api: Api, config: Config, metrics: Metrics) -> Monitor:
     """The monitor of live steps, for the configured share of them."""
-    clock = node.engine.clock
+    clock = api.node.engine.clock
     monitor = Monitor(_alerting(metrics), now_ms=clock.now_ms, sampled=_every(config.monitor.share))
-    node.engine.watch(monitor)
+    api.node.engine.watch(monitor)
+    api.alerts = monitor.alerts
     return monitor
 
 

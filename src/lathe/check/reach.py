@@ -100,7 +100,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         )
 
         said = progress.doubts[0] if progress.doubts else not_searched(progress)
-        progress.add([undecided(app, said)])
+        progress.add([undecided(app, said, progress.system)])
     return Reached(
         level,
         tuple(progress.findings.values()),

@@ -79,6 +79,10 @@ def _living(item: Mapping[str, Json]) -> list[str]:
     if overdue:
         late = [[value(o.get("entity")), value(o.get("name")), text(o, "due")] for o in overdue]
         lines += ["", "### Overdue", "", *table(["entity", "timer or effect", "due since"], late)]
+    alerts = rows(dict(item), "alerts")
+    if alerts:
+        wrong = [[value(a.get("entity")), prose(text(a, "said")), text(a, "at")] for a in alerts]
+        lines += ["", "### Alerts", "", *table(["entity", "what is wrong", "since"], wrong)]
     return [*lines, "", f"`GET /v1/apps/{quote(app)}` · version {value(item.get('digest'))}"]
 
 

@@ -160,8 +160,7 @@ class Housekeeper:
                 seen.add(key)
                 if key not in self._told:
                     said = f"`{name}` has been due since {one.due_ms}"
-                    self._monitor.alert(
-                        Alert("overdue", live.app.name, one.entity, name, self._engine.clock.now_ms(), said)
-                    )
+                    now, app = self._engine.clock.now_ms(), live.app.name
+                    self._monitor.alert(Alert("overdue", live.tenant, app, one.entity, name, now, said))
         self._told = seen
         self.overdue = len(seen)

@@ -1,7 +1,8 @@
 """Checks properties on live steps, as the verifier did on the model.
 
 Invariants and step properties that are about one entity are evaluated after each committed step, or a share
-of them. One that is false is an alert: it names the entity, and `lathe journal` has the way there.
+of them. One that is false is an alert: it names the entity and the step, and `lathe journal` has the way
+there. The newest are kept, for whoever asks what lives.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from lathe.lang.expr import Population, walk
 from lathe.lang.model import Property
 from lathe.machine.evaluate import EvaluationError, Frame, entity_frame
 from lathe.machine.lower import Compiled, lower
+from lathe.machine.outcome import Part
 from lathe.machine.snapshot import Entity, MemoryWorld
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Committed
@@ -26,14 +28,17 @@ WATCHED_LIMIT = 1_024
 
 @frozen
 class Alert:
-    """A finding for the operator."""
+    """A finding for the operator. Of a property: after which action, in which version of the entity."""
 
     kind: str
+    tenant: str
     app: str
     entity: str
     name: str
     at_ms: int
     said: str
+    action: str | None = None
+    version: int = 0
 
 
 @frozen
@@ -63,20 +68,22 @@ class Monitor:
         if not self._sampled():
             return
         for part in committed.step.parts:
-            for watched in self._properties(committed.live, part.blueprint):
-                prop = watched.prop
-                if not _is_kept(watched, committed.live, part.before, committed.after[part.entity].entity):
-                    said = f"`{prop.name}` is false: {prop.that.text}"
-                    self.alert(
-                        Alert(
-                            prop.kind, committed.live.app.name, part.entity, prop.name, self._now_ms(), said
-                        )
-                    )
+            live, held = committed.live, committed.after[part.entity]
+            for watched in self._properties(live, part.blueprint):
+                if not _is_kept(watched, live, part.before, held.entity):
+                    self.alert(self._broken(watched.prop, live, part, held.revision))
 
     def alert(self, alert: Alert) -> None:
-        """Raise an alert, unless it was raised before."""
+        """Keep an alert, and tell of it."""
         self.alerts.append(alert)
         self._tell(alert)
+
+    def _broken(self, prop: Property, live: Live, part: Part, version: int) -> Alert:
+        """That a property is false after a step; no value is told, for it goes into the log."""
+        after = f"after `{part.action}`" if part.action else "after a step"
+        said = f"`{prop.name}` is false {after}, version {version}: {prop.that.text}"
+        now, app = self._now_ms(), live.app.name
+        return Alert(prop.kind, live.tenant, app, part.entity, prop.name, now, said, part.action, version)
 
     def _properties(self, live: Live, blueprint: str) -> tuple[_Watched, ...]:
         """Invariants and step properties of one entity: those that go through no population."""

@@ -1,10 +1,13 @@
-"""`/v1/apps`: the loaded apps, with their entities counted by state and what is overdue.
+"""`/v1/apps`: the loaded apps, with their entities counted by state, what is overdue, and which properties
+were false on a live step.
 
 `/v1/blueprints` is about what is loaded; this is about what it does.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import TypedDict
 
 from starlette.requests import Request
@@ -26,12 +29,14 @@ from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
 from lathe.runtime.engine import Engine
 from lathe.runtime.loading import held_of
+from lathe.runtime.monitor import Alert
 from lathe.store.base import Query
 from lathe.store.records import Outgoing, Timer
 
 OVERDUE_MS = 60_000
 """How long after its time something counts as overdue."""
 OVERDUE_LIMIT = 100
+ALERTS_TOLD_LIMIT = 20
 COUNTED_LIMIT = 1_000
 """Entities that are looked at one by one where who may read depends on the entity."""
 
@@ -42,14 +47,18 @@ class _Told(TypedDict):
     digest: str
     blueprints: list[dict[str, object]]
     overdue: list[dict[str, object]]
+    alerts: list[dict[str, object]]
 
 
 class Apps:
     """The routes around what lives."""
 
-    def __init__(self, engine: Engine, authenticator: Authenticator) -> None:
+    def __init__(
+        self, engine: Engine, authenticator: Authenticator, alerts: Callable[[], Iterable[Alert]]
+    ) -> None:
         self._engine = engine
         self._authenticator = authenticator
+        self._alerts = alerts
 
     def routes(self) -> tuple[Route, ...]:
         """What this part answers."""
@@ -104,6 +113,7 @@ class Apps:
             "digest": live.digest,
             "blueprints": blueprints,
             "overdue": await self._overdue(live, principal),
+            "alerts": await self._alerted(live, principal),
         }
 
     async def _counts(
@@ -133,34 +143,51 @@ class Apps:
 
     async def _overdue(self, live: Live, principal: Principal) -> list[dict[str, object]]:
         """What has been due for a minute or more, the longest first; what is being tried is not late."""
-        store, caller = self._engine.store, principal.caller(live.app)
+        store = self._engine.store
         before = await store.now_ms() - OVERDUE_MS
         found: list[dict[str, object]] = []
         late = await store.overdue(live.tenant, live.app.name, before_ms=before, limit=OVERDUE_LIMIT)
         for one in late:
-            table = live.table.blueprints.get(one.blueprint)
             if isinstance(one, Outgoing) and one.phase == "started":
                 continue
-            if table is None or not principal.sees(live.app.name, one.entity):
-                continue
-            if not principal.takes(one.blueprint, READ):
-                continue
-            held = await self._engine.read(live, one.entity)
-            if held is None or not may_read(live, table, held, caller):
+            whom = await self._whom(live, principal, one.entity)
+            if whom is None:
                 continue
             kind, name = ("timer", one.name) if isinstance(one, Timer) else ("effect", one.effect)
-            found.append(
-                {
-                    "blueprint": one.blueprint,
-                    "plural": table.blueprint.plural,
-                    "entity": one.entity,
-                    "state": held.entity.state,
-                    "kind": kind,
-                    "name": name,
-                    "due": rfc3339(one.due_ms),
-                }
-            )
+            found.append({**whom, "kind": kind, "name": name, "due": rfc3339(one.due_ms)})
         return found
+
+    async def _alerted(self, live: Live, principal: Principal) -> list[dict[str, object]]:
+        """Properties that were false on a live step here: each once an entity, by its first step."""
+        key = live.tenant, live.app.name
+        kept = [a for a in self._alerts() if (a.tenant, a.app) == key and a.kind != "overdue"]
+        times = Counter((alert.entity, alert.name) for alert in kept)
+        first = {(alert.entity, alert.name): alert for alert in reversed(kept)}
+        found: list[dict[str, object]] = []
+        for about, alert in sorted(first.items(), key=lambda one: one[1].at_ms, reverse=True):
+            whom = await self._whom(live, principal, alert.entity)
+            if whom is None:
+                continue
+            told = {"kind": alert.kind, "name": alert.name, "action": alert.action, "version": alert.version}
+            found.append(
+                {**whom, **told, "said": alert.said, "at": rfc3339(alert.at_ms), "times": times[about]}
+            )
+            if len(found) == ALERTS_TOLD_LIMIT:
+                break
+        return found
+
+    async def _whom(self, live: Live, principal: Principal, entity: str) -> dict[str, object] | None:
+        """Whom something that a person should look at is about; None for who may not read it."""
+        if not principal.sees(live.app.name, entity):
+            return None
+        held = await self._engine.read(live, entity)
+        table = live.table.blueprints.get(held.entity.blueprint) if held is not None else None
+        if held is None or table is None or not principal.takes(table.blueprint.name, READ):
+            return None
+        if not may_read(live, table, held, principal.caller(live.app)):
+            return None
+        named = {"blueprint": table.blueprint.name, "plural": table.blueprint.plural}
+        return {**named, "entity": entity, "state": held.entity.state}
 
 
 def _state(state: State) -> dict[str, object]:

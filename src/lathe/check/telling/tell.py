@@ -155,7 +155,7 @@ def _guard_help(run: Run, prop: Property) -> str:
     needed = guard_for(clause, action) if clause is not None else None
     if needed is None:
         way = f"forbid `{action.name}` here (its `when`, `from` or `by`), let an earlier step do more"
-        return f"{way}{_outside_help(run)}, or weaken `{prop.name}`"
+        return f"{way}{_outside_help(run)}{_ghost_help(action, clause)}, or weaken `{prop.name}`"
     where = f"`{action.name}` at line {action.span.line}"
     makes = assignment_for(clause, action) if clause is not None else None
     if makes is not None:
@@ -164,6 +164,15 @@ def _guard_help(run: Run, prop: Property) -> str:
     if action.when is None:
         return f'let {where} refuse it: add `when = "{needed}"`; or weaken `{prop.name}`'
     return f"let {where} refuse it: `{needed}` must hold too, in its `when`; or weaken `{prop.name}`"
+
+
+def _ghost_help(action: Action, clause: Node | None) -> str:
+    """Where somebody outside takes the step and a ghost decides: that whoever does has seen to the world."""
+    read = {n.name for n in walk(clause) if isinstance(n, Read) and n.scope == "ghost"} if clause else set()
+    is_by_somebody = any(who.kind in ("role", "any") for who in action.by)
+    if not is_by_somebody or len(read) != 1:
+        return ""
+    return f', say what it means to the world, if that is so (its `ghost = ["{min(read)} = …"]`)'
 
 
 def _outside_help(run: Run) -> str:
@@ -543,11 +552,27 @@ def tell_call_round(case: Case, found: Round) -> Finding:
     return finding("LT505", message, effect.span, cure, trace=trace)
 
 
-def undecided(app: App, message: str) -> Finding:
-    """LT801: the budget ended first, or a sample did not settle it."""
+WIDEST_TOLD = 4
+
+
+def _widest(system: System | None) -> str:
+    """The fields whose values multiply the states most, as an aside."""
+    sizes = {
+        f"{slot.blueprint.name}.{name}": variable.size
+        for slot in (system.layout.slots if system is not None else ())
+        for name, variable in (*slot.fields.items(), *slot.ghosts.items())
+        if variable.size > 2 and variable.kind.kind in ("int", "enum", "set")
+    }
+    widest = sorted(sizes, key=lambda name: (-sizes[name], name))[:WIDEST_TOLD]
+    told = [f"`{name}` {sizes[name]:,}{' values' if name == widest[0] else ''}" for name in widest]
+    return f" (of {', '.join(told)})" if told else ""
+
+
+def undecided(app: App, message: str, system: System | None = None) -> Finding:
+    """LT801: the budget ended first, or a sample did not settle it. `system` was searched last."""
     larger = "a larger `budget_states` there" if "budget of states" in message else "a larger `--budget`"
     cure = (
-        f"give it smaller ranges or fewer instances (`[scope]` in app.toml), {larger}, "
+        f"give it smaller ranges{_widest(system)} or fewer instances (`[scope]` in app.toml), {larger}, "
         "or accept the bounds with `--accept-bounds`"
     )
     if "larger scope" in message:

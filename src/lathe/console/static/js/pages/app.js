@@ -2,7 +2,7 @@
 import { useLiving } from "../counts.js";
 import { recent } from "../events.js";
 import { young } from "../now.js";
-import { AppCard, Overdue } from "../parts/app.js";
+import { Alerts, AppCard, Overdue } from "../parts/app.js";
 import { Card, Head, Trouble } from "../parts/bits.js";
 import { Feed } from "../parts/feed.js";
 import { Waiting } from "../parts/shell.js";
@@ -15,11 +15,11 @@ export default function App({ app }) {
   if (!data) return problem ? html`<${Trouble} problem=${problem} onRetry=${reload} />` : html`<${Waiting} />`;
   const item = data.items.find((one) => one.app === app);
   if (!item) return html`<${Trouble} problem=${new Error(`there is no app ${app}`)} />`;
-  const overdue = item.overdue.map((one) => ({ ...one, app }));
+  const [overdue, alerts] = [item.overdue, item.alerts].map((found) => found.map((one) => ({ ...one, app })));
   return html`<div class="app-page">
     <${Head} title=${app} about=${item.doc} crumbs=${[["Overview", HOME]]} />
     <div class="columns">
-      <div><${AppCard} item=${{ ...item, doc: "" }} /><${Overdue} items=${overdue} /></div>
+      <div><${AppCard} item=${{ ...item, doc: "" }} /><${Alerts} items=${alerts} /><${Overdue} items=${overdue} /></div>
       <div><${Card} title="Now" flush><${Feed} limit=${20} matters=${(event) => event.app === app} /><//></div>
     </div>
   </div>`;

@@ -4,7 +4,7 @@ import { number, plural } from "../format.js";
 import { useGet } from "../api.js";
 import { isDecision, recent, useNotices } from "../events.js";
 import { now, young } from "../now.js";
-import { AppCard, Overdue } from "../parts/app.js";
+import { Alerts, AppCard, Overdue } from "../parts/app.js";
 import { Card, Empty, Head, State, Trouble } from "../parts/bits.js";
 import { Feed } from "../parts/feed.js";
 import { total } from "../parts/states.js";
@@ -17,7 +17,7 @@ export default function Overview() {
   useEffect(() => young(), [recent.value]);
   if (!data) return problem ? html`<${Trouble} problem=${problem} onRetry=${reload} />` : html`<${Skeleton} />`;
   const waiting = data.items.flatMap(waitingOf);
-  const overdue = data.items.flatMap((item) => item.overdue.map((one) => ({ ...one, app: item.app })));
+  const [overdue, alerts] = ["overdue", "alerts"].map((key) => data.items.flatMap((item) => item[key].map((one) => ({ ...one, app: item.app }))));
   return html`<div class="overview">
     <${Head} title="Overview" about=${summary(data.items)} />
     <${Figures} items=${data.items} overdue=${overdue} waiting=${waiting} />
@@ -28,6 +28,7 @@ export default function Overview() {
       </div>
       <div>
         <div class="urgent">
+          <${Alerts} items=${alerts} />
           <${Overdue} items=${overdue} />
           <${Attention} items=${waiting} />
         </div>

@@ -1,4 +1,4 @@
-// An app as a card, and what of it is overdue.
+// An app as a card, what of it is overdue, and what of it went wrong.
 import { number } from "../format.js";
 import { to } from "../router.js";
 import { html } from "../ui.js";
@@ -29,6 +29,21 @@ export function Overdue({ items }) {
         <${EntityLink} app=${one.app} plural=${one.plural} id=${one.entity} />
         <span class="grow"><bdi>${one.name || `timer of ${one.state}`}</bdi></span>
         <span class="late">due <${When} at=${one.due} /></span>
+      </li>`)}
+    </ul>
+    ${items.length > 8 && html`<p class="more">and ${number(items.length - 8)} more</p>`}
+  <//>`;
+}
+
+/** Properties that were false on a live step: of whom, and first after what, when. */
+export function Alerts({ items }) {
+  if (!items.length) return null;
+  return html`<${Card} title="Alerts" flush class="card flush alarming">
+    <ul class="rows">
+      ${items.slice(0, 8).map((one) => html`<li key=${one.entity + one.name} data-row>
+        <${EntityLink} app=${one.app} plural=${one.plural} id=${one.entity} />
+        <span class="grow" title=${one.said}><bdi>${one.name}</bdi> is false since ${one.action && html`<bdi>${one.action}</bdi>, `}version ${number(one.version)}</span>
+        <span class="late"><${When} at=${one.at} /></span>
       </li>`)}
     </ul>
     ${items.length > 8 && html`<p class="more">and ${number(items.length - 8)} more</p>`}
