@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.runtime.processes import serving
@@ -178,17 +180,34 @@ def test_what_an_app_uses_and_nobody_gave_is_warned_of(tmp_path: Path) -> None:
         assert "warning" not in again.stderr, again.stderr
 
 
-def test_what_was_refused_is_counted_and_a_journal_names_its_entity_once(tmp_path: Path) -> None:
+@contextmanager
+def following(*words: str, token: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "lathe.cli", "events", *words]
+    shown = {**os.environ, "LATHE_TOKEN": token}
+    with subprocess.Popen(command, env=shown, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def test_across_a_restart_events_go_on_refusals_are_counted_and_a_journal_names_its_entity_once(
+    tmp_path: Path,
+) -> None:
     with serving(f"sqlite:{tmp_path / 'data'}", tmp_path) as process:
         nothing = lathe("intents", "--url", process.url, token=process.token)
         assert (nothing.returncode, nothing.stdout) == (0, "nothing was refused\n"), nothing.stderr
         folder = ROOT / "examples" / "rollout"
         process.apply({path.name: path.read_bytes() for path in folder.glob("*.toml")})
-        made = process.post("/v1/rollout/rollouts", {"replicas": 2}).json()["id"]
-        for _ in range(3):
-            assert process.post(f"/v1/rollout/rollouts/{made}/retry", {}).status_code == 409
-        process.stop()  # counts are written down from time to time, and at the end
-        process.start()
+        with following("--after", "0", "--count", "2", "--url", process.url, token=process.token) as followed:
+            made = process.post("/v1/rollout/rollouts", {"replicas": 2}).json()["id"]
+            for _ in range(3):
+                assert process.post(f"/v1/rollout/rollouts/{made}/retry", {}).status_code == 409
+            assert followed.stdout is not None and made in followed.stdout.readline()
+            process.stop()  # counts are written down from time to time, and at the end
+            process.start()
+            other = process.post("/v1/rollout/rollouts", {"replicas": 2}).json()["id"]
+            assert other in followed.communicate(timeout=60)[0] and followed.returncode == 0
         told = lathe("intents", "rollout", "--url", process.url, token=process.token).stdout
         assert "     3  rollout: retry of Rollout in planned  not possible in this state\n" in told
         assert 'from = ["failed", "planned"]' in told and f", of {made}\n" in told
