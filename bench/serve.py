@@ -23,7 +23,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter, sleep
+from time import monotonic, perf_counter, sleep
 
 import wrk
 from common import ROOT, Row, at_least, at_most, is_quick, report
@@ -219,8 +219,13 @@ def show(token: str) -> None:
     urllib.request.install_opener(opener)
 
 
+READY_SECONDS = 60.0
+"""How long a server may take to come up: this machine may have more to do."""
+
+
 def _ready(base: str) -> None:
-    for _ in range(200):
+    until = monotonic() + READY_SECONDS
+    while monotonic() < until:
         try:
             urllib.request.urlopen(f"{base}/readyz", timeout=1)
             return

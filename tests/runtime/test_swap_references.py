@@ -113,7 +113,15 @@ def test_a_swap_holds_no_more_in_memory_than_its_bound(monkeypatch: pytest.Monke
         with pytest.raises(RefusedSwap) as refused:
             await swapper.apply(TENANT, files, judged, confirm=None, by="ann", allow_breaking=True)
         assert refused.value.code == "population"
+        monkeypatch.setattr("lathe.runtime.swap.REFERRED_LIMIT", 4)
+        monkeypatch.setattr("lathe.runtime.swap.EXAMINED_LIMIT", 3)
+        with pytest.raises(RefusedSwap, match="more than 3 entities live"):
+            await swapper.plan(TENANT, files, judged)
+        with pytest.raises(RefusedSwap, match="more than 3 entities live"):
+            await swapper.apply(TENANT, files, judged, confirm=None, by="ann", allow_breaking=True)
         assert len(await store.versions(TENANT, "house")) == 1
+        monkeypatch.setattr("lathe.runtime.swap.EXAMINED_LIMIT", 4)
+        assert sum((await swapper.plan(TENANT, files, judged)).population.values()) == 4
         await node.stop()
 
     run(main, 1)

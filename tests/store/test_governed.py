@@ -57,6 +57,18 @@ async def a_token_is_found_with_those_that_it_comes_from(store: Store) -> None:
 
 
 @law
+async def what_comes_from_a_token_is_listed_page_by_page(store: Store) -> None:
+    rows = [token("m"), token("a", "m"), token("z", "a"), token("b", "z"), token("n"), token("c", "n")]
+    assert await govern(store, *rows)
+    named = {row.id: row for row in rows}
+    assert await store.derived_tokens("m") == [named[name] for name in "abmz"]
+    assert await store.derived_tokens("m", limit=2) == [named["a"], named["b"]]
+    assert await store.derived_tokens("m", after="b") == [named["m"], named["z"]]
+    assert await store.derived_tokens("z") == [named["b"], named["z"]]
+    assert await store.derived_tokens("nobody") == await store.derived_tokens("") == []
+
+
+@law
 async def the_audit_is_one_chain(store: Store) -> None:
     assert await store.audit_end() == End()
     for name in "abc":

@@ -121,6 +121,9 @@ def test_sqlite_scans_neither_what_is_due_later_nor_what_is_over(tmp_path: Path)
             plan = "; ".join(str(row[3]) for row in rows)
             assert f"USING INDEX {index} (" in plan and f"{column}" in plan and "SCAN" not in plan, plan
             assert index == "token_living" or "TEMP B-TREE" not in plan, plan
+        rows = await store._rows(f"explain query plan {sqlite_governed.DERIVED_TOKENS}", ("a", "", 9))
+        plan = "; ".join(str(row[3]) for row in rows)
+        assert "INDEX token_parent (" in plan and "SCAN t" not in plan, plan
         await store.close()
 
     asyncio.run(main())
@@ -139,6 +142,9 @@ def test_postgresql_scans_neither_what_is_due_later_nor_what_is_over(server: Ser
                 plans.append("\n".join(row[0] for row in rows if "Filter" not in row[0]))
             rows = await db.fetch(f"explain {postgres_governed.LIVING_TOKENS}", TENANT, "", 9, 5)
             plans.append("\n".join(row[0] for row in rows if "Filter" not in row[0]))
+            rows = await db.fetch(f"explain {postgres_governed.DERIVED_TOKENS}", "a", "", 9)
+            derived = "\n".join(row[0] for row in rows)
+            assert "token_parent" in derived and "Seq Scan" not in derived, derived
         await store.close()
         for (index, column), plan in zip(INDEXED.items(), plans, strict=True):
             assert f"using {index} " in plan and f"({column} " in plan, plan

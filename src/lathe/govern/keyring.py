@@ -243,6 +243,8 @@ class Keyring:
         """An operator's tenant's tokens; of anybody else their own, with those that come from it."""
         if holder.may("operator") and holder.tenant in (tenant, MAIN):
             return await self._store.tokens(tenant, after=after, limit=limit)
+        if holder.token:
+            return await self._store.derived_tokens(holder.token, after=after, limit=limit)
         rows = {row.id: row for row in await self._all(holder.tenant)}
         mine = [row for row in rows.values() if _is_from(holder, lineage_of(row, rows))]
         return [row for row in mine if row.id > after][:limit]

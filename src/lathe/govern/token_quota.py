@@ -42,12 +42,12 @@ def lineage_of(row: TokenRow, rows: Mapping[str, TokenRow]) -> list[TokenRow]:
 
 
 def check_room(row: TokenRow, token: Token, alive: Mapping[str, TokenRow]) -> None:
-    """Raises `GovernError` (LR409.exists) if a new token has no room beside those that live."""
+    """Raises `GovernError` (LR409.tokens) if a new token has no room beside those that live."""
     holders = _holders(row, token, alive)
     is_own = _is_own(token, holders)
     if len(alive) >= TOKENS_LIMIT - (0 if is_own else RESERVED):
         raise GovernError(
-            "LR409.exists", "the tenant has no room for more tokens: revoke some, or let them end"
+            "LR409.tokens", "the tenant has no room for more tokens: revoke some, or let them end"
         )
     others = {other.id: token_of(other) for other in alive.values()}
     kept: Counter[Holder] = Counter()
@@ -59,7 +59,7 @@ def check_room(row: TokenRow, token: Token, alive: Mapping[str, TokenRow]) -> No
         limit = SESSIONS_LIMIT if is_own else PARTS_LIMIT >> depth
         if kept[holder] >= limit:
             what = "sessions were begun with the token" if is_own else "tokens come from one that this would"
-            raise GovernError("LR409.exists", f"{limit} {what}: revoke some, or let them end")
+            raise GovernError("LR409.tokens", f"{limit} {what}: revoke some, or let them end")
 
 
 def _holders(row: TokenRow, token: Token, alive: Mapping[str, TokenRow]) -> list[Holder]:

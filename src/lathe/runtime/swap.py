@@ -42,6 +42,8 @@ MOVED_LIMIT = 100_000
 """Entities that one swap may rewrite."""
 REFERRED_LIMIT = 1_000_000
 """Entities that one swap may hold in memory, for an app whose entities refer to each other."""
+EXAMINED_LIMIT = 2_000_000
+"""Live entities of an app that is swapped: id and head of each are kept until the commit, some 250 bytes."""
 ANY = "any"
 """Whichever version is current."""
 TRIES_LIMIT = 5
@@ -333,11 +335,16 @@ class Swapper:
             return None
 
     async def _rows(self, live: Live) -> AsyncIterator[EntityRow]:
-        """Every live entity, page by page."""
+        """Every live entity, page by page. Raises `RefusedSwap` beyond `EXAMINED_LIMIT`."""
+        count = 0
         for name in live.table.blueprints:
             query = Query(live.tenant, live.app.name, name)
             while True:
                 rows = await self._engine.store.find(query)
+                count += len(rows)
+                if count > EXAMINED_LIMIT:
+                    said = f"more than {EXAMINED_LIMIT} entities live: give `retain` to those that are over"
+                    raise RefusedSwap("population", said, None)
                 for row in rows:
                     yield row
                 if len(rows) < PAGE_LIMIT:

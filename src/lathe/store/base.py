@@ -424,6 +424,9 @@ class Store(Protocol):
         expire after it, by an index.
         """
 
+    async def derived_tokens(self, token: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
+        """A token and all that were delegated from it, by id, from behind `after`: no others are read."""
+
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         """The decision of this id."""
 

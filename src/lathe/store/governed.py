@@ -90,6 +90,16 @@ class Governed:
             token = row.parent
         return found
 
+    def derived(self, token: str, after: str) -> list[TokenRow]:
+        """A token and those that come from it, behind one, by id."""
+        found, names = dict[str, TokenRow](), [token]
+        while names:
+            name = names.pop()
+            if name in self.tokens:
+                found[name] = self.tokens[name]
+                names += [row.id for row in self.tokens.values() if row.parent == name]
+        return [row for key, row in sorted(found.items()) if key > after]
+
     def of_tenant(self, tenant: str, after: str, living_ms: int | None) -> list[TokenRow]:
         """A tenant's tokens after one, by id; at a moment, those that are valid then."""
         rows = [row for key, row in sorted(self.tokens.items()) if row.tenant == tenant and key > after]

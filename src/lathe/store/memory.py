@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import ChainMap, Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Sized
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -38,7 +38,7 @@ from lathe.store.fold import changed_claims, net, written
 from lathe.store.governed import Governed
 from lathe.store.journal import check_write
 from lathe.store.memory_intents import Counted
-from lathe.store.memory_queries import final_since, fits, is_asked
+from lathe.store.memory_queries import by_key, final_since, fits, is_asked
 from lathe.store.records import (
     Answer,
     Checkpoint,
@@ -57,7 +57,6 @@ from lathe.store.records import (
 from lathe.store.tables import ArchivedRow, GoverningRow, decode_row, encode_row
 
 T = TypeVar("T")
-K = TypeVar("K", int, tuple[str, ...], tuple[str, str, str])
 Key = tuple[str, str, str]
 
 
@@ -426,6 +425,10 @@ class MemoryStore:
         await self._reach("read", "tokens")
         return self._rules.of_tenant(tenant, after, living_ms)[:limit]
 
+    async def derived_tokens(self, token: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
+        await self._reach("read", "derived_tokens")
+        return self._rules.derived(token, after)[:limit]
+
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         await self._reach("read", "decision")
         return self._rules.decisions.get((tenant, decision))
@@ -543,17 +546,17 @@ class MemoryStore:
         tables: dict[str, Iterable[object]] = {
             "governing": governing,
             "version": [v for app in sorted(self._versions) for v in self._versions[app]],
-            "entity": _by_key(self._entities),
-            "journal": _by_key(self._journal),
+            "entity": by_key(self._entities),
+            "journal": by_key(self._journal),
             "outgoing": self._duties.all_outgoing(),
             "timer": self._duties.all_timers(),
             "claim": [Claim(*key, entity) for key, entity in sorted(self._claims.items())],
-            "receipt": _by_key(self._receipts),
+            "receipt": by_key(self._receipts),
             "checkpoint": self._checkpoints,
             "intent": self._intents.all(),
             **self._rules.dumped(),
-            "archived_entity": _by_key(self._archived),
-            "archived_journal": _by_key(self._archived_journal),
+            "archived_entity": by_key(self._archived),
+            "archived_journal": by_key(self._archived_journal),
         }
         return ((table, encode_row(row)) for table, rows in tables.items() for row in rows)
 
@@ -593,7 +596,3 @@ class MemoryStore:
                 self._rules.put(row)
             case ArchivedRow():
                 self._archived[row.row.tenant, row.row.app, row.row.id] = row
-
-
-def _by_key(rows: Mapping[K, object]) -> list[object]:
-    return [rows[key] for key in sorted(rows)]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from lathe.store import sql_filter
 from lathe.store.base import JournalQuery, Query, Referring
 from lathe.store.records import EntityRow, Entry
+
+K = TypeVar("K", int, tuple[str, ...], tuple[str, str, str])
 
 
 def fits(row: EntityRow, query: Query) -> bool:
@@ -65,3 +68,8 @@ def referring_rows(referring: Sequence[Referring], shapes: tuple[str, str], writ
         for shape, names in zip(shapes, (one.fields, one.sets), strict=True)
         for name in names
     )
+
+
+def by_key(rows: Mapping[K, object]) -> list[object]:
+    """The rows in the order of their keys."""
+    return [rows[key] for key in sorted(rows)]

@@ -48,7 +48,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "LR409.joint": "an entity that it is taken with refuses",
         "LR409.stale": "what it is about is over",
         "LR409.exclusive": "somebody would hold roles that exclude each other",
-        "LR409.exists": "there is one already",
+        "LR409.tokens": "there is no room for more tokens",
         "LR409.refused": "the verifier does not admit it",
         "LR409.plan": "the plan is not that of this change any more",
         "LR409.breaking": "clients may break, and that was not said to be meant",

@@ -22,6 +22,9 @@ LINEAGE = f"""with recursive line(n, {_TOKEN}) as (
     select 0, {_OF_T} from token t where t.id = $1
     union all select line.n + 1, {_OF_T} from token t join line on t.id = line.parent)
     select {_TOKEN} from line order by n"""
+DERIVED_TOKENS = f"""with recursive derived(id) as (
+    select id from token where id = $1 union select t.id from token t join derived on t.parent = derived.id)
+    select {_OF_T} from derived join token t on t.id = derived.id where t.id > $2 order by t.id limit $3"""
 TOKENS = f"select {_TOKEN} from token where tenant = $1 and id > $2 order by id limit $3"
 LIVING_TOKENS = f"""select {_TOKEN} from token where tenant = $1 and id || '' > $2 and revoked_ms is null
     and expires_ms > $4 order by id || '' limit $3"""

@@ -325,6 +325,9 @@ class PostgresStore:
         more = () if living_ms is None else (living_ms,)
         return [TokenRow(*row) for row in await self._fetch(asked, tenant, after, limit, *more)]
 
+    async def derived_tokens(self, token: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
+        return [TokenRow(*row) for row in await self._fetch(governed.DERIVED_TOKENS, token, after, limit)]
+
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         found = await self._fetch(governed.DECISION, tenant, decision)
         return DecisionRow(*found[0]) if found else None

@@ -379,6 +379,9 @@ class SqliteStore:
         more = () if living_ms is None else (living_ms,)
         return [TokenRow(*row) for row in await self._rows(asked, (tenant, after, limit, *more))]
 
+    async def derived_tokens(self, token: str, *, after: str = "", limit: int = PAGE_LIMIT) -> list[TokenRow]:
+        return [TokenRow(*row) for row in await self._rows(governed.DERIVED_TOKENS, (token, after, limit))]
+
     async def decision(self, tenant: str, decision: str) -> DecisionRow | None:
         found = await self._rows(governed.DECISION, (tenant, decision))
         return DecisionRow(*found[0]) if found else None
