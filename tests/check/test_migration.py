@@ -321,3 +321,39 @@ def test_roles_are_given_out_anew_to_whoever_held_others() -> None:
     assert run_of(found) == ["create", "swap", "review"]
     kept = new.replace('do = ["own', 'when = "actor != maker", do = ["own')
     assert "LT703" not in told(against(old, kept))
+
+
+COPY = """
+[state]
+kept = { initial = true, waits = "a clerk" }
+gone = { final = true }
+[action]
+create = { by = "role:clerk" }
+drop = { from = "kept", to = "gone", by = "role:clerk" }
+"""
+LOAN = """
+[state]
+open = { initial = true, waits = "a clerk" }
+shut = { final = true }
+[field]
+copy = { type = "ref", to = "Copy", frozen = true }
+[action]
+create = { by = "role:clerk" }
+shut = { from = "open", to = "shut", by = "role:clerk" }
+"""
+
+
+def test_larger_scope_that_the_budget_cuts_leaves_a_swap_open_as_it_leaves_a_check() -> None:
+    """What fits is one of each; two of each begin in the old version, and do not end."""
+    few = "[scope]\nbudget_states = 1000\n"
+    days = LOAN.replace("[action]", 'days = { type = "int", range = [0, 60], default = 0 }\n[action]')
+    days += 'extend = { from = "open", by = "role:clerk", when = "days < 60", do = ["days += 1"] }\n'
+    old, new = several(few, Copy=COPY, Loan=days), several(few, Copy=COPY, Loan=LOAN)
+    assert report_of(new).verdict == "admitted"
+    report = against(old, new)
+    assert report.verdict == "unknown"
+    found = finding(report, "LT801").diagnostic
+    assert "a larger scope was not searched whole (2 Copy, 2 Loan: its budget of states" in found.message
+    assert "say in `[scope]` of app.toml how many of each are enough" in found.help
+    declared = few + "Copy = 1\nLoan = 1\n"
+    assert against(*(text.replace(few, declared) for text in (old, new))).verdict == "admitted"

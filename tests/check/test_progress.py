@@ -185,3 +185,56 @@ with = { on = "stock", action = "take" }
 ok = "gotten"
 """
     assert codes(several(Stock=stock, Order=order)) == []
+
+
+OPEN = 'open = { initial = true, waits = "x" }\nshut = { final = true }'
+SEALED = '[field]\nsealed = { type = "bool", default = false }\n'
+STAYS = """
+note = { from = "open", by = "role:clerk" }
+seal = { from = "open", by = "role:clerk", do = ["sealed = True"] }
+"""
+CLOSE = 'close = { from = "open", to = "shut", by = "role:clerk", when = "not sealed" }'
+
+
+def test_who_waits_where_nothing_possible_leads_out_is_told_as_a_warning() -> None:
+    report = report_of(thing(OPEN, STAYS + CLOSE, SEALED))
+    found = finding(report, "LT305")
+    assert (report.verdict, found.diagnostic.severity) == ("admitted", "warning")
+    assert run_of(found) == ["create", "seal"]
+    assert "needs `not sealed` (sealed = true)" in found.diagnostic.help
+    reopened = 'open_it = { from = "open", by = "role:clerk", do = ["sealed = False"] }\n'
+    assert codes(thing(OPEN, STAYS + reopened + CLOSE, SEALED)) == []
+
+
+def test_a_state_without_ways_out_or_with_a_plain_one_keeps_nobody_waiting() -> None:
+    own = OPEN.replace("shut", 'kept = { waits = "nobody" }\nshut')
+    keep = 'keep = { from = "open", to = "kept", by = "role:clerk" }\n'
+    stay = 'look = { from = "kept", by = "role:clerk" }\n'
+    plain = 'close = { from = "open", to = "shut", by = "role:clerk" }'
+    assert codes(thing(own, keep + stay + plain)) == []
+    assert codes(thing(OPEN, STAYS + CLOSE + "\n" + plain.replace("close", "drop"), SEALED)) == []
+
+
+def test_who_is_let_on_by_one_more_of_another_is_not_kept_waiting() -> None:
+    """With two keys, one of which is lost, a third would open it."""
+    key = """
+[state]
+here = { initial = true, waits = "x" }
+lost = { waits = "x" }
+[action]
+create = { by = "role:clerk" }
+lose = { from = "here", to = "lost", by = "role:clerk" }
+open = { from = "here", by = "entity:Door" }
+look = { from = "lost", by = "role:clerk" }
+"""
+    door = """
+[state]
+shut = { initial = true, waits = "a key" }
+open = { final = true }
+[action]
+create = { by = "role:clerk" }
+knock = { from = "shut", by = "role:clerk" }
+open = { from = "shut", to = "open", by = "role:clerk", args = KEY, also = ALSO }
+""".replace("KEY", '{ key = { type = "ref", to = "Key" } }')
+    door = door.replace("ALSO", '[{ on = "arg.key", action = "open" }]')
+    assert "LT305" not in codes(several(Key=key, Door=door))

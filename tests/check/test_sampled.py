@@ -248,6 +248,34 @@ def test_that_nobody_is_stuck_is_asked_for_values_beyond_the_sample_too() -> Non
     assert "whether `open` can be left" in finding(report, "LT801").diagnostic.message
 
 
+STAGES = """
+blueprint = "Order"
+[state]
+OPEN
+done = { final = true }
+[field]
+amount = { type = "int", range = [0, 1000], default = 0 }
+[action]
+create.by = "role:clerk"
+create.args = { x = { type = "int", range = [0, 1000] } }
+create.do = ["amount = arg.x"]
+GO
+close = { from = ["s0", "s1", "s2", "s3", "s4"], to = "done", by = "role:clerk", when = "amount * 7 != 861" }
+"""
+
+
+def test_states_of_which_the_same_is_open_are_one_finding() -> None:
+    states = [f's{i} = {{ {"initial = true, " if not i else ""}waits = "x" }}' for i in range(5)]
+    go = [f'go{i} = {{ from = "s{i}", to = "s{i + 1}", by = "role:clerk", when = "WHEN" }}' for i in range(4)]
+    text = STAGES.replace("OPEN", "\n".join(states)).replace("GO", "\n".join(go))
+    report = report_of(text.replace("WHEN", "amount * 7 != 861"))
+    assert (report.verdict, told(report)) == ("unknown", ["LT801", "LT802"])
+    message = finding(report, "LT801").diagnostic.message
+    assert message.startswith("whether `s0`, `s1`, `s2` and 2 more can be left as they should is known only")
+    kept = report_of(text.replace("WHEN", "amount >= 0").replace("amount * 7 != 861", "amount <= 1000"))
+    assert (kept.verdict, told(kept)) == ("admitted", ["LT802"])
+
+
 @pytest.mark.parametrize("when", ["amount >= 0", "amount <= 500 or amount > 500"])
 def test_a_state_that_can_be_left_whatever_is_given_is_settled_without_a_run(when: str) -> None:
     report = report_of(WAITS.replace("WHEN", when))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lathe.check.beyond.closing import WITNESS_STATES, close_cut, close_soon
+from lathe.check.beyond.kept import kept_for_good
 from lathe.check.beyond.wider import Wider, crowd, cut, enlarged, one_more, wider as wider_than
 from lathe.check.bounds import TooLargeError, UndecidedError
 from lathe.check.composed.domain import WIDEST_PENDING
@@ -82,6 +83,7 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
         close_cut(progress)
         _judge_last(progress)
         _tell_breeding(progress)
+        _tell_kept(progress)
         _tell_empty(progress)
         _look_beyond(progress)
     except (OutOfTimeError, KeyboardInterrupt) as stop:
@@ -267,6 +269,18 @@ def _tell_breeding(progress: Progress) -> None:
         progress.add([tell.tell_call_round(case, found[2])])
 
 
+def _tell_kept(progress: Progress) -> None:
+    """Who waits for what can never come, in the largest scope that was completed, where nothing is wrong."""
+    if progress.completed is None or progress.has_errors or progress.doubts:
+        return
+    found = kept_for_good(*progress.completed, progress.limits)
+    if found:
+        from lathe.check.telling import tell  # only here, so that a clean check starts sooner
+
+        case = tell.make_case(*progress.completed, progress.digest)
+        progress.add(tell.tell_standstill(case, still) for still in found)
+
+
 def _still_empty(progress: Progress, wider: Instances, empties: list[Property]) -> list[Property]:
     """Which of them hold for no reason in a wider scope too; all, if that cannot be searched."""
     found = _with_room(progress, wider)
@@ -305,6 +319,7 @@ def _tell_sampled(progress: Progress) -> None:
     if system is None or not is_sampled(system):
         return
     from lathe.check.beyond.sampled import (  # only here: a clean check starts sooner
+        at_once,
         lasting_spans,
         once_a_cause,
         out_of_time,
@@ -336,7 +351,7 @@ def _tell_sampled(progress: Progress) -> None:
     left = [f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in proved]
     if progress.algebra is not None and progress.algebra.level.is_timed:
         left = [f if f.diagnostic.span in lasting else out_of_time(f) for f in left]
-    progress.add(once_a_cause(progress.app, left))
+    progress.add(at_once(progress.app, once_a_cause(progress.app, left)))
 
 
 def _proved(progress: Progress) -> frozenset[Span]:

@@ -13,9 +13,10 @@ from lathe.check.arrays.tier import search_arrays
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System, make_system
 from lathe.check.judge.coverage import taken_actions
+from lathe.check.judge.kept import kept
 from lathe.check.judge.liveness import failures
 from lathe.check.judge.outlive import outliving
-from lathe.check.judge.progress import call_round, standstills
+from lathe.check.judge.progress import call_round, first_of_each, standstills
 from lathe.check.judge.suspects import empty_promises, met, never, permitted_after_all, violated
 from lathe.check.search import tiers
 from lathe.check.search.clearing import find_dead, without_dead
@@ -47,6 +48,10 @@ def said(system: System, graph: Graph) -> dict[str, object]:
         "standing": {
             (s.code, s.slot.blueprint.name, s.state, distance[s.index]) for s in standstills(system, graph)
         },
+        "kept": {
+            (s.slot.blueprint.name, s.state, distance[s.index])
+            for s in first_of_each(kept(system, graph, len(graph.states)))
+        },
         "failures": {(f.prop.name, f.slot.blueprint.name, not f.loop) for f in failures(system, graph)},
         "outliving": {
             (o.slot.blueprint.name, o.effect.name, distance[o.index]) for o in outliving(system, graph)
@@ -63,6 +68,7 @@ def told(system: System, graph: Graph) -> list[tuple[str, str, int]]:
     found += [tell.tell_met(case, m) for m in met(system, graph)]
     found += [tell.tell_outliving(case, o) for o in outliving(system, graph)]
     found += [tell.tell_standstill(case, s) for s in standstills(system, graph)]
+    found += [tell.tell_standstill(case, s) for s in first_of_each(kept(system, graph, len(graph.states)))]
     found += [
         f
         for c, actions, i in permitted_after_all(system, graph)

@@ -18,6 +18,7 @@ from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System, narrowed_fields
 from lathe.check.judge.progress import first_of_each
 from lathe.check.judge.rooting import rooted
+from lathe.check.judge.standing import left_as_it_should
 from lathe.check.judge.suspects import full, is_crowded, never
 from lathe.check.search.graph import Clock, Graph, Limits
 from lathe.check.search.scope import linked
@@ -78,7 +79,8 @@ def close(system: System, graph: Graph, digest: str, clock: Clock, seconds: floa
 
 def _in_doubt(settled: Settled) -> Iterator[str]:
     """What was shown to fail, as what is open."""
-    yield from (f"whether `{s.state}` can be left as it should" for s in settled.standing)
+    if settled.standing:
+        yield left_as_it_should(list(dict.fromkeys(s.state for s in settled.standing)))
     yield from (f"whether `{f.prop.name}` holds" for f in settled.unfair)
 
 

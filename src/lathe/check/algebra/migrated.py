@@ -98,7 +98,7 @@ def left_open(pair: Pair, seen: Witness, told: frozenset[Span], limits: Limits, 
     good = kept | told
     for blueprint in pair.new.app.blueprints.values():
         doubts += [open_said(p) for p in blueprint.eventually.values() if p.span not in good]
-        doubts += [open_left(s) for s in blueprint.states.values() if s.span not in good]
+        doubts += open_left(s for s in blueprint.states.values() if s.span not in good)
     return doubts
 
 

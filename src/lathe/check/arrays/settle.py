@@ -33,7 +33,7 @@ from lathe.check.composed.layout import WORD_BITS, Slot
 from lathe.check.composed.system import System
 from lathe.check.judge.liveness import Unfair, dues
 from lathe.check.judge.progress import call_round
-from lathe.check.judge.standing import Standstill, judged, standing_masks
+from lathe.check.judge.standing import Standstill, judged, left_as_it_should, standing_masks
 from lathe.check.judge.suspects import Never, sometimes_holds
 from lathe.check.search.graph import Limits
 from lathe.check.search.regions import Skeleton, make_skeleton
@@ -232,7 +232,7 @@ def settle(
     possible = frozenset(i for i, (surely, _) in enumerate(can_be) if surely)
     gone = frozenset(i for i, (_, perhaps) in enumerate(can_be) if not perhaps)
     goes_round = call_round(replace(system, commands=skeleton.commands), graph) is not None
-    open_still = tuple(dict.fromkeys([*map(open_left, doubtful), *more]))
+    open_still = tuple(dict.fromkeys([*open_left(doubtful), *more]))
     near = bones.near if standing or unfair else None
     return Settled(
         near, tuple(standing), tuple(unfair), open_still, possible, gone, goes_round, tuple(doubtful)
@@ -360,9 +360,10 @@ def open_said(prop: Eventually) -> str:
     return f"whether `{prop.name}` holds"
 
 
-def open_left(state: State) -> str:
-    """How it is said that it is open whether somebody can go on from a state."""
-    return f"whether `{state.name}` can be left as it should"
+def open_left(states: Iterable[State]) -> list[str]:
+    """How it is said, at once, that it is open whether somebody can go on from some states."""
+    names = [state.name for state in states]
+    return [left_as_it_should(names)] if names else []
 
 
 def _debts(bones: Bones, owed: Sequence[int], paid: Sequence[int], count: int, *, surely: bool) -> Debts:

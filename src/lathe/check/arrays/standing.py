@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from lathe.check.arrays.words import PackedStates, read
 from lathe.check.composed import ir
 from lathe.check.composed.layout import Slot
 from lathe.check.composed.system import System
-from lathe.check.judge.standing import Standstill, judged, standing_masks
+from lathe.check.judge.standing import Standstill, judged, kept_in, standing_masks
 from lathe.check.search.graph import Graph
 from lathe.lang.model import State
 
@@ -53,3 +55,19 @@ def is_resting(slot: Slot) -> ir.Formula:
 
 def _rests(state: State) -> bool:
     return state.final or state.waits is not None
+
+
+def kept(
+    system: System, graph: Graph, masks: Sequence[int], asked: Iterable[tuple[Slot, int]], count: int
+) -> list[Standstill]:
+    """As `judge.kept.kept`: `masks` are who leaves by each command, `asked` the states of slots by code."""
+    large = arrays_of(graph)
+    held = masks_where(system.layout, PackedStates(large.words), system.held)
+    good = spread(large, or_all(large, masks) | held, None)[:count]
+    bits = {slot.name: np.uint64(bit) for bit, slot in enumerate(system.layout.slots)}
+    found: list[Standstill] = []
+    for slot, code in asked:
+        is_left = good >> bits[slot.name] & np.uint64(1)
+        rows = np.flatnonzero((read(large.words, slot.state)[:count] == code) & (is_left == 0))
+        found += (kept_in(slot, code, index) for index in rows.tolist())
+    return sorted(found, key=lambda still: still.index)

@@ -16,6 +16,7 @@ from lathe.check.composed.ir import FALSE
 from lathe.check.composed.lowering import Context
 from lathe.check.composed.relevance import Key, behind, deciding, dependencies, is_safe, may_fail, reads
 from lathe.check.composed.system import System, narrowed_fields
+from lathe.check.judge.standing import left_as_it_should
 from lathe.check.read import finding, permitted
 from lathe.check.telling.report import Finding
 from lathe.errors import Span
@@ -180,6 +181,29 @@ def once_a_cause(app: App, told: Sequence[Finding]) -> Iterator[Finding]:
     yield from (f for f in told if f.diagnostic.code != "LT801" or f.diagnostic.span not in said)
 
 
+def at_once(app: App, told: Iterable[Finding]) -> Iterator[Finding]:
+    """The same findings, with one for all the states of a blueprint of which the same is open, at the first.
+
+    The first of them takes the place of all.
+    """
+    owners = {s.span: (b.name, s.name) for b in app.blueprints.values() for s in b.states.values()}
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for number, found in enumerate(told):
+        diagnostic = found.diagnostic
+        owner, state = owners.get(diagnostic.span, ("", ""))
+        rest = diagnostic.message.removeprefix(left_as_it_should([state]))
+        is_one = diagnostic.code == "LT801" and bool(state) and rest != diagnostic.message
+        key = (owner, rest, diagnostic.help) if is_one else ("", str(number), "")
+        groups.setdefault(key, []).append(found)
+    for (owner, rest, _), group in groups.items():
+        if not owner or len(group) == 1:
+            yield from group
+            continue
+        states = [owners[f.diagnostic.span][1] for f in group]
+        first = group[0].diagnostic
+        yield replace(group[0], diagnostic=replace(first, message=f"{left_as_it_should(states)}{rest}"))
+
+
 def _is_free(app: App, blueprint: Blueprint, state: State) -> bool:
     """Whether one may wait in a state, and somebody can always take an action there, whatever the values."""
     return state.waits is not None and any(
@@ -212,7 +236,7 @@ def _properties(system: System, blueprint: Blueprint, moving: tuple[Key, ...]) -
         yield Subject(lasting.span, f"`{lasting.name}`", lasting.name, moving, is_lasting=True)
     for state in blueprint.states.values():
         if not (state.final or _is_free(app, blueprint, state)):
-            told = f"whether `{state.name}` can be left as it should"
+            told = left_as_it_should([state.name])
             yield Subject(state.span, told, None, moving, is_lasting=True)
     for cannot in blueprint.cannot.values():
         if _may_be_permitted(system, blueprint, cannot):

@@ -49,11 +49,11 @@ def situations(system: System, graph: Graph, count: int) -> Iterator[Standstill]
     slots = system.layout.slots
     masks = standing_masks(system)
     held = masks_where(system.layout, graph.states, system.held)
-    moves = [_or_all(graph, i, masks.moves) | mask for i, mask in enumerate(held)]
+    moves = [or_all(graph, i, masks.moves) | mask for i, mask in enumerate(held)]
     rests = [_resting(slots, packed) | mask for packed, mask in zip(graph.states, held, strict=True)]
-    leaves = [_or_all(graph, i, masks.ends) | mask for i, mask in enumerate(held)]
-    can_move, can_rest = _spread(graph, moves, None), _spread(graph, rests, None)
-    can_leave = _spread(graph, leaves, masks.internal)
+    leaves = [or_all(graph, i, masks.ends) | mask for i, mask in enumerate(held)]
+    can_move, can_rest = spread(graph, moves, None), spread(graph, rests, None)
+    can_leave = spread(graph, leaves, masks.internal)
     for index in range(count):
         packed = graph.states[index]
         for bit, slot in enumerate(slots):
@@ -104,7 +104,8 @@ def _resting(slots: tuple[Slot, ...], packed: int) -> int:
     return mask
 
 
-def _or_all(graph: Graph, index: int, masks: tuple[int, ...]) -> int:
+def or_all(graph: Graph, index: int, masks: Sequence[int]) -> int:
+    """The masks of all steps of a state, as one."""
     mask = 0
     start = graph.first[index]
     for position in range(start, start + graph.degree[index]):
@@ -112,7 +113,7 @@ def _or_all(graph: Graph, index: int, masks: tuple[int, ...]) -> int:
     return mask
 
 
-def _spread(graph: Graph, good: list[int], allowed: bytes | None) -> list[int]:
+def spread(graph: Graph, good: list[int], allowed: bytes | None) -> list[int]:
     """Which bits can be reached from each state, along the allowed commands."""
     first, degree, targets, labels = graph.first, graph.degree, graph.targets, graph.labels
     everything = 0

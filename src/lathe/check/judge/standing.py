@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lathe.check.composed.command import RECYCLE, Command
 from lathe.check.composed.layout import Slot
 from lathe.check.composed.system import System
@@ -10,6 +12,9 @@ from lathe.lang.model import State
 
 _IDLE_EVENTS = frozenset({"create", "late", "notify", "stop", RECYCLE})
 """Events that are nothing that the entity itself does; others may take part in them."""
+
+MOST_LISTED = 3
+"""States that a finding names, of all that it is about."""
 
 
 @frozen
@@ -31,6 +36,11 @@ class Masks:
     internal: bytes
 
 
+def kept_in(slot: Slot, code: int, index: int) -> Standstill:
+    """LT305: the entity in a slot is kept waiting in a state, given by its code."""
+    return Standstill("LT305", slot, tuple(slot.blueprint.states)[code - 1], index)
+
+
 def judged(state: State, can: tuple[int, int, int]) -> str:
     """What is wrong with being in a state, where one can still move, come to rest, leave by itself."""
     moves, rests, leaves = can
@@ -41,6 +51,13 @@ def judged(state: State, can: tuple[int, int, int]) -> str:
     if not rests:
         return "LT302"
     return "" if state.waits is not None or leaves else "LT303"
+
+
+def left_as_it_should(states: Sequence[str]) -> str:
+    """How it is said that it is open whether somebody can go on from some states."""
+    named = ", ".join(f"`{name}`" for name in states[:MOST_LISTED])
+    more = f" and {len(states) - MOST_LISTED} more" if len(states) > MOST_LISTED else ""
+    return f"whether {named}{more} can be left as {'it' if len(states) == 1 else 'they'} should"
 
 
 def standing_masks(system: System) -> Masks:

@@ -19,7 +19,7 @@ from lathe.check.composed.system import System, is_sampled, system_of
 from lathe.check.composed.unique import collisions
 from lathe.check.judge.liveness import Unfair, failures
 from lathe.check.judge.progress import first_of_each, located, situations
-from lathe.check.judge.standing import Standstill
+from lathe.check.judge.standing import Standstill, left_as_it_should
 from lathe.check.judge.suspects import Met, alarm, is_crowded, met, never, permitted_after_all, violated
 from lathe.check.migration.images import Images, make_images
 from lathe.check.migration.pair import (
@@ -48,6 +48,7 @@ from lathe.check.search.plain import ListGraph, first_where, search
 from lathe.check.search.regions import wide_numbers
 from lathe.check.search.symmetry import find_symmetry, left_alone, none_alike
 from lathe.check.search.tiers import begin, explore_all, go_on
+from lathe.check.telling.account import UNSEARCHED, ending
 from lathe.check.telling.report import Finding
 from lathe.check.telling.tell import Case, undecided
 from lathe.errors import Span
@@ -108,6 +109,12 @@ class _Work:
             return system.layout, len(graph.states), len(images.starts)
         seen = self.proved
         return (seen.before.layout, len(seen.graph.states), len(seen.images.starts)) if seen else None
+
+    def leave_out(self, why: str) -> None:
+        """Note a scope that was not searched whole. A smaller one that was does not stand for it."""
+        self.partial.append(why)
+        if self.completed is not None:
+            self.doubts.append(f"{UNSEARCHED[3]} ({why})")
 
     def add(self, found: Iterable[Finding]) -> None:
         """Keep the first of each code at each place, about each thing: smaller scopes come first."""
@@ -171,7 +178,7 @@ def _search_scope(work: _Work, instances: Instances) -> bool:
             return False
         graph, images = _moved(work, before, begun)
     except TooLargeError as error:
-        work.partial.append(f"{_text(instances)}: {error}")
+        work.leave_out(f"{_text(instances)}: {error}")
         return False
     swap = Swap(work.pair, Case(before, graph, work.pair.old, work.digest), images, work.digest)
     work.add(tell_homeless(swap, *one, others) for one, others in _together(images.homeless))
@@ -181,7 +188,8 @@ def _search_scope(work: _Work, instances: Instances) -> bool:
     if work.proved is not None:
         return False
     if not is_whole:
-        work.partial.append(f"{_text(instances)}: the search of both versions did not end within its budget")
+        said = f"{_text(instances)}: the search of both versions did not end within its budget"
+        work.leave_out(said if graph.is_complete else f"{ending(graph, instances)} of the version before")
         return False
     work.completed = (before, graph, images)
     return not work.findings
@@ -362,8 +370,8 @@ def _judge_progress(work: _Work, case: Case) -> None:
     if wider is not None:
         still, unfair = _confirmed(work, case, wider, still, unfair)
     if still and (is_sampled(system) or is_crowded(system, graph)):
-        names = ", ".join(dict.fromkeys(f"`{s.state}`" for s in still))
-        work.doubts.append(f"whether {names} can be left was tried only for a part of what may happen")
+        said = left_as_it_should(list(dict.fromkeys(s.state for s in still)))
+        work.doubts.append(f"{said} was tried only for a part of what may happen")
         still = []
     work.add(tell_halted(case, s) for s in first_of_each(still))
     work.add(tell_lasting(case, f) for f in unfair.values())

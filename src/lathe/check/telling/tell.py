@@ -38,6 +38,7 @@ from lathe.check.telling.trace import (
     picks,
     take,
 )
+from lathe.errors import Severity
 from lathe.frozen import frozen
 from lathe.lang.expr import And, Arithmetic, Follow, Node, Population, Quantifier, Read, walk
 from lathe.lang.model import Action, App, Blueprint, Cannot, Json, Property, State
@@ -473,7 +474,7 @@ def tell_permitted(case: Case, cannot: Cannot, actions: list[str], index: int) -
 
 
 def tell_standstill(case: Case, still: Standstill) -> Finding:
-    """LT301, LT302, LT303, with the way there."""
+    """LT301, LT302, LT303 and, a warning, LT305, with the way there."""
     case, still = _put_back(case, still)
     state = still.slot.blueprint.states[still.state]
     name, run = still.state, run_to(case, still.index)
@@ -485,13 +486,20 @@ def tell_standstill(case: Case, still: Standstill) -> Finding:
     elif still.code == "LT302":
         message = f"from `{name}` no final or waiting state can be reached any more"
         cure = "add a way to a final state, or say of a state on the round what it `waits` for"
+    elif still.code == "LT305":
+        message = f"an entity can wait in `{name}` for ever: what is possible only stays there, now and ever"
+        guards = false_guards(case.table, still.slot.blueprint, _frame(run, still.slot.name))
+        cure = "let a way out be possible in this situation, or give what is meant to stay a state of its own"
+        cure = f"{guards}: {cure}" if guards else cure
     else:
         message = f"`{name}` waits without saying so: no timer, effect, call or fair action can end its visit"
         cure = (
             f'say what it waits for (`waits = "…"` in `{name}`), or give it `after` and `then`, '
             "or mark the action that outsiders promise to take with `fair = true`"
         )
-    return finding(still.code, message, state.span, cure, trace=make_trace(run, case.digest))
+    severity: Severity = "warning" if still.code == "LT305" else "error"
+    trace = make_trace(run, case.digest)
+    return finding(still.code, message, state.span, cure, severity=severity, trace=trace)
 
 
 def tell_unfair(case: Case, failure: Unfair) -> Finding:
