@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
@@ -88,7 +87,7 @@ def compare(app: App, instances: int) -> tuple[int, int]:
     system = without_dead(plain, find_dead(plain))
     if tier.seating_in(system) is None:
         return 0, 0
-    limits = Limits(MOST, monotonic() + 30, monotonic)
+    limits = Limits(MOST, 1.0, lambda: 0.0)
     every = search(system, limits)
     if not every.is_complete:
         return 0, 0
