@@ -49,6 +49,7 @@ from lathe.check.telling.account import (
 )
 from lathe.check.telling.report import Coverage, Finding, LevelReport
 from lathe.check.telling.uncovered import not_covered
+from lathe.check.telling.undecided import undecided, unsettled
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.model import App, Property
@@ -97,10 +98,6 @@ def reach(app: App, digest: str, clock: Clock, seconds: float | None = None) -> 
     has_answer = progress.last is not None and progress.last.ended_by == "found"
     is_open = progress.completed is None and not (has_answer or progress.is_told or progress.is_closed)
     if is_open or progress.doubts:
-        from lathe.check.telling.tell import (
-            undecided,  # a check that finds nothing never loads the machine
-        )
-
         said = progress.doubts[0] if progress.doubts else not_searched(progress)
         progress.add([undecided(app, said, progress.system)])
     return Reached(
@@ -183,8 +180,6 @@ def _tell_undecided(progress: Progress, error: TooLargeError) -> bool:
     """LT801 at the policy that no search can decide; tells whether it is one."""
     if not isinstance(error, UndecidedError):
         return False
-    from lathe.check.telling.tell import unsettled  # a check that finds nothing never loads the machine
-
     progress.add([unsettled(error)])
     progress.is_told = True
     return True

@@ -50,7 +50,8 @@ from lathe.check.search.symmetry import find_symmetry, left_alone, none_alike
 from lathe.check.search.tiers import begin, explore_all, go_on
 from lathe.check.telling.account import UNSEARCHED, ending
 from lathe.check.telling.report import Finding
-from lathe.check.telling.tell import Case, undecided
+from lathe.check.telling.tell import Case
+from lathe.check.telling.undecided import undecided
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App
