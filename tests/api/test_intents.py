@@ -122,6 +122,27 @@ def test_it_is_said_of_the_version_in_force(old: str, new: str, said: str) -> No
     asyncio.run(main())
 
 
+def test_of_a_guard_the_condition_that_failed_is_counted() -> None:
+    """Two that wish for different things of one guard are two wishes."""
+
+    async def main() -> None:
+        guarded = JOB.replace("n > 0", "key != 'b' and n > 0")
+        async with house(files={**FILES, "job.blueprint.toml": guarded.encode()}) as one:
+            asking = await make(one)
+            boss = Asking(one, await one.made(one.operator, "bo", kind="person", roles=["boss"]))
+            for key in ("a", "b", "c"):
+                assert await boss.post(f"/{await asking.post('', key=key)}/close") == "LR409.guard"
+            await one.api.intents.write_down(one.store)
+            items = (await one.ask(asking.clerk, "GET", "/v1/intents?app=jobs")).json()["items"]
+            help_with = "in its guard: `when = \"key != 'b' and n > 0\"`"
+            assert {(item["clause"], item["count"], item["help"]) for item in items} == {
+                ("n > 0", 2, f"weaken `n > 0` {help_with}"),
+                ("key != 'b'", 1, f"weaken `key != 'b'` {help_with}"),
+            }
+
+    asyncio.run(main())
+
+
 def test_create_with_an_id_is_no_wish_and_says_where_one_creates() -> None:
     async def main() -> None:
         async with house(files=FILES) as one:

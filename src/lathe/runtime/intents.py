@@ -1,8 +1,8 @@
 """Counts refused requests by kind, with what would have had to hold.
 
-A shape is (blueprint, action, state, reason, clause): the guard that was false, or the action that was taken
-with it and refused. Counts are kept in memory and written down from
-time to time: losing the last seconds of them to a crash loses nobody's work.
+A shape is (blueprint, action, state, reason, clause): the condition of its guard that was false, or the
+action that was taken with it and refused. Counts are kept in memory and written down from time to time:
+losing the last seconds of them to a crash loses nobody's work.
 """
 
 from __future__ import annotations
@@ -33,7 +33,15 @@ class Intents:
         self._clock = clock
         self._counts: dict[Shape, Intent] = {}
 
-    def note(self, live: Live, blueprint: str, action: str, held: Held | None, refusal: Refusal) -> None:
+    def note(
+        self,
+        live: Live,
+        blueprint: str,
+        action: str,
+        held: Held | None,
+        refusal: Refusal,
+        condition: str = "",
+    ) -> None:
         """Count one refusal."""
         if refusal.reason not in WISHES:
             return
@@ -42,7 +50,7 @@ class Intents:
         if not _is_its(action, held, refusal):
             reason, clause = JOINT, f"{refusal.action}: {refusal.reason}"
         elif reason == "guard" and rule is not None and rule.action.when is not None:
-            clause = rule.action.when.text[:CLAUSE_CHARACTERS_LIMIT]
+            clause = (condition or rule.action.when.text)[:CLAUSE_CHARACTERS_LIMIT]
         state = held.entity.state if held is not None else ""
         shape = (live.tenant, live.app.name, blueprint, action[:48], state, reason, clause)
         now = self._clock.now_ms()

@@ -18,7 +18,14 @@ from lathe.api.access.denials import explained
 from lathe.api.access.overrides import Overrides, ask_of, hindered, is_denied, question_of
 from lathe.api.access.visibility import is_told, may_read, needs_entity
 from lathe.api.entities.app_lookup import entered
-from lathe.api.entities.refusal import PRECONDITION, no_action, no_collection, no_entity, problem_of
+from lathe.api.entities.refusal import (
+    PRECONDITION,
+    false_condition,
+    no_action,
+    no_collection,
+    no_entity,
+    problem_of,
+)
 from lathe.api.entities.request import EntityRequest, body_of, fingerprint
 from lathe.api.entities.view import View, encode, event_id
 from lathe.api.wire.problem import Problem
@@ -364,7 +371,8 @@ class Commands:
         if isinstance(result, Replayed):
             return _again(asked, result.receipt)
         assert isinstance(result, Refused), "only a worker can lose a lease"
-        self._intents.note(result.live, blueprint, asked.action, result.entity, result.refusal)
+        clause = false_condition(self._engine.cache, result, asked)
+        self._intents.note(result.live, blueprint, asked.action, result.entity, result.refusal, clause)
         raise problem_of(self._engine.cache, result, asked)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from lathe.frozen import frozen
 from lathe.lang.expr import And, Follow, Node, Read, walk
 from lathe.lang.model import Action, Argument, Json
+from lathe.lang.unparse import unparse
 from lathe.machine.clauses import false_clauses
 from lathe.machine.evaluate import EvaluationError, Frame, holds
 from lathe.machine.snapshot import Entity, Value, Values
@@ -69,17 +70,11 @@ def false_part(
     `args` is None before they are known: then only what reads none of them, nor another entity, is asked.
     Of other entities no value is told: the caller may not be allowed to read them.
     """
-    if action.when is None:
+    found = _first_false(cache, live, action, entity, args, actor)
+    if found is None:
         return None
-    given = {a.name: _given(a, (args or {}).get(a.name)) for a in action.arguments.values()}
-    frame = Frame(_Known(cache, live), entity, entity.fields, given, actor=actor)
-    tree = action.when.tree
-    asked = [tree] if args is not None else [part for part in _conjuncts(tree) if _is_foreseen(part)]
     try:
-        part = next((part for part in asked if not holds(part, frame)), None)
-        if part is None:
-            return None
-        clause = false_clauses(live.table, part, frame)[0]
+        clause = false_clauses(live.table, *found)[0]
     except (KeyError, EvaluationError):
         return None
     fields = live.table.blueprints[entity.blueprint].blueprint.fields
@@ -92,12 +87,43 @@ def false_part(
     return FalsePart(clause.text, values)
 
 
+def false_conjunct(
+    cache: Cache, live: Live, action: Action, entity: Entity, args: Mapping[str, Value], actor: str | None
+) -> str:
+    """Which of the conditions that a guard joins by `and` is the first that is false; empty if none is any
+    more, or it cannot be determined.
+    """
+    found = _first_false(cache, live, action, entity, args, actor)
+    return "" if found is None else unparse(found[0])
+
+
+def _first_false(
+    cache: Cache,
+    live: Live,
+    action: Action,
+    entity: Entity,
+    args: Mapping[str, Value] | None,
+    actor: str | None,
+) -> tuple[Node, Frame] | None:
+    """The first of these conditions that is false, with what it reads. `args` is as in `false_part`."""
+    if action.when is None:
+        return None
+    given = {a.name: _given(a, (args or {}).get(a.name)) for a in action.arguments.values()}
+    frame = Frame(_Known(cache, live), entity, entity.fields, given, actor=actor)
+    asked = [part for part in conjuncts(action.when.tree) if args is not None or _is_foreseen(part)]
+    try:
+        part = next((part for part in asked if not holds(part, frame)), None)
+    except (KeyError, EvaluationError):
+        return None
+    return None if part is None else (part, frame)
+
+
 def needs_arguments(action: Action) -> bool:
     """Whether something has to be given, so that not all of its guard can be asked before."""
     return not all(a.optional or a.has_default for a in action.arguments.values())
 
 
-def _conjuncts(tree: Node) -> tuple[Node, ...]:
+def conjuncts(tree: Node) -> tuple[Node, ...]:
     """What must all hold for a guard to hold, whatever the order."""
     return tree.operands if isinstance(tree, And) else (tree,)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from lathe.api.entities.guards import conjuncts
+from lathe.lang.expr import Expression
 from lathe.lang.model import Action, Blueprint
+from lathe.lang.unparse import unparse
 from lathe.machine.moment import rfc3339
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.catalog import Live
@@ -42,10 +45,9 @@ def allowing(live: Live, intent: Intent) -> str:
         case "state" if intent.state not in action.from_states and action.name != "create":
             states = ", ".join(f'"{one}"' for one in (*action.from_states, intent.state))
             return f"let it be possible from `{intent.state}` too: `from = [{states}]`"
-        case "guard" if (
-            action.when is not None and action.when.text[:CLAUSE_CHARACTERS_LIMIT] == intent.clause
-        ):
-            return f"weaken its guard: `when = {_quoted(action.when.text)}`"
+        case "guard" if action.when is not None and intent.clause in _conditions(action.when):
+            part = "" if intent.clause == _cut(action.when.text) else f"`{intent.clause}` in "
+            return f"weaken {part}its guard: `when = {_quoted(action.when.text)}`"
         case "denied":
             return _denied(live, action)
         case "range":
@@ -55,6 +57,15 @@ def allowing(live: Live, intent: Intent) -> str:
         case _ if intent.reason == JOINT:
             return "see why the other refuses: what is taken in one step is refused in one step"
     return "the current version has changed since: it may be possible now"
+
+
+def _conditions(guard: Expression) -> set[str]:
+    """What is counted of a guard: each condition that must hold, or all of it where that cannot be told."""
+    return {_cut(guard.text), *(_cut(unparse(part)) for part in conjuncts(guard.tree))}
+
+
+def _cut(text: str) -> str:
+    return text[:CLAUSE_CHARACTERS_LIMIT]
 
 
 def _missing(table: BlueprintTable, intent: Intent) -> str:

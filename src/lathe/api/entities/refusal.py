@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lathe.api.access.denials import completed, explained
 from lathe.api.access.visibility import may_read
-from lathe.api.entities.guards import false_part, unborn
+from lathe.api.entities.guards import false_conjunct, false_part, unborn
 from lathe.api.entities.request import EntityRequest, body_of
 from lathe.api.wire.problem import Problem, besides, refused, why
 from lathe.api.wire.validation import arguments_help, none_of
@@ -152,6 +152,16 @@ def _tell(
     if is_ours and not refusal.detail and (sees or not asked.entity):
         entity = result.entity.entity if result.entity is not None else None
         problem.detail = why(action, entity, refusal if asked.entity else replace(refusal, entity=None))
+
+
+def false_condition(cache: Cache, result: Refused, asked: EntityRequest) -> str:
+    """Which of the conditions of a guard refused the requested action; empty if none did, or nobody knows."""
+    live, action, table = result.live, _meant(result, asked), result.live.by_plural(asked.plural)
+    if action is None or table is None or result.refusal.reason != "guard":
+        return ""
+    entity = result.entity.entity if result.entity is not None else unborn(table)
+    args = arguments(action.arguments, body_of(asked.body))
+    return false_conjunct(cache, live, action, entity, args, asked.principal.caller(live.app).actor)
 
 
 def _tell_part(problem: Problem, cache: Cache, result: Refused, asked: EntityRequest, action: Action) -> None:
