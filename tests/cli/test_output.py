@@ -7,6 +7,7 @@ import io
 import pytest
 
 from lathe.cli import output
+from lathe.cli.client import problem_text
 from lathe.cli.colors import Paint
 from lathe.cli.entities import journal_text
 
@@ -89,3 +90,18 @@ def test_a_journal_names_who_acted_and_for_whom() -> None:
     assert journal_text([row | {"chain": ["bot", "ann"]}]) == "2026-11-26T20:09:04Z  pay  by bot for ann"
     assert journal_text([row | {"by": "ann"}]) == "2026-11-26T20:09:04Z  pay  by ann"
     assert journal_text([row | {"by": "timer", "actor": None}]).endswith("by timer")
+
+
+def test_a_denial_says_the_whole_command_that_asks_a_person() -> None:
+    ask = {
+        "app": "order",
+        "plural": "payments",
+        "entity": "01m8",
+        "action": "refund",
+        "args": {"amount": 1, "why": "it broke"},
+    }
+    told = problem_text(
+        {"code": "LR403.denied", "detail": "the caller may not", "ask": {**ask, "reason": ""}}, 403
+    )
+    command = "lathe decisions ask order/payments/01m8 refund amount=1 'why=it broke' --reason …"
+    assert told.endswith(f"; `{command}` asks a person"), told

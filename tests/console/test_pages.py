@@ -252,3 +252,15 @@ def test_calls_and_notices_are_over_when_they_are_told(tab_of: Opening, still: W
       return runsOf(["start", "deliver", "notify", "end"].map(told)).map(({ to }) => to !== null);
     }""")
     assert over == [False, True, True, True]
+
+
+def test_a_step_of_a_run_tells_a_set_or_a_result_once(tab_of: Opening, still: World) -> None:
+    page = tab_of(still.url, still=True).go()
+    told = page.evaluate("""async () => {
+      const main = document.querySelector("script[type=module]").src;
+      const { stepLine } = await import(main.replace("main.js", "lazy/traces.js"));
+      const changes = { state: [null, "open"], who: [null, ["a"]], log: [null, "x"] };
+      const given = { args: { who: ["a"], extra: 1 }, results: { log: "x", status: 200 } };
+      return stepLine({ ...given, changes, ok: true, also: [] });
+    }""")
+    assert told == 'with extra = 1, → open, who = ["a"], log = x; status = 200', told

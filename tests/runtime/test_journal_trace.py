@@ -12,7 +12,7 @@ from lathe.machine import gauge, tracejson
 from lathe.machine.replay import parting, replay
 from lathe.runtime.catalog import permit_of
 from lathe.runtime.journal_slice import UntraceableError, gather
-from lathe.runtime.journal_trace import Known, Retold, retell
+from lathe.runtime.journal_trace import BEGUN_LATE, Known, Retold, retell
 from lathe.sim.loop import SimLoop, run
 from lathe.sim.prepared import Prepared
 from lathe.sim.run import setting_of
@@ -89,7 +89,7 @@ def test_from_the_middle_it_begins_with_everybody_as_they_were(name: str) -> Non
 
 
 def test_what_another_version_took_over_is_told_with_both() -> None:
-    swapped = 0
+    swapped = late = 0
     for seed in range(12):
         app, gathered = journals("lease_queue", seed, without=frozenset())
         for steps in gathered:
@@ -99,11 +99,14 @@ def test_what_another_version_took_over_is_told_with_both() -> None:
                 assert "versions took over meanwhile" in str(error)
                 continue
             assert again(app, told) == []
-            if len(told.versions) == 2:
+            if BEGUN_LATE in told.notes:
+                late += 1
+                assert told.trace.steps[0].event == "given"
+            elif len(told.versions) == 2:
                 swapped += 1
                 assert sum(step.event == "swap" for step in told.trace.steps) == 1
                 assert any("took over" in note for note in told.notes)
-    assert swapped
+    assert swapped and late
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

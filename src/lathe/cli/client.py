@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -165,9 +166,21 @@ def problem_text(document: Json, status: int) -> str:
     sentence = f"{code}: {said}" + (f" ({'; '.join(more)})" if more else "")
     if code == "LR401.token":
         sentence += "\nset LATHE_TOKEN, or name a file that holds a token with `--token-file`"
-    if isinstance(document.get("ask"), dict):
-        sentence += "; `lathe decisions ask` asks a person"
+    ask = document.get("ask")
+    if isinstance(ask, dict):
+        sentence += f"; `{_asking(ask)}` asks a person"
     return "\n".join([sentence, *finding_lines(document.get("report"))])
+
+
+def _asking(ask: Mapping[str, Json]) -> str:
+    """The command that asks a person for what was denied."""
+    place = "/".join(str(ask[part]) for part in ("app", "plural", "entity") if ask.get(part))
+    args = ask.get("args")
+    given = [
+        shlex.quote(f"{name}={one if isinstance(one, str) else json.dumps(one)}")
+        for name, one in (args.items() if isinstance(args, dict) else ())
+    ]
+    return " ".join(["lathe decisions ask", place, str(ask.get("action")), *given, "--reason …"])
 
 
 def reasons(document: Mapping[str, Json]) -> list[str]:

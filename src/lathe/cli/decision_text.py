@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from lathe.cli import output
+from lathe.cli.client import reasons
 from lathe.cli.entities import Row, value_text
 from lathe.lang.model import Json
 
@@ -29,7 +30,7 @@ def decision_text(row: Row) -> str:
         "reason": row["reason"],
         "roles": ", ".join(cast(list[str], row.get("roles") or [])),
         "permits": ", ".join(cast(list[str], row.get("policies") or [])),
-        "nearest": row.get("nearest"),
+        "why not": "; ".join(reasons(row)),
         "replaces": row.get("version") if row.get("apply") else None,
         "check": row.get("check"),
         "decided by": row.get("decided_by"),

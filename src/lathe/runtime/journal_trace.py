@@ -32,6 +32,10 @@ BY = "journal"
 """The principal of a trace's initial `given` step."""
 SWAPS_LIMIT = 1
 """Swaps within one trace: a replay is given one earlier version."""
+BEGUN_EARLY = "something was in flight at every moment before: it begins with the creation"
+BEGUN_LATE = (
+    "more versions took over than a trace is of: it begins with everybody as they were after the earlier ones"
+)
 
 
 @frozen
@@ -66,12 +70,13 @@ def retell(
     versions: Mapping[str, Known], steps: Sequence[Sequence[Entry]], *, since_ms: int | None = None
 ) -> Retold:
     """The trace of these steps. With `since_ms` it begins at the last moment before at which nothing was in
-    flight of those who have a part since; if there is none, with their creation.
+    flight of those who have a part since; if there is none, with their creation. Without it, and where more
+    versions took over than a trace is of, it begins at the first such moment after the last but one did.
 
     Raises UntraceableError.
     """
     frames, last = _frames(versions, steps)
-    cut = _cut(frames, since_ms)
+    cut = _cut(frames, since_ms) if since_ms is not None else _first_whole(frames)
     told_steps = [frame.told for frame in frames[cut:]]
     parts = _parts(told_steps)
     known = [frame.known for frame in frames[cut:]]
@@ -94,10 +99,13 @@ def retell(
     tables.setdefault(current.digest, current)
     steps_told = tuple(renamed(one, names) for one in told_steps)
     trace = Trace(identity(steps_told), current.table.app.name, current.digest, steps_told)
-    return _tried(trace, list(tables.values()), since_ms is not None and not cut)
+    beginning = (
+        BEGUN_EARLY if since_ms is not None and not cut else BEGUN_LATE if since_ms is None and cut else ""
+    )
+    return _tried(trace, list(tables.values()), beginning)
 
 
-def _tried(trace: Trace, known: list[Known], is_whole: bool) -> Retold:
+def _tried(trace: Trace, known: list[Known], beginning: str) -> Retold:
     """The trace, annotated with the result of replaying it."""
     current, before = known[-1], known[0] if len(known) > 1 else None
     run = replay(
@@ -108,12 +116,12 @@ def _tried(trace: Trace, known: list[Known], is_whole: bool) -> Retold:
     )
     clauses = tuple(clause for one in run for broken in one.broken for clause in broken.clauses)
     digests = tuple(one.digest for one in known)
-    return Retold(replace(trace, clauses=clauses), digests, tuple(_notes(run, digests, is_whole)))
+    return Retold(replace(trace, clauses=clauses), digests, tuple(_notes(run, digests, beginning)))
 
 
-def _notes(run: list[Replayed], digests: tuple[str, ...], is_whole: bool) -> Iterator[str]:
-    if is_whole:
-        yield "something was in flight at every moment before: it begins with the creation"
+def _notes(run: list[Replayed], digests: tuple[str, ...], beginning: str) -> Iterator[str]:
+    if beginning:
+        yield beginning
     if len(digests) > 1:
         old, new = digests
         yield f"{old} governed at first, then {new} took over: replay it on that, `--against` the first"
@@ -221,21 +229,32 @@ def _dated(known: Known, world: MemoryWorld, found: Step, shown: TraceStep, at_m
     return shown if "message" in takes else replace(shown, results={})
 
 
-def _cut(frames: Sequence[_Frame], since_ms: int | None) -> int:
-    """The index of the trace's first step."""
-    if since_ms is None:
+def _first_whole(frames: Sequence[_Frame]) -> int:
+    """The index of the first step from which a trace has no more swaps than it can."""
+    swaps = [index for index, frame in enumerate(frames) if frame.told.event == "swap"]
+    if len(swaps) <= SWAPS_LIMIT:
         return 0
+    begun = range(swaps[-SWAPS_LIMIT - 1] + 1, len(frames))
+    return next((index for index in begun if _is_quiet_before(frames, index)), 0)
+
+
+def _is_quiet_before(frames: Sequence[_Frame], index: int) -> bool:
+    """Whether nothing is in flight before a step of those who have a part from there on."""
+    world = frames[index].world
+    later = [frame.told for frame in frames[index:]]
+    return all(
+        is_quiet(world.entities[name]) for name in _involved(world, {*_parts(later), *_mentioned(later)})
+    )
+
+
+def _cut(frames: Sequence[_Frame], since_ms: int) -> int:
+    """The index of the trace's first step, of one that is asked for since a moment."""
     cut = next((index for index, frame in enumerate(frames) if frame.at_ms >= since_ms), None)
     if cut is None:
         raise UntraceableError("nothing has happened since")
-    while cut:
-        world = frames[cut].world
-        later = [frame.told for frame in frames[cut:]]
-        involved = _involved(world, {*_parts(later), *_mentioned(later)})
-        if all(is_quiet(world.entities[name]) for name in involved):
-            return cut
+    while cut and not _is_quiet_before(frames, cut):
         cut -= 1
-    return 0
+    return cut
 
 
 def _parts(told_steps: Sequence[TraceStep]) -> set[str]:

@@ -118,8 +118,9 @@ export function Graph({ blueprint, counts, covered, run, picked, onPick, short }
     return () => (is = false);
   }, [sized, room]);
   useEffect(() => {
-    if (!run?.at || !frame.current || !places) return;
-    reveal(frame.current, frame.current.querySelector('[data-at="true"]'));
+    if (!frame.current || !places || (run && !run.at)) return;
+    // What is wider than the box is shown from where an entity begins, or from where the run is.
+    reveal(frame.current, frame.current.querySelector(run ? '[data-at="true"]' : `[data-state="${blueprint.initial}"]`));
   }, [run?.at, places]);
   const now = places?.sized === sized ? places.found : null;
   const fit = now ? Math.max(LEAST_SCALE, Math.min(1, room / now.width)) : 1;

@@ -59,6 +59,10 @@ function change(entities, changed, entity, changes) {
   entities.set(entity, values);
 }
 
+/** The values that are set and that no change of a part tells already. */
+const unsaid = (values, part) =>
+  Object.entries(values).filter(([name, given]) => given !== null && JSON.stringify(part.changes[name]?.[1]) !== JSON.stringify(given));
+
 /** What changed in a step, in a line: `rolling → failed, ready 3 → 2`. */
 export function changesLine(part) {
   const told = [];
@@ -68,7 +72,7 @@ export function changesLine(part) {
     if (before === after) continue;
     told.push(before === null ? `${name} = ${value(after)}` : `${name} ${value(before)} → ${value(after)}`);
   }
-  const news = Object.entries(part.args ?? {}).filter(([name, given]) => given !== null && part.changes[name]?.[1] !== given);
+  const news = unsaid(part.args ?? {}, part);
   if (news.length) told.unshift(`with ${news.map(([name, given]) => `${name} = ${value(given)}`).join(", ")}`);
   return told.join(", ");
 }
@@ -77,7 +81,8 @@ export function changesLine(part) {
 export function stepLine(step) {
   const told = partsOf(step).map((part, i) => (i ? `also ${part.entity} ${part.action}: ` : "") + changesLine(part)).filter(Boolean);
   if (step.cause) told.push(`(${step.cause})`);
-  if (step.ok && step.results) told.push(Object.entries(step.results).map(([name, given]) => `${name} = ${value(given)}`).join(", "));
+  const results = step.ok && step.results ? unsaid(step.results, partsOf(step)[0]) : [];
+  if (results.length) told.push(results.map(([name, given]) => `${name} = ${value(given)}`).join(", "));
   for (const [name, [before, after]] of Object.entries(step.world ?? {})) told.push(`${name} ${value(before)} → ${value(after)}`);
   if (step.refused) told.push(`refused: ${step.refused}`);
   return told.join("; ");
