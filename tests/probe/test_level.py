@@ -21,9 +21,10 @@ from lathe.machine.event import Act
 from lathe.machine.table import compile_app
 from lathe.probe import run as probe_run
 from lathe.probe.host import Adapter, Host, Said, named
-from lathe.probe.level import Probed, probe, reader_of
+from lathe.probe.level import Probed, probe
 from lathe.probe.plan import Ask, Plan, Wait, draw_plan, people
 from lathe.probe.run import Subject, carry_out
+from lathe.probe.versions import reader_of
 from lathe.reader.reader import Reader
 from lathe.runtime import outbox
 from lathe.runtime.outbox import Outbox

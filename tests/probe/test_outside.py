@@ -13,9 +13,10 @@ from lathe.api.entities import inbound, stream
 from lathe.api.entities.inbound import Receiver
 from lathe.api.entities.stream import Stream
 from lathe.machine.table import compile_app
-from lathe.probe.level import Probed, probe, reader_of
+from lathe.probe.level import Probed, probe
 from lathe.probe.plan import Ask, Deliver, Listen, Look, Plan, Wait, draw_plan
 from lathe.probe.run import Subject, carry_out
+from lathe.probe.versions import reader_of
 
 from ..runtime.harness import example, read
 from .test_level import random_files

@@ -108,11 +108,11 @@ class Ears:
         """Each entry with whether a caller could read its entity, then or at any moment since it was last
         compared.
         """
-        begin = self._follower.worlds[0].beings
+        begin = self._follower.moments[0].world.beings
         found: dict[str, set[bool]] = {}
         for told in newest_first:
             sees = found.setdefault(told.entity, set())
-            is_new = told.step > self._follower.steps + 1 - len(self._follower.worlds)
+            is_new = told.step > self._follower.steps + 1 - len(self._follower.moments)
             sees.add(self._foresight.reads(told.being if is_new else begin[told.entity], by))
             yield told, {*sees}
 

@@ -6,20 +6,21 @@ to the entities is the reader's own account, and where the two part, the followe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 
 import msgspec
 from msgspec import Struct
 
 from lathe.frozen import frozen
-from lathe.lang.model import App, Effect, Json
+from lathe.lang.model import Effect, Json
 from lathe.lang.types import Type
 from lathe.probe.convert import NotOfTypeError, taken_in, told
-from lathe.probe.foresee import Foresight, Sent
+from lathe.probe.foresee import Foresight, Moment, Sent
 from lathe.probe.host import Adapter
+from lathe.probe.versions import Version
 from lathe.probe.wanted import wanted
 from lathe.reader.joint import Taken
-from lathe.reader.reader import Reader
 from lathe.reader.world import Being, RefusedError, Request, Value, Values, World
 from lathe.runtime.outbox import SIDE_BY_SIDE_LIMIT
 from lathe.store.records import Entry
@@ -71,34 +72,80 @@ class Told:
 class Follower:
     """Follows one run."""
 
-    def __init__(self, app: App, reader: Reader, adapter: Adapter) -> None:
-        self.app = app
-        self.world = reader.empty()
+    def __init__(self, versions: Sequence[Version], adapter: Adapter) -> None:
+        """`versions` are one, or two of which the first is in force."""
+        self.version, self._other = versions[0], versions[-1]
+        self.world = self.version.reader.empty()
         self.revisions: dict[str, int] = {}
-        self.worlds: list[World] = [self.world]
+        self.moments = [Moment(self.world, self.version.foresight)]
         """The worlds since `forget`, oldest first: what was refused may rest on any of them."""
-        self.events: dict[str, Being] = {}
-        """Each entity as an event left it."""
+        self.events: dict[str, tuple[Being, Foresight]] = {}
+        """Each entity as an event left it, and how the version answers that took it."""
         self.steps = 0
         self.told: list[Told] = []
         """Each entry as it is told, with the number of the step that made it."""
-        self._reader = reader
-        self._foresight = Foresight(app, reader)
         self._adapter = adapter
         self._armed: dict[str, int] = {}
         self._owed: dict[tuple[str, ...], tuple[int, float]] = {}
 
     def forget(self) -> None:
         """Only the newest world counts from now on."""
-        self.worlds = [self.world]
+        self.moments = self.moments[-1:]
 
     def take(self, entries: list[Entry], sent: Mapping[str, Sent]) -> None:
         """Take what was committed. `sent` are the requests that were answered, by event."""
         at = 0
         while at < len(entries):
-            group = [e for e in entries[at:] if e.step == entries[at].step]
+            first = entries[at]
+            if first.kind == "migrate":
+                group = [*takewhile(lambda one: one.kind == "migrate", entries[at:])]
+                self._taken_over(group)
+            else:
+                group = [e for e in entries[at:] if e.step == first.step]
+                self.governed(first.digest)
+                self._take(group, sent)
             at += len(group)
-            self._take(group, sent)
+
+    def governed(self, digest: str) -> None:
+        """A version is in force: the one before, or another one while nobody is there to be brought over."""
+        if digest == self.version.digest:
+            return
+        if self.world.beings:
+            raise DifferenceError("another version is in force, and not everybody was brought over")
+        self._switch()
+
+    def _switch(self) -> None:
+        assert self._other is not self.version, "nobody swaps where there is no other version"
+        self.version, self._other = self._other, self.version
+        self.moments.append(Moment(self.world, self.version.foresight))
+
+    def _taken_over(self, group: list[Entry]) -> None:
+        """Everybody was brought over, at once."""
+        names = [entry.entity for entry in group]
+        if sorted(names) != sorted(self.world.beings):
+            raise DifferenceError("a version takes over, and brings others over than are there")
+        before = self.world
+        self._switch()
+        self.moments.pop()  # nobody is in the other version as they were
+        moved = {name: self.version.moved(before.beings[name]) for name in names}
+        for entry in group:
+            if entry.digest != self.version.digest:
+                raise DifferenceError(f"a {entry.blueprint} was brought over by a version that is not there")
+            being = moved[entry.entity]
+            self._compare(entry, being, None)
+            self._left(entry, being, None)
+        self._goes_on(World({**before.beings, **moved}, before.ghosts))
+
+    def _left(self, entry: Entry, being: Being, action: str | None) -> None:
+        """How an entry left its entity."""
+        self.events[f"{entry.entity}.{entry.revision}"] = being, self.version.foresight
+        self._arm(entry, self.world.beings.get(entry.entity), being)
+        self.told.append(self._told(entry, being, action))
+
+    def _goes_on(self, world: World) -> None:
+        self.world = world
+        self.moments.append(Moment(world, self.version.foresight))
+        self.steps += 1
 
     def _take(self, group: list[Entry], sent: Mapping[str, Sent]) -> None:
         first = group[0]
@@ -115,15 +162,11 @@ class Follower:
         actions = dict(done.actions)
         for entry in group:
             self._compare(entry, done.world.beings[entry.entity], actions.get(entry.entity))
-            self.events[f"{entry.entity}.{entry.revision}"] = done.world.beings[entry.entity]
-            self._arm(entry, self.world.beings.get(entry.entity), done.world.beings[entry.entity])
-            self.told.append(self._told(entry, done.world.beings[entry.entity], actions.get(entry.entity)))
-        self.world = done.world
-        self.worlds.append(done.world)
-        self.steps += 1
+            self._left(entry, done.world.beings[entry.entity], actions.get(entry.entity))
+        self._goes_on(done.world)
 
     def _step(self, first: Entry, event: _Event, group: list[Entry], sent: Mapping[str, Sent]) -> Taken:
-        now, reader = first.at_ms, self._reader
+        now, reader = first.at_ms, self.version.reader
         if first.kind in ("create", "act"):
             return self._asked(group, sent, now)
         if first.kind == "timer":
@@ -151,7 +194,7 @@ class Follower:
             found = sent.get(f"{entry.entity}.{entry.revision}")
             if found is not None:
                 self._is_found_well(found, entry.entity)
-                done = self._foresight.step(self.world, found, now, entry.entity)
+                done = self.version.foresight.step(self.world, found, now, entry.entity)
                 if isinstance(done, str):
                     raise DifferenceError(
                         f"`{found.action}` of {found.blueprint} was taken, and should be refused: {done}"
@@ -165,7 +208,7 @@ class Follower:
         """What came from outside is about the entity that it names."""
         if sent.heard is None or not sent.heard.find or sent.heard.problem:
             return
-        if entity not in {self._foresight.whom(world, sent) for world in self.worlds}:
+        if entity not in {one.foresight.whom(one.world, sent) for one in self.moments}:
             raise DifferenceError(
                 f"`{sent.heard.event}` of {sent.blueprint} was taken by another than it names"
             )
@@ -177,10 +220,10 @@ class Follower:
         due = self._due(being, name)
         if due is None or now < due:
             raise DifferenceError(f"a timer of {first.blueprint} fired that is not due")
-        return self._reader.timer(self.world, first.entity, name, now)
+        return self.version.reader.timer(self.world, first.entity, name, now)
 
     def _due(self, being: Being, deadline: str | None) -> int | None:
-        blueprint = self.app.blueprints[being.blueprint]
+        blueprint = self.version.app.blueprints[being.blueprint]
         if deadline is not None:
             at = being.fields[blueprint.timers[deadline].at]
             return at if isinstance(at, int) else None
@@ -206,7 +249,7 @@ class Follower:
         asked = self._adapter.asked.pop((who, request.number), None)
         if asked is None:
             return
-        blueprint = self.app.blueprints[self._held(who).blueprint]
+        blueprint = self.version.app.blueprints[self._held(who).blueprint]
         should = wanted(blueprint, blueprint.effects[request.effect], who, request)
         if asked != should:
             raise DifferenceError(f"`{request.effect}` was asked with {asked}, and should be with {should}")
@@ -214,7 +257,7 @@ class Follower:
     def _end(self, who: str, request: Request, event: _Event, now: int) -> Taken:
         """An end: as the adapter gave it, with results that fit."""
         being = self._held(who)
-        effect = self.app.blueprints[being.blueprint].effects[request.effect]
+        effect = self.version.app.blueprints[being.blueprint].effects[request.effect]
         outcome = self._adapter.ends.get((who, request.number))
         cause, results = "timeout", {}
         if outcome is not None:
@@ -232,12 +275,13 @@ class Follower:
         if cause not in ("", "invalid") and tries != effect.attempts:
             raise DifferenceError(f"`{effect.name}` was tried {tries} times before it ended badly")
         bad: Values = {"cause": cause, "message": event.message}
-        return self._reader.end(self.world, who, ok=not cause, results=bad if cause else results, now=now)
+        given = bad if cause else results
+        return self.version.reader.end(self.world, who, ok=not cause, results=given, now=now)
 
     def _results(self, being: Being, effect: Effect, given: Mapping[str, Json]) -> dict[str, Value]:
         if effect.ok is None:
             return {}
-        wanted = self.app.blueprints[being.blueprint].actions[effect.ok].arguments
+        wanted = self.version.app.blueprints[being.blueprint].actions[effect.ok].arguments
         return {name: taken_in(wanted[name].type, data) for name, data in given.items() if name in wanted}
 
     def _compare(self, entry: Entry, being: Being, action: str | None) -> None:
@@ -261,15 +305,15 @@ class Follower:
         was = before.state if before else None
         if was != after.state:
             yield "state", (was, after.state)
-        fields = self.app.blueprints[after.blueprint].fields
+        fields = self.version.app.blueprints[after.blueprint].fields
         for name, new in after.fields.items():
-            old = before.fields[name] if before else None
+            old = before.fields.get(name) if before else None
             if old != new:
                 yield name, (_plain(fields[name].type, old), _plain(fields[name].type, new))
 
     def _told(self, entry: Entry, being: Being, action: str | None) -> Told:
         """An entry as whoever follows is told it: nothing secret."""
-        fields = self.app.blueprints[being.blueprint].fields
+        fields = self.version.app.blueprints[being.blueprint].fields
         before = self.world.beings.get(being.id)
         changes: dict[str, Json] = {}
         for name, pair in self._changes(before, being):
@@ -277,10 +321,10 @@ class Follower:
             if name in fields and fields[name].secret:
                 changes[name] = [HIDDEN, HIDDEN]
             elif name in fields:
-                old = before.fields[name] if before else None
+                old = before.fields.get(name) if before else None
                 changes[name] = [told(fields[name].type, one) for one in (old, being.fields[name])]
         said: dict[str, Json] = {
-            "id": f"{being.id}.{self.revisions[being.id]}", "app": self.app.name,
+            "id": f"{being.id}.{self.revisions[being.id]}", "app": self.version.app.name,
             "blueprint": being.blueprint, "entity": being.id, "version": being.version,
             "visit": being.visit, "state": being.state, "kind": entry.kind, "action": action,
             "changes": changes,
@@ -289,7 +333,7 @@ class Follower:
 
     def _arm(self, entry: Entry, before: Being | None, after: Being) -> None:
         """A visit arms the state's timer; its own action that stays arms it again."""
-        then = self.app.blueprints[after.blueprint].states[after.state].then
+        then = self.version.app.blueprints[after.blueprint].states[after.state].then
         again = entry.kind == "timer" and entry.by == "timer" and entry.action == then
         if before is None or before.visit != after.visit or again:
             self._armed[after.id] = entry.at_ms
@@ -312,13 +356,13 @@ class Follower:
         self._owed = owed
 
     def _debts(self, being: Being, now: int) -> Iterator[tuple[tuple[str, ...], int]]:
-        blueprint = self.app.blueprints[being.blueprint]
+        blueprint = self.version.app.blueprints[being.blueprint]
         for name in (None, *blueprint.timers):
             due = self._due(being, name)
             if due is None or due > now:
                 continue
             try:
-                self._reader.timer(self.world, being.id, name, now)
+                self.version.reader.timer(self.world, being.id, name, now)
             except RefusedError:
                 continue
             yield (being.id, "timer", name or "of the state", str(due)), SLACK_MS
@@ -332,11 +376,11 @@ class Follower:
 
     def _is_lost(self, being: Being, request: Request, now: int) -> bool:
         """Whether no action takes any end of a delivery: it is offered again, and nothing comes of it."""
-        if self.app.blueprints[being.blueprint].effects[request.effect].target is None:
+        if self.version.app.blueprints[being.blueprint].effects[request.effect].target is None:
             return False
         try:
             new_ids = [f"(new {n})" for n in range(len(request.calls))]
-            self._reader.deliver(self.world, being.id, now, new_ids)
+            self.version.reader.deliver(self.world, being.id, now, new_ids)
         except RefusedError:
             return True
         return False

@@ -164,18 +164,6 @@ class Foresight:
                     return being.id
         return ""
 
-    def answers(self, worlds: Sequence[World], sent: Sent, now: int) -> Iterator[Taken | str]:
-        """What the request may be answered, if it was asked in any of these worlds, the newest first. Whom a
-        delivery is about may have been looked for in one, and have changed by the next.
-        """
-        whom = {""}
-        if sent.heard is not None and sent.heard.find and not self.is_misfit(sent):
-            with suppress(NotOfTypeError):
-                whom = {self.whom(world, sent) for world in worlds}
-        for world in reversed(worlds):
-            for who in sorted(whom):
-                yield self.step(world, sent, now, who)
-
     def _delivered(self, world: World, sent: Sent, heard: Heard, now: int, who: str) -> Taken | str:
         """The same of a delivery: to the outside whatever is not possible is refused, with whatever cause."""
         if heard.problem:
@@ -282,6 +270,27 @@ class Foresight:
                 continue
             return name, found
         return "", None
+
+
+@frozen
+class Moment:
+    """A world, and how the version that was in force in it answers."""
+
+    world: World
+    foresight: Foresight
+
+
+def answers(moments: Sequence[Moment], sent: Sent, now: int) -> Iterator[Taken | str]:
+    """What a request may be answered, if it was asked at any of these moments, the newest first. Whom a
+    delivery is about may have been looked for at one, and have changed by the next.
+    """
+    whom = {""}
+    if sent.heard is not None and sent.heard.find and not moments[-1].foresight.is_misfit(sent):
+        with suppress(NotOfTypeError):
+            whom = {one.foresight.whom(one.world, sent) for one in moments}
+    for one in reversed(moments):
+        for who in sorted(whom):
+            yield one.foresight.step(one.world, sent, now, who)
 
 
 def _can_hold(action: Action, being: Being, by: By) -> bool:

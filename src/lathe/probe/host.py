@@ -26,8 +26,10 @@ from lathe.runtime.clock import Ids
 from lathe.runtime.metrics import Metrics
 from lathe.runtime.node import Node
 from lathe.runtime.outbox import Settings
+from lathe.runtime.swap import RefusedSwap, Swapper
 from lathe.runtime.tokens import Tokens
 from lathe.sim.loop import SimLoop
+from lathe.sim.world import OpenGate
 from lathe.store.base import Apply, JournalQuery
 from lathe.store.memory import MemoryStore
 from lathe.store.records import Entry, Outgoing, Version
@@ -140,6 +142,16 @@ class Adapter:
         """There is nothing to let go of."""
 
 
+@frozen
+class Admitted:
+    """What a gate would say of a version that is swapped to."""
+
+    app: str
+    digest: str
+    verdict: str = "admitted"
+    report: bytes = b"{}"
+
+
 class Listening:
     """A stream of events that is open, with what came on it."""
 
@@ -225,6 +237,29 @@ class Host:
         found = await self.store.apply(Apply(version, None))
         assert found.verdict == "accepted", "an empty store takes any app"
         await self.node.start()
+
+    async def swap(self, table: Table, files: Mapping[str, bytes]) -> bool:
+        """Have another version take over. False: not now, because others kept writing, or somebody is as the
+        app promises that nobody is: an app need not be admitted to be tried.
+
+        Raises `RefusedSwap` for any other cause.
+        """
+        judged = Admitted(self.app.name, digest(table.app))
+        self.node.engine.catalog.know({judged.digest: table})
+        swapper = Swapper(self.node.engine, OpenGate())
+        try:
+            await swapper.apply(MAIN, files, judged, confirm=None, by="probe", allow_breaking=True)
+        except RefusedSwap as refused:
+            unfit = refused.plan.unfit if refused.plan is not None else ()
+            whys = [one.why for one in unfit] or [str(refused)]
+            if refused.code != "plan" and not all(why.endswith("would be false") for why in whys):
+                raise
+            return False
+        return True
+
+    def in_force(self) -> str:
+        """The digest of the version that is in force."""
+        return self.node.engine.catalog.live(MAIN, self.app.name).digest
 
     async def stop(self) -> None:
         """End it."""

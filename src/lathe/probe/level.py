@@ -9,9 +9,9 @@ from lathe.frozen import frozen
 from lathe.lang.model import App
 from lathe.machine.table import compile_app
 from lathe.probe.follow import DifferenceError
-from lathe.probe.plan import Plan, Step, Together, Wait, draw_plan
+from lathe.probe.plan import Plan, Step, Swap, Together, Wait, draw_plan
 from lathe.probe.run import Subject, carry_out
-from lathe.reader.cedar import Policies
+from lathe.probe.versions import reader_of
 from lathe.reader.reader import Reader
 
 PLANS = 40
@@ -83,15 +83,6 @@ def probe(
     return Probed(done, requests, refused, steps)
 
 
-def reader_of(app: App) -> Reader:
-    """The second reading of an app, its policies' too: of those it shares Cedar's parser, and no more."""
-    if not app.policies:
-        return Reader(app)
-    from lathe.policy.policies import read_policies  # only here: it loads cedarpy
-
-    return Reader(app, policies=Policies(app, [policy.tree for policy in read_policies(app)[0]]))
-
-
 def _small(subject: Subject, plan: Plan, error: DifferenceError) -> Difference:
     """The shortest plan that is found in which runtime and reader still part."""
     tries, is_shorter = 0, True
@@ -124,6 +115,8 @@ def _less(plan: Plan) -> Iterator[Plan]:
 def _simpler(step: Step) -> Iterator[Step]:
     if isinstance(step, Together):
         yield from step.asks
+    elif isinstance(step, Swap) and step.asks:
+        yield Swap()
     elif isinstance(step, Wait) and step.seconds > 2.0:
         yield Wait(2.0)
 

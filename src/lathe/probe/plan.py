@@ -16,6 +16,7 @@ from lathe.lang.adapters import BAD_CAUSES, DEFAULT_TIMEOUT_MS
 from lathe.lang.expr import Literal, walk
 from lathe.lang.model import Action, App, Argument, Blueprint, Effect, Json
 from lathe.lang.types import Type
+from lathe.probe.versions import can_swap
 
 T = TypeVar("T")
 
@@ -150,7 +151,16 @@ class Wait:
     seconds: float
 
 
-Step = Ask | Deliver | Together | Look | Listen | Pick | Broken | Wait
+@frozen
+class Swap:
+    """The other version of the app takes over; the one before comes back, if that was done before. `asks` are
+    under way while it does.
+    """
+
+    asks: tuple[Ask | Deliver, ...] = ()
+
+
+Step = Ask | Deliver | Together | Look | Listen | Pick | Broken | Wait | Swap
 
 
 @frozen
@@ -186,7 +196,8 @@ def people(app: App) -> tuple[Person, ...]:
 def draw_plan(app: App, seed: int) -> Plan:
     """The plan of a seed: the same everywhere."""
     plan = _Drawer(app, Random(seed)).plan(seed)
-    return replace(plan, steps=_followed(app, plan.steps, Random(f"{seed}, followed")))
+    followed = _followed(app, plan.steps, Random(f"{seed}, followed"))
+    return replace(plan, steps=_swapped(app, followed, Random(f"{seed}, swapped")))
 
 
 def _followed(app: App, steps: tuple[Step, ...], random: Random) -> tuple[Step, ...]:
@@ -202,6 +213,16 @@ def _followed(app: App, steps: tuple[Step, ...], random: Random) -> tuple[Step, 
             found.insert(at, Listen(number, person, blueprint))
     page = Look(random.choice([*app.blueprints]), "events", person, random.randrange(4))
     found.insert(random.randrange(len(found) + 1), page)
+    return tuple(found)
+
+
+def _swapped(app: App, steps: tuple[Step, ...], random: Random) -> tuple[Step, ...]:
+    """The steps of a plan, one time in three with other versions that take over: drawn apart as well."""
+    if random.random() > 1 / 3 or not can_swap(app):
+        return steps
+    found, drawer = [*steps], _Drawer(app, random)
+    for at in sorted(random.choices(range(len(found) + 1), k=random.choice((1, 2, 2, 3))), reverse=True):
+        found.insert(at, Swap(drawer.some(random.choice((0, 1, 2, 3)))))
     return tuple(found)
 
 
@@ -284,6 +305,10 @@ class _Drawer:
         if blueprint.inbound and self._random.random() < 0.4:
             return self._deliver(blueprint)
         return self._likely(blueprint)
+
+    def some(self, count: int) -> tuple[Ask | Deliver, ...]:
+        """So many requests that are made at once."""
+        return tuple(self._one_of_several(self._one(self._blueprints)) for _ in range(count))
 
     def _deliver(self, blueprint: Blueprint) -> Deliver:
         """A delivery, mostly a good one; one in four is one that came before."""

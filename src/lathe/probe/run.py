@@ -18,7 +18,7 @@ from lathe.probe.convert import told
 from lathe.probe.delivery import Delivery, Written, delivery_of
 from lathe.probe.ears import Ears
 from lathe.probe.follow import DifferenceError, Follower
-from lathe.probe.foresee import Foresight, Sent
+from lathe.probe.foresee import Foresight, Sent, answers
 from lathe.probe.host import Adapter, Answer, Host, Said, named
 from lathe.probe.plan import (
     Ask,
@@ -32,13 +32,16 @@ from lathe.probe.plan import (
     Plan,
     Ref,
     Step,
+    Swap,
     Together,
     Wait,
     people,
 )
+from lathe.probe.versions import Version, other_version, version_of
 from lathe.reader.joint import Taken
 from lathe.reader.reader import Reader
 from lathe.reader.world import Being, By
+from lathe.runtime.swap import RefusedSwap
 from lathe.sim.loop import EndlessError, SimLoop, run as run_in_world
 
 SETTLE_SECONDS = 0.05
@@ -91,6 +94,16 @@ class Subject:
     table: Table
     files: Mapping[str, bytes]
     reader: Reader
+    _versions: list[Version] = field(default_factory=list, compare=False)
+
+    def versions(self, count: int) -> tuple[Version, ...]:
+        """The app as it is, and, of two, what it is swapped to: each is made once, when it is asked for."""
+        known = self._versions
+        if not known:
+            known.append(version_of(self.table, self.files, self.reader))
+        if len(known) < count:
+            known.append(other_version(self.files))
+        return tuple(known[:count])
 
 
 def carry_out(subject: Subject, plan: Plan) -> Counts:
@@ -114,15 +127,15 @@ def carry_out(subject: Subject, plan: Plan) -> Counts:
 
 class _Run:
     def __init__(self, loop: SimLoop, subject: Subject, plan: Plan, counts: Counts) -> None:
-        app, reader = subject.table.app, subject.reader
+        app = subject.table.app
+        self._versions = subject.versions(2 if any(isinstance(step, Swap) for step in plan.steps) else 1)
         self._loop = loop
         self._app = app
         self._plan = plan
         self._adapter = Adapter(plan.outcomes)
         self._adapter.report = self._report
         self._host = Host(loop, subject.table, subject.files, self._adapter)
-        self._follower = Follower(app, reader, self._adapter)
-        self._foresight = Foresight(app, reader)
+        self._follower = Follower(self._versions, self._adapter)
         self._persons = people(app)
         self._ears = Ears(app.name, self._host, self._follower, self._foresight)
         self._deliveries: list[Delivery] = []
@@ -131,6 +144,11 @@ class _Run:
         self._waiting: list[tuple[Sent, Answer]] = []
         self._counts = counts
         self._turn = 0
+
+    @property
+    def _foresight(self) -> Foresight:
+        """How the version answers that is in force."""
+        return self._follower.version.foresight
 
     async def all(self) -> None:
         """Every step, then a while in which all must come to rest."""
@@ -156,6 +174,8 @@ class _Run:
                 await self._listened(step)
             case Together(asks=asks):
                 await self._asked(asks)
+            case Swap(asks=asks):
+                await self._swapped(asks)
             case Look():
                 await self._looked(step)
             case Pick():
@@ -175,6 +195,7 @@ class _Run:
         entries = await self._host.entries()
         await self._host.answered()
         self._follower.take(entries, self._sent)
+        self._follower.governed(self._host.in_force())
         for sent, answer in sorted(self._waiting, key=lambda one: _turn_of(one[1])):
             self._judge(sent, answer)
         self._waiting.clear()
@@ -187,10 +208,25 @@ class _Run:
     # Requests that change something.
 
     async def _asked(self, asks: tuple[Ask | Deliver, ...]) -> None:
+        await self._ask(asks)
+        await self._settle()
+
+    async def _ask(self, asks: tuple[Ask | Deliver, ...]) -> None:
         made = [self._request(ask) if isinstance(ask, Ask) else self._delivery(ask) for ask in asks]
         found = await asyncio.gather(*(self._host.call(said) for _, said in made))
         for (sent, said), answer in zip(made, found, strict=True):
             self._note(sent, said, answer)
+
+    async def _swapped(self, asks: tuple[Ask | Deliver, ...]) -> None:
+        """The other version takes over while requests are under way: each belongs to one of the two."""
+        to = next(one for one in self._versions if one.digest != self._host.in_force())
+        swapping = asyncio.gather(self._host.swap(to.table, to.files), self._ask(asks))
+        try:
+            is_done, _ = await swapping
+        except RefusedSwap as refused:
+            raise DifferenceError(f"a version that everybody fits does not take over: {refused}") from None
+        which = "as it was" if to is self._versions[0] else "with one more field"
+        self._say(f"the app {which} {'takes over' if is_done else 'could not take over now'}")
         await self._settle()
 
     def _note(self, sent: Sent, said: Said, answer: Answer) -> None:
@@ -277,7 +313,7 @@ class _Run:
             self._taken(sent, answer, about, now)
             return
         self._counts.refused += 1
-        expected: Iterator[Taken | str] = self._foresight.answers(self._follower.worlds, sent, now)
+        expected: Iterator[Taken | str] = answers(self._follower.moments, sent, now)
         receipt = self._kept(sent, now)
         if receipt is not None and receipt.same != sent.same:
             expected = chain(["LR422.key"], expected if receipt.turn == self._turn else ())
@@ -285,7 +321,7 @@ class _Run:
             raise DifferenceError(f"{about} was answered {answer.code}, and before it had been taken")
         if answer.code in expected and 400 <= answer.status < 500:
             return
-        every = self._foresight.answers(self._follower.worlds, sent, now)
+        every = answers(self._follower.moments, sent, now)
         said = sorted({one if isinstance(one, str) else "taken" for one in every})
         raise DifferenceError(f"{about} was answered {answer.code}, and should be {' or '.join(said)}")
 
@@ -325,9 +361,9 @@ class _Run:
         event = str(body.get("event"))
         if self._sent.get(event) is not sent or event not in self._follower.events:
             raise DifferenceError(f"{about} was answered as taken, and was not committed")
-        being = self._follower.events[event]
-        sees = self._foresight.is_told(being, sent.by)
-        shown = self._foresight.view(being)
+        being, foresight = self._follower.events[event]
+        sees = foresight.is_told(being, sent.by)
+        shown = foresight.view(being)
         if not sees:
             shown = {name: shown[name] for name in ("id", "version", "visit")}
         said = {name: value for name, value in body.items() if name not in ("at", "event")}

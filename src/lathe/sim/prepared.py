@@ -101,13 +101,16 @@ def prepare(files: Mapping[str, bytes], others: Sequence[Mapping[str, bytes]] = 
     return Prepared(tuple(found.values()), goals_of(first.app))
 
 
+def with_extra(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of an app with one more field in each blueprint."""
+    return {n: data + EXTRA if n.endswith(".blueprint.toml") else data for n, data in files.items()}
+
+
 def _with_field(files: Mapping[str, bytes], app: App) -> dict[str, bytes]:
     kept = {b.file for b in app.blueprints.values() if b.retain_ms is not None or not _is_forgettable(app, b)}
     return {
-        name: (b"" if name in kept else RETAIN) + content + EXTRA
-        if name.endswith(".blueprint.toml")
-        else content
-        for name, content in files.items()
+        name: RETAIN + content if name.endswith(".blueprint.toml") and name not in kept else content
+        for name, content in with_extra(files).items()
     }
 
 
