@@ -95,6 +95,12 @@ def _until_served(process: subprocess.Popen[bytes], log: Path, wanted: str) -> N
         time.sleep(0.05)
 
 
+def newest_check(dev: Dev) -> dict[str, Any]:
+    """The summary of the check that was asked for last."""
+    found: dict[str, Any] = httpx2.get(f"{dev.url}/v1/checks").json()["items"][0]
+    return found
+
+
 def created(dev: Dev, path: str, **sets: object) -> str:
     """An entity of a development server; its id."""
     answer = httpx2.post(f"{dev.url}{path}", json=sets)

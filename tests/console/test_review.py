@@ -10,10 +10,10 @@ from typing import Any
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from tests.api.test_checks import texts
 from tests.console.conftest import NARROW, WIDE, Opening
-from tests.console.reviewing import broken, check, created, developing, report_of
+from tests.console.reviewing import broken, check, created, developing, newest_check, report_of
 from tests.console.world import World, world
 from tests.runtime.harness import EXAMPLES
 
@@ -72,9 +72,15 @@ def test_a_reviewer_names_the_fault_of_a_refused_change_while_the_version_before
         expect(page.locator(".verdict.refused")).to_be_visible()
         name = created(dev, "/v1/rollout/rollouts", replicas=2)
         assert name, "the version before runs on"
+        held: list[Route] = []
+        page.route("**/v1/events*", lambda route: held.append(route))
         page.goto(f"{dev.url}/console/")
+        expect(banner).to_be_visible()
         dev.write(good)
-        expect(page.locator(".refusal")).to_have_count(0, timeout=LAID_OUT_MS)
+        while not newest_check(dev)["in_force"]:  # it is told on a stream that is not open yet
+            page.wait_for_timeout(50)
+        held[0].continue_()
+        expect(banner).to_have_count(0, timeout=LAID_OUT_MS)
 
 
 def test_the_run_is_walked_through_with_the_arrow_keys(

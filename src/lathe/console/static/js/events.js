@@ -12,7 +12,12 @@ const WAITS_MS = [500, 1_000, 2_000, 4_000, 8_000];
 export const connection = signal("connecting");
 /** The newest events, newest first. */
 export const recent = signal([]);
-/** How often the server came back: whoever shows something asks for it again. */
+/**
+ * How often the stream opened. Notices are not repeated, so whoever shows what they announce asks for it again then:
+ * they may have been missed since it was loaded.
+ */
+export const opens = signal(0);
+/** How often the stream opened again, after the server was gone or the tab rested: what is shown may be old. */
 export const returns = signal(0);
 
 const NOTICES = ["version", "check", "simulation", "decision"];
@@ -26,7 +31,6 @@ let frame = 0;
 let failures = 0;
 let retry = 0;
 let rest = 0;
-let wasLost = false;
 
 /**
  * Call `listener` with each batch of events, oldest first, and with those among them that were not committed before
@@ -43,7 +47,7 @@ export function onNotice(listener) {
   return () => noticed.delete(listener);
 }
 
-/** A number that grows when `listen(soon)` calls `soon`, at most once in `everyMs`, and when the server returns. */
+/** A number that grows when `listen(soon)` calls `soon`, at most once in `everyMs`, and when the stream opens again. */
 function useCount(listen, everyMs) {
   const [fresh, setFresh] = useState(0);
   useEffect(() => {
@@ -128,12 +132,11 @@ async function connect() {
 function opened() {
   failures = 0;
   connection.value = "open";
-  if (wasLost) returns.value += 1;
-  wasLost = false;
+  if (opens.value > 0) returns.value += 1;
+  opens.value += 1;
 }
 
 function lost() {
-  wasLost = true;
   if (failures > 0 || connection.value !== "open") connection.value = "lost";
   else connection.value = "connecting";
   const wait = WAITS_MS[Math.min(failures, WAITS_MS.length - 1)];

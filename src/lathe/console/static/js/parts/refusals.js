@@ -1,6 +1,6 @@
 // What stands in a watched folder and is not what runs: said on every view, until it is mended.
 import { get } from "../api.js";
-import { onNotice, returns } from "../events.js";
+import { onNotice, opens } from "../events.js";
 import { path, to } from "../router.js";
 import { html, signal, useEffect } from "../ui.js";
 import { Icon } from "./icon.js";
@@ -18,7 +18,7 @@ async function load() {
 
 export function Refusals() {
   useEffect(() => onNotice((kind, one) => (kind === "version" || one.source === "dev") && load()), []);
-  useEffect(() => void load(), [returns.value]);
+  useEffect(() => void load(), [opens.value]);
   return refusals.value
     .filter(({ id }) => !path.value.startsWith(`checks/${id}`))
     .map((one) => html`<div key=${one.path} class="banner bad refusal" role="status">
