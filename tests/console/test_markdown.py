@@ -106,6 +106,8 @@ def test_what_is_not_there_is_a_problem() -> None:
                 answer = await client.get(path)
                 assert answer.json()["code"] == code, path
                 assert answer.status_code == 404
+            near = (await client.get("/console/apps/rollout/rollouts/none")).json()["detail"]
+            assert "there are `apps/:app`, " in near and "`apps/:app/entities/:plural/:id`" in near, near
 
     asyncio.run(main())
 

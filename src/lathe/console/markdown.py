@@ -22,6 +22,8 @@ Query = Mapping[str, str]
 View = Callable[[Ask, Mapping[str, str], Query], Awaitable[list[str]]]
 
 ROWS_LIMIT = 50
+NEAR_LIMIT = 6
+"""Views that are named to whoever asks for one that is not there."""
 
 
 async def written(ask: Ask, path: str, query: Query) -> str:
@@ -31,7 +33,9 @@ async def written(ask: Ask, path: str, query: Query) -> str:
         params = _matched(pattern.split("/"), given)
         if params is not None:
             return "\n".join(await view(ask, params, query)) + "\n"
-    raise Problem("LR404.route", f"there is no view `{path[:200]}`")
+    near = [f"`{pattern}`" for pattern in VIEWS if pattern.split("/")[0] == given[0]][:NEAR_LIMIT]
+    there = f"; there are {', '.join(near)}" if near else ""
+    raise Problem("LR404.route", f"there is no view `{path[:200]}`{there}")
 
 
 def _matched(pattern: Sequence[str], given: Sequence[str]) -> dict[str, str] | None:
