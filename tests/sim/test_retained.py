@@ -52,6 +52,16 @@ def test_who_is_referred_to_stays_and_goes_when_nobody_does() -> None:
     assert [outcome.violation for outcome in outcomes(SEEDS)] == [None] * SEEDS
 
 
+def test_another_version_archives_whom_others_may_refer_to() -> None:
+    """Where the app itself says nothing of it: who is referred to is kept, not all of a blueprint."""
+    files = {name: data.replace(b'retain = "2s"\n', b"") for name, data in FILES.items()}
+    found = prepare(files)
+    assert [b.retain_ms for b in found.first.app.blueprints.values()] == [None, None]
+    assert [b.retain_ms for b in found.versions[1].app.blueprints.values()] == [2_000, 2_000]
+    worlds = [simulate(found, setting_of(seed, "chaos")) for seed in range(12)]
+    assert [one.violation for one in worlds] == [None] * 12
+
+
 def test_an_archive_that_asks_for_no_references_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(housekeeping, "referring", lambda app, blueprint: ())
     said = [outcome.violation.said for outcome in outcomes(SEEDS) if outcome.violation is not None]

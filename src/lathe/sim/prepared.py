@@ -26,7 +26,7 @@ default = 0
 """
 """What another version has more, so that a swap rewrites every entity."""
 RETAIN = b'retain = "2s"\n'
-"""How soon it archives what is final, where nothing refers to it."""
+"""How soon it archives what is final, and what nobody refers to that is there."""
 POLICY = "simulated.cedar"
 """The file in which a version has one policy more."""
 
@@ -107,22 +107,18 @@ def with_extra(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _with_field(files: Mapping[str, bytes], app: App) -> dict[str, bytes]:
-    kept = {b.file for b in app.blueprints.values() if b.retain_ms is not None or not _is_forgettable(app, b)}
-    return {
-        name: RETAIN + content if name.endswith(".blueprint.toml") and name not in kept else content
-        for name, content in with_extra(files).items()
-    }
+    has_own = {b.file for b in app.blueprints.values() if b.retain_ms is not None}
+    files = with_extra(files)
+    if not _is_forgetful(app):
+        return files
+    is_new = {name for name in files if name.endswith(".blueprint.toml")} - has_own
+    return {name: RETAIN + content if name in is_new else content for name, content in files.items()}
 
 
-def _is_forgettable(app: App, blueprint: Blueprint) -> bool:
-    """Whether nobody reads an entity of a blueprint but itself."""
-    for one in app.blueprints.values():
-        types = [field.type for field in one.fields.values()]
-        if any(blueprint.name in (kind.blueprint, kind.element and kind.element.blueprint) for kind in types):
-            return False
-        if any(isinstance(node, Population) for prop in one.properties.values() for node in _nodes(prop)):
-            return False
-    return not app.properties
+def _is_forgetful(app: App) -> bool:
+    """Whether what an app promises holds without those that are over: none goes through all."""
+    nodes = (n for b in app.blueprints.values() for prop in b.properties.values() for n in _nodes(prop))
+    return not app.properties and not any(isinstance(node, Population) for node in nodes)
 
 
 def _with_policy(files: Mapping[str, bytes], app: App) -> list[dict[str, bytes]]:
