@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
+import pytest
 from tests.runtime.harness import example
 from tests.runtime.processes import serving
 from tests.store.server import Server
 
+from lathe.api.backup import ROWS, SQLITE
 from lathe.store.sqlite.file import NAME
 
 
@@ -61,3 +65,29 @@ def test_a_backup_of_a_sqlite_is_taken_while_it_is_served_and_can_be_served(tmp_
         process.headers = shown
         found = process.get("/v1/rollout/rollouts").json()
         assert len(found["items"]) == 3
+
+
+class Cut(BaseHTTPRequestHandler):
+    """Ends in the middle of what it promised."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header(
+            "content-type", self.path.removeprefix("/").partition("/backup")[0].replace("+", "/")
+        )
+        self.send_header("content-length", "100")
+        self.end_headers()
+        self.wfile.write(b"a tenth of")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("kind", [SQLITE, ROWS])
+def test_of_a_backup_that_broke_off_nothing_is_left(tmp_path: Path, kind: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Cut) as server:
+        Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}/{kind.replace('/', '+')}"
+        done = ran("backup", "--url", url, str(tmp_path / "copy"))
+        server.shutdown()
+    assert (done.returncode, [*tmp_path.iterdir()]) == (7, []), done.stderr
