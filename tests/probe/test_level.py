@@ -207,7 +207,7 @@ def test_a_plan_with_too_many_entities_is_cut(monkeypatch: pytest.MonkeyPatch) -
     )
     subject, plan = chain(states, 'grow = { from = "young", to = "grown", by = "timer" }')
     assert not carry_out(subject, plan).is_cut
-    monkeypatch.setattr(probe_run, "BEINGS_LIMIT", 10)
+    monkeypatch.setattr(probe_run, "ENTITIES_LIMIT", 10)
     assert carry_out(subject, plan).is_cut
 
 

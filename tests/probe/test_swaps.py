@@ -12,8 +12,8 @@ from lathe.machine import migrate
 from lathe.machine.snapshot import Entity
 from lathe.machine.table import compile_app
 from lathe.probe import plan as planning
-from lathe.probe.follow import DifferenceError, Follower
-from lathe.probe.foresee import Sent
+from lathe.probe.expected_answers import Sent
+from lathe.probe.journal_check import DifferenceError, Follower
 from lathe.probe.plan import Ask, Listen, Look, Plan, Swap, Together, draw_plan
 from lathe.probe.run import Subject, carry_out
 from lathe.probe.versions import EXTRA_NAME, reader_of

@@ -13,7 +13,7 @@ from lathe.policy.engine import Decider
 from lathe.policy.permit import permit_by, reader_by
 from lathe.policy.policies import read_policies
 from lathe.reader.cedar import Policies
-from lathe.reader.world import Being, By
+from lathe.reader.world import By, Entity as Read
 
 from ..runtime.harness import example, read
 
@@ -55,10 +55,11 @@ def test_conditions_are_decided_as_cedar_decides_them(condition: str, effect: st
     for amount, approver, roles, who in product((3, 21), (None, "ann"), ROLES, ("ann", "bob")):
         fields = {"amount": amount, "maker": "bob", "approver": approver}
         entity = Entity("e1", "Expense", "submitted", fields)
-        being = Being("e1", "Expense", "submitted", fields, {})
+        subject = Read("e1", "Expense", "submitted", fields, {})
         caller, by = Caller("role", None, roles, who), By("role", None, roles, who)
         told = permit(approve, entity, caller, {}), reads(entity, caller)
-        assert told == (policies.permits(blueprint, approve, being, by, {}, False), policies.reads(being, by))
+        permitted = policies.permits(blueprint, approve, subject, by, {}, False)
+        assert told == (permitted, policies.reads(subject, by))
 
 
 def test_creations_and_arguments_are_asked_of_as_cedar_does() -> None:
@@ -86,7 +87,7 @@ def test_creations_and_arguments_are_asked_of_as_cedar_does() -> None:
         caller = Caller("role", None, roles, "ann") if kind == "role" else Caller("timer")
         by = By("role", None, roles, "ann") if kind == "role" else By("timer")
         entity = Entity("e1", "Expense", "approved", fields)
-        being = Being("e1", "Expense", "approved", fields, {})
-        told = policies.permits(blueprint, action, being, by, args, name == "create")
+        subject = Read("e1", "Expense", "approved", fields, {})
+        told = policies.permits(blueprint, action, subject, by, args, name == "create")
         assert told is permit(action, entity, caller, args)
         assert told is (kind == "role" and args in ({"amount": 8}, {"cash": False}))

@@ -11,7 +11,7 @@ import pytest
 
 from lathe.lang import App, digest, read_app
 from lathe.reader.reader import Reader, Taken
-from lathe.reader.world import Being, By, RefusedError, Request, World
+from lathe.reader.world import By, Entity, RefusedError, Request, World
 
 HERE = Path(__file__).parents[2] / "conformance"
 VECTORS = [json.loads(line) for line in (HERE / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -40,9 +40,9 @@ def request(data: Data) -> Request:
     )  # fmt: skip
 
 
-def being(data: Data) -> Being:
+def entity(data: Data) -> Entity:
     requests = tuple(map(request, data["invocations"]))
-    return Being(
+    return Entity(
         data["id"], data["blueprint"], data["state"], values(data["fields"]), values(data["ghosts"]),
         data["visit"], data["version"], requests, data["invoked"],
     )  # fmt: skip
@@ -87,7 +87,7 @@ def test_it_answers_every_vector_as_it_says(part: int) -> None:
     for vector in VECTORS[part::10]:
         reader = Reader(apps()[vector["app"]])
         before = vector["before"]
-        world = World({n: being(e) for n, e in before["entities"].items()}, values(before["ghosts"]))
+        world = World({n: entity(e) for n, e in before["entities"].items()}, values(before["ghosts"]))
         try:
             found = taken(reader, world, vector["event"])
         except RefusedError as refusal:
@@ -100,7 +100,7 @@ def test_it_answers_every_vector_as_it_says(part: int) -> None:
         after = vector["after"]
         assert set(found.written) == set(after["written"]), vector["number"]
         for name, data in after["written"].items():
-            assert found.world.beings[name] == being(data), (vector["number"], name)
+            assert found.world.entities[name] == entity(data), (vector["number"], name)
         assert dict(found.world.ghosts) == values(after["ghosts"]), vector["number"]
         assert [*found.actions] == [(p["entity"], p["action"]) for p in after["parts"]], vector["number"]
 
@@ -108,8 +108,8 @@ def test_it_answers_every_vector_as_it_says(part: int) -> None:
 def test_a_world_is_never_changed() -> None:
     vector = next(v for v in VECTORS if "after" in v and v["event"]["event"] == "act")
     before = vector["before"]
-    world = World({n: being(e) for n, e in before["entities"].items()}, values(before["ghosts"]))
-    kept = World(dict(world.beings), dict(world.ghosts))
+    world = World({n: entity(e) for n, e in before["entities"].items()}, values(before["ghosts"]))
+    kept = World(dict(world.entities), dict(world.ghosts))
     taken(Reader(apps()[vector["app"]]), world, vector["event"])
     assert world == kept
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from lathe.frozen import frozen
 from lathe.lang.model import App, Blueprint, Inbound, Json
-from lathe.probe.foresee import Heard, Sent
+from lathe.probe.expected_answers import Heard, Sent
 from lathe.probe.host import Said, secret_of
 from lathe.probe.plan import Deliver
 from lathe.reader.world import By

@@ -8,7 +8,7 @@ from dataclasses import replace
 from lathe.frozen import frozen
 from lathe.lang.model import App
 from lathe.machine.table import compile_app
-from lathe.probe.follow import DifferenceError
+from lathe.probe.journal_check import DifferenceError
 from lathe.probe.plan import Plan, Step, Swap, Together, Wait, draw_plan
 from lathe.probe.run import Subject, carry_out
 from lathe.probe.versions import reader_of

@@ -16,10 +16,10 @@ from lathe.lang.model import Blueprint, Json
 from lathe.machine.table import Table
 from lathe.probe.convert import told
 from lathe.probe.delivery import Delivery, Written, delivery_of
-from lathe.probe.ears import Ears
-from lathe.probe.follow import DifferenceError, Follower
-from lathe.probe.foresee import Foresight, Sent, answers
+from lathe.probe.expected_answers import Foresight, Sent, answers
+from lathe.probe.followers import Ears
 from lathe.probe.host import Adapter, Answer, Host, Said, named
+from lathe.probe.journal_check import DifferenceError, Follower
 from lathe.probe.plan import (
     Ask,
     Broken,
@@ -40,7 +40,7 @@ from lathe.probe.plan import (
 from lathe.probe.versions import Version, other_version, version_of
 from lathe.reader.joint import Taken
 from lathe.reader.reader import Reader
-from lathe.reader.world import Being, By
+from lathe.reader.world import By, Entity
 from lathe.runtime.swap import RefusedSwap
 from lathe.sim.loop import EndlessError, SimLoop, run as run_in_world
 
@@ -52,7 +52,7 @@ CALLBACKS_LIMIT = 50_000
 """Callbacks of the loop that one plan may take; a usual one takes some thousands."""
 SHORT_PAGES_LIMIT = 200
 """Events that are read page by short page."""
-BEINGS_LIMIT = 2_000
+ENTITIES_LIMIT = 2_000
 """Entities of one plan: every one of them is looked at after every step, to see what is overdue."""
 BROKEN: tuple[tuple[str, str, bytes, str], ...] = (
     ("POST", "/v1/{app}/{plural}", b"{", "LR400.json"),
@@ -199,8 +199,8 @@ class _Run:
         for sent, answer in sorted(self._waiting, key=lambda one: _turn_of(one[1])):
             self._judge(sent, answer)
         self._waiting.clear()
-        if len(self._follower.world.beings) > BEINGS_LIMIT:
-            raise EndlessError(f"more than {BEINGS_LIMIT} entities")
+        if len(self._follower.world.entities) > ENTITIES_LIMIT:
+            raise EndlessError(f"more than {ENTITIES_LIMIT} entities")
         self._follower.overdue(self._host.now_ms(), self._host.lived)
         self._ears.compare()
         self._follower.forget()
@@ -241,21 +241,21 @@ class _Run:
         blueprint, person = self._app.blueprints[ask.blueprint], self._persons[ask.person]
         args = {name: self._given(given) for name, given in ask.args.items()}
         body = msgspec.json.encode(args) if args else b""
-        being = (
+        entity = (
             self._meant(blueprint, ask.action, ask.number, is_apt=ask.is_apt)
             if ask.action != "create"
             else None
         )
-        entity = "" if ask.action == "create" else being.id if being else "nobody"
-        visit = _named(ask.visit, being.visit if being else 1)
-        version = _named(ask.version, being.version if being else 1)
+        name = "" if ask.action == "create" else entity.id if entity else "nobody"
+        visit = _named(ask.visit, entity.visit if entity else 1)
+        version = _named(ask.version, entity.version if entity else 1)
         key = f"k{ask.key}" if ask.key else ""
         sent = Sent(
             blueprint=ask.blueprint,
             action=ask.action,
             by=_by(person),
             args=args,
-            entity=entity,
+            entity=name,
             visit=visit,
             version=version,
             key=key,
@@ -265,7 +265,7 @@ class _Run:
         headers |= {"if-visit": str(visit)} if visit is not None else {}
         headers |= {"if-match": f'"{version}"'} if version is not None else {}
         headers |= {"idempotency-key": key} if key else {}
-        path = f"/v1/{self._app.name}/{blueprint.plural}" + (f"/{entity}/{ask.action}" if entity else "")
+        path = f"/v1/{self._app.name}/{blueprint.plural}" + (f"/{name}/{ask.action}" if name else "")
         return sent, Said("POST", path, headers, body)
 
     def _delivery(self, plan: Deliver) -> tuple[Sent, Said]:
@@ -275,11 +275,11 @@ class _Run:
             return found.at(self._host.now_ms()), found.said
         blueprint = self._app.blueprints[plan.blueprint]
         event = blueprint.inbound[plan.event]
-        being = self._meant(blueprint, event.action, plan.number, is_apt=plan.is_apt)
+        entity = self._meant(blueprint, event.action, plan.number, is_apt=plan.is_apt)
         whom: Json = 7 if plan.whom == "odd" else "nobody"
-        if being is not None and event.find is not None and not plan.whom:
+        if entity is not None and event.find is not None and not plan.whom:
             field = blueprint.fields.get(event.find[0])
-            whom = being.id if field is None else told(field.type, being.fields[field.name])
+            whom = entity.id if field is None else told(field.type, entity.fields[field.name])
         names = {0: f"d{len(self._deliveries)}", -1: None}
         identity = names.get(plan.identity, f"again{plan.identity}")
         args = {name: self._given(given) for name, given in plan.args.items()}
@@ -287,16 +287,16 @@ class _Run:
         self._deliveries.append(made)
         return made.at(self._host.now_ms()), made.said
 
-    def _meant(self, blueprint: Blueprint, action: str, number: int, *, is_apt: bool) -> Being | None:
+    def _meant(self, blueprint: Blueprint, action: str, number: int, *, is_apt: bool) -> Entity | None:
         """The entity that a number means: of those on which the state allows the action, if that is meant."""
         every = self._every(blueprint.name)
         states = blueprint.actions[action].from_states
         fit = [b for b in every if b.state in states] if is_apt else []
         return _at(fit or every, number)
 
-    def _every(self, blueprint: str) -> list[Being]:
-        beings = self._follower.world.beings
-        return [beings[name] for name in sorted(beings) if beings[name].blueprint == blueprint]
+    def _every(self, blueprint: str) -> list[Entity]:
+        entities = self._follower.world.entities
+        return [entities[name] for name in sorted(entities) if entities[name].blueprint == blueprint]
 
     def _given(self, given: Given) -> Json:
         if isinstance(given, Ref):
@@ -357,26 +357,26 @@ class _Run:
         if sent.key:
             until_ms = now + (DAY_MS if sent.heard is None else DELIVERY_MS)
             self._receipts[slot] = _Receipt(sent.same, answer.status, body, until_ms, self._turn)
-        entity = str(body.get("id"))
+        name = str(body.get("id"))
         event = str(body.get("event"))
         if self._sent.get(event) is not sent or event not in self._follower.events:
             raise DifferenceError(f"{about} was answered as taken, and was not committed")
-        being, foresight = self._follower.events[event]
-        sees = foresight.is_told(being, sent.by)
-        shown = foresight.view(being)
+        entity, foresight = self._follower.events[event]
+        sees = foresight.is_told(entity, sent.by)
+        shown = foresight.view(entity)
         if not sees:
             shown = {name: shown[name] for name in ("id", "version", "visit")}
         said = {name: value for name, value in body.items() if name not in ("at", "event")}
-        if entity != being.id or said != shown:
+        if name != entity.id or said != shown:
             raise DifferenceError(f"{about} was answered with {_apart(said, shown)}")
 
-    async def _report(self, entity: str, number: int, effect: str, count: int) -> None:
+    async def _report(self, name: str, number: int, effect: str, count: int) -> None:
         """The other side reports progress, with its token."""
-        being = self._follower.world.beings.get(entity)
-        token = self._adapter.tokens.get((entity, number))
-        if being is None or token is None:
+        entity = self._follower.world.entities.get(name)
+        token = self._adapter.tokens.get((name, number))
+        if entity is None or token is None:
             return
-        blueprint = self._app.blueprints[being.blueprint]
+        blueprint = self._app.blueprints[entity.blueprint]
         mine = [
             a for a in blueprint.actions.values()
             if any(p.kind == "effect" and p.name == effect for p in a.by) and not a.arguments
@@ -384,10 +384,10 @@ class _Run:
         for turn in range(count if mine else 0):
             action = mine[turn % len(mine)]
             sent = Sent(
-                blueprint=blueprint.name, action=action.name, by=By("effect", effect), args={}, entity=entity,
+                blueprint=blueprint.name, action=action.name, by=By("effect", effect), args={}, entity=name,
                 number=number,
             )  # fmt: skip
-            path = f"/v1/{self._app.name}/{blueprint.plural}/{entity}/{action.name}"
+            path = f"/v1/{self._app.name}/{blueprint.plural}/{name}/{action.name}"
             said = Said("POST", path, {"authorization": f"Bearer {token}"})
             await asyncio.shield(self._loop.create_task(self._reported(sent, said)))
 
@@ -409,24 +409,24 @@ class _Run:
                 [self._foresight.view(b) for b in wanted if self._foresight.reads(b, by)],
             )
             return
-        being = _at(self._every(blueprint.name), look.number)
+        entity = _at(self._every(blueprint.name), look.number)
         if look.what == "events":
-            await self._followed(blueprint, look, being.id if being and look.number else "")
+            await self._followed(blueprint, look, entity.id if entity and look.number else "")
             return
-        path = f"{base}/{being.id if being else 'nobody'}"
+        path = f"{base}/{entity.id if entity else 'nobody'}"
         rest = "" if look.what == "entity" else f"/{look.what}"
         answer = await self._call(Said("GET", path + rest, named(person)))
-        if being is None or not self._foresight.reads(being, by):
+        if entity is None or not self._foresight.reads(entity, by):
             self._same([answer.code], ["LR404.entity"])
         elif look.what == "entity":
             assert isinstance(answer.body, dict), "an entity is an object"
             body: Json = {name: value for name, value in answer.body.items() if name != "at"}
-            self._same([body], [self._foresight.view(being)])
+            self._same([body], [self._foresight.view(entity)])
         elif look.what == "journal":
-            self._same([len(_items(answer))], [min(self._follower.revisions[being.id], 50)])
+            self._same([len(_items(answer))], [min(self._follower.revisions[entity.id], 50)])
         else:
             offers = {str(o["action"]): str(o.get("code", "")) for o in _items(answer) if isinstance(o, dict)}
-            self._same([dict(offers)], [dict(self._foresight.offers(world, being, by, now))])
+            self._same([dict(offers)], [dict(self._foresight.offers(world, entity, by, now))])
 
     async def _followed(self, blueprint: Blueprint, look: Look, entity: str) -> None:
         """All events of a blueprint or an entity, page by page."""
@@ -519,16 +519,16 @@ class _Run:
 
     async def _stored(self) -> None:
         """At the end, every row of the store is what the reader has."""
-        names = sorted(self._follower.world.beings)
+        names = sorted(self._follower.world.entities)
         rows = await self._host.store.load("main", self._app.name, names)
         for name in names:
-            row, being = rows.get(name), self._follower.world.beings[name]
+            row, entity = rows.get(name), self._follower.world.entities[name]
             if row is None or (row.state, row.visit, row.version) != (
-                being.state,
-                being.visit,
-                being.version,
+                entity.state,
+                entity.visit,
+                entity.version,
             ):
-                raise DifferenceError(f"the row of a {being.blueprint} is not what its journal says")
+                raise DifferenceError(f"the row of a {entity.blueprint} is not what its journal says")
 
     # Telling.
 
@@ -551,9 +551,9 @@ def _turn_of(answer: Answer) -> int:
     return 2 if answer.status >= 300 else int("idempotent-replayed" in answer.headers)
 
 
-def _at(beings: list[Being], number: int) -> Being | None:
+def _at(entities: list[Entity], number: int) -> Entity | None:
     """The newest is number 0: what was made last is what is worked on."""
-    return beings[-1 - number % len(beings)] if beings else None
+    return entities[-1 - number % len(entities)] if entities else None
 
 
 def _named(which: str, current: int) -> int | None:

@@ -9,10 +9,10 @@ from lathe.frozen import frozen
 from lathe.lang import digest, read_app
 from lathe.lang.model import App
 from lathe.machine.table import Table, compile_app
-from lathe.probe.foresee import Foresight
+from lathe.probe.expected_answers import Foresight
 from lathe.reader.cedar import Policies
 from lathe.reader.reader import Reader
-from lathe.reader.world import Being, Value
+from lathe.reader.world import Entity, Value
 from lathe.sim.prepared import EXTRA, with_extra
 
 EXTRA_NAME = "simulated_extra"
@@ -34,11 +34,11 @@ class Version:
     def app(self) -> App:
         return self.table.app
 
-    def moved(self, being: Being) -> Being:
+    def moved(self, entity: Entity) -> Entity:
         """An entity of the other version in this one: what both have stays, what this one has more is 0."""
-        names = self.app.blueprints[being.blueprint].fields
-        fields: dict[str, Value] = {name: being.fields.get(name, 0) for name in names}
-        return replace(being, fields=fields, version=being.version + 1)
+        names = self.app.blueprints[entity.blueprint].fields
+        fields: dict[str, Value] = {name: entity.fields.get(name, 0) for name in names}
+        return replace(entity, fields=fields, version=entity.version + 1)
 
 
 def version_of(table: Table, files: Mapping[str, bytes], reader: Reader) -> Version:

@@ -14,7 +14,7 @@ from lathe.frozen import frozen
 from lathe.lang.model import Action, App, Argument, Blueprint, Field, Json
 from lathe.lang.types import Type
 from lathe.reader.joint import admits
-from lathe.reader.world import Being, By, Value, Values
+from lathe.reader.world import By, Entity, Value, Values
 
 LARGEST = 2**63 - 1
 
@@ -65,24 +65,24 @@ class Policies:
         self._trees = tuple(trees)
 
     def permits(
-        self, blueprint: Blueprint, action: Action, being: Being, by: By, args: Values, is_new: bool
+        self, blueprint: Blueprint, action: Action, entity: Entity, by: By, args: Values, is_new: bool
     ) -> bool:
         """Whether a caller may take an action: see `joint.Permits`."""
-        resource = Uid("New", blueprint.name) if is_new else Uid(blueprint.name, being.id)
-        attributes = {} if is_new else _seen(blueprint, being)
+        resource = Uid("New", blueprint.name) if is_new else Uid(blueprint.name, entity.id)
+        attributes = {} if is_new else _seen(blueprint, entity)
         request = _asked(blueprint, action.name, by, resource, attributes, _given(action, args))
         return self._allows(request, is_open=admits(action.admits, by))
 
-    def reads(self, being: Being, by: By) -> bool:
+    def reads(self, entity: Entity, by: By) -> bool:
         """Whether a caller may read an entity, as far as `read`'s own `when` does not say otherwise."""
-        blueprint = self._app.blueprints[being.blueprint]
+        blueprint = self._app.blueprints[entity.blueprint]
         if blueprint.read is not None:
             is_open = admits(blueprint.read.by, by)
         else:
             is_open = any(admits([p], by) for a in blueprint.actions.values() for p in a.by)
-        resource = Uid(blueprint.name, being.id)
+        resource = Uid(blueprint.name, entity.id)
         return self._allows(
-            _asked(blueprint, "read", by, resource, _seen(blueprint, being), {}), is_open=is_open
+            _asked(blueprint, "read", by, resource, _seen(blueprint, entity), {}), is_open=is_open
         )
 
     def _allows(self, request: Request, *, is_open: bool) -> bool:
@@ -127,8 +127,8 @@ def _principal(blueprint: Blueprint, by: By) -> Uid:
             return Uid("Inbound", f"{blueprint.name}.{by.name}")
 
 
-def _seen(blueprint: Blueprint, being: Being) -> dict[str, Found]:
-    return {"state": being.state, **_shown(blueprint.fields, being.fields)}
+def _seen(blueprint: Blueprint, entity: Entity) -> dict[str, Found]:
+    return {"state": entity.state, **_shown(blueprint.fields, entity.fields)}
 
 
 def _given(action: Action, args: Values) -> dict[str, Found]:

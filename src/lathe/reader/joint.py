@@ -14,11 +14,11 @@ from lathe.lang.expr import Expression
 from lathe.lang.model import Action, App, Assignment, Blueprint, Effect, Principal
 from lathe.lang.types import Type
 from lathe.reader.terms import Scope, value
-from lathe.reader.world import Being, By, RefusedError, Request, Value, Values, World, claim, clamped, fits
+from lathe.reader.world import By, Entity, RefusedError, Request, Value, Values, World, claim, clamped, fits
 
 JOINT_DEPTH_LIMIT = 8
 
-Permits = Callable[[Blueprint, Action, Being, By, Values, bool], bool]
+Permits = Callable[[Blueprint, Action, Entity, By, Values, bool], bool]
 """Whether a caller may take an action: blueprint, action, entity before, caller, arguments, is it new."""
 
 
@@ -61,7 +61,9 @@ def admits(principals: Sequence[Principal], by: By) -> bool:
     )  # fmt: skip
 
 
-def by_admits(blueprint: Blueprint, action: Action, being: Being, by: By, args: Values, is_new: bool) -> bool:
+def by_admits(
+    blueprint: Blueprint, action: Action, entity: Entity, by: By, args: Values, is_new: bool
+) -> bool:
     """What `by` and the wiring permit: the rule of an app without policies."""
     return admits(action.admits, by)
 
@@ -82,15 +84,15 @@ class Joint:
         written = set(applied)
         after = world
         for one in opened:
-            scope = replace(one.scope, world=after, me=after.beings[one.take.who])
+            scope = replace(one.scope, world=after, me=after.entities[one.take.who])
             after = self._assigned(after, one.rule.ghost, scope, written)
-        beings = dict(after.beings)
+        entities = dict(after.entities)
         for one in opened:
             new = self._asking(applied[one.take.who], one)
-            beings[one.take.who] = replace(new, ghosts=beings[one.take.who].ghosts)
-        after = replace(after, beings=beings)
+            entities[one.take.who] = replace(new, ghosts=entities[one.take.who].ghosts)
+        after = replace(after, entities=entities)
         for one in opened:
-            self._unique(after, beings[one.take.who])
+            self._unique(after, entities[one.take.who])
         actions = tuple((o.take.who, o.take.action) for o in opened)
         return Taken(after, tuple(sorted(written)), actions)
 
@@ -110,19 +112,19 @@ class Joint:
 
     def _open(self, world: World, take: Take, now: int) -> _Opened:
         """State, arguments, caller and guard, in this order."""
-        being = world.beings.get(take.who)
-        if being is None:
+        entity = world.entities.get(take.who)
+        if entity is None:
             raise RefusedError("missing", take.who)
-        blueprint = self._app.blueprints[being.blueprint]
+        blueprint = self._app.blueprints[entity.blueprint]
         rule = blueprint.actions.get(take.action)
         if rule is None or (take.action == "create") != take.is_new:
             raise RefusedError("action", take.who, take.action)
-        if not take.is_new and being.state not in rule.from_states:
+        if not take.is_new and entity.state not in rule.from_states:
             raise RefusedError("state", take.who, take.action)
         args = self._arguments(world, take, rule)
-        if not self.permits(blueprint, rule, being, take.by, args, take.is_new):
+        if not self.permits(blueprint, rule, entity, take.by, args, take.is_new):
             raise RefusedError("denied", take.who, take.action)
-        scope = Scope(world, being, being.fields, args, take.by.actor, now)
+        scope = Scope(world, entity, entity.fields, args, take.by.actor, now)
         if rule.when is not None and _at(take, rule.when, scope) is not True:
             raise RefusedError("guard", take.who, take.action)
         return _Opened(take, rule, scope)
@@ -153,7 +155,7 @@ class Joint:
         if named.kind != "ref":
             return True
         refs = given if isinstance(given, frozenset) else {given}
-        others = [world.beings.get(ref) if isinstance(ref, str) else None for ref in refs]
+        others = [world.entities.get(ref) if isinstance(ref, str) else None for ref in refs]
         return all(other is not None and other.blueprint == named.blueprint for other in others)
 
     def _clauses(self, world: World, one: _Opened) -> list[Take]:
@@ -168,62 +170,62 @@ class Joint:
             if not isinstance(on, str):
                 raise RefusedError("missing", me.who, me.action)
             args = {n: _at(me, given, one.scope) for n, given in clause.args.items()}
-            if on not in world.beings:
+            if on not in world.entities:
                 raise RefusedError("missing", on)
             found.append(Take(on, clause.action, args, by, depth=me.depth + 1))
         return found
 
-    def _applied(self, one: _Opened) -> Being:
+    def _applied(self, one: _Opened) -> Entity:
         """The entity after its action, with nothing new asked for. All right sides read the state before."""
         take, rule, scope = one.take, one.rule, one.scope
-        being = scope.me
-        assert being is not None, "an action is somebody's"
+        entity = scope.me
+        assert entity is not None, "an action is somebody's"
         changed: dict[str, Value] = {name: scope.args[name] for name in rule.sets}
         for line in rule.do:
             changed[line.target] = _at(take, line.value, scope)
-        state: Value = rule.to or being.state
+        state: Value = rule.to or entity.state
         if rule.to_if is not None:
             state = _at(take, rule.to_if, scope)
         for name, new in changed.items():
-            wrong = fits(self._app.blueprints[being.blueprint].fields[name].type, new)
+            wrong = fits(self._app.blueprints[entity.blueprint].fields[name].type, new)
             if wrong is not None:
                 raise RefusedError(wrong, take.who, take.action)
         assert isinstance(state, str), "a state has a name"
-        after = replace(being, state=state, fields={**being.fields, **changed}, version=being.version + 1)
+        after = replace(entity, state=state, fields={**entity.fields, **changed}, version=entity.version + 1)
         if not rule.begins_visit:
             return after
         kept = tuple(
             replace(r, phase="stopping") if r.phase == "started" else r
-            for r in being.requests
+            for r in entity.requests
             if r.phase != "waiting"
         )
-        return replace(after, visit=being.visit + 1, requests=kept)
+        return replace(after, visit=entity.visit + 1, requests=kept)
 
-    def _asking(self, being: Being, one: _Opened) -> Being:
+    def _asking(self, entity: Entity, one: _Opened) -> Entity:
         """Ask for the action's effects, then those of the state that a visit begins in."""
-        blueprint = self._app.blueprints[being.blueprint]
+        blueprint = self._app.blueprints[entity.blueprint]
         names = list(one.rule.run)
         if one.rule.begins_visit:
-            names += blueprint.states[being.state].run
-        busy = {r.effect for r in being.requests if r.phase in ("waiting", "started")}
+            names += blueprint.states[entity.state].run
+        busy = {r.effect for r in entity.requests if r.phase in ("waiting", "started")}
         for name in names:
             if blueprint.effects[name].is_notice:
                 continue
             if name in busy:
                 raise RefusedError("busy", one.take.who, one.take.action)
             busy.add(name)
-        asked = being
+        asked = entity
         for name in names:
             effect = blueprint.effects[name]
-            scope = replace(one.scope, me=being, fields=being.fields)
+            scope = replace(one.scope, me=entity, fields=entity.fields)
             number = asked.asked + 1
             new = Request(
                 number=number,
                 effect=name,
-                visit=being.visit,
+                visit=entity.visit,
                 phase="notice" if effect.is_notice else "waiting",
                 executed=False,
-                fields=being.fields,
+                fields=entity.fields,
                 args=one.scope.args,
                 calls=self._calls(effect, scope, one.take),
             )
@@ -245,11 +247,11 @@ class Joint:
             found.append((on if isinstance(on, str) else None, args))
         return tuple(found)
 
-    def executed(self, world: World, being: Being, request: Request, written: set[str]) -> World:
+    def executed(self, world: World, entity: Entity, request: Request, written: set[str]) -> World:
         """What one execution does to the ghosts: fields and arguments as they were asked with."""
-        scope = Scope(world, being, request.fields, request.args)
+        scope = Scope(world, entity, request.fields, request.args)
         return self._assigned(
-            world, self._app.blueprints[being.blueprint].effects[request.effect].world, scope, written
+            world, self._app.blueprints[entity.blueprint].effects[request.effect].world, scope, written
         )
 
     def _assigned(self, world: World, lines: Sequence[Assignment], scope: Scope, written: set[str]) -> World:
@@ -265,28 +267,28 @@ class Joint:
                 changes.append((None, line.target, self._app.ghosts[line.target].type, new))
                 continue
             owner = via if line.via is not None else (scope.me.id if scope.me else None)
-            if isinstance(owner, str) and owner in world.beings:
-                kind = self._app.blueprints[world.beings[owner].blueprint].ghosts[line.target].type
+            if isinstance(owner, str) and owner in world.entities:
+                kind = self._app.blueprints[world.entities[owner].blueprint].ghosts[line.target].type
                 changes.append((owner, line.target, kind, new))
-        beings, ghosts = dict(world.beings), dict(world.ghosts)
+        entities, ghosts = dict(world.entities), dict(world.ghosts)
         for who, name, kind, new in changes:
             if who is None:
                 ghosts[name] = clamped(kind, new, ghosts[name])
             else:
-                held = beings[who].ghosts
-                beings[who] = replace(beings[who], ghosts={**held, name: clamped(kind, new, held[name])})
+                held = entities[who].ghosts
+                entities[who] = replace(entities[who], ghosts={**held, name: clamped(kind, new, held[name])})
                 written.add(who)
-        return World(beings, ghosts)
+        return World(entities, ghosts)
 
-    def _unique(self, world: World, being: Being) -> None:
-        for unique in self._app.blueprints[being.blueprint].unique.values():
-            mine = claim(unique, being)
+    def _unique(self, world: World, entity: Entity) -> None:
+        for unique in self._app.blueprints[entity.blueprint].unique.values():
+            mine = claim(unique, entity)
             if mine is None:
                 continue
-            for other in world.beings.values():
-                is_other = other.id != being.id and other.blueprint == being.blueprint
+            for other in world.entities.values():
+                is_other = other.id != entity.id and other.blueprint == entity.blueprint
                 if is_other and claim(unique, other) == mine:
-                    raise RefusedError("unique", being.id)
+                    raise RefusedError("unique", entity.id)
 
 
 def _at(take: Take, expression: Expression, scope: Scope) -> Value:

@@ -11,7 +11,7 @@ from dataclasses import field, replace
 from lathe.frozen import frozen
 from lathe.lang import expr
 from lathe.lang.expr import Node
-from lathe.reader.world import Being, Member, RefusedError, Value, Values, World
+from lathe.reader.world import Entity, Member, RefusedError, Value, Values, World
 
 A_THOUSAND_YEARS = 31_557_600_000
 """In seconds, of 365¼ days each: no time is set further from now."""
@@ -22,14 +22,14 @@ class Scope:
     """What an expression may read. `me` is None in properties of the app; `fields` may be older than `me`."""
 
     world: World
-    me: Being | None = None
+    me: Entity | None = None
     fields: Values = field(default_factory=dict)
     args: Values = field(default_factory=dict)
     actor: str | None = None
     now: int | None = None
     item: Member = None
     bound: Mapping[str, Member] = field(default_factory=dict)
-    was: Being | None = None
+    was: Entity | None = None
     ghosts_before: Values = field(default_factory=dict)
 
 
@@ -68,7 +68,9 @@ def value(node: Node, scope: Scope) -> Value:
         case expr.Compare():
             return _compared(node, scope)
         case expr.Population(blueprint=name):
-            return frozenset(being.id for being in scope.world.beings.values() if being.blueprint == name)
+            return frozenset(
+                entity.id for entity in scope.world.entities.values() if entity.blueprint == name
+            )
         case expr.Members(items=items):
             return frozenset().union(*(_as_set(value(item, scope)) for item in items))
         case expr.SetChange():
@@ -101,7 +103,7 @@ def _named(node: expr.Read, scope: Scope) -> Value:
 def _through(node: expr.Follow, scope: Scope) -> Value:
     """One step through a reference; through an unset one everything is unset, and a set empty."""
     ref = value(node.base, scope)
-    other = scope.world.beings.get(ref) if isinstance(ref, str) else None
+    other = scope.world.entities.get(ref) if isinstance(ref, str) else None
     found: Value = None
     if other is not None:
         read = {"field": other.fields, "ghost": other.ghosts, "state": {node.name: other.state}}

@@ -60,7 +60,7 @@ class Request:
 
 
 @frozen
-class Being:
+class Entity:
     """One entity. `requests` stand in the order in which they were asked for."""
 
     id: str
@@ -78,7 +78,7 @@ class Being:
 class World:
     """Everything at one moment."""
 
-    beings: Mapping[str, Being] = field(default_factory=dict)
+    entities: Mapping[str, Entity] = field(default_factory=dict)
     ghosts: Values = field(default_factory=dict)
 
 
@@ -113,9 +113,9 @@ def clamped(kind: Type, value: Value, before: Value) -> Value:
     return value if fits(kind, value) is None else before
 
 
-def claim(unique: Unique, being: Being) -> tuple[Value, ...] | None:
+def claim(unique: Unique, entity: Entity) -> tuple[Value, ...] | None:
     """What an entity holds of a unique: nothing in other states, or while a field of it is unset."""
-    if unique.in_states and being.state not in unique.in_states:
+    if unique.in_states and entity.state not in unique.in_states:
         return None
-    held = tuple(being.fields[name] for name in unique.fields)
+    held = tuple(entity.fields[name] for name in unique.fields)
     return held if all(value is not None for value in held) else None

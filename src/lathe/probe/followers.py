@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from lathe.frozen import mutable
 from lathe.lang.model import Json
-from lathe.probe.follow import DifferenceError, Follower, Told
-from lathe.probe.foresee import Foresight
+from lathe.probe.expected_answers import Foresight
 from lathe.probe.host import Host, Listening, Said
+from lathe.probe.journal_check import DifferenceError, Follower, Told
 from lathe.reader.world import By
 
 Events = list[tuple[str, Mapping[str, Json]]]
@@ -108,12 +108,12 @@ class Ears:
         """Each entry with whether a caller could read its entity, then or at any moment since it was last
         compared.
         """
-        begin = self._follower.moments[0].world.beings
+        begin = self._follower.moments[0].world.entities
         found: dict[str, set[bool]] = {}
         for told in newest_first:
             sees = found.setdefault(told.entity, set())
             is_new = told.step > self._follower.steps + 1 - len(self._follower.moments)
-            sees.add(self._foresight.reads(told.being if is_new else begin[told.entity], by))
+            sees.add(self._foresight.reads(told.after if is_new else begin[told.entity], by))
             yield told, {*sees}
 
     def _same(self, what: str, came: Events, newest_first: Iterator[Told], by: By) -> None:

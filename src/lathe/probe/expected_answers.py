@@ -12,7 +12,7 @@ from lathe.probe.convert import NotOfTypeError, taken_in, told
 from lathe.reader.joint import Taken, admits
 from lathe.reader.reader import Reader
 from lathe.reader.terms import Scope, value
-from lathe.reader.world import Being, By, Reason, RefusedError, Value, World, claim
+from lathe.reader.world import By, Entity, Reason, RefusedError, Value, World, claim
 
 CODES: Mapping[Reason, str] = {
     "missing": "LR404.entity",
@@ -112,13 +112,13 @@ class Foresight:
             args = self._args(sent)
         except NotOfTypeError:
             return "LR422.type"
-        being = world.beings.get(sent.entity)
+        entity = world.entities.get(sent.entity)
         try:
             if sent.action == "create":
                 return self._reader.create(world, sent.blueprint, new_id or "(new)", args, sent.by, now)
-            if being is None or being.blueprint != sent.blueprint:
+            if entity is None or entity.blueprint != sent.blueprint:
                 return "LR404.entity"
-            found = self._acted(world, sent, being, args, now)
+            found = self._acted(world, sent, entity, args, now)
         except RefusedError as refused:
             if refused.reason == "missing" and sent.action == "create":
                 return "LR422.type"
@@ -126,29 +126,29 @@ class Foresight:
                 found = "LR428.visit"
             else:
                 found = CODES[refused.reason]
-        is_hidden = isinstance(found, str) and being is not None and not self._knows(being, sent, args)
+        is_hidden = isinstance(found, str) and entity is not None and not self._knows(entity, sent, args)
         return "LR404.entity" if is_hidden else found
 
     def _acted(
-        self, world: World, sent: Sent, being: Being, args: Mapping[str, Value], now: int
+        self, world: World, sent: Sent, entity: Entity, args: Mapping[str, Value], now: int
     ) -> Taken | str:
         """The same of somebody who is there. Raises `RefusedError`."""
-        if sent.version is not None and being.version != sent.version:
+        if sent.version is not None and entity.version != sent.version:
             return "LR412.version"
-        if sent.visit is not None and being.visit != sent.visit:
+        if sent.visit is not None and entity.visit != sent.visit:
             return "LR412.visit"
-        if sent.number is not None and sent.number not in _running(being):
+        if sent.number is not None and sent.number not in _running(entity):
             return "LR403.denied"
         return self._reader.act(world, sent.entity, sent.action, args, sent.by, now, sent.visit)
 
-    def _knows(self, being: Being, sent: Sent, args: Mapping[str, Value]) -> bool:
+    def _knows(self, entity: Entity, sent: Sent, args: Mapping[str, Value]) -> bool:
         """Whether a caller may know that somebody is there: whom it may read, or take the action on, or
         whose effect it is the other side of.
         """
-        if sent.action == "create" or sent.number is not None or self.reads(being, sent.by):
+        if sent.action == "create" or sent.number is not None or self.reads(entity, sent.by):
             return True
         blueprint = self._app.blueprints[sent.blueprint]
-        return self._reader.permits(blueprint, blueprint.actions[sent.action], being, sent.by, args, False)
+        return self._reader.permits(blueprint, blueprint.actions[sent.action], entity, sent.by, args, False)
 
     def whom(self, world: World, sent: Sent) -> str:
         """Whom a delivery is about in this world; empty: nobody."""
@@ -159,9 +159,9 @@ class Foresight:
         blueprint = self._app.blueprints[sent.blueprint]
         sought = taken_in(blueprint.fields[name].type, wanted)
         for unique in (u for u in blueprint.unique.values() if u.fields == (name,)):
-            for being in world.beings.values():
-                if being.blueprint == sent.blueprint and claim(unique, being) == (sought,):
-                    return being.id
+            for entity in world.entities.values():
+                if entity.blueprint == sent.blueprint and claim(unique, entity) == (sought,):
+                    return entity.id
         return ""
 
     def _delivered(self, world: World, sent: Sent, heard: Heard, now: int, who: str) -> Taken | str:
@@ -175,8 +175,8 @@ class Foresight:
             return "LR422.type"
         if not heard.has_identity:
             return "LR422.type"
-        being = world.beings.get(who)
-        if heard.find and (being is None or being.blueprint != sent.blueprint):
+        entity = world.entities.get(who)
+        if heard.find and (entity is None or entity.blueprint != sent.blueprint):
             return "LR404.entity"
         try:
             if not heard.find:
@@ -190,61 +190,63 @@ class Foresight:
             code = CODES[refused.reason]
             return code if code.startswith("LR409.") else "LR409.state"
 
-    def reads(self, being: Being, by: By) -> bool:
+    def reads(self, entity: Entity, by: By) -> bool:
         """Whether a caller may get, list and follow an entity."""
-        blueprint, policies = self._app.blueprints[being.blueprint], self._reader.policies
+        blueprint, policies = self._app.blueprints[entity.blueprint], self._reader.policies
         if policies is not None:
-            is_open = policies.reads(being, by)
+            is_open = policies.reads(entity, by)
         elif blueprint.read is None:
             is_open = any(admits(action.by, by) for action in blueprint.actions.values())
         else:
             is_open = admits(blueprint.read.by, by)
         if not is_open or blueprint.read is None or blueprint.read.when is None:
             return is_open
-        scope = Scope(World({}, {}), being, being.fields, {}, by.actor)
+        scope = Scope(World({}, {}), entity, entity.fields, {}, by.actor)
         try:
             return value(blueprint.read.when.tree, scope) is True
         except RefusedError:
             return False
 
-    def is_told(self, being: Being, by: By) -> bool:
+    def is_told(self, entity: Entity, by: By) -> bool:
         """Whether a caller who has taken an action is told the entity as it is afterwards.
 
         What comes in from outside is nobody to whom an action opens anything.
         """
-        has_rule = self._app.blueprints[being.blueprint].read is not None or self._reader.policies is not None
-        return self.reads(being, by) if has_rule else by.kind != "inbound"
+        has_rule = (
+            self._app.blueprints[entity.blueprint].read is not None or self._reader.policies is not None
+        )
+        return self.reads(entity, by) if has_rule else by.kind != "inbound"
 
-    def view(self, being: Being) -> dict[str, Json]:
+    def view(self, entity: Entity) -> dict[str, Json]:
         """An entity as it is told: nothing secret."""
-        fields = self._app.blueprints[being.blueprint].fields
+        fields = self._app.blueprints[entity.blueprint].fields
         shown: dict[str, Json] = {
-            f.name: told(f.type, being.fields[f.name]) for f in fields.values() if not f.secret
+            f.name: told(f.type, entity.fields[f.name]) for f in fields.values() if not f.secret
         }
         return {
-            "id": being.id, "state": being.state, "version": being.version, "visit": being.visit,
+            "id": entity.id, "state": entity.state, "version": entity.version, "visit": entity.visit,
             "fields": shown,
         }  # fmt: skip
 
-    def offers(self, world: World, being: Being, by: By, now: int) -> dict[str, str]:
+    def offers(self, world: World, entity: Entity, by: By, now: int) -> dict[str, str]:
         """Each action with the problem that it would meet; empty where it is possible.
 
         What needs arguments is judged by state, caller, and what of its guard reads neither arguments nor
         another entity.
         """
         found = {}
-        blueprint = self._app.blueprints[being.blueprint]
+        blueprint = self._app.blueprints[entity.blueprint]
         for action in blueprint.actions.values():
             if action.name == "create":
                 continue
             try:
                 if all(a.optional or a.has_default for a in action.arguments.values()):
-                    self._reader.act(world, being.id, action.name, {}, by, now, being.visit)
-                elif being.state not in action.from_states:
+                    self._reader.act(world, entity.id, action.name, {}, by, now, entity.visit)
+                elif entity.state not in action.from_states:
                     raise RefusedError("state")
-                elif not self._reader.permits(blueprint, action, being, by, {}, False):
+                elif not self._reader.permits(blueprint, action, entity, by, {}, False):
                     raise RefusedError("denied")
-                elif not _can_hold(action, being, by):
+                elif not _can_hold(action, entity, by):
                     raise RefusedError("guard")
                 found[action.name] = ""
             except RefusedError as refused:
@@ -260,9 +262,9 @@ class Foresight:
             return "", "LR404.action"
         if not self._app.policies and not admits(action.admits, sent.by):
             return "", "LR403.denied"
-        for name in sorted(world.beings):
-            being = world.beings[name]
-            if being.blueprint != blueprint.name or being.state not in action.from_states:
+        for name in sorted(world.entities):
+            entity = world.entities[name]
+            if entity.blueprint != blueprint.name or entity.state not in action.from_states:
                 continue
             one = Sent(sent.blueprint, sent.action, sent.by, sent.args, entity=name)
             found = self.step(world, one, now)
@@ -293,12 +295,12 @@ def answers(moments: Sequence[Moment], sent: Sent, now: int) -> Iterator[Taken |
             yield one.foresight.step(one.world, sent, now, who)
 
 
-def _can_hold(action: Action, being: Being, by: By) -> bool:
+def _can_hold(action: Action, entity: Entity, by: By) -> bool:
     """Whether no part of a guard is false already, as far as that can be told without arguments."""
     if action.when is None:
         return True
     tree = action.when.tree
-    scope = Scope(World({}, {}), being, being.fields, {}, by.actor)
+    scope = Scope(World({}, {}), entity, entity.fields, {}, by.actor)
     try:
         for part in tree.operands if isinstance(tree, And) else (tree,):
             reads = [*walk(part)]
@@ -310,6 +312,6 @@ def _can_hold(action: Action, being: Being, by: By) -> bool:
     return True
 
 
-def _running(being: Being) -> set[int]:
+def _running(entity: Entity) -> set[int]:
     """The invocation whose token is good."""
-    return {r.number for r in being.requests if r.phase in ("started", "stopping")}
+    return {r.number for r in entity.requests if r.phase in ("started", "stopping")}

@@ -16,12 +16,12 @@ from lathe.frozen import frozen
 from lathe.lang.model import Effect, Json
 from lathe.lang.types import Type
 from lathe.probe.convert import NotOfTypeError, taken_in, told
-from lathe.probe.foresee import Foresight, Moment, Sent
+from lathe.probe.expected_answers import Foresight, Moment, Sent
+from lathe.probe.expected_requests import wanted
 from lathe.probe.host import Adapter
 from lathe.probe.versions import Version
-from lathe.probe.wanted import wanted
 from lathe.reader.joint import Taken
-from lathe.reader.world import Being, RefusedError, Request, Value, Values, World
+from lathe.reader.world import Entity, RefusedError, Request, Value, Values, World
 from lathe.runtime.outbox import SIDE_BY_SIDE_LIMIT
 from lathe.store.records import Entry
 
@@ -63,7 +63,7 @@ class Told:
 
     position: int
     step: int
-    being: Being
+    after: Entity
     entity: str
     blueprint: str
     said: Mapping[str, Json]
@@ -79,7 +79,7 @@ class Follower:
         self.revisions: dict[str, int] = {}
         self.moments = [Moment(self.world, self.version.foresight)]
         """The worlds since `forget`, oldest first: what was refused may rest on any of them."""
-        self.events: dict[str, tuple[Being, Foresight]] = {}
+        self.events: dict[str, tuple[Entity, Foresight]] = {}
         """Each entity as an event left it, and how the version answers that took it."""
         self.steps = 0
         self.told: list[Told] = []
@@ -110,7 +110,7 @@ class Follower:
         """A version is in force: the one before, or another one while nobody is there to be brought over."""
         if digest == self.version.digest:
             return
-        if self.world.beings:
+        if self.world.entities:
             raise DifferenceError("another version is in force, and not everybody was brought over")
         self._switch()
 
@@ -122,25 +122,25 @@ class Follower:
     def _taken_over(self, group: list[Entry]) -> None:
         """Everybody was brought over, at once."""
         names = [entry.entity for entry in group]
-        if sorted(names) != sorted(self.world.beings):
+        if sorted(names) != sorted(self.world.entities):
             raise DifferenceError("a version takes over, and brings others over than are there")
         before = self.world
         self._switch()
         self.moments.pop()  # nobody is in the other version as they were
-        moved = {name: self.version.moved(before.beings[name]) for name in names}
+        moved = {name: self.version.moved(before.entities[name]) for name in names}
         for entry in group:
             if entry.digest != self.version.digest:
                 raise DifferenceError(f"a {entry.blueprint} was brought over by a version that is not there")
-            being = moved[entry.entity]
-            self._compare(entry, being, None)
-            self._left(entry, being, None)
-        self._goes_on(World({**before.beings, **moved}, before.ghosts))
+            entity = moved[entry.entity]
+            self._compare(entry, entity, None)
+            self._left(entry, entity, None)
+        self._goes_on(World({**before.entities, **moved}, before.ghosts))
 
-    def _left(self, entry: Entry, being: Being, action: str | None) -> None:
+    def _left(self, entry: Entry, entity: Entity, action: str | None) -> None:
         """How an entry left its entity."""
-        self.events[f"{entry.entity}.{entry.revision}"] = being, self.version.foresight
-        self._arm(entry, self.world.beings.get(entry.entity), being)
-        self.told.append(self._told(entry, being, action))
+        self.events[f"{entry.entity}.{entry.revision}"] = entity, self.version.foresight
+        self._arm(entry, self.world.entities.get(entry.entity), entity)
+        self.told.append(self._told(entry, entity, action))
 
     def _goes_on(self, world: World) -> None:
         self.world = world
@@ -161,8 +161,8 @@ class Follower:
             raise DifferenceError(f"`{first.kind}` of {first.blueprint} wrote other entities than it changes")
         actions = dict(done.actions)
         for entry in group:
-            self._compare(entry, done.world.beings[entry.entity], actions.get(entry.entity))
-            self._left(entry, done.world.beings[entry.entity], actions.get(entry.entity))
+            self._compare(entry, done.world.entities[entry.entity], actions.get(entry.entity))
+            self._left(entry, done.world.entities[entry.entity], actions.get(entry.entity))
         self._goes_on(done.world)
 
     def _step(self, first: Entry, event: _Event, group: list[Entry], sent: Mapping[str, Sent]) -> Taken:
@@ -216,30 +216,30 @@ class Follower:
     def _timer(self, first: Entry, event: _Event, now: int) -> Taken:
         """The timer of an entity: the one that the first entry is about, which must be due."""
         name = event.timer or None
-        being = self._held(first.entity)
-        due = self._due(being, name)
+        entity = self._held(first.entity)
+        due = self._due(entity, name)
         if due is None or now < due:
             raise DifferenceError(f"a timer of {first.blueprint} fired that is not due")
         return self.version.reader.timer(self.world, first.entity, name, now)
 
-    def _due(self, being: Being, deadline: str | None) -> int | None:
-        blueprint = self.version.app.blueprints[being.blueprint]
+    def _due(self, entity: Entity, deadline: str | None) -> int | None:
+        blueprint = self.version.app.blueprints[entity.blueprint]
         if deadline is not None:
-            at = being.fields[blueprint.timers[deadline].at]
+            at = entity.fields[blueprint.timers[deadline].at]
             return at if isinstance(at, int) else None
-        after = blueprint.states[being.state].after_ms
-        return None if after is None else self._armed.get(being.id, 0) + after
+        after = blueprint.states[entity.state].after_ms
+        return None if after is None else self._armed.get(entity.id, 0) + after
 
-    def _held(self, who: str) -> Being:
-        found = self.world.beings.get(who)
+    def _held(self, who: str) -> Entity:
+        found = self.world.entities.get(who)
         if found is None:
             raise DifferenceError("something happened to an entity that nobody made")
         return found
 
     def _invocation(self, group: list[Entry], event: _Event) -> tuple[str, Request]:
         for entry in group:
-            being = self.world.beings.get(entry.entity)
-            for request in being.requests if being else ():
+            entity = self.world.entities.get(entry.entity)
+            for request in entity.requests if entity else ():
                 if (request.number, request.effect) == (event.number, event.effect):
                     return entry.entity, request
         raise DifferenceError(f"`{event.effect}` went on, and is over or was never asked for")
@@ -256,14 +256,14 @@ class Follower:
 
     def _end(self, who: str, request: Request, event: _Event, now: int) -> Taken:
         """An end: as the adapter gave it, with results that fit."""
-        being = self._held(who)
-        effect = self.version.app.blueprints[being.blueprint].effects[request.effect]
+        entity = self._held(who)
+        effect = self.version.app.blueprints[entity.blueprint].effects[request.effect]
         outcome = self._adapter.ends.get((who, request.number))
         cause, results = "timeout", {}
         if outcome is not None:
             cause = outcome.cause
             try:
-                results = self._results(being, effect, outcome.results) if not cause else {}
+                results = self._results(entity, effect, outcome.results) if not cause else {}
             except NotOfTypeError:
                 cause = "invalid"
         said = "" if event.ok else event.cause
@@ -278,30 +278,30 @@ class Follower:
         given = bad if cause else results
         return self.version.reader.end(self.world, who, ok=not cause, results=given, now=now)
 
-    def _results(self, being: Being, effect: Effect, given: Mapping[str, Json]) -> dict[str, Value]:
+    def _results(self, entity: Entity, effect: Effect, given: Mapping[str, Json]) -> dict[str, Value]:
         if effect.ok is None:
             return {}
-        wanted = self.version.app.blueprints[being.blueprint].actions[effect.ok].arguments
+        wanted = self.version.app.blueprints[entity.blueprint].actions[effect.ok].arguments
         return {name: taken_in(wanted[name].type, data) for name, data in given.items() if name in wanted}
 
-    def _compare(self, entry: Entry, being: Being, action: str | None) -> None:
+    def _compare(self, entry: Entry, entity: Entity, action: str | None) -> None:
         """An entry with the entity as the reader has it afterwards."""
         about = f"`{entry.action or entry.kind}` of {entry.blueprint}"
         said = (entry.state, entry.visit, entry.version, entry.action)
-        should = (being.state, being.visit, being.version, action)
+        should = (entity.state, entity.visit, entity.version, action)
         if said != should:
             raise DifferenceError(f"after {about} it is {said}, and should be {should}")
         self.revisions[entry.entity] = self.revisions.get(entry.entity, 0) + 1
         if entry.revision != self.revisions[entry.entity]:
             raise DifferenceError(f"{about} is entry {entry.revision}, and others are missing before it")
-        before = self.world.beings.get(entry.entity)
-        changes = dict(self._changes(before, being))
+        before = self.world.entities.get(entry.entity)
+        changes = dict(self._changes(before, entity))
         found = _payload(entry).changes
         if found != changes:
             names = sorted(n for n in {*found, *changes} if found.get(n) != changes.get(n))
             raise DifferenceError(f"{about} changes `{', '.join(names)}` otherwise than it should")
 
-    def _changes(self, before: Being | None, after: Being) -> Iterator[tuple[str, tuple[object, object]]]:
+    def _changes(self, before: Entity | None, after: Entity) -> Iterator[tuple[str, tuple[object, object]]]:
         was = before.state if before else None
         if was != after.state:
             yield "state", (was, after.state)
@@ -311,27 +311,27 @@ class Follower:
             if old != new:
                 yield name, (_plain(fields[name].type, old), _plain(fields[name].type, new))
 
-    def _told(self, entry: Entry, being: Being, action: str | None) -> Told:
+    def _told(self, entry: Entry, entity: Entity, action: str | None) -> Told:
         """An entry as whoever follows is told it: nothing secret."""
-        fields = self.version.app.blueprints[being.blueprint].fields
-        before = self.world.beings.get(being.id)
+        fields = self.version.app.blueprints[entity.blueprint].fields
+        before = self.world.entities.get(entity.id)
         changes: dict[str, Json] = {}
-        for name, pair in self._changes(before, being):
+        for name, pair in self._changes(before, entity):
             changes[name] = [*pair]  # type: ignore[list-item]
             if name in fields and fields[name].secret:
                 changes[name] = [HIDDEN, HIDDEN]
             elif name in fields:
                 old = before.fields.get(name) if before else None
-                changes[name] = [told(fields[name].type, one) for one in (old, being.fields[name])]
+                changes[name] = [told(fields[name].type, one) for one in (old, entity.fields[name])]
         said: dict[str, Json] = {
-            "id": f"{being.id}.{self.revisions[being.id]}", "app": self.version.app.name,
-            "blueprint": being.blueprint, "entity": being.id, "version": being.version,
-            "visit": being.visit, "state": being.state, "kind": entry.kind, "action": action,
+            "id": f"{entity.id}.{self.revisions[entity.id]}", "app": self.version.app.name,
+            "blueprint": entity.blueprint, "entity": entity.id, "version": entity.version,
+            "visit": entity.visit, "state": entity.state, "kind": entry.kind, "action": action,
             "changes": changes,
         }  # fmt: skip
-        return Told(entry.position, self.steps + 1, being, being.id, being.blueprint, said)
+        return Told(entry.position, self.steps + 1, entity, entity.id, entity.blueprint, said)
 
-    def _arm(self, entry: Entry, before: Being | None, after: Being) -> None:
+    def _arm(self, entry: Entry, before: Entity | None, after: Entity) -> None:
         """A visit arms the state's timer; its own action that stays arms it again."""
         then = self.version.app.blueprints[after.blueprint].states[after.state].then
         again = entry.kind == "timer" and entry.by == "timer" and entry.action == then
@@ -346,41 +346,41 @@ class Follower:
         if self._adapter.in_flight >= SIDE_BY_SIDE_LIMIT // 2:
             self._owed = {}  # a process tries no more at once: everything else has to wait
             return
-        for being in self.world.beings.values():
-            for key, patience in self._debts(being, now):
+        for entity in self.world.entities.values():
+            for key, patience in self._debts(entity, now):
                 since, seen = owed[key] = self._owed.get(key, (now, lived))
                 if now - since > patience and lived - seen >= LIVED_SECONDS:
                     raise DifferenceError(
-                        f"{' '.join(key[1:3])} of {being.blueprint} is due, and does not come"
+                        f"{' '.join(key[1:3])} of {entity.blueprint} is due, and does not come"
                     )
         self._owed = owed
 
-    def _debts(self, being: Being, now: int) -> Iterator[tuple[tuple[str, ...], int]]:
-        blueprint = self.version.app.blueprints[being.blueprint]
+    def _debts(self, entity: Entity, now: int) -> Iterator[tuple[tuple[str, ...], int]]:
+        blueprint = self.version.app.blueprints[entity.blueprint]
         for name in (None, *blueprint.timers):
-            due = self._due(being, name)
+            due = self._due(entity, name)
             if due is None or due > now:
                 continue
             try:
-                self.version.reader.timer(self.world, being.id, name, now)
+                self.version.reader.timer(self.world, entity.id, name, now)
             except RefusedError:
                 continue
-            yield (being.id, "timer", name or "of the state", str(due)), SLACK_MS
-        running = [r for r in being.requests if r.phase in ("started", "stopping")]
-        waiting = [r for r in being.requests if r.phase == "waiting"]
-        if waiting and not running and not self._is_lost(being, waiting[0], now):
-            yield (being.id, "effect", waiting[0].effect, str(waiting[0].number)), LEASE_MS
+            yield (entity.id, "timer", name or "of the state", str(due)), SLACK_MS
+        running = [r for r in entity.requests if r.phase in ("started", "stopping")]
+        waiting = [r for r in entity.requests if r.phase == "waiting"]
+        if waiting and not running and not self._is_lost(entity, waiting[0], now):
+            yield (entity.id, "effect", waiting[0].effect, str(waiting[0].number)), LEASE_MS
         for request in running:
             if request.phase == "stopping":
-                yield (being.id, "stop", request.effect, str(request.number)), LEASE_MS
+                yield (entity.id, "stop", request.effect, str(request.number)), LEASE_MS
 
-    def _is_lost(self, being: Being, request: Request, now: int) -> bool:
+    def _is_lost(self, entity: Entity, request: Request, now: int) -> bool:
         """Whether no action takes any end of a delivery: it is offered again, and nothing comes of it."""
-        if self.version.app.blueprints[being.blueprint].effects[request.effect].target is None:
+        if self.version.app.blueprints[entity.blueprint].effects[request.effect].target is None:
             return False
         try:
             new_ids = [f"(new {n})" for n in range(len(request.calls))]
-            self.version.reader.deliver(self.world, being.id, now, new_ids)
+            self.version.reader.deliver(self.world, entity.id, now, new_ids)
         except RefusedError:
             return True
         return False
