@@ -61,8 +61,9 @@ test: $(STAMP)  ## Everything that must hold before a commit.
 linted: lint browser minors
 	@$(MAKE) --no-print-directory tests
 
-# Two workers more than there are cores, since many wait.
+# Two workers more than there are cores, since many wait. Sources that have changed are compiled for all children.
 tests: $(STAMP)
+	@$(BIN)/python -m compileall -q src
 	$(BIN)/pytest -n $$($(BIN)/python -c 'import os; print(2 + (os.cpu_count() or 1))') --dist worksteal
 
 fix: $(STAMP)  ## Let the formatter and the linter mend what they can.

@@ -81,7 +81,7 @@ def checked(files: dict[str, str]) -> Report:
     raw = {name: text.encode() for name, text in files.items() if not name.startswith(BEFORE)}
     old = {name.removeprefix(BEFORE): t.encode() for name, t in files.items() if name.startswith(BEFORE)}
     against = read_app(old).app if old else None
-    return check_files(raw, Options(against=against), time.monotonic).report
+    return check_files(raw, Options(against=against), time.process_time).report
 
 
 def _lines(findings: tuple[Finding, ...]) -> list[str]:
@@ -167,7 +167,7 @@ def test_defect_of_ours_is_told_and_never_admitted(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("lathe.gate.verdict.reach", broken)
     raw = {name: text.encode() for name, text in cure("LT001").items()}
-    report = check_files(raw, Options(accept_bounds=True), time.monotonic).report
+    report = check_files(raw, Options(accept_bounds=True), time.process_time).report
     assert [f.diagnostic.code for f in report.findings] == ["LT901"]
     assert report.findings[0].diagnostic.severity == severity("LT901")
     assert report.verdict == "refused"

@@ -24,7 +24,7 @@ _QUOTED = re.compile(
 def _printed(quoted: re.Match[str]) -> str:
     """The first finding of the quoted blueprint, as it is printed."""
     files = {quoted["file"]: quoted["toml"].encode()}
-    report = check_files(files, Options(), time.monotonic).report
+    report = check_files(files, Options(), time.process_time).report
     return "\n".join(report_text(report, View(files, prefix=""))).partition("\n\n")[0] + "\n"
 
 

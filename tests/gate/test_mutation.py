@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import process_time
 
 import pytest
 
@@ -43,7 +43,7 @@ someone_passed = { that = "passed > 0", in = ["open", "gone"] }
 
 @pytest.fixture(scope="module")
 def tried() -> Score:
-    return score(app_of(several(Door=DOOR)), monotonic)
+    return score(app_of(several(Door=DOOR)), process_time)
 
 
 def said(found: Score, killed_by: str) -> set[str]:
@@ -93,7 +93,7 @@ LEASE = LEASE.replace("over = { final = true }", 'over = { final = true, run = "
 
 @pytest.fixture(scope="module")
 def leased() -> Score:
-    return score(app_of(several(Lease=LEASE)), monotonic)
+    return score(app_of(several(Lease=LEASE)), process_time)
 
 
 def test_a_step_that_others_may_take_too_is_another_step_even_if_it_changes_nothing(leased: Score) -> None:
@@ -136,7 +136,7 @@ def test_the_score_counts_what_is_not_equivalent(tried: Score) -> None:
 
 def test_the_time_ends_it_with_what_is_known() -> None:
     app = app_of(several(Door=DOOR))
-    assert score(app, monotonic, stop_at=0).left == len(list(mutants(app)))
+    assert score(app, process_time, stop_at=0).left == len(list(mutants(app)))
 
 
 def test_each_policy_is_left_out_too() -> None:
@@ -144,7 +144,7 @@ def test_each_policy_is_left_out_too() -> None:
     app = read_app(files).app
     assert app is not None
     found = {
-        t.mutant.span.line: t.killed_by for t in score(app, monotonic).tried if "policy" in t.mutant.told
+        t.mutant.span.line: t.killed_by for t in score(app, process_time).tried if "policy" in t.mutant.told
     }
     assert found == {2: "LT401", 5: "LT401"}
 
@@ -156,11 +156,11 @@ def app_of_page(files: dict[str, str]) -> App:
 
 
 def test_the_page_shows_what_its_example_gives() -> None:
-    found = tuple(survivors(score(app_of_page(example("LT405")), monotonic)))
+    found = tuple(survivors(score(app_of_page(example("LT405")), process_time)))
     told = lines(Report("", "", "refused", (), found, Coverage(), ()), prefix="", name="")[:-1]
     for line in told:
         assert line in page("LT405"), line
-    left = list(survivors(score(app_of_page(cure("LT405")), monotonic)))
+    left = list(survivors(score(app_of_page(cure("LT405")), process_time)))
     assert len(left) < len(found)
 
 
@@ -170,7 +170,7 @@ def test_a_policy_about_some_roles_alone_is_missed_by_nobody_but_is_not_equivale
     files = {"app.toml": APP, "claim.blueprint.toml": CLAIM, "own.cedar": policies.encode()}
     app = read_app(files).app
     assert app is not None
-    last = [t for t in score(app, monotonic).tried if "policy" in t.mutant.told][-1]
+    last = [t for t in score(app, process_time).tried if "policy" in t.mutant.told][-1]
     assert last.killed_by == "", "a manager who is a clerk too may pay without it"
 
 
@@ -199,7 +199,7 @@ bring = { from = "out", to = "back", by = "role:clerk", also = [{ on = "member",
 def test_what_one_of_each_shows_to_be_wrong_is_killed_as_the_whole_scope_kills_it() -> None:
     """Each is tried with one of each first, so that little time tells of many; the score stays the same."""
     found, whole = (
-        score(app_of(several(top, Member=MEMBER, Loan=LOAN)), monotonic)
+        score(app_of(several(top, Member=MEMBER, Loan=LOAN)), process_time)
         for top in ("", "[scope]\nMember = 2\nLoan = 2\n")
     )
     assert found.left == 0
