@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from lathe.check.beyond.closing import WITNESS_STATES, close_cut, close_soon
 from lathe.check.beyond.kept import kept_for_good
@@ -336,7 +337,7 @@ def _tell_sampled(progress: Progress) -> None:
             level = LevelReport(1, "algebra", "unknown", why="an interrupt ended it", is_timed=True)
             progress.algebra = Algebra(level, ())
     if (open_still & lasting) - proved and progress.completed is not None:
-        from lathe.check.arrays.lasting import kept_for_all  # only here: it loads numpy
+        from lathe.check.skeleton.lasting import kept_for_all  # only here: it loads numpy
 
         kept, is_too_large = kept_for_all(progress)
         proved |= kept
@@ -550,7 +551,7 @@ def _still_so(progress: Progress, found: tuple[System, Graph], wider: Wider) -> 
     if not isinstance(graph, ListGraph):
         from lathe.check.arrays.nearby import left_in_doubt  # only where a search has grown
 
-        doubtful = left_in_doubt(found, wider, doubtful, progress.limits)
+        doubtful = left_in_doubt(found, partial(enlarged, small.layout, wider), doubtful, progress.limits)
     if not doubtful:
         return []
     where = list(dict.fromkeys(s.index for s in doubtful))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def compared(app: App, instances: int) -> tuple[int, int, int]:
     wider = wider_than(small, graph, is_staffed=True)
     if wider is None or not doubtful:
         return 0, 0, 0
-    left = left_in_doubt((small, graph), wider, doubtful, limits())
+    left = left_in_doubt((small, graph), partial(enlarged, small.layout, wider), doubtful, limits())
     expected = in_whole(small, graph, wider, doubtful)
     assert expected <= {(s.index, s.slot.name) for s in left}
     return len(doubtful), len(left), len(expected)

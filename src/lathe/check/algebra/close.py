@@ -1,7 +1,7 @@
 """Closes a search that ran out of budget by proof: level 1 for safety, the skeleton for progress.
 
 What has happened has a witness. What has not is settled by level 1 for all values, or on the skeleton
-(`arrays.settle`); whatever neither can tell stays open, and the verdict unknown.
+(`skeleton.settle`); whatever neither can tell stays open, and the verdict unknown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from lathe.check.algebra.level import prove_app
 from lathe.check.algebra.tell import algebra_level, named
-from lathe.check.arrays.settle import Settled, settle
 from lathe.check.beyond.sampled import lasting_spans
 from lathe.check.beyond.wider import Wider, enlarged, staff
 from lathe.check.bounds import TooLargeError
@@ -22,6 +21,7 @@ from lathe.check.judge.standing import left_as_it_should
 from lathe.check.judge.suspects import full, is_crowded, never
 from lathe.check.search.graph import Clock, Graph, Limits
 from lathe.check.search.scope import linked
+from lathe.check.skeleton.settle import Settled, settle
 from lathe.check.telling import tell
 from lathe.check.telling.report import Finding, LevelReport
 from lathe.errors import Span

@@ -1,7 +1,7 @@
 """Proofs about migrations whose searches sampled values: that every image satisfies what it must.
 
 The old version's proved claims say which states may be there; what becomes of them must keep what is
-inductive in the new version. Who can go on from there, the skeletons are asked (`arrays.onward`). What is
+inductive in the new version. Who can go on from there, the skeletons are asked (`skeleton.onward`). What is
 not proved so stays open.
 """
 
@@ -15,8 +15,6 @@ from lathe.check.algebra.images import Start, start_of
 from lathe.check.algebra.level import wide_enough
 from lathe.check.algebra.prove import QUERY_LIMIT, Proofs, prove
 from lathe.check.algebra.tell import named
-from lathe.check.arrays.onward import kept_by_images
-from lathe.check.arrays.settle import open_left, open_said
 from lathe.check.beyond.sampled import sampled_arguments, subjects_behind
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.layout import Layout, make_layout
@@ -26,6 +24,8 @@ from lathe.check.migration.images import Images
 from lathe.check.migration.needs import needs, path_of
 from lathe.check.migration.pair import Pair, joint_domains, may_misfit, old_layout, sources
 from lathe.check.search.graph import Clock, Graph, Limits
+from lathe.check.skeleton.onward import kept_by_images
+from lathe.check.skeleton.settle import open_left, open_said
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.model import Blueprint, Effect, Unique

@@ -8,7 +8,7 @@ from. Whoever is not helped by it stays a doubt, for the whole search of the lar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +20,6 @@ from lathe.check.arrays.graph import ArrayGraph
 from lathe.check.arrays.judge import arrays_of, origins
 from lathe.check.arrays.standing import Possible, situations
 from lathe.check.arrays.tier import search_arrays
-from lathe.check.beyond.wider import Wider, enlarged
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System
 from lathe.check.judge.progress import located
@@ -33,8 +32,12 @@ NEAR_STATES = 100_000
 """So many states of the larger scope are near: the level that has them is the last that is searched."""
 
 
+Enlarged = Callable[[Sequence[int]], tuple[System, list[int]]]
+"""Of some states of a scope: the system of a larger one, and where it has them (`beyond.wider.enlarged`)."""
+
+
 def left_in_doubt(
-    found: tuple[System, Graph], wider: Wider, doubtful: Sequence[Standstill], limits: Limits
+    found: tuple[System, Graph], enlarged: Enlarged, doubtful: Sequence[Standstill], limits: Limits
 ) -> list[Standstill]:
     """Those of some standstills, all that a scope has, that a few steps of a larger one do not take away.
 
@@ -43,7 +46,7 @@ def left_in_doubt(
     small, graph = found[0], arrays_of(found[1])
     known = _possible(small, graph, ())
     while doubtful:
-        helped = _asked(found, wider, doubtful, limits)
+        helped = _asked(found, enlarged, doubtful, limits)
         for mask, more in zip(known, _possible(small, graph, helped), strict=True):
             mask |= more
         before, doubtful = doubtful, situations(small, graph, graph.count, known)
@@ -53,13 +56,13 @@ def left_in_doubt(
 
 
 def _asked(
-    found: tuple[System, Graph], wider: Wider, doubtful: Sequence[Standstill], limits: Limits
+    found: tuple[System, Graph], enlarged: Enlarged, doubtful: Sequence[Standstill], limits: Limits
 ) -> list[tuple[Standstill, str]]:
     """The doubts where the scope's steps end, each with what a few steps of the larger one leave of it."""
-    small, graph = found[0], arrays_of(found[1])
+    graph = arrays_of(found[1])
     where = ends(graph, np.unique([s.index for s in doubtful]))
     try:
-        large, starts = enlarged(small.layout, wider, [graph.states[i] for i in where])
+        large, starts = enlarged([graph.states[i] for i in where])
     except TooLargeError:
         return []
     few = replace(limits, states=min(limits.states, NEAR_STATES), alarm=None)

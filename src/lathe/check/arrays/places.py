@@ -27,10 +27,10 @@ from lathe.check.judge.outlive import Outliving
 from lathe.check.judge.standing import Standstill
 from lathe.check.judge.suspects import Met, Violated
 from lathe.check.search.graph import Graph
+from lathe.check.search.picks import picks
 from lathe.check.search.plain import ListGraph
 from lathe.check.search.symmetry import Exchange, after, exchanged, inverse
 from lathe.check.search.watch import Watch, watches
-from lathe.check.telling.trace import picks
 
 Way = tuple[int, tuple[Edge, ...], tuple[Edge, ...]]
 """A state of a run, and the edges of it that lead on: into a loop, and round it."""

@@ -12,6 +12,7 @@ from lathe.check.composed import ir
 from lathe.check.composed.invoke import is_steady, most_pending
 from lathe.check.composed.ir import FALSE, Formula
 from lathe.check.composed.lowering import Context, Term, holds
+from lathe.check.composed.premises import is_met, premise
 from lathe.check.composed.system import System, applies, violation
 from lathe.check.judge.coverage import taken_actions
 from lathe.check.read import permitted
@@ -20,9 +21,8 @@ from lathe.check.search.plain import first_where
 from lathe.check.search.watch import Watch, watches
 from lathe.errors import Span
 from lathe.frozen import frozen
-from lathe.lang.expr import Literal, Node, Not, Or, Quantifier, walk
+from lathe.lang.expr import Node, walk
 from lathe.lang.model import Action, Blueprint, Cannot, Effect, Property, State
-from lathe.lang.types import BOOL
 
 
 @frozen
@@ -193,26 +193,6 @@ def _is_ghost(node: Node) -> bool:
     return getattr(node, "scope", "") in ("ghost", "app_ghost") or getattr(node, "what", "") == "ghost"
 
 
-def premise(prop: Property, context: Context) -> Formula | None:
-    """When a property says something at all; None if that is always, or no state alone can tell."""
-    tree = prop.that.tree
-    nodes = [*walk(tree), *(walk(prop.when.tree) if prop.when else ())]
-    if any(_is_old(n) for n in nodes):
-        return None
-    here = applies(prop, context)
-    if isinstance(tree, Or) and isinstance(tree.operands[0], Not):
-        return ir.both(here, holds(tree.operands[0].operand, context))
-    if isinstance(tree, Quantifier) and tree.function == "all":
-        some = replace(tree, function="any", body=Literal(True, BOOL))
-        return ir.both(here, holds(some, context))
-    return here if prop.when is not None or prop.in_states else None
-
-
-def _is_old(node: Node) -> bool:
-    scope = getattr(node, "scope", "") or ""
-    return str(scope).startswith("old") or getattr(node, "name", "") == "old_state"
-
-
 def permitted_after_all(system: System, graph: Graph) -> Iterator[tuple[Cannot, list[str], int]]:
     """Each `cannot` with a `when` that is met while `by` permits: with the first state in which it is."""
     for blueprint in system.layout.app.blueprints.values():
@@ -257,15 +237,6 @@ def _is_asked(action: str, cannot: Cannot, context: Context) -> Formula:
     if cannot.when is not None:
         return ir.both(is_there, holds(cannot.when.tree, context))
     return ir.TRUE if action == "create" else is_there
-
-
-def is_met(condition: Node, context: Context) -> Formula:
-    """Whether an entity is there and the condition of a `cannot` holds for it, whoever acts."""
-    assert context.slot is not None, "a `cannot` is about an entity"
-    everybody = range(1, len(context.layout.domains.principals) + 1)
-    actors = (Term(ir.const(code)) for code in everybody)
-    is_there = ir.no(ir.eq(context.slot.state.formula, FALSE))
-    return ir.both(is_there, ir.either(*(holds(condition, replace(context, actor=a)) for a in actors)))
 
 
 def is_crowded(system: System, graph: Graph) -> bool:

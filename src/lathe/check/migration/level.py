@@ -424,7 +424,7 @@ def _tell_sampled(work: _Work) -> None:
     from lathe.check.algebra.migrated import unproved  # only here: it loads z3
 
     def keeps() -> frozenset[Span]:
-        from lathe.check.arrays.onward import kept_by_images  # only here: it loads numpy
+        from lathe.check.skeleton.onward import kept_by_images  # only here: it loads numpy
 
         clock = work.limits.clock
         limits = Limits(work.limits.states, clock() + CLOSE_SECONDS, clock)

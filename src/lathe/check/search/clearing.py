@@ -19,8 +19,8 @@ from lathe.check.composed.dead import NOTHING_DEAD, Dead
 from lathe.check.composed.ir import FALSE, TRUE, Formula
 from lathe.check.composed.layout import Slot
 from lathe.check.composed.lowering import Context, holds
+from lathe.check.composed.premises import is_met, premise
 from lathe.check.composed.system import System, applies
-from lathe.check.judge.suspects import is_met, premise
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App, Property
 

@@ -22,6 +22,7 @@ from lathe.check.judge.standing import Standstill
 from lathe.check.judge.suspects import Met, Never, Violated
 from lathe.check.read import denial, finding, nobody
 from lathe.check.search.graph import Graph
+from lathe.check.search.picks import picks
 from lathe.check.search.watch import Watch
 from lathe.check.telling.cure import assigned, assignment_for, guard_for, range_guard, unset_guard, zero_guard
 from lathe.check.telling.report import Finding
@@ -34,7 +35,6 @@ from lathe.check.telling.trace import (
     make_trace,
     move_between,
     moves_along,
-    picks,
     take,
 )
 from lathe.errors import Severity

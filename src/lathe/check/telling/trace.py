@@ -6,22 +6,20 @@ ours and the check says so (LT901) instead of showing a run that could not happe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import field
 from itertools import combinations, pairwise
 from typing import cast
 
-from lathe.check.composed import ir
 from lathe.check.composed.command import BAD_MESSAGE, RECYCLE, Command
 from lathe.check.composed.domain import A_TIME
 from lathe.check.composed.encode import code_of, encode
 from lathe.check.composed.ground import is_policed
-from lathe.check.composed.ir import Formula
 from lathe.check.composed.layout import Layout, Slot
 from lathe.check.composed.permit import permit_of
 from lathe.check.composed.system import System
 from lathe.check.search.graph import Graph
-from lathe.check.search.plain import read_text, successor_text
+from lathe.check.search.picks import Picked, picks
 from lathe.errors import InternalError
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import Action, Argument, Principal
@@ -47,9 +45,6 @@ from lathe.machine.step import Permit, step
 from lathe.machine.table import Table
 from lathe.machine.trace import FalseClause, Trace, TraceStep, identity
 from lathe.machine.trace_step import told
-
-Picked = Mapping[str, int]
-"""The codes of a command's parameters."""
 
 
 @frozen
@@ -100,31 +95,6 @@ def move_between(layout: Layout, command: Command, source: int, target: int) -> 
         if reached == target:
             return Move(command, picked)
     raise InternalError("a step of the search cannot be taken again")
-
-
-def picks(layout: Layout, command: Command, condition: Formula, packed: int) -> Iterator[tuple[Picked, int]]:
-    """Every choice of parameters under which `condition` holds, with the state that it leads to."""
-    variables = ir.variables(condition, *command.updates.values())
-    lines = ["def look(s):"]
-    lines += [" " + read_text(layout.variables[i]) for i in sorted(variables)]
-    indent = " "
-    for param in command.params:
-        low = param.kind.low or 0 if param.kind.kind == "int" and param.argument else 0
-        lines.append(f"{indent}for p_{param.name} in ({', '.join(str(c + low) for c in param.codes)},):")
-        indent += " "
-    lines.append(f"{indent}if {ir.source(condition)}:")
-    values = "".join(f"p_{p.name}, " for p in command.params)
-    lines.append(f"{indent} yield ({values}), {successor_text(layout, command)}")
-    scope: dict[str, object] = {}
-    exec(compile("\n".join(lines), "<picks>", "exec"), scope)
-    look = scope["look"]
-    assert callable(look), "a function was just defined"
-    for values_picked, reached in look(packed):
-        picked = {}
-        for param, value in zip(command.params, values_picked, strict=True):
-            low = param.kind.low or 0 if param.kind.kind == "int" and param.argument else 0
-            picked[param.name] = value - low
-        yield picked, reached
 
 
 def begin(system: System, table: Table, start: int) -> Run:

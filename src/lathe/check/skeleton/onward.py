@@ -2,7 +2,7 @@
 
 The skeleton of the old version (`regions`) can do all that the version can, and each of its states stands for
 many. The machine moves one of these; what comes of a number of which only the region is known may then be all
-that such numbers come to. From there the skeleton of the new version is asked as ever (`arrays.settle`).
+that such numbers come to. From there the skeleton of the new version is asked as ever (`skeleton.settle`).
 Whether the numbers fit is not asked here: level 1 has to show that, and what does not is left out.
 """
 
@@ -14,8 +14,6 @@ from itertools import product
 from math import prod
 
 from lathe.check.arrays.graph import ArrayGraph
-from lathe.check.arrays.lasting import kept
-from lathe.check.arrays.settle import Settled, searched, settle
 from lathe.check.arrays.words import PackedStates
 from lathe.check.beyond.wider import joined, staff
 from lathe.check.bounds import TooLargeError, require
@@ -28,6 +26,8 @@ from lathe.check.migration.images import Parts, beyond_of, parts_of, region_of, 
 from lathe.check.migration.pair import Instances, Pair, joint_domains, old_layout, sources
 from lathe.check.search.graph import Limits
 from lathe.check.search.regions import Skeleton, Span, make_skeleton
+from lathe.check.skeleton.lasting import kept
+from lathe.check.skeleton.settle import Settled, searched, settle
 from lathe.errors import Span as Place
 from lathe.frozen import frozen
 from lathe.lang.model import Blueprint

@@ -6,7 +6,6 @@ from time import process_time
 
 import pytest
 
-from lathe.check.arrays.settle import settle
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System, is_sampled, make_system
 from lathe.check.judge.liveness import failures
@@ -15,6 +14,7 @@ from lathe.check.judge.suspects import Never, never
 from lathe.check.search import regions
 from lathe.check.search.graph import Limits
 from lathe.check.search.plain import search
+from lathe.check.skeleton.settle import settle
 from lathe.lang.model import App
 from lathe.testing import strategies
 
