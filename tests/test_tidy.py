@@ -20,7 +20,7 @@ EXECUTES = {
     "src/lathe/frozen.py",
     "src/lathe/check/search/plain.py",
     "src/lathe/check/judge/labelled.py",
-    "src/lathe/check/telling/trace.py",
+    "src/lathe/check/search/picks.py",
     "src/lathe/machine/lower.py",
 }
 """Code that we generate ourselves from checked trees; never the text of a file."""

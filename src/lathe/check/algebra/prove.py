@@ -26,8 +26,9 @@ from lathe.check.composed.command import Command
 from lathe.check.composed.ir import Formula
 from lathe.check.composed.layout import Variable
 from lathe.check.composed.lowering import Context, holds
+from lathe.check.composed.premises import is_met
 from lathe.check.composed.system import System, applies
-from lathe.check.judge.suspects import invariants, is_met
+from lathe.check.judge.suspects import invariants
 from lathe.check.search.graph import Clock
 from lathe.check.search.watch import watches
 from lathe.errors import Span
