@@ -194,6 +194,18 @@ def test_results_must_fit_the_callback_for_all_values() -> None:
     assert isinstance(moved(asking(started=False), ASKING.replace("[0, 5]", "[0, 6]")), Entity)
 
 
+def test_results_that_never_fitted_may_still_come() -> None:
+    """A status that the callback does not take ends as invalid in both versions, as before."""
+    taking = 'sets = ["size"], args = { status = { type = "int", range = [200, 204] } } }'
+    old = ASKING.replace('sets = ["size"] }', taking)
+    machine = Machine(old)
+    machine.create()
+    wider, narrower = old.replace("[200, 204]", "[200, 299]"), old.replace("[200, 204]", "[200, 203]")
+    assert isinstance(moved(machine, old), Entity)
+    assert isinstance(moved(machine, wider), Entity)
+    assert told(moved(machine, narrower)) == ["result ask"]
+
+
 def test_notice_is_no_counterpart_of_a_call() -> None:
     new = ASKING.replace('ok = "win"\nerror = "fail"\n', "").replace(
         'win = { from = "busy", to = "good", sets = ["size"] }', 'win = { from = "busy", to = "good" }'

@@ -353,15 +353,21 @@ class _Move:
         return replace(invocation, fields=kept, args=args)
 
     def _check_results(self, was: Effect, now: Effect) -> None:
-        """Whether the results requested from the adapter fit the action that will take them."""
+        """Whether the results requested from the adapter fit the action that will take them, or did not fit
+        the one before either: those end as invalid, as they would have.
+        """
         action = self.after.blueprint.actions.get(now.ok or "")
+        before = self.before.blueprint.actions.get(was.ok or "")
+        took = before.arguments if before is not None else {}
         for argument in action.arguments.values() if action is not None else ():
             given = was.takes.get(argument.name)
             if given is None:
                 if not _may_lack(argument):
                     self.fault("result", now.name, argument.name)
             elif not contained(given, argument.type):
-                self.fault("result", now.name, argument.name)
+                old = took.get(argument.name)
+                if old is None or not contained(old.type, argument.type):
+                    self.fault("result", now.name, argument.name)
 
     def _check_deliveries(self, invocation: Invocation, was: Effect, now: Effect) -> None:
         """Whether a call in flight can still be taken or refused by its target, as before."""
