@@ -70,7 +70,7 @@ def _search(name: str, blueprint: str, count: str, how: str) -> None:
     from lathe.check.arrays.explore import explore
     from lathe.check.arrays.tier import model_of, seating_in
     from lathe.check.composed.system import make_system
-    from lathe.check.search.clearing import find_dead, without_dead
+    from lathe.check.search.dead_variables import find_dead, without_dead
     from lathe.check.search.graph import Limits
     from lathe.check.search.scope import scopes
     from lathe.check.search.watch import watches

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from itertools import count
 
-from lathe.check.telling.report import Finding, Report
+from lathe.check.reporting.report import Finding, Report
 from lathe.gate import Options, check_files
 from lathe.lang import App, read_app
 from lathe.machine.event import (

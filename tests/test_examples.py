@@ -12,8 +12,8 @@ from time import process_time
 import pytest
 
 from lathe.check.algebra.level import prove_app
+from lathe.check.reporting.report import Finding, Report
 from lathe.check.search import tiers
-from lathe.check.telling.report import Finding, Report
 from lathe.gate import Options, check_files
 from lathe.lang import read_app
 from lathe.lang.format import format_text

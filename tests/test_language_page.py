@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from lathe.check.telling.report import Report
+from lathe.check.reporting.report import Report
 from lathe.gate import Options, check_files
 from lathe.lang import read_app
 from lathe.policy.scan import pieces

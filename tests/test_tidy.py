@@ -19,7 +19,7 @@ PRINTS = {"src/lathe/cli/output.py"}
 EXECUTES = {
     "src/lathe/frozen.py",
     "src/lathe/check/search/plain.py",
-    "src/lathe/check/judge/labelled.py",
+    "src/lathe/check/judge/observable_steps.py",
     "src/lathe/check/search/picks.py",
     "src/lathe/machine/lower.py",
 }

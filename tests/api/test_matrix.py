@@ -14,7 +14,7 @@ import pytest
 from tests.api.client import serving
 from tests.runtime.harness import TENANT, example, read
 
-from lathe.check.telling.permissions import ruling
+from lathe.check.reporting.permissions import ruling
 from lathe.frozen import frozen
 from lathe.lang import render
 from lathe.lang.model import Action, App, Blueprint

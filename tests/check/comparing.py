@@ -19,11 +19,11 @@ from lathe.check.composed.layout import Slot
 from lathe.check.composed.lowering import Context, holds
 from lathe.check.composed.permit import permit_of
 from lathe.check.composed.system import System, applies, make_system
+from lathe.check.reporting.trace import Move, Run, begin, follow
 from lathe.check.search import plain as packed
 from lathe.check.search.graph import Graph, Limits
 from lathe.check.search.picks import picks
 from lathe.check.search.watch import Watch, watches
-from lathe.check.telling.trace import Move, Run, begin, follow
 from lathe.errors import Span
 from lathe.lang.model import App, Principal, Property
 from lathe.machine import step as stepping

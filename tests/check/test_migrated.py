@@ -17,9 +17,9 @@ from lathe.check.composed.system import system_of
 from lathe.check.migration.images import Images, make_images
 from lathe.check.migration.pair import Pair, joint_domains, make_pair, mixed_arguments, old_layout
 from lathe.check.migration.tell import Swap
+from lathe.check.reporting.tell import Case, run_to
 from lathe.check.search.graph import Limits
 from lathe.check.search.plain import search
-from lathe.check.telling.tell import Case, run_to
 from lathe.lang.model import App
 from lathe.lang.resolve import read_app
 from lathe.machine.migrate import migrate_world

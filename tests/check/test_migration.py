@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lathe.check.telling.report import Finding, Report
+from lathe.check.reporting.report import Finding, Report
 from lathe.gate import Options
 from lathe.machine.trace import TraceStep
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lathe.check.composed.permit import permit_of
-from lathe.check.telling.report import Report
+from lathe.check.reporting.report import Report
 from lathe.gate import check_files
 from lathe.lang.resolve import read_app
 from lathe.machine import gauge

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from lathe import __version__
-from lathe.check.telling.report import Coverage, Finding, LevelReport, Report, Verdict
-from lathe.check.telling.reportjson import to_json
+from lathe.check.reporting.report import Coverage, Finding, LevelReport, Report, Verdict
+from lathe.check.reporting.reportjson import to_json
 from lathe.errors import Diagnostic, Edit, Span
 from lathe.lang.schema import report_schema
 from lathe.machine.trace import Trace, TracePart, TraceStep

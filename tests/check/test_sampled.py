@@ -213,7 +213,9 @@ def test_an_eventually_of_a_scope_that_is_too_large_to_be_asked_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its guards compare with constants alone: to be told to do that would help nobody."""
-    monkeypatch.setattr("lathe.check.skeleton.lasting.settle", lambda *_: None)  # as of a million states
+    monkeypatch.setattr(
+        "lathe.check.skeleton.sampled_liveness.settle", lambda *_: None
+    )  # as of a million states
     open_still = finding(report_of(LASTING), "LT801").diagnostic
     assert open_still.message.endswith("not proved: all of them could not be asked of 1 Thing")
     assert open_still.help.startswith("say in `[scope]` of app.toml that fewer are enough; narrow `amount`")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lathe.check.telling.report import Report
+from lathe.check.reporting.report import Report
 
 from ..support import report_of, several, told
 

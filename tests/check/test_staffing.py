@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.support import app_of, codes, report_of
 
-from lathe.check.beyond.wider import joined, staff
 from lathe.check.composed.roles import spare_sets
 from lathe.check.composed.system import make_system
 from lathe.check.search import tiers
 from lathe.check.search.scope import scopes
+from lathe.check.widening.wider import joined, staff
 from lathe.gate import Options
 
 CLAIM = """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lathe.check.beyond.closing import WITNESS_STATES
-from lathe.check.telling.report import Report
+from lathe.check.reporting.report import Report
+from lathe.check.widening.closing import WITNESS_STATES
 from lathe.gate import Options
 
 from ..support import app_of, finding, report_of, run_of, several, told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support import finding, report_of, run_of, several, told
 
-from lathe.check.telling.report import LevelReport, Report
+from lathe.check.reporting.report import LevelReport, Report
 
 MEMBER = """
 [state]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lathe.check.telling import reportjson
-from lathe.check.telling.report import Coverage, Finding, LevelReport, Report
+from lathe.check.reporting import reportjson
+from lathe.check.reporting.report import Coverage, Finding, LevelReport, Report
 from lathe.cli import trace_table
 from lathe.cli.colors import PLAIN
 from lathe.cli.excerpt import Excerpts

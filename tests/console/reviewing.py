@@ -21,7 +21,7 @@ from tests.console.world import World
 from tests.runtime.harness import EXAMPLES
 from tests.runtime.processes import free_port
 
-from lathe.check.telling.reportjson import to_json
+from lathe.check.reporting.reportjson import to_json
 from lathe.gate import check_files
 
 SECONDS = 60.0

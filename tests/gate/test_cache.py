@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lathe.check.telling.report import Coverage, Finding, LevelReport, Report
+from lathe.check.reporting.report import Coverage, Finding, LevelReport, Report
 from lathe.errors import Diagnostic, Edit, Span
 from lathe.gate import Options, cache, check_files
 from lathe.gate.stored import from_bytes, to_bytes
@@ -222,7 +222,7 @@ from lathe.gate import Options, cache
 from lathe.gate.stored import from_bytes
 folder, who = sys.argv[1:]
 asked = cache.question({"app.toml": b"shared"}, Options())
-from lathe.check.telling.report import Coverage, Report
+from lathe.check.reporting.report import Coverage, Report
 report = Report(who * 20000, "sha256:00", "admitted", (), (), Coverage(), ())
 for _ in range(200):
     assert cache.keep(folder, asked, report)

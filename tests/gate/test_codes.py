@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lathe.check.telling.report import Coverage, Finding, Report, Verdict
+from lathe.check.reporting.report import Coverage, Finding, Report, Verdict
 from lathe.cli.line import lines
 from lathe.errors import InternalError, NotFoundError
 from lathe.gate import Options, check_files

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lathe.check.telling.report import Report
+from lathe.check.reporting.report import Report
 from lathe.gate import Options, check_files
 
 FEATURES = Path(__file__).parents[2] / "bench" / "features"

@@ -7,7 +7,7 @@ from time import process_time
 import pytest
 
 from lathe.check.mutation.mutants import mutants
-from lathe.check.telling.report import Coverage, Report
+from lathe.check.reporting.report import Coverage, Report
 from lathe.cli.line import lines
 from lathe.gate.codes import page
 from lathe.gate.mutation import EQUIVALENT, Score, score, survivors

@@ -11,16 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from lathe.check.beyond.closing import WITNESS_STATES, close_cut, close_soon
-from lathe.check.beyond.kept import kept_for_good
-from lathe.check.beyond.wider import Wider, crowd, cut, enlarged, one_more, wider as wider_than
 from lathe.check.bounds import TooLargeError, UndecidedError
 from lathe.check.composed.domain import WIDEST_PENDING
 from lathe.check.composed.system import System, is_sampled, make_system
+from lathe.check.judge.late_effects import outliving
 from lathe.check.judge.liveness import Unfair, failures
-from lathe.check.judge.outlive import outliving
 from lathe.check.judge.progress import call_round, first_of_each, located, situations, standstills
-from lathe.check.judge.rooting import MOST_SOUGHT, rooted, sought
+from lathe.check.judge.root_causes import MOST_SOUGHT, rooted, sought
 from lathe.check.judge.standing import Standstill
 from lathe.check.judge.suspects import (
     Never,
@@ -31,11 +28,7 @@ from lathe.check.judge.suspects import (
     never,
     permitted_after_all,
 )
-from lathe.check.search.graph import Clock, Graph, Limits, OutOfTimeError, look
-from lathe.check.search.plain import ListGraph, search
-from lathe.check.search.scope import Instances, linked, scopes
-from lathe.check.search.tiers import begin, explore_all, go_on
-from lathe.check.telling.account import (
+from lathe.check.reporting.account import (
     UNSEARCHED,
     Algebra,
     Progress,
@@ -48,9 +41,16 @@ from lathe.check.telling.account import (
     out_of_budget,
     tell_violations,
 )
-from lathe.check.telling.report import Coverage, Finding, LevelReport
-from lathe.check.telling.uncovered import not_covered
-from lathe.check.telling.undecided import undecided, unsettled
+from lathe.check.reporting.report import Coverage, Finding, LevelReport
+from lathe.check.reporting.uncovered import not_covered
+from lathe.check.reporting.undecided import undecided, unsettled
+from lathe.check.search.graph import Clock, Graph, Limits, OutOfTimeError, look
+from lathe.check.search.plain import ListGraph, search
+from lathe.check.search.scope import Instances, linked, scopes
+from lathe.check.search.tiers import begin, explore_all, go_on
+from lathe.check.widening.closing import WITNESS_STATES, close_cut, close_soon
+from lathe.check.widening.kept import kept_for_good
+from lathe.check.widening.wider import Wider, crowd, cut, enlarged, one_more, wider as wider_than
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.model import App, Property
@@ -191,7 +191,7 @@ def _tell_outliving(progress: Progress, system: System, graph: Graph) -> None:
     found = outliving(system, graph)
     if not found:
         return
-    from lathe.check.telling import tell  # only here, so that a clean check starts sooner
+    from lathe.check.reporting import tell  # only here, so that a clean check starts sooner
 
     case = tell.make_case(system, graph, progress.digest)
     progress.add(tell.tell_outliving(case, o) for o in found)
@@ -221,7 +221,7 @@ def _tell_empty(progress: Progress) -> None:
         empties = []  # what they are about may happen beyond the sample
     if not empties and not implied:
         return
-    from lathe.check.telling import tell  # only here, so that a clean check starts sooner
+    from lathe.check.reporting import tell  # only here, so that a clean check starts sooner
 
     if cut(system, graph):
         empties = _still_empty(progress, one_more(system, graph), empties)
@@ -240,11 +240,13 @@ def _look_beyond(progress: Progress) -> None:
     if not (is_few or linked(progress.app)):
         return
     if is_few:
-        from lathe.check.beyond.crowd import ask_crowd  # only here, so that a clean check starts sooner
+        from lathe.check.widening.more_principals import (
+            ask_crowd,  # only here, so that a clean check starts sooner
+        )
 
         ask_crowd(progress)
     if linked(progress.app) and not progress.has_errors:
-        from lathe.check.beyond.again import ask_beyond  # only here, so that a clean check starts sooner
+        from lathe.check.widening.again import ask_beyond  # only here, so that a clean check starts sooner
 
         ask_beyond(progress, progress.before)
 
@@ -255,11 +257,11 @@ def _tell_breeding(progress: Progress) -> None:
         e.uses == "create" for b in progress.app.blueprints.values() for e in b.effects.values()
     ):
         return
-    from lathe.check.judge.breeding import endless  # only here, so that a clean check starts sooner
+    from lathe.check.judge.unbounded_creation import endless  # only here, so that a clean check starts sooner
 
     found = endless(progress.completed, progress.limits)
     if found is not None:
-        from lathe.check.telling import tell
+        from lathe.check.reporting import tell
 
         case = tell.make_case(found[0], found[1], progress.digest)
         progress.add([tell.tell_call_round(case, found[2])])
@@ -271,7 +273,7 @@ def _tell_kept(progress: Progress) -> None:
         return
     found = kept_for_good(*progress.completed, progress.limits)
     if found:
-        from lathe.check.telling import tell  # only here, so that a clean check starts sooner
+        from lathe.check.reporting import tell  # only here, so that a clean check starts sooner
 
         case = tell.make_case(*progress.completed, progress.digest)
         progress.add(tell.tell_standstill(case, still) for still in found)
@@ -298,7 +300,7 @@ def _tell_policies(progress: Progress) -> None:
     """What policies open to everybody, and which of them change nothing; an app without any loads nothing."""
     if progress.completed is None or not progress.app.policies:
         return
-    from lathe.check.telling.policed import policy_findings  # only here: it loads cedarpy
+    from lathe.check.reporting.policy_findings import policy_findings  # only here: it loads cedarpy
 
     system, graph = progress.completed
 
@@ -314,7 +316,7 @@ def _tell_sampled(progress: Progress) -> None:
     system = progress.completed[0] if progress.completed else progress.system
     if system is None or not is_sampled(system):
         return
-    from lathe.check.beyond.sampled import (  # only here: a clean check starts sooner
+    from lathe.check.widening.sampled import (  # only here: a clean check starts sooner
         at_once,
         lasting_spans,
         once_a_cause,
@@ -337,7 +339,7 @@ def _tell_sampled(progress: Progress) -> None:
             level = LevelReport(1, "algebra", "unknown", why="an interrupt ended it", is_timed=True)
             progress.algebra = Algebra(level, ())
     if (open_still & lasting) - proved and progress.completed is not None:
-        from lathe.check.skeleton.lasting import kept_for_all  # only here: it loads numpy
+        from lathe.check.skeleton.sampled_liveness import kept_for_all  # only here: it loads numpy
 
         kept, is_too_large = kept_for_all(progress)
         proved |= kept
@@ -402,7 +404,7 @@ def _judge_scope(progress: Progress, system: System, graph: Graph) -> None:
     still = standstills(system, graph)
     if not (permits or still or cycle is not None):
         return
-    from lathe.check.telling import tell  # only here, so that a clean check starts sooner
+    from lathe.check.reporting import tell  # only here, so that a clean check starts sooner
 
     wider = wider_than(system, graph, is_staffed=True)
     if still and wider is not None:
@@ -439,7 +441,7 @@ def _judge_last(progress: Progress) -> None:
     if names and _is_partial(progress, (system, graph), names, "is possible"):
         doubtful = []
     if doubtful or unfair:
-        from lathe.check.telling import tell  # only here, so that a clean check starts sooner
+        from lathe.check.reporting import tell  # only here, so that a clean check starts sooner
 
         case = tell.make_case(system, graph, progress.digest)
         progress.add(tell.tell_never(root, _bounds_text(system, wider)) for root in rooted(doubtful))

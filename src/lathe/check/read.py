@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lathe.check.composed.relevance import askers, entered_states
-from lathe.check.telling.report import Finding
+from lathe.check.reporting.report import Finding
 from lathe.errors import Diagnostic, Severity, Span
 from lathe.lang.model import Action, App, Blueprint, Cannot, Effect, Principal
 from lathe.machine.trace import Trace

@@ -23,7 +23,7 @@ from msgspec import Struct
 from lathe.agents.mount import Agents
 from lathe.api.review.blueprints import told
 from lathe.api.server import Assembly, read_secret, serve
-from lathe.check.telling.reportjson import to_json
+from lathe.check.reporting.reportjson import to_json
 from lathe.cli import files, output
 from lathe.cli.commands.apply import plan_text, rewritten
 from lathe.cli.entities import Row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lathe.check.telling.report import Finding, Report
+from lathe.check.reporting.report import Finding, Report
 from lathe.cli.output import clean
 from lathe.cli.verdict import verdict_line
 

@@ -8,7 +8,7 @@ from typing import cast
 import httpx2
 
 from lathe.agents.bodies import app_body
-from lathe.check.telling.report import Finding, Report
+from lathe.check.reporting.report import Finding, Report
 from lathe.cli import exitcode, files
 from lathe.cli.client import run, told
 from lathe.cli.entities import Row

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from lathe import __version__
-from lathe.check.telling.report import Finding, Report
+from lathe.check.reporting.report import Finding, Report
 from lathe.cli import trace_table
 from lathe.errors import Edit, Span
 from lathe.gate.codes import page, severity, title

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lathe.check.telling.report import Finding, LevelReport, Report
+from lathe.check.reporting.report import Finding, LevelReport, Report
 from lathe.cli import trace_table
 from lathe.cli.colors import PLAIN, Paint
 from lathe.cli.excerpt import Excerpts

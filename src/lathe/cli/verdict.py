@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from lathe.check.telling.report import Coverage, Finding, LevelReport, Report
+from lathe.check.reporting.report import Coverage, Finding, LevelReport, Report
 from lathe.cli import exitcode
 from lathe.errors import Diagnostic
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from lathe import __version__
-from lathe.check.telling.report import Report
+from lathe.check.reporting.report import Report
 from lathe.frozen import frozen
 from lathe.gate.stored import from_bytes, to_bytes
 from lathe.gate.verdict import HIGHEST_LEVEL, Options

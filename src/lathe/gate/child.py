@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from time import monotonic, process_time
 from typing import cast
 
-from lathe.check.telling.report import Report
-from lathe.check.telling.reportjson import to_json
+from lathe.check.reporting.report import Report
+from lathe.check.reporting.reportjson import to_json
 from lathe.errors import InternalError, UnreadableError
 from lathe.gate import cache
 from lathe.gate.verdict import Options, check_files

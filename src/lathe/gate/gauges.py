@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lathe.check.composed.permit import permit_of
 from lathe.check.read import finding
-from lathe.check.telling.report import Finding
+from lathe.check.reporting.report import Finding
 from lathe.errors import Span, UnreadableError
 from lathe.frozen import frozen
 from lathe.lang.model import App

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lathe.check.read import finding
-from lathe.check.telling.report import Finding
+from lathe.check.reporting.report import Finding
 from lathe.lang.model import App, Effect, Setting
 from lathe.wasm.inspect import Compiled, compile_module, misfits
 from lathe.wasm.interface import Fault, granted

@@ -13,13 +13,13 @@ from dataclasses import replace
 
 from lathe.check.composed.relevance import Key
 from lathe.check.composed.system import needed
-from lathe.check.judge.labelled import Labelled, Labeller
+from lathe.check.judge.observable_steps import Labelled, Labeller
 from lathe.check.mutation.mutants import Mutant, mutants
 from lathe.check.read import finding
+from lathe.check.reporting.account import UNSEARCHED
+from lathe.check.reporting.report import Finding, Report
 from lathe.check.search.graph import Clock, Limits
 from lathe.check.search.scope import scopes
-from lathe.check.telling.account import UNSEARCHED
-from lathe.check.telling.report import Finding, Report
 from lathe.errors import Diagnostic
 from lathe.frozen import frozen
 from lathe.gate.verdict import DEFAULTS, check_app

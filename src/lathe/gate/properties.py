@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lathe.check.read import finding
+from lathe.check.reporting.report import Finding, LevelReport
 from lathe.check.search.graph import Clock
-from lathe.check.telling.report import Finding, LevelReport
 from lathe.frozen import frozen
 from lathe.lang.model import App
 from lathe.probe.level import Difference, probe

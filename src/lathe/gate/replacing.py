@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from lathe.check.migration.level import Migrated, migration
 from lathe.check.reach import Reached
+from lathe.check.reporting.report import LevelReport, LevelVerdict
 from lathe.check.search.graph import Clock
-from lathe.check.telling.report import LevelReport, LevelVerdict
 from lathe.lang import digest
 from lathe.lang.diff import diff
 from lathe.lang.model import App

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.permit import permit_of
+from lathe.check.reporting.reportjson import finding_json
 from lathe.check.search.graph import Clock
-from lathe.check.telling.reportjson import finding_json
 from lathe.errors import LatheError, UnreadableError
 from lathe.lang import digest, render
 from lathe.lang.diff import Change, diff
@@ -110,7 +110,7 @@ def _permissions(app: App) -> tuple[list[Json], str]:
     """The matrix, and why policies are not in it if they could not be tried."""
     if not app.policies:
         return render.permission_matrix(app), ""
-    from lathe.check.telling.permissions import ruling  # only where there are policies: it loads cedarpy
+    from lathe.check.reporting.permissions import ruling  # only where there are policies: it loads cedarpy
 
     try:
         return render.permission_matrix(app, ruling(app)), ""

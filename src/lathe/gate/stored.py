@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from lathe.check.telling.report import Coverage, Finding, LevelReport, Report
+from lathe.check.reporting.report import Coverage, Finding, LevelReport, Report
 from lathe.errors import Diagnostic, Edit, Span
 from lathe.machine.trace import FalseClause, Trace, TracePart, TraceStep
 

@@ -8,8 +8,7 @@ from time import monotonic
 
 from lathe.check.reach import Reached, reach
 from lathe.check.read import finding, structure
-from lathe.check.search.graph import Clock
-from lathe.check.telling.report import (
+from lathe.check.reporting.report import (
     INTERRUPTED,
     Coverage,
     Finding,
@@ -17,6 +16,7 @@ from lathe.check.telling.report import (
     Report,
     Verdict,
 )
+from lathe.check.search.graph import Clock
 from lathe.errors import InternalError
 from lathe.frozen import frozen
 from lathe.gate.numpy_cpu import ready_numpy

@@ -9,7 +9,7 @@ from lathe.check.arrays.tier import search_arrays
 from lathe.check.composed.policies import policed
 from lathe.check.composed.system import make_system
 from lathe.check.judge.decisions import decided
-from lathe.check.search.clearing import find_dead, without_dead
+from lathe.check.search.dead_variables import find_dead, without_dead
 from lathe.check.search.graph import Limits
 from lathe.check.search.plain import search
 from lathe.check.search.watch import watches

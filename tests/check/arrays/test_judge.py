@@ -11,8 +11,8 @@ from lathe.check.arrays.tier import model_of
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System, make_system
 from lathe.check.judge.coverage import fingerprint, taken_actions
+from lathe.check.judge.late_effects import outliving
 from lathe.check.judge.liveness import failures
-from lathe.check.judge.outlive import outliving
 from lathe.check.judge.progress import call_round, standstills
 from lathe.check.judge.suspects import empty_promises, met, never, permitted_after_all, violated
 from lathe.check.search.graph import Graph, Limits

@@ -12,12 +12,12 @@ from lathe.check.arrays.graph import ArrayGraph
 from lathe.check.arrays.judge import arrays_of
 from lathe.check.arrays.nearby import ends, left_in_doubt
 from lathe.check.arrays.tier import search_arrays
-from lathe.check.beyond.wider import Wider, enlarged, wider as wider_than
 from lathe.check.composed.system import System, make_system
 from lathe.check.judge.progress import located, situations
 from lathe.check.judge.standing import Standstill
 from lathe.check.search.graph import Limits
 from lathe.check.search.watch import watches
+from lathe.check.widening.wider import Wider, enlarged, wider as wider_than
 from lathe.lang.model import App
 from lathe.lang.resolve import read_app
 from lathe.testing import strategies

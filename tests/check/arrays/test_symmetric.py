@@ -13,17 +13,17 @@ from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System, make_system
 from lathe.check.judge.coverage import taken_actions
 from lathe.check.judge.kept import kept
+from lathe.check.judge.late_effects import outliving
 from lathe.check.judge.liveness import failures
-from lathe.check.judge.outlive import outliving
 from lathe.check.judge.progress import call_round, first_of_each, standstills
 from lathe.check.judge.suspects import empty_promises, met, never, permitted_after_all, violated
+from lathe.check.reporting import tell
+from lathe.check.reporting.report import Report
 from lathe.check.search import tiers
-from lathe.check.search.clearing import find_dead, without_dead
+from lathe.check.search.dead_variables import find_dead, without_dead
 from lathe.check.search.graph import Graph, Limits
 from lathe.check.search.plain import search
 from lathe.check.search.watch import watches
-from lathe.check.telling import tell
-from lathe.check.telling.report import Report
 from lathe.errors import Span
 from lathe.gate import Options, check_files
 from lathe.lang.model import App

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from lathe.check.beyond.wider import joined
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System
 from lathe.check.search import regions
@@ -16,6 +15,7 @@ from lathe.check.search.regions import Skeleton, make_skeleton
 from lathe.check.skeleton import onward as module
 from lathe.check.skeleton.onward import onward
 from lathe.check.skeleton.settle import Settled
+from lathe.check.widening.wider import joined
 from lathe.machine.migrate import NO_PLACE
 
 from ..test_migrated import pair_of, searched

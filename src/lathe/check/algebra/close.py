@@ -11,19 +11,19 @@ from dataclasses import replace
 
 from lathe.check.algebra.level import prove_app
 from lathe.check.algebra.tell import algebra_level, named
-from lathe.check.beyond.sampled import lasting_spans
-from lathe.check.beyond.wider import Wider, enlarged, staff
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System, narrowed_fields
 from lathe.check.judge.progress import first_of_each
-from lathe.check.judge.rooting import rooted
+from lathe.check.judge.root_causes import rooted
 from lathe.check.judge.standing import left_as_it_should
 from lathe.check.judge.suspects import full, is_crowded, never
+from lathe.check.reporting import tell
+from lathe.check.reporting.report import Finding, LevelReport
 from lathe.check.search.graph import Clock, Graph, Limits
 from lathe.check.search.scope import linked
 from lathe.check.skeleton.settle import Settled, settle
-from lathe.check.telling import tell
-from lathe.check.telling.report import Finding, LevelReport
+from lathe.check.widening.sampled import lasting_spans
+from lathe.check.widening.wider import Wider, enlarged, staff
 from lathe.errors import Span
 from lathe.frozen import frozen
 

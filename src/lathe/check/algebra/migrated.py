@@ -15,7 +15,6 @@ from lathe.check.algebra.images import Start, start_of
 from lathe.check.algebra.level import wide_enough
 from lathe.check.algebra.prove import QUERY_LIMIT, Proofs, prove
 from lathe.check.algebra.tell import named
-from lathe.check.beyond.sampled import sampled_arguments, subjects_behind
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.layout import Layout, make_layout
 from lathe.check.composed.relevance import Key, behind, dependencies
@@ -26,6 +25,7 @@ from lathe.check.migration.pair import Pair, joint_domains, may_misfit, old_layo
 from lathe.check.search.graph import Clock, Graph, Limits
 from lathe.check.skeleton.onward import kept_by_images
 from lathe.check.skeleton.settle import open_left, open_said
+from lathe.check.widening.sampled import sampled_arguments, subjects_behind
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.model import Blueprint, Effect, Unique

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lathe.check.algebra.level import Proved
-from lathe.check.telling.report import LevelReport, LevelVerdict
+from lathe.check.reporting.report import LevelReport, LevelVerdict
 from lathe.errors import Span
 from lathe.lang.model import App, Property
 

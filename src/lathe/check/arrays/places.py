@@ -23,7 +23,7 @@ from lathe.check.composed import ir
 from lathe.check.composed.command import Command
 from lathe.check.composed.layout import Layout, Slot
 from lathe.check.composed.system import System
-from lathe.check.judge.outlive import Outliving
+from lathe.check.judge.late_effects import Outliving
 from lathe.check.judge.standing import Standstill
 from lathe.check.judge.suspects import Met, Violated
 from lathe.check.search.graph import Graph

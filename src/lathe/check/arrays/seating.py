@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lathe.check.arrays.blocks import Blocks, Seats, seats_down, sort_down
-from lathe.check.arrays.knot import Knot
+from lathe.check.arrays.colour_refinement import Knot
 from lathe.check.arrays.words import Words, chosen, joined
 from lathe.check.composed.layout import Slot
 from lathe.check.search.symmetry import Codes, Exchange, Symmetry, scalar

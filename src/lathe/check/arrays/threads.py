@@ -22,7 +22,7 @@ from lathe.check.arrays.fairness import Region
 from lathe.check.arrays.graph import Edges
 from lathe.check.arrays.judge import Masks, arrays_of, masks_where, or_all, origins
 from lathe.check.arrays.words import PackedStates, read
-from lathe.check.composed.owing import debt_of, paid_by
+from lathe.check.composed.fairness_debts import debt_of, paid_by
 from lathe.check.composed.system import System
 from lathe.check.search.graph import Graph
 from lathe.lang.model import Eventually

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lathe.check.composed.fairness_debts import Debt, debt_of, paid_by
 from lathe.check.composed.layout import Slot
-from lathe.check.composed.owing import Debt, debt_of, paid_by
 from lathe.check.composed.system import System
 from lathe.check.search.graph import Graph, look
 from lathe.check.search.plain import ListGraph, masks_where

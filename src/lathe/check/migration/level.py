@@ -11,8 +11,6 @@ from dataclasses import field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from lathe.check.beyond.closing import CLOSE_SECONDS, CLOSE_SOON_SECONDS, WITNESS_STATES, counts_on
-from lathe.check.beyond.wider import joined, one_more, staff
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.layout import Layout, make_layout
 from lathe.check.composed.system import System, is_sampled, system_of
@@ -43,15 +41,17 @@ from lathe.check.migration.tell import (
     tell_met_later,
 )
 from lathe.check.reach import DEFAULT_SECONDS
+from lathe.check.reporting.account import UNSEARCHED, ending
+from lathe.check.reporting.report import Finding
+from lathe.check.reporting.tell import Case
+from lathe.check.reporting.undecided import undecided
 from lathe.check.search.graph import Clock, Graph, Limits
 from lathe.check.search.plain import ListGraph, first_where, search
 from lathe.check.search.regions import wide_numbers
 from lathe.check.search.symmetry import find_symmetry, left_alone, none_alike
 from lathe.check.search.tiers import begin, explore_all, go_on
-from lathe.check.telling.account import UNSEARCHED, ending
-from lathe.check.telling.report import Finding
-from lathe.check.telling.tell import Case
-from lathe.check.telling.undecided import undecided
+from lathe.check.widening.closing import CLOSE_SECONDS, CLOSE_SOON_SECONDS, WITNESS_STATES, counts_on
+from lathe.check.widening.wider import joined, one_more, staff
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App

@@ -15,9 +15,8 @@ from lathe.check.migration.cures import cure_for, cure_for_new, keeping, state_e
 from lathe.check.migration.images import Images
 from lathe.check.migration.pair import Pair
 from lathe.check.read import finding
-from lathe.check.search.graph import Graph
-from lathe.check.telling.report import Finding
-from lathe.check.telling.tell import (
+from lathe.check.reporting.report import Finding
+from lathe.check.reporting.tell import (
     Case,
     run_to,
     tell_met,
@@ -27,7 +26,8 @@ from lathe.check.telling.tell import (
     tell_violated,
     trace_to,
 )
-from lathe.check.telling.trace import Run, make_trace
+from lathe.check.reporting.trace import Run, make_trace
+from lathe.check.search.graph import Graph
 from lathe.errors import InternalError, Span
 from lathe.frozen import frozen
 from lathe.lang.model import Blueprint, Cannot, Unique

@@ -52,7 +52,7 @@ def go_on(
         graph.ended_by = "found"
         return system, graph
     from lathe.check.arrays.tier import search_arrays  # only here: small checks start without numpy
-    from lathe.check.search.clearing import find_dead, without_dead
+    from lathe.check.search.dead_variables import find_dead, without_dead
 
     reduced = system if alike is not None else without_dead(system, find_dead(system))
     starts = [reduced.dead.cleared(s) for s in initial or system.initial]

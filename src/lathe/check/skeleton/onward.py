@@ -15,7 +15,6 @@ from math import prod
 
 from lathe.check.arrays.graph import ArrayGraph
 from lathe.check.arrays.words import PackedStates
-from lathe.check.beyond.wider import joined, staff
 from lathe.check.bounds import TooLargeError, require
 from lathe.check.composed.encode import encode, encode_entity
 from lathe.check.composed.layout import Layout, Slot, Variable, make_layout
@@ -26,8 +25,9 @@ from lathe.check.migration.images import Parts, beyond_of, parts_of, region_of, 
 from lathe.check.migration.pair import Instances, Pair, joint_domains, old_layout, sources
 from lathe.check.search.graph import Limits
 from lathe.check.search.regions import Skeleton, Span, make_skeleton
-from lathe.check.skeleton.lasting import kept
+from lathe.check.skeleton.sampled_liveness import kept
 from lathe.check.skeleton.settle import Settled, searched, settle
+from lathe.check.widening.wider import joined, staff
 from lathe.errors import Span as Place
 from lathe.frozen import frozen
 from lathe.lang.model import Blueprint

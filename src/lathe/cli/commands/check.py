@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from lathe.check.telling.report import Finding, Report
+from lathe.check.reporting.report import Finding, Report
 from lathe.cli import exitcode, files, output, trace_table
 from lathe.cli.check_clock import Watch
 from lathe.cli.colors import Paint
@@ -275,7 +275,7 @@ def _with_trace(report: Report, wanted: str) -> tuple[Finding, Trace]:
 
 
 def _json(report: Report, contents: Mapping[str, bytes]) -> str:
-    from lathe.check.telling import reportjson  # only here
+    from lathe.check.reporting import reportjson  # only here
 
     return _dump(reportjson.to_json(report, contents))
 

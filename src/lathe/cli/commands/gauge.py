@@ -9,7 +9,7 @@ from time import monotonic
 import click
 
 from lathe.check.composed.permit import permit_of
-from lathe.check.telling.report import Finding
+from lathe.check.reporting.report import Finding
 from lathe.cli import exitcode, files, output
 from lathe.cli.command import command as make_command
 from lathe.cli.reading import read

@@ -42,7 +42,7 @@ def _load(path: str) -> Mapping[str, bytes]:
 
 
 async def _judge(contents: Mapping[str, bytes], accept_bounds: bool) -> Mapping[str, Json]:
-    from lathe.check.telling import reportjson  # only here
+    from lathe.check.reporting import reportjson  # only here
 
     options = Options(budget_seconds=CHECK_SECONDS, accept_bounds=accept_bounds)
     report = (await asyncio.to_thread(check_files, contents, options)).report

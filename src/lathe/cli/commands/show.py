@@ -72,7 +72,7 @@ def _permissions(app: App) -> str:
     if not app.policies:
         return render.permissions(app)
     from lathe.check.bounds import TooLargeError  # only where there are policies: it loads cedarpy
-    from lathe.check.telling.permissions import ruling
+    from lathe.check.reporting.permissions import ruling
 
     try:
         return render.permissions(app, ruling(app))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lathe import __version__
-from lathe.check.telling.report import Coverage, Finding, LevelReport, Report
+from lathe.check.reporting.report import Coverage, Finding, LevelReport, Report
 from lathe.errors import Edit, Span
 from lathe.lang.model import Json
 from lathe.machine import tracejson

@@ -9,8 +9,8 @@ from lathe.check.composed.policies import policed
 from lathe.check.composed.system import System, is_sampled
 from lathe.check.judge.decisions import Decided, decided
 from lathe.check.read import changes_something, finding, idle_role, open_to_all, permitted
+from lathe.check.reporting.report import Finding
 from lathe.check.search.graph import Graph
-from lathe.check.telling.report import Finding
 from lathe.lang.model import App, Blueprint, Cannot, Principal
 from lathe.policy.policies import Policy
 

@@ -7,7 +7,7 @@ from tests.support import app_of, codes, files_of, finding, report_of, run_of, t
 
 from lathe.check import reach
 from lathe.check.composed.system import System
-from lathe.check.judge.outlive import powerless_states
+from lathe.check.judge.late_effects import powerless_states
 from lathe.check.search.graph import Graph, Limits
 from lathe.check.search.plain import ListGraph
 from lathe.gate import Options, check_files

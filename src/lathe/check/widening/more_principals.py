@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lathe.check.beyond.again import left_out, searched, tells, warned
-from lathe.check.beyond.unreached import unreached
-from lathe.check.beyond.wider import crowd
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed import ir
 from lathe.check.composed.domain import WIDEST_FRESH_TEXTS, WIDEST_PENDING
@@ -19,10 +16,13 @@ from lathe.check.composed.layout import Variable
 from lathe.check.composed.system import System, make_system, violation
 from lathe.check.judge.suspects import crowded, invariants
 from lathe.check.read import finding
+from lathe.check.reporting.account import Progress, ending
+from lathe.check.reporting.report import Finding
 from lathe.check.search.graph import Graph
 from lathe.check.search.watch import watches
-from lathe.check.telling.account import Progress, ending
-from lathe.check.telling.report import Finding
+from lathe.check.widening.again import left_out, searched, tells, warned
+from lathe.check.widening.unreached import unreached
+from lathe.check.widening.wider import crowd
 from lathe.errors import Span
 from lathe.lang.model import Blueprint, Effect
 

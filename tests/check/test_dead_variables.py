@@ -10,11 +10,11 @@ import pytest
 from lathe.check.composed.dead import NOTHING_DEAD
 from lathe.check.composed.system import System, make_system
 from lathe.check.judge.suspects import met, violated
-from lathe.check.search.clearing import find_dead, without_dead
+from lathe.check.reporting.trace import begin, follow, moves_along
+from lathe.check.search.dead_variables import find_dead, without_dead
 from lathe.check.search.graph import Graph, Limits
 from lathe.check.search.plain import search
 from lathe.check.search.scope import scopes
-from lathe.check.telling.trace import begin, follow, moves_along
 from lathe.lang.model import App
 from lathe.lang.resolve import read_app
 from lathe.machine.table import compile_app

@@ -1,6 +1,6 @@
 """Turns suspected violations into findings: a sentence, a trace, and a suggested edit.
 
-Every run is taken again on the machine (`check.telling.trace`), so that nothing is told that cannot happen.
+Every run is taken again on the machine (`check.reporting.trace`), so that nothing is told that cannot happen.
 """
 
 from __future__ import annotations
@@ -14,19 +14,23 @@ from lathe.check.composed.branch import Fault
 from lathe.check.composed.domain import A_TIME
 from lathe.check.composed.system import System
 from lathe.check.judge.blocked import false_guards, reach_help, take_help
+from lathe.check.judge.late_effects import Outliving
 from lathe.check.judge.liveness import Edge, Unfair
-from lathe.check.judge.outlive import Outliving
 from lathe.check.judge.progress import Round
-from lathe.check.judge.rooting import Root
+from lathe.check.judge.root_causes import Root
 from lathe.check.judge.standing import Standstill
 from lathe.check.judge.suspects import Met, Never, Violated
 from lathe.check.read import denial, finding, nobody
-from lathe.check.search.graph import Graph
-from lathe.check.search.picks import picks
-from lathe.check.search.watch import Watch
-from lathe.check.telling.cure import assigned, assignment_for, guard_for, range_guard, unset_guard, zero_guard
-from lathe.check.telling.report import Finding
-from lathe.check.telling.trace import (
+from lathe.check.reporting.cure import (
+    assigned,
+    assignment_for,
+    guard_for,
+    range_guard,
+    unset_guard,
+    zero_guard,
+)
+from lathe.check.reporting.report import Finding
+from lathe.check.reporting.trace import (
     Move,
     Run,
     begin,
@@ -37,6 +41,9 @@ from lathe.check.telling.trace import (
     moves_along,
     take,
 )
+from lathe.check.search.graph import Graph
+from lathe.check.search.picks import picks
+from lathe.check.search.watch import Watch
 from lathe.errors import Severity
 from lathe.frozen import frozen
 from lathe.lang.expr import And, Arithmetic, Follow, Node, Population, Quantifier, Read, walk
@@ -464,7 +471,7 @@ def tell_permitted(case: Case, cannot: Cannot, actions: list[str], index: int) -
     for action in actions:
         told = denial(cannot, action)
         if app.policies:
-            from lathe.check.telling.policed import denial_cure  # only here: it loads cedarpy
+            from lathe.check.reporting.policy_findings import denial_cure  # only here: it loads cedarpy
 
             blueprint = next(b for b in app.blueprints.values() if cannot in b.cannot.values())
             cure = denial_cure(app, blueprint, cannot, action)

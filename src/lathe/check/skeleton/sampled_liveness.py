@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lathe.check.beyond.wider import Wider, enlarged, staff
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import make_system, narrowed_fields
+from lathe.check.reporting.account import Progress
 from lathe.check.search.graph import Limits
 from lathe.check.skeleton.settle import Settled, open_said, settle
-from lathe.check.telling.account import Progress
+from lathe.check.widening.wider import Wider, enlarged, staff
 from lathe.errors import Span
 from lathe.lang.model import App
 

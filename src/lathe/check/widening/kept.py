@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lathe.check.beyond.wider import enlarged, wider
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System, is_sampled
 from lathe.check.judge.kept import kept
@@ -13,6 +12,7 @@ from lathe.check.judge.standing import Standstill
 from lathe.check.judge.suspects import is_crowded
 from lathe.check.search.graph import Graph, Limits
 from lathe.check.search.tiers import explore_all
+from lathe.check.widening.wider import enlarged, wider
 
 MOST_STATES = 100_000
 """States of a wider scope among which a way on is looked for."""

@@ -18,7 +18,7 @@ from lathe.check.composed.relevance import Key, behind, deciding, dependencies, 
 from lathe.check.composed.system import System, narrowed_fields
 from lathe.check.judge.standing import left_as_it_should
 from lathe.check.read import finding, permitted
-from lathe.check.telling.report import Finding
+from lathe.check.reporting.report import Finding
 from lathe.errors import Span
 from lathe.frozen import frozen
 from lathe.lang.expr import Expression, walk

@@ -8,8 +8,8 @@ from dataclasses import field, replace
 from lathe.check.composed.system import System
 from lathe.check.judge.coverage import all_actions, all_states, fingerprint, taken_actions
 from lathe.check.judge.suspects import met, violated
+from lathe.check.reporting.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.check.search.graph import Graph, Limits
-from lathe.check.telling.report import Coverage, Finding, LevelReport, LevelVerdict
 from lathe.errors import Span
 from lathe.frozen import frozen, mutable
 from lathe.lang.model import App
@@ -73,7 +73,7 @@ class Progress:
         """The finding, with what its run takes for granted about time."""
         if found.trace is None:
             return found
-        from lathe.check.telling.timing import remark  # only here, so that a clean check starts sooner
+        from lathe.check.reporting.timing import remark  # only here, so that a clean check starts sooner
 
         said = remark(found.trace, self.app)
         cure = f"{found.diagnostic.help}; {said}" if said else found.diagnostic.help
@@ -91,7 +91,7 @@ def tell_violations(progress: Progress, system: System, graph: Graph) -> None:
     broken, noted = violated(system, graph), met(system, graph)
     if not broken and not noted:
         return
-    from lathe.check.telling import tell  # only here, so that a clean check starts sooner
+    from lathe.check.reporting import tell  # only here, so that a clean check starts sooner
 
     case = tell.make_case(system, graph, progress.digest)
     told = [tell.tell_violated(case, v) for v in broken] + [tell.tell_met(case, m) for m in noted]

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lathe.check.beyond.unreached import Found, Unreached, unreached
-from lathe.check.beyond.wider import cut
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System, make_system
 from lathe.check.judge.suspects import met, violated
 from lathe.check.read import finding
+from lathe.check.reporting.account import Algebra, Progress, ending, instances_text
+from lathe.check.reporting.cure import range_guard
+from lathe.check.reporting.report import Finding, LevelReport, LevelVerdict
 from lathe.check.search.graph import Graph
 from lathe.check.search.plain import search
 from lathe.check.search.scope import holds_sets
-from lathe.check.telling.account import Algebra, Progress, ending, instances_text
-from lathe.check.telling.cure import range_guard
-from lathe.check.telling.report import Finding, LevelReport, LevelVerdict
+from lathe.check.widening.unreached import Found, Unreached, unreached
+from lathe.check.widening.wider import cut
 from lathe.errors import Span
 from lathe.lang.expr import Node, Population, walk
 from lathe.lang.model import App, Property
@@ -141,7 +141,7 @@ def tells(progress: Progress, system: System, graph: Graph) -> bool:
     broken, noted = violated(system, graph), met(system, graph)
     if not broken and not noted:
         return False
-    from lathe.check.telling import tell  # only here, so that a clean check starts sooner
+    from lathe.check.reporting import tell  # only here, so that a clean check starts sooner
 
     case = tell.make_case(system, graph, progress.digest)
     progress.add([*(tell.tell_violated(case, v) for v in broken), *(tell.tell_met(case, m) for m in noted)])

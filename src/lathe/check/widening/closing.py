@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from lathe.check.bounds import TooLargeError
 from lathe.check.composed.system import System, make_system
 from lathe.check.judge.suspects import violated
+from lathe.check.reporting.account import Algebra, Progress, ending, not_searched, tell_violations
 from lathe.check.search.graph import Graph
 from lathe.check.search.plain import ListGraph, search
 from lathe.check.search.regions import wide_numbers
 from lathe.check.search.scope import scopes
-from lathe.check.telling.account import Algebra, Progress, ending, not_searched, tell_violations
 from lathe.frozen import frozen
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lathe.check.bounds import UndecidedError
 from lathe.check.composed.system import System
 from lathe.check.read import finding
-from lathe.check.telling.report import Finding
+from lathe.check.reporting.report import Finding
 from lathe.lang.model import App
 
 WIDEST_TOLD = 4
