@@ -1,4 +1,4 @@
-"""What skeletons (`search.regions`) settle of what no search of all values sees: one version, or two.
+"""Analyses on the skeleton (`search.regions`) of one version or two, for values that no search covers.
 
-Its modules load numpy and SciPy at once, so nothing outside imports them but where that is asked.
+Its modules load numpy and SciPy at once, so other packages import them lazily.
 """
