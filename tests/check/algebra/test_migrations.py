@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+import z3
+
+from lathe.check.algebra.images import start_of
+from lathe.check.algebra.terms import constant
+from lathe.check.composed.system import make_system
 from lathe.gate import Options
 
 from ...support import app_of, report_of, several, told
@@ -180,3 +186,35 @@ def test_call_in_flight_whose_value_beyond_the_sample_does_not_fit_any_more_is_n
     )
     assert told(report_of(narrower)) == []
     assert against(PAYING, narrower) == ["LT801"]
+
+
+PAPER = """
+[state]
+written = { initial = true, waits = "another clerk" }
+good = { final = true }
+[field]
+maker = { type = "id" }
+[action]
+create = { by = "role:clerk", do = ["maker = actor"] }
+approve = { from = "written", to = "good", by = "role:clerk", when = "actor != maker" }
+"""
+
+
+@pytest.mark.parametrize(("other", "is_kept"), [("boss", True), ("audit", False)])
+def test_who_held_some_roles_may_hold_any_where_others_exclude_each_other(other: str, is_kept: bool) -> None:
+    app = several('boss = "shuts"\naudit = "looks"', Paper=PAPER)
+    old, new = (
+        make_system(
+            app_of(app.replace('app = "small"', f'app = "small"\nexclusive = [["clerk", "{name}"]]')),
+            {"Paper": 1},
+        ).layout
+        for name in ("boss", other)
+    )
+    assert len(old.role_sets) == len(new.role_sets) == 2
+    assert len(old.roles) == len(new.roles) > 0
+    start = start_of(old, new, ())
+    same = [
+        start.terms[given.index] == constant(held, ".before")
+        for held, given in zip(old.roles, new.roles, strict=True)
+    ]
+    assert start.implies(z3.And(*same), 100_000) == is_kept

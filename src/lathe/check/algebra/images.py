@@ -72,12 +72,16 @@ class _Maker:
 
 
 def start_of(old: Layout, new: Layout, claims: Iterable[Formula]) -> Start:
-    """The images of all states of one layout for which some claims hold, in the other."""
+    """The images of all states of one layout for which some claims hold, in the other.
+
+    Where roles exclude each other otherwise than before, whoever held some may hold any.
+    """
     before = {v.index: constant(v, ".before") for v in old.variables}
     assumed = [within(v, before[v.index]) for v in old.variables]
     assumed += _modelled(before, claims)
     maker = _Maker(old, new, before, assumed, [])
-    terms = {v.index: _same(maker, v, by_name) for by_name in [_by_name(old)] for v in new.variables}
+    known = {v.name: v for v in old.variables if v not in old.roles or old.role_sets == new.role_sets}
+    terms = {v.index: _same(maker, v, known) for v in new.variables}
     slots = {slot.name: slot for slot in old.slots}
     for slot in new.slots:
         terms.update(_slot(maker, slots.get(slot.name), slot, terms))
@@ -90,10 +94,6 @@ def _modelled(before: dict[int, Term], claims: Iterable[Formula]) -> Iterator[Z3
             yield Lowering(before, {}).truth(claim)
         except NotModelledError:
             continue
-
-
-def _by_name(layout: Layout) -> dict[str, Variable]:
-    return {v.name: v for v in layout.variables}
 
 
 def _same(maker: _Maker, variable: Variable, known: dict[str, Variable]) -> Term:
