@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.runtime.processes import serving
+from tests.runtime.processes import free_port, serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,30 +92,26 @@ def test_a_version_that_cannot_be_gone_back_to_says_why(tmp_path: Path) -> None:
 
 
 def test_development_says_what_it_does_with_what_stands_there(tmp_path: Path) -> None:
-    """A version that is refused at first, one that is admitted, and one that is refused beside it."""
+    """A version that is refused at first, one that is admitted, and one that is refused beside it.
+
+    It listens where the configuration says.
+    """
     app = tmp_path / "app"
     shutil.copytree(ROOT / "examples" / "approval", app, ignore=shutil.ignore_patterns("broken"))
     blueprint = next(app.glob("*.blueprint.toml"))
     good = blueprint.read_text()
     blueprint.write_text(good + "\n[state.nowhere]\n")
-    command = [
-        sys.executable,
-        "-m",
-        "lathe.cli",
-        "dev",
-        str(app),
-        "--port",
-        "0",
-        "--data",
-        str(tmp_path / "d"),
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "lathe.cli", "dev", str(app), "--data", str(tmp_path / "d")]
+    port = str(free_port())
+    environment = {**os.environ, "LATHE_SERVER_PORT": port}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
 
         def said(*words: str) -> str:
             assert process.stderr is not None
             return next(line for line in process.stderr if all(word in line for word in words))
 
+        assert f"http://127.0.0.1:{port}," in said("serving at")
         assert "there is no version of it to be served" in said("not loaded")
         blueprint.write_text(good)
         assert said("in force")

@@ -20,13 +20,13 @@ DEVELOPMENT = """\
     "dev", examples=("lathe dev examples/rollout", "lathe dev examples/rollout --port 8000 --data /tmp/lathe")
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
-@click.option(
-    "--port", type=click.IntRange(0, 65_535), default=7411, show_default=True, help="Where to listen."
-)
+@click.option("--port", type=click.IntRange(0, 65_535), help="The port, whatever the configuration says.")
 @click.option("--data", default=".lathe", show_default=True, metavar="DIR", help="Where everything is kept.")
 @click.option("--config", type=click.Path(), metavar="FILE", help="The configuration (default: lathe.toml).")
 @click.option("--accept-bounds", is_flag=True, help="Also if the verdict is unknown within named bounds.")
-def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None, accept_bounds: bool) -> int:
+def command(
+    *, paths: tuple[str, ...], port: int | None, data: str, config: str | None, accept_bounds: bool
+) -> int:
     """Serve the apps at PATH..., and swap in what is changed there once it is admitted.
 
     What is refused stays on the screen while the version before runs on. If an app has a `dev.toml`, its
@@ -39,10 +39,12 @@ def command(*, paths: tuple[str, ...], port: int, data: str, config: str | None,
 
     for path in paths:
         files.load(path)
+    configuration = configured(config)
+    port = configuration.server.port if port is None else port
     base = f"http://127.0.0.1:{port}"
     stand_ins = StandIns(paths, base)
     apps = settings_of(paths, stand_ins)
-    assembly = put_together(for_development(configured(config), port=port, data=data, apps=apps), mode="dev")
+    assembly = put_together(for_development(configuration, port=port, data=data, apps=apps), mode="dev")
     configure(output.log_stream())
     output.talk(DEVELOPMENT)
     with stand_ins:
