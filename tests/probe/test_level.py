@@ -166,10 +166,11 @@ def random_files(seed: int) -> dict[str, bytes]:
     return write_app(Dice(Random(seed).randrange))
 
 
-@pytest.mark.parametrize("seed", [*range(24), 41, 63, 72])
+@pytest.mark.parametrize("seed", [*range(24), 41, 63, 72, 268])
 def test_random_apps_are_run_as_they_are_read(seed: int) -> None:
     """41, 63 and 72 each showed a defect of the runtime: what a caller held itself made its `error` fail,
-    and a callback that came too late was told to name a visit.
+    and a callback that came too late was told to name a visit. 268 was a false alarm: an id that is not known
+    yet fitted a text that is too short for an id.
     """
     files = random_files(seed)
     found = probe(read(files), files, plans=4 if seed > 24 else 2, clock=monotonic)

@@ -33,6 +33,9 @@ CODES: Mapping[Reason, str] = {
 }
 """The problem that each refusal is answered with."""
 
+UNNAMED = "(new)".ljust(26, "_")
+"""Stands for an entity whose id is not known yet: as long as an id, so that it fits where an id fits."""
+
 
 @frozen
 class Heard:
@@ -115,7 +118,7 @@ class Foresight:
         entity = world.entities.get(sent.entity)
         try:
             if sent.action == "create":
-                return self._reader.create(world, sent.blueprint, new_id or "(new)", args, sent.by, now)
+                return self._reader.create(world, sent.blueprint, new_id or UNNAMED, args, sent.by, now)
             if entity is None or entity.blueprint != sent.blueprint:
                 return "LR404.entity"
             found = self._acted(world, sent, entity, args, now)
@@ -180,7 +183,7 @@ class Foresight:
             return "LR404.entity"
         try:
             if not heard.find:
-                return self._reader.create(world, sent.blueprint, who or "(new)", args, sent.by, now)
+                return self._reader.create(world, sent.blueprint, who or UNNAMED, args, sent.by, now)
             return self._reader.act(world, who, sent.action, args, sent.by, now)
         except RefusedError as refused:
             if refused.reason == "missing" and heard.find and refused.action is None:
