@@ -6,6 +6,9 @@ import asyncio
 import json
 import os
 
+import pytest
+
+from lathe.gate import judge
 from lathe.gate.judge import ChildGate, Judgement, _child
 from lathe.gate.verdict import Options
 
@@ -49,3 +52,26 @@ def test_another_question_is_not() -> None:
     changed = judged(TICKET.replace('to = "closed"', 'to = "open"'))
     assert changed.verdict == "refused"
     assert not json.loads(judged(TICKET, accept_bounds=True).report).get("cached")
+
+
+COUNTERS = """
+blueprint = "Counters"
+[state]
+open = { initial = true }
+[field]
+ones = { type = "int", range = [0, 99], default = 0 }
+twos = { type = "int", range = [0, 99], default = 0 }
+threes = { type = "int", range = [0, 99], default = 0 }
+[action]
+create = { by = "role:clerk" }
+one = { from = "open", by = "role:clerk", when = "ones < 99", do = ["ones += 1"] }
+two = { from = "open", by = "role:clerk", when = "twos < 99", do = ["twos += 1"] }
+three = { from = "open", by = "role:clerk", when = "threes < 99", do = ["threes += 1"] }
+"""
+
+
+def test_a_check_that_uses_up_its_processor_time_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge, "SECONDS_LIMIT", 1)
+    found = judged(COUNTERS)
+    assert found.verdict == "unknown"
+    assert "ask less of it in `[scope]`" in json.loads(found.report)["why"]

@@ -27,7 +27,7 @@ TOKEN = "lathe.token"
 TOKEN_CHARACTERS_LIMIT = 16_384
 TIMEOUT_SECONDS = 75.0
 """Longer than any wait that a command may ask for."""
-JUDGED_SECONDS = 300.0
+JUDGED_SECONDS = 660.0
 """For what is answered once an app was checked: two checks, and those that stand in line before them."""
 _JUDGED = re.compile(r"/v1/(blueprints|checks|decisions/[^/]+/approve)")
 
