@@ -140,6 +140,22 @@ def test_take_passes_over_what_a_policy_denies() -> None:
     asyncio.run(main())
 
 
+def test_a_filter_of_take_finds_nothing_that_the_caller_may_not_read() -> None:
+    """Ann may shut any letter, and read none: she cannot guess what one says."""
+
+    async def main() -> None:
+        async with serving(files=BOX) as client:
+            await client.post("/v1/box/letters", json={"to": "bob", "said": "hidden"}, headers=ANN)
+            path, body = "/v1/box/letters:take", {"action": "shut", "where": 'said == "hidden"'}
+            assert (await client.post(path, json=body, headers=ANN)).status_code == 204
+            assert (await client.post(path, json={"action": "shut"}, headers=ANN)).status_code == 200
+            await client.post("/v1/box/letters", json={"to": "bob", "said": "hidden"}, headers=ANN)
+            mine = {"action": "open_for", "where": 'said == "hidden"'}
+            assert (await client.post(path, json=mine, headers=BOB)).status_code == 200
+
+    asyncio.run(main())
+
+
 def test_take_is_denied_to_whom_no_entity_is_open() -> None:
     async def main() -> None:
         files = {name: text for name, text in TASKS.items() if not name.endswith(".cedar")}

@@ -19,6 +19,7 @@ from lathe.api.entities.request import EntityRequest, fingerprint
 from lathe.api.entities.view import encode
 from lathe.api.wire.problem import Problem
 from lathe.api.wire.validation import invalid_body
+from lathe.frozen import frozen
 from lathe.lang.model import Action
 from lathe.machine.event import Caller
 from lathe.machine.step import admitted, matches
@@ -54,6 +55,19 @@ class Take(Struct, forbid_unknown_fields=True, frozen=True):
     where: str = ""
     sort: str = "id"
     args: dict[str, object] = {}
+
+
+@frozen
+class _Search:
+    """What is looked for, by whom. `denied` gets entities of the last search that the caller may not take,
+    the first few.
+    """
+
+    live: Live
+    table: BlueprintTable
+    query: Query
+    asked: EntityRequest
+    denied: list[str]
 
 
 class Taking:
@@ -112,7 +126,7 @@ class Taking:
         if live.permit is admitted and not _is_for(rule.action, asked.principal.caller(live.app)):
             meant = replace(asked, action=body.action, body=given)
             problem = Problem("LR403.denied", action=body.action)
-            problem.more |= await self._ask(live, table, query, meant)
+            problem.more |= await self._ask(_Search(live, table, query, meant, []))
             raise problem
         asked = replace(asked, request=fingerprint(replace(asked, action=":take")))
         replayed = await self._commands.replayed(asked)
@@ -122,31 +136,27 @@ class Taking:
         wait_seconds = min(wait_seconds, WAIT_SECONDS_LIMIT)
         place, woken = (live.tenant, live.app.name), asyncio.Event()
         self._waiting.setdefault(place, set()).add(woken)
-        denied: list[str] = []
+        search = _Search(live, table, query, asked, [])
         try:
-            taken = await self._in_time(query, asked, woken, wait_seconds, denied)
+            taken = await self._in_time(search, woken, wait_seconds)
         finally:
             self._waiting[place].discard(woken)
             if not self._waiting[place]:
                 del self._waiting[place]
         if taken is not None:
             return taken
-        seen = [one for one in denied if await self._is_read(live, table, one, asked)]
+        seen = [one for one in search.denied if await self._is_read(search, one)]
         return Reply(204, b"", tuple((DENIED, one.encode()) for one in seen[:1]))
 
-    async def _in_time(
-        self, query: Query, asked: EntityRequest, woken: asyncio.Event, wait_seconds: float, denied: list[str]
-    ) -> Reply | None:
-        """Search, and again whenever the app commits something. `denied` gets entities of the last search
-        that the caller may not take, the first few.
-        """
+    async def _in_time(self, search: _Search, woken: asyncio.Event, wait_seconds: float) -> Reply | None:
+        """Search, and again whenever the app commits something."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + wait_seconds
         while True:
             woken.clear()
-            denied.clear()
+            search.denied.clear()
             begun = clock()
-            taken = await self._first(query, asked, denied)
+            taken = await self._first(search)
             if taken is not None:
                 return taken
             now = clock()
@@ -159,28 +169,27 @@ class Taking:
             except TimeoutError:
                 continue
 
-    async def _ask(
-        self, live: Live, table: BlueprintTable, query: Query, asked: EntityRequest
-    ) -> dict[str, object]:
+    async def _ask(self, search: _Search) -> dict[str, object]:
         """A request for a decision: on the first entity that the caller may read."""
-        for row in await self._engine.store.find(query):
-            if await self._is_read(live, table, row.id, asked):
-                ask = await self._commands.askable(replace(asked, entity=row.id))
+        for row in await self._engine.store.find(search.query):
+            if await self._is_read(search, row.id):
+                ask = await self._commands.askable(replace(search.asked, entity=row.id))
                 return {} if ask is None else {"ask": ask}
         return {}
 
-    async def _is_read(self, live: Live, table: BlueprintTable, entity: str, asked: EntityRequest) -> bool:
+    async def _is_read(self, search: _Search, entity: str) -> bool:
         try:
-            await self._reading.entity(live, table, entity, asked.principal)
+            await self._reading.entity(search.live, search.table, entity, search.asked.principal)
         except Problem:
             return False
         return True
 
-    async def _first(self, query: Query, asked: EntityRequest, denied: list[str]) -> Reply | None:
-        """Try the action page after page, until it is taken; `denied` gets the entities that the caller may
-        not take. Raises `Problem` (LR422.take).
+    async def _first(self, search: _Search) -> Reply | None:
+        """Try the action page after page, until it is taken. Raises `Problem` (LR422.take).
+
+        A filter finds only what the caller may read: else who takes what it finds would learn its values.
         """
-        left = TRIED_LIMIT
+        query, left = search.query, TRIED_LIMIT
         while True:
             rows = await self._engine.store.find(query)
             for row in rows:
@@ -191,14 +200,16 @@ class Taking:
                     said = f"the first {TRIED_LIMIT} were tried, and there are more"
                     raise Problem("LR422.take", said, help="say with `where` which of them it is possible on")
                 left -= 1
+                if query.where is not None and not await self._is_read(search, row.id):
+                    continue
                 self._tried.add(key)
                 try:
-                    return await self._commands.take(replace(asked, entity=row.id))
+                    return await self._commands.take(replace(search.asked, entity=row.id))
                 except Problem as problem:
                     if not problem.code.startswith(PASSED_OVER):
                         raise
-                    if problem.code == "LR403.denied" and len(denied) < DENIED_LIMIT:
-                        denied.append(row.id)
+                    if problem.code == "LR403.denied" and len(search.denied) < DENIED_LIMIT:
+                        search.denied.append(row.id)
                 finally:
                     self._tried.discard(key)
             if len(rows) < query.limit:
