@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MINORS = range(11, 16)
-NEEDS = ("msgspec", "cedarpy")
+NEEDS = ("msgspec", "cedarpy", "structlog")
 """What `lathe.sim` imports beside the standard library."""
 ABSENT = (
     "no second Python from 3.11 on has what a simulated world needs: `make minors` makes one ready, "
