@@ -14,12 +14,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-PACKAGES = ("chromium", "fonts-inter", "fonts-jetbrains-mono", "fontconfig")
+SHELL = "chromium-headless-shell"
+"""Chromium without its own windows, for whose contents the whole one begins a process beside each page."""
+NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+FONT_PACKAGES = ("fonts-inter", "fonts-jetbrains-mono", "fontconfig")
 FONTS = ("Inter", "JetBrains Mono")
 MISSING = """\
 there is no Chromium for the tests of the console. One of these brings it:
-  apt-get install chromium fonts-inter fonts-jetbrains-mono     (Debian, as root)
+  apt-get install chromium-headless-shell fonts-inter fonts-jetbrains-mono     (Debian, as root)
   .venv/bin/python -m playwright install chromium               (where its downloads can be reached)
   LATHE_CHROMIUM=/path/to/chromium                              (any other)"""
 
@@ -68,9 +70,17 @@ def set_up() -> int:
 
 def _install() -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
-    for command in (["apt-get", "update", "-qq"], install):
-        subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL)
+
+    def apt_get(*words: str) -> bool:
+        command = ["apt-get", *words]
+        quiet = subprocess.DEVNULL
+        return subprocess.run(command, env=environment, check=False, stdout=quiet).returncode == 0
+
+    def install(*packages: str) -> bool:
+        return apt_get("install", "-y", "-qq", "--no-install-recommends", *packages)
+
+    apt_get("update", "-qq")
+    install(SHELL, *FONT_PACKAGES) or install("chromium", *FONT_PACKAGES)
 
 
 if __name__ == "__main__":

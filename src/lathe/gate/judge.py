@@ -195,6 +195,8 @@ async def _child(
         if process.returncode is None:
             process.kill()
             await process.wait()
+        # Pipes of which nobody reads the end would stay open, and nothing public closes them.
+        process._transport.close()  # type: ignore[attr-defined]
 
 
 async def _asked(
