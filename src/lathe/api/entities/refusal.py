@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from lathe.api.access.denials import completed, explained
@@ -13,6 +14,7 @@ from lathe.api.wire.validation import arguments_help, none_of
 from lathe.govern.principal import READ
 from lathe.lang.model import Action
 from lathe.machine.outcome import Refusal
+from lathe.machine.snapshot import Entity, Value
 from lathe.machine.step import admitted
 from lathe.machine.table import BlueprintTable
 from lathe.runtime.cache import Cache
@@ -156,21 +158,26 @@ def _tell(
 
 def false_condition(cache: Cache, result: Refused, asked: EntityRequest) -> str:
     """Which of the conditions of a guard refused the requested action; empty if none did, or nobody knows."""
-    live, action, table = result.live, _meant(result, asked), result.live.by_plural(asked.plural)
-    if action is None or table is None or result.refusal.reason != "guard":
+    action = _meant(result, asked)
+    if action is None or result.refusal.reason != "guard":
         return ""
-    entity = result.entity.entity if result.entity is not None else unborn(table)
-    args = arguments(action.arguments, body_of(asked.body))
-    return false_conjunct(cache, live, action, entity, args, asked.principal.caller(live.app).actor)
+    return false_conjunct(cache, result.live, action, *_guarded(result, asked, action))
 
 
 def _tell_part(problem: Problem, cache: Cache, result: Refused, asked: EntityRequest, action: Action) -> None:
     """Which part of the guard is false, with what it reads."""
+    part = false_part(cache, result.live, action, *_guarded(result, asked, action))
+    if part is not None:
+        problem.detail = str(part)
+        problem.more |= {"false": part.text, "values": dict(part.values)}
+
+
+def _guarded(
+    result: Refused, asked: EntityRequest, action: Action
+) -> tuple[Entity, Mapping[str, Value], str | None]:
+    """What a guard was asked of: the entity, or one that is not made yet, the arguments and the actor."""
     live, table = result.live, result.live.by_plural(asked.plural)
     assert table is not None, "an action is meant"
     entity = result.entity.entity if result.entity is not None else unborn(table)
     args = arguments(action.arguments, body_of(asked.body))
-    part = false_part(cache, live, action, entity, args, asked.principal.caller(live.app).actor)
-    if part is not None:
-        problem.detail = str(part)
-        problem.more |= {"false": part.text, "values": dict(part.values)}
+    return entity, args, asked.principal.caller(live.app).actor

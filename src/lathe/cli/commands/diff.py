@@ -69,18 +69,8 @@ def _line(change: Change) -> str:
 def _json(changes: list[Change], wanted: list[Need]) -> str:
     import json  # only here
 
-    items = [
-        {
-            "path": c.path,
-            "kind": c.kind,
-            "what": c.what,
-            "was": c.was,
-            "now": c.now,
-            "breaking": c.is_breaking,
-            "weaker": c.is_weaker,
-        }
-        for c in changes
-    ]
-    document = {"v": 1, "breaking": any(c.is_breaking for c in changes), "changes": items}
+    from lathe.gate.review import changes_json  # likewise
+
+    document = {"v": 1, "breaking": any(c.is_breaking for c in changes), "changes": changes_json(changes)}
     document["migrate"] = [{"path": n.path, "help": n.cure} for n in wanted]
     return json.dumps(document, ensure_ascii=False)
